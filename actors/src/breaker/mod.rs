@@ -1,0 +1,5 @@
+//! breaker room.
+
+mod messages;
+
+pub use self::messages::*;

@@ -1,0 +1,5 @@
+//! launcher room.
+
+mod messages;
+
+pub use self::messages::*;

@@ -1,0 +1,204 @@
+//! The journal: every decision with its cause. The same records in the API, the CLI, the page and the simulator.
+
+use super::{EndReason, ExitStatus, HeldReason, Params, Phase, RunId, Scope, SpawnFailure, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One decision or one fact that led to one.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct JournalRecord {
+    /// Its place in the journal, ascending; the cursor in the API.
+    pub seq: u64,
+    /// When.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// The run, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run: Option<RunId>,
+    /// The program, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub program: Option<String>,
+    /// The attempt, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attempt: Option<u32>,
+    /// The scope, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub scope: Option<Scope>,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What a journal record says. Field names are those of the simulator's output and of `GET /events`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// Somebody asked for a run.
+    RunQueued {
+        /// With defaults; secrets as `***`.
+        params: Params,
+        /// Who asked.
+        requested_by: Option<String>,
+    },
+    /// A start was decided. Written before the process is made.
+    AttemptStarted {
+        /// Effective parameters.
+        params: Params,
+        /// Whether it probes a half-open breaker.
+        probe: bool,
+    },
+    /// The process is there. Its identity is pid, start time and boot id together.
+    AttemptSpawned {
+        /// Its process id.
+        pid: i32,
+        /// Its start time in clock ticks since boot.
+        start_ticks: u64,
+    },
+    /// An attempt is over, or never came to be.
+    AttemptEnded {
+        /// How its leader ended.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        exit: Option<ExitStatus>,
+        /// Why it was never started.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        spawn_error: Option<SpawnFailure>,
+        /// Class; null on success.
+        class: Option<String>,
+        /// The rule that found the class.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        rule: Option<String>,
+        /// The output line that decided.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        line: Option<String>,
+        /// How long it lived.
+        lasted_ms: u64,
+        /// False when its output could not be read to the exit in time, and the class is by exit alone.
+        output_complete: bool,
+    },
+    /// Another attempt is due.
+    RetryScheduled {
+        /// Failures counted in a row.
+        n: u32,
+        /// The law's delay.
+        raw_ms: u64,
+        /// The delay after jitter and hints.
+        delay_ms: u64,
+        /// When.
+        #[serde(rename = "due_at_ms")]
+        due_at: Timestamp,
+        /// A sentence.
+        why: String,
+    },
+    /// A start is held back.
+    StartBlocked {
+        /// By what.
+        reason: HeldReason,
+        /// When it is looked at again at the latest.
+        #[serde(rename = "retry_at_ms")]
+        retry_at: Option<Timestamp>,
+        /// A sentence.
+        why: String,
+    },
+    /// A breaker changed.
+    BreakerChanged {
+        /// `closed`, `open`, `half_open` or `forced_open`.
+        from: String,
+        /// Likewise.
+        to: String,
+        /// How often it opened without evidence of health since.
+        level: u32,
+        /// Until when it refuses.
+        #[serde(rename = "until_ms", skip_serializing_if = "Option::is_none", default)]
+        until: Option<Timestamp>,
+        /// A sentence.
+        why: String,
+    },
+    /// A probe kept its permit for too long.
+    ProbeExpired {
+        /// When its lease ended.
+        #[serde(rename = "lease_until_ms")]
+        lease_until: Timestamp,
+    },
+    /// An outcome from before the breaker changed: counted, and nothing else.
+    LateOutcome {
+        /// A sentence.
+        why: String,
+    },
+    /// A parameter is different for the next attempt.
+    ParamChanged {
+        /// Which.
+        name: String,
+        /// Its value before.
+        from: String,
+        /// Its value now.
+        to: String,
+        /// A sentence.
+        why: String,
+    },
+    /// A parameter is at its floor and the failures go on.
+    ParamExhausted {
+        /// Which.
+        name: String,
+        /// Its floor.
+        value: String,
+    },
+    /// Members of the attempt's group outlived its leader.
+    LeftoversFound {
+        /// `stop` or `keep`.
+        action: String,
+    },
+    /// A stop was asked for or decided.
+    StopRequested {
+        /// Who.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<String>,
+        /// A sentence.
+        why: String,
+    },
+    /// The run is over.
+    RunEnded {
+        /// `succeeded`, `failed`, `stopped` or `quarantined`.
+        phase: Phase,
+        /// By what.
+        end_reason: EndReason,
+        /// A sentence.
+        why: String,
+    },
+    /// A program was added, changed or removed.
+    ProgramConfigured {
+        /// `added`, `changed` or `removed`.
+        change: String,
+    },
+    /// A supervisor opened the store after another had closed it or died.
+    SupervisorRestarted {
+        /// How long none ran.
+        down_ms: u64,
+        /// Whether the one before closed the store itself.
+        clean: bool,
+    },
+    /// The keeper died; the trees it kept are stopped and a new one is started.
+    KeeperLost {
+        /// Attempts that were alive.
+        attempts: u32,
+        /// A sentence.
+        why: String,
+    },
+    /// An actor panicked and was started again from saved state.
+    ActorRestarted {
+        /// Which room.
+        actor: String,
+        /// A sentence.
+        why: String,
+    },
+}
+
+/// One change of saved state: a key with its new value, or nothing to remove it.
+///
+/// The store sees bytes only; the first byte of a value is its version.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Put {
+    /// `run/…`, `attempt/…`, `retry/…`, `param/…`, `breaker/…`.
+    pub key: String,
+    /// The new value.
+    pub value: Option<Vec<u8>>,
+}

@@ -1,0 +1,38 @@
+//! The nouns that the rooms share: what a program, a run, an attempt, a class, an exit and a record are.
+//!
+//! Pure data with the checks that belong to it. Nothing here reads a clock, a file or a mailbox, and nothing here
+//! decides: decisions live in the rooms' machines.
+
+mod class;
+mod exit;
+mod id;
+mod journal;
+mod output;
+mod params;
+mod policy;
+mod program;
+mod run;
+mod spool;
+mod template;
+mod time;
+
+pub use self::{
+    class::{Adjust, Class, ClassRule, Inline, InlineAction, ScopeKind, builtin_class_rule},
+    exit::{ExitStatus, SpawnFailure, SpawnProblem, signal_name, signal_number},
+    id::{AttemptId, RunId, Scope},
+    journal::{Event, JournalRecord, Put},
+    output::{Cursor, Direction, Evidence, Level, LogFilter, LogQuery, Page, Record, Stream},
+    params::{Decimal, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, Restore, render_key},
+    policy::{
+        Backoff, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
+        ProbeSuccess, Ramp, RetryPolicy, Window,
+    },
+    program::{
+        Backlog, ClassOverride, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy, Program,
+        Restart, StderrMode, StreamChoice,
+    },
+    run::{Attempt, Counts, EndReason, HeldBack, HeldReason, IfBlocked, Phase, Reason, Run, Wanted},
+    spool::{Spool, SpoolSizes},
+    template::{Template, TemplateError},
+    time::{Timestamp, format_duration_ms, parse_duration_ms},
+};

@@ -1,0 +1,360 @@
+//! A program: what to run and by which rules.
+
+use super::{
+    Adjust, BreakerPolicy, ClassRule, Inline, ParamProblem, ParamSpec, ParamValue, Params, RetryPolicy,
+    ScopeKind, builtin_class_rule,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// What to run.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// A script found by name on a search path.
+    Script {
+        /// The file's name, with or without a known extension (`.py .sh .js .rb .pl`).
+        name: String,
+        /// Folders to look in, in order; relative ones are relative to [`Program::base_dir`].
+        path: Vec<PathBuf>,
+        /// Interpreter and its arguments; empty: by extension, else the file's own `#!`.
+        interpreter: Vec<String>,
+    },
+    /// An argument vector as it is; elements after the first may have places for parameters.
+    Argv(Vec<String>),
+}
+
+/// When a run is started again by itself.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Never.
+    No,
+    /// After a failure: a job.
+    #[default]
+    OnFailure,
+    /// Always: a daemon.
+    Always,
+}
+
+/// What becomes of members of a group that outlive its leader.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leftovers {
+    /// They are stopped before the next attempt.
+    #[default]
+    Stop,
+    /// They go on.
+    Keep,
+}
+
+/// What a run's unseen end means.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLost {
+    /// It is tried again; the lost attempt does not count.
+    #[default]
+    Retry,
+    /// The run failed.
+    Fail,
+    /// The run succeeded.
+    Success,
+}
+
+/// Which output a rule looks at.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamChoice {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Both.
+    #[default]
+    Any,
+}
+
+/// What a classification rule matches.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matcher {
+    /// A Rust regular expression on one line of output.
+    Pattern {
+        /// The expression.
+        pattern: String,
+        /// Where it looks.
+        stream: StreamChoice,
+        /// An expression whose capture 1 is the seconds that the other side asks to wait.
+        retry_after: Option<String>,
+    },
+    /// The exit code.
+    ExitCode(i32),
+    /// The number of the signal that ended it.
+    Signal(i32),
+}
+
+/// One classification rule; the first match in file order wins, before the built-in rules.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ClassifyRule {
+    /// The class it finds.
+    pub class: String,
+    /// What it matches.
+    pub matcher: Matcher,
+}
+
+/// What a class does here, key by key over the built-in rule.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ClassOverride {
+    /// See [`ClassRule::retry`].
+    pub retry: Option<bool>,
+    /// See [`ClassRule::counts`].
+    pub counts: Option<bool>,
+    /// See [`ClassRule::weight_permille`].
+    pub weight_permille: Option<u32>,
+    /// See [`ClassRule::scopes`].
+    pub scopes: Option<Vec<ScopeKind>>,
+    /// See [`ClassRule::delay_ms`].
+    pub delay_ms: Option<u64>,
+    /// See [`ClassRule::max_delay_ms`].
+    pub max_delay_ms: Option<u64>,
+    /// See [`ClassRule::adjust`].
+    pub adjust: BTreeMap<String, Adjust>,
+    /// See [`ClassRule::inline`].
+    pub inline: Option<Inline>,
+}
+
+/// What happens when output comes faster than it can be stored.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backlog {
+    /// Drop, with a counted gap record.
+    #[default]
+    Drop,
+    /// Stop reading, so that the child waits.
+    Wait,
+}
+
+/// Where standard error goes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StderrMode {
+    /// A stream of its own.
+    #[default]
+    Separate,
+    /// Into standard output, in exact order.
+    Merge,
+}
+
+/// How output is kept.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OutputPolicy {
+    /// Longest line in bytes; a longer one is split and marked. Default 64 KiB.
+    pub max_line: u64,
+    /// Bytes kept in memory for each attempt. Default 1 MiB.
+    pub recent: u64,
+    /// Default separate.
+    pub stderr: StderrMode,
+    /// Bytes written by the child and not yet stored. Default 256 MiB.
+    pub backlog: u64,
+    /// What happens beyond. Default drop.
+    pub on_backlog: Backlog,
+    /// Regular expressions whose matches are stored as `***`.
+    pub redact: Vec<String>,
+    /// Whether terminal escapes are removed before storing. Default false: kept.
+    pub strip_ansi: bool,
+}
+
+impl Default for OutputPolicy {
+    fn default() -> Self {
+        Self {
+            max_line: 64 << 10,
+            recent: 1 << 20,
+            stderr: StderrMode::Separate,
+            backlog: 256 << 20,
+            on_backlog: Backlog::Drop,
+            redact: Vec::new(),
+            strip_ansi: false,
+        }
+    }
+}
+
+/// A named definition: what to run and by which rules. Checked as a whole before it is used.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Program {
+    /// `[a-z][a-z0-9_-]{0,62}`.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// What to run.
+    pub command: Command,
+    /// Arguments after the command, with places for parameters.
+    pub args: Vec<String>,
+    /// What relative paths are relative to: the folder of the configuration file, else the process's own.
+    pub base_dir: PathBuf,
+    /// Working directory; default [`Program::base_dir`].
+    pub cwd: PathBuf,
+    /// Environment beside what is inherited; values may have places for parameters.
+    pub env: BTreeMap<String, String>,
+    /// A file of `KEY=value` lines.
+    pub env_file: Option<PathBuf>,
+    /// Inherit only `PATH`, `HOME`, `LANG` and `TZ`.
+    pub env_clear: bool,
+    /// When it is started again by itself.
+    pub restart: Restart,
+    /// Started with the manager.
+    pub autostart: bool,
+    /// Exit codes that are success. Default 0.
+    pub success_exit_codes: Vec<i32>,
+    /// Longest life of one attempt; none by default.
+    pub timeout_ms: Option<u64>,
+    /// Longest silence of one attempt; none by default.
+    pub idle_timeout_ms: Option<u64>,
+    /// Runs at once; none by default for jobs, one for a daemon.
+    pub max_concurrent: Option<u32>,
+    /// Runs that may wait for a place; one more is refused. Default 100.
+    pub queue: u32,
+    /// For people and filters.
+    pub labels: BTreeMap<String, String>,
+    /// Shared scopes that gate it beside its own, with places for parameters.
+    pub breakers: Vec<String>,
+    /// Default SIGTERM.
+    pub stop_signal: i32,
+    /// Then SIGKILL to the whole tree. Default 10,000.
+    pub stop_timeout_ms: u64,
+    /// What becomes of members that outlive the leader.
+    pub leftovers: Leftovers,
+    /// What an unseen end means.
+    pub on_lost: OnLost,
+    /// Parameters by name.
+    pub params: BTreeMap<String, ParamSpec>,
+    /// Retry rules.
+    pub retry: RetryPolicy,
+    /// Rules of its own scope `program:NAME`; `None`: off.
+    pub breaker: Option<BreakerPolicy>,
+    /// Classification rules, before the built-in ones.
+    pub classify: Vec<ClassifyRule>,
+    /// What classes do here.
+    pub classes: BTreeMap<String, ClassOverride>,
+    /// How output is kept.
+    pub output: OutputPolicy,
+}
+
+impl Program {
+    /// A program of this name and command; everything else at its default.
+    #[must_use]
+    pub fn new(name: impl Into<String>, command: Command) -> Self {
+        Self {
+            name: name.into(),
+            description: String::new(),
+            command,
+            args: Vec::new(),
+            base_dir: PathBuf::from("."),
+            cwd: PathBuf::from("."),
+            env: BTreeMap::new(),
+            env_file: None,
+            env_clear: false,
+            restart: Restart::OnFailure,
+            autostart: false,
+            success_exit_codes: vec![0],
+            timeout_ms: None,
+            idle_timeout_ms: None,
+            max_concurrent: None,
+            queue: 100,
+            labels: BTreeMap::new(),
+            breakers: Vec::new(),
+            stop_signal: libc::SIGTERM,
+            stop_timeout_ms: 10_000,
+            leftovers: Leftovers::Stop,
+            on_lost: OnLost::Retry,
+            params: BTreeMap::new(),
+            retry: RetryPolicy::default(),
+            breaker: Some(BreakerPolicy::default()),
+            classify: Vec::new(),
+            classes: BTreeMap::new(),
+            output: OutputPolicy::default(),
+        }
+    }
+
+    /// Whether it is a daemon, which should always be up.
+    #[must_use]
+    pub fn is_daemon(&self) -> bool {
+        self.restart == Restart::Always
+    }
+
+    /// Runs that may live at once.
+    #[must_use]
+    pub fn concurrency(&self) -> u32 {
+        self.max_concurrent.unwrap_or(if self.is_daemon() { 1 } else { u32::MAX })
+    }
+
+    /// What this class does here: the program's word over the built-in one, key by key.
+    #[must_use]
+    pub fn class_rule(&self, class: &str) -> ClassRule {
+        let mut rule = builtin_class_rule(class);
+        if let Some(own) = self.classes.get(class) {
+            rule.retry = own.retry.unwrap_or(rule.retry);
+            rule.counts = own.counts.unwrap_or(rule.counts);
+            rule.weight_permille = own.weight_permille.unwrap_or(rule.weight_permille);
+            if let Some(scopes) = &own.scopes {
+                rule.scopes.clone_from(scopes);
+            }
+            rule.delay_ms = own.delay_ms.or(rule.delay_ms);
+            rule.max_delay_ms = own.max_delay_ms.or(rule.max_delay_ms);
+            rule.adjust.extend(own.adjust.clone());
+            rule.inline = own.inline.or(rule.inline);
+        }
+        rule
+    }
+
+    /// Checks a start's parameters and fills in defaults. Values of secrets are set apart, so that what is stored and
+    /// shown never holds them.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn resolve_params(
+        &self,
+        given: &Params,
+    ) -> Result<(Params, BTreeMap<String, String>), Vec<ParamProblem>> {
+        let mut problems = Vec::new();
+        let mut params = Params::new();
+        let mut secrets = BTreeMap::new();
+        for name in given.keys().filter(|name| !self.params.contains_key(*name)) {
+            let known: Vec<_> = self.params.keys().map(String::as_str).collect();
+            let detail = if known.is_empty() {
+                "is unknown; the program has no parameters".to_owned()
+            } else {
+                format!("is unknown; the program has {}", known.join(", "))
+            };
+            problems.push(ParamProblem { name: name.clone(), detail });
+        }
+        for (name, spec) in &self.params {
+            let value = match given.get(name).or(spec.default.as_ref()) {
+                None if spec.required => Err("is required".to_owned()),
+                None => continue,
+                Some(value) => spec.check(value.clone()),
+            };
+            match value {
+                Ok(value) if spec.secret => {
+                    if value != ParamValue::Secret {
+                        secrets.insert(name.clone(), value.to_string());
+                    }
+                    params.insert(name.clone(), ParamValue::Secret);
+                }
+                Ok(value) => {
+                    params.insert(name.clone(), value);
+                }
+                // The refusal must not show what it refuses.
+                Err(_) if spec.secret => problems.push(ParamProblem {
+                    name: name.clone(),
+                    detail: format!("is missing or not of type {}", spec.kind.name()),
+                }),
+                Err(detail) => problems.push(ParamProblem { name: name.clone(), detail }),
+            }
+        }
+        if problems.is_empty() { Ok((params, secrets)) } else { Err(problems) }
+    }
+}

@@ -1,0 +1,119 @@
+//! Times and durations as whole milliseconds.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A point in time: milliseconds since the Unix epoch on the process's logical clock (see [`clock`](crate::clock)).
+///
+/// Saved and shown everywhere, which an `Instant` cannot be. Arithmetic saturates.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Later than every real time: "never".
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// This time plus `ms` milliseconds.
+    #[must_use]
+    pub const fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this time, 0 when it is not earlier.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Units that a duration may use, largest first, with their milliseconds.
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// Parses `"500ms"`, `"1m30s"`: one or more whole numbers, each with a unit of `ms s m h d`.
+///
+/// # Errors
+/// A sentence that says what is wrong: no unit, an unknown unit, a fraction, or a value over `u64` milliseconds.
+pub fn parse_duration_ms(text: &str) -> Result<u64, String> {
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err("a duration is empty; write for example \"5s\"".into());
+    }
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(letters);
+        if number.is_empty() {
+            return Err(format!(
+                "`{text}` is not a duration; write whole numbers with units, as in \"1m30s\""
+            ));
+        }
+        if unit.is_empty() {
+            return Err(if tail.starts_with('.') {
+                format!("`{text}` has a fraction; write \"500ms\" instead of \"0.5s\"")
+            } else {
+                format!("`{text}` needs a unit; write \"{number}s\" (seconds) or \"{number}ms\"")
+            });
+        }
+        let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            return Err(format!("`{unit}` is not a unit of time; use ms, s, m, h or d"));
+        };
+        total = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|n| n.checked_mul(*scale))
+            .and_then(|ms| total.checked_add(ms))
+            .ok_or_else(|| format!("`{text}` is too long a time"))?;
+        rest = tail;
+    }
+    Ok(total)
+}
+
+/// Writes a duration as [`parse_duration_ms`] reads it: `1m30s`, `250ms`, `0s`.
+#[must_use]
+pub fn format_duration_ms(ms: u64) -> String {
+    if ms == 0 {
+        return "0s".into();
+    }
+    let mut rest = ms;
+    let mut out = String::new();
+    for (unit, scale) in UNITS {
+        if rest >= scale {
+            out.push_str(&format!("{}{unit}", rest / scale));
+            rest %= scale;
+        }
+    }
+    out
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ms", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_back_as_written() {
+        for (text, ms) in
+            [("500ms", 500), ("1m30s", 90_000), ("2h", 7_200_000), ("14d", 1_209_600_000), ("0s", 0)]
+        {
+            assert_eq!(parse_duration_ms(text), Ok(ms), "{text}");
+            assert_eq!(format_duration_ms(ms), text);
+        }
+    }
+
+    #[test]
+    fn a_duration_without_a_unit_says_what_to_write() {
+        assert!(parse_duration_ms("5").unwrap_err().contains("\"5s\""));
+        assert!(parse_duration_ms("0.5s").unwrap_err().contains("500ms"));
+        assert!(parse_duration_ms("5 parsecs").is_err());
+        assert!(parse_duration_ms("99999999999999999999d").is_err());
+        assert!(parse_duration_ms("").is_err());
+    }
+}

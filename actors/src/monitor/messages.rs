@@ -1,0 +1,130 @@
+//! What the Monitor is told, and what it tells.
+
+use crate::model::{
+    AttemptId, Counts, Evidence, ExitStatus, LogQuery, Page, Program, Spool, SpoolSizes, Timestamp,
+};
+use actix::Message;
+use std::sync::Arc;
+
+/// Take in the output of an attempt from now on, from the stored position.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Watch {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// Its rules and limits.
+    pub program: Arc<Program>,
+    /// Where the output lies.
+    pub spool: Spool,
+    /// Values that are stored as `***`.
+    pub secrets: Vec<String>,
+}
+
+/// The leader ended: take in the output up to these sizes, then say what kind of end it was.
+///
+/// Bounded by [`Drain::LIMIT_MS`]; beyond it the class is by exit alone and the answer is marked incomplete.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Drained")]
+pub struct Drain {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// How it ended; nothing when the attempt is stopped for another cause that already has its class.
+    pub exit: ExitStatus,
+    /// Bytes written until then.
+    pub up_to: SpoolSizes,
+}
+
+impl Drain {
+    /// Longest wait for the output up to an exit: a store that stalls must not hold a restart back for longer.
+    pub const LIMIT_MS: u64 = 5_000;
+}
+
+/// The answer to [`Drain`].
+#[derive(Clone, Debug)]
+pub struct Drained {
+    /// The class of the end and what shows it; nothing for success.
+    pub evidence: Option<Evidence>,
+    /// What the attempt has written so far.
+    pub counts: Counts,
+    /// False when the output up to the exit could not be read in time.
+    pub complete: bool,
+}
+
+/// Nobody of the tree is left: take in the rest up to these sizes, store it, give the spool back.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Close {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// Final sizes.
+    pub sizes: SpoolSizes,
+}
+
+/// When did this attempt write last? The time it was watched from, if it has not; nothing when it is not watched.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Timestamp>")]
+pub struct LastOutput {
+    /// Which attempt.
+    pub attempt: AttemptId,
+}
+
+/// Records that match, stored ones and those the child wrote a moment ago.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Page, QueryError>")]
+pub struct Query {
+    /// The question.
+    pub query: LogQuery,
+    /// Reading forwards and nothing is there yet: wait for it this long. 0: answer at once.
+    pub wait_ms: u64,
+}
+
+/// Why a query has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// `grep` is no regular expression, or too large a one.
+    #[error("the pattern cannot be used: {0}")]
+    Pattern(String),
+    /// The store could not be read.
+    #[error("the stored output cannot be read: {0}")]
+    Store(String),
+}
+
+/// Which classification rules are in force for this program, in the order they are tried?
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Vec<RuleInfo>")]
+pub struct GetRules {
+    /// The program.
+    pub program: Arc<Program>,
+}
+
+/// One classification rule, for people.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RuleInfo {
+    /// `classify[0]`, `builtin:http_429`.
+    pub name: String,
+    /// The class it finds.
+    pub class: String,
+    /// What it matches: a pattern, `exit_code = 78`, `signal = "SIGKILL"`.
+    pub matches: String,
+}
+
+/// Store everything taken in so far; answers when it is safe. Part of an orderly end.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Flush;
+
+/// What the Monitor tells the Manager.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub enum Report {
+    /// Errors were seen in the output of a living attempt; at most one report for each piece of output and class.
+    ErrorSeen {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// The first such line of the piece.
+        evidence: Evidence,
+        /// How many lines of the piece showed this class.
+        count: u64,
+    },
+}

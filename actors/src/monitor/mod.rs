@@ -1,0 +1,5 @@
+//! monitor room.
+
+mod messages;
+
+pub use self::messages::*;

@@ -1,0 +1,5 @@
+//! retry room.
+
+mod messages;
+
+pub use self::messages::*;
