@@ -1,1 +1,11 @@
-//! manager.
+//! manager room
+
+mod actor;
+mod messages;
+mod wiring;
+
+pub use self::{
+    actor::ManagerActor,
+    messages::*,
+    wiring::{OpenError, Options, Running, open},
+};

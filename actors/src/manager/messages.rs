@@ -1,0 +1,423 @@
+//! What the Manager is told. Every message is public: an application may talk to `Addr<ManagerActor>` itself.
+
+use crate::{
+    breaker::{BreakerStatus, OperatorAct},
+    model::{
+        Attempt, BreakerPolicy, IfBlocked, JournalRecord, LogQuery, Page, ParamProblem, Params, Phase,
+        Program, Run, RunId, Scope, Timestamp,
+    },
+    monitor::{QueryError, RuleInfo},
+};
+use actix::{Message, Recipient};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// These are the programs and the rules of shared scopes from now on. The programs are checked already.
+///
+/// Living runs are not touched: their next attempt uses the new definition; a removed program finishes its runs.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Configured")]
+pub struct Configure {
+    /// All programs; those that are missing are removed.
+    pub programs: Vec<Program>,
+    /// Rules of shared scopes: exact name, else the longest literal prefix before `*`.
+    pub shared_breakers: Vec<(String, BreakerPolicy)>,
+}
+
+/// What [`Configure`] changed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Configured {
+    /// Names that are new.
+    pub added: Vec<String>,
+    /// Names whose definition differs.
+    pub changed: Vec<String>,
+    /// Names that are gone.
+    pub removed: Vec<String>,
+}
+
+/// Start the programs with `autostart` that have no living run. Sent once, after [`Configure`].
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Autostart;
+
+/// Run a program. The run is stored before this answers.
+#[derive(Clone, Debug, Default, Message)]
+#[rtype(result = "Result<Run, StartError>")]
+#[non_exhaustive]
+pub struct Start {
+    /// The program's name.
+    pub program: String,
+    /// Parameters; the rest get their defaults.
+    pub params: Params,
+    /// Who asks.
+    pub requested_by: Option<String>,
+    /// For people and filters, beside the program's own.
+    pub labels: BTreeMap<String, String>,
+    /// What to do when a breaker refuses.
+    pub if_blocked: IfBlocked,
+    /// The same key within [`Start::KEY_LIFE_MS`] answers with the run of the first request.
+    pub idempotency_key: Option<String>,
+}
+
+impl Start {
+    /// Longest parameters and labels of one start together, in bytes of JSON: they travel with every record of the run.
+    pub const MAX_BYTES: usize = 4 << 10;
+    /// How long an idempotency key is remembered: longer than any sensible client retries.
+    pub const KEY_LIFE_MS: u64 = 24 * 3_600_000;
+}
+
+/// Why a start is refused. No run was created.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// No program of this name.
+    #[error("there is no program `{name}`")]
+    UnknownProgram {
+        /// The name asked for.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// The parameters do not fit.
+    #[error("`{program}` refuses these parameters: {}", list(problems))]
+    Params {
+        /// The program.
+        program: String,
+        /// Every problem at once.
+        problems: Vec<ParamProblem>,
+    },
+    /// Parameters and labels are over [`Start::MAX_BYTES`].
+    #[error("parameters and labels take {bytes} bytes, {max} are allowed", max = Start::MAX_BYTES)]
+    TooLarge {
+        /// What they take.
+        bytes: usize,
+    },
+    /// As many runs wait as the program's `queue` allows.
+    #[error("`{program}` has {limit} runs waiting already")]
+    QueueFull {
+        /// The program.
+        program: String,
+        /// Its `queue`.
+        limit: u32,
+    },
+    /// A breaker is open, and the start asked to be refused then.
+    #[error("`{program}` is not started: {why}")]
+    Blocked {
+        /// The program.
+        program: String,
+        /// The scope that refuses.
+        scope: Scope,
+        /// When asking again may help.
+        retry_at: Option<Timestamp>,
+        /// A sentence.
+        why: String,
+    },
+    /// A daemon has one living run, and it is this one.
+    #[error("`{program}` runs already, as {run}")]
+    AlreadyRunning {
+        /// The program.
+        program: String,
+        /// Its run.
+        run: RunId,
+    },
+    /// The manager is being shut down.
+    #[error("the supervisor is shutting down")]
+    ShuttingDown,
+    /// The run could not be written down, so it was not started.
+    #[error("the run could not be stored: {0}")]
+    Store(String),
+}
+
+fn list(problems: &[ParamProblem]) -> String {
+    let texts: Vec<_> =
+        problems.iter().map(|problem| format!("{} {}", problem.name, problem.detail)).collect();
+    texts.join(" · ")
+}
+
+/// Stop a run: its whole tree, and no further attempt. Answers when the decision is written; see [`Wait`].
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Run, RunError>")]
+pub struct Stop {
+    /// Which run.
+    pub run: RunId,
+    /// Who asks.
+    pub by: Option<String>,
+}
+
+/// Stop the attempt and start the next one at once; a run that waits is started now; an ended run goes on with its
+/// next attempt and forgets its failures. Breakers are asked as always.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Run, RunError>")]
+pub struct Restart {
+    /// Which run.
+    pub run: RunId,
+    /// Who asks.
+    pub by: Option<String>,
+    /// Whether a running attempt is stopped; false: only start what does not run.
+    pub stop_running: bool,
+}
+
+/// A new run of the same program with the same, or changed, parameters. Secrets must be given again once the old run ended.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Run, RetryRunError>")]
+pub struct RetryRun {
+    /// Which run.
+    pub run: RunId,
+    /// Parameters that differ.
+    pub params: Params,
+    /// Who asks.
+    pub by: Option<String>,
+}
+
+/// Send a signal to the group of the run's process.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), RunError>")]
+pub struct SignalRun {
+    /// Which run.
+    pub run: RunId,
+    /// Which signal.
+    pub signal: i32,
+}
+
+/// Why an act on a run is refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// No such run.
+    #[error("there is no run {0}")]
+    Unknown(RunId),
+    /// The run has no process, or is over.
+    #[error("run {run} is not running, it is {phase}", phase = phase.name())]
+    NotRunning {
+        /// Which.
+        run: RunId,
+        /// Where it is.
+        phase: Phase,
+    },
+    /// Its program is no longer configured.
+    #[error("the program `{0}` of this run is no longer configured")]
+    ProgramGone(String),
+    /// The manager is being shut down.
+    #[error("the supervisor is shutting down")]
+    ShuttingDown,
+    /// The decision could not be written down, so it was not carried out.
+    #[error("the decision could not be stored: {0}")]
+    Store(String),
+}
+
+/// Why a run cannot be run again.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum RetryRunError {
+    /// The run itself.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The start of the new one.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// A run as it is now.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Run, LookupError>")]
+pub struct GetRun {
+    /// Its id, or a unique end of it of at least [`GetRun::MIN_SUFFIX`] characters.
+    pub id: String,
+}
+
+impl GetRun {
+    /// Shorter ends are refused: they would often mean another run tomorrow.
+    pub const MIN_SUFFIX: usize = 6;
+}
+
+/// Why a name finds no run.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum LookupError {
+    /// None.
+    #[error("there is no run `{0}`")]
+    Unknown(String),
+    /// More than one.
+    #[error("`{id}` ends the ids of {count} runs")]
+    Ambiguous {
+        /// What was asked for.
+        id: String,
+        /// How many it fits.
+        count: usize,
+    },
+}
+
+/// Runs, newest first.
+#[derive(Clone, Debug, Default, Message)]
+#[rtype(result = "Vec<Run>")]
+#[non_exhaustive]
+pub struct GetRuns {
+    /// Of this program.
+    pub program: Option<String>,
+    /// In this phase.
+    pub phase: Option<Phase>,
+    /// Whose latest failure has this class.
+    pub class: Option<String>,
+    /// Only those that are not over.
+    pub living: bool,
+    /// Older than this one: the next page.
+    pub before: Option<RunId>,
+    /// At most so many; 0 stands for 100.
+    pub limit: usize,
+}
+
+/// A run when it is over (or at once, if it is).
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Run, RunError>")]
+pub struct Wait {
+    /// Which run.
+    pub run: RunId,
+}
+
+/// Attempts of a run from the store, oldest first.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Vec<Attempt>, RunError>")]
+pub struct GetAttempts {
+    /// Which run.
+    pub run: RunId,
+    /// After this number; 0: from the first.
+    pub after: u32,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Every program and its living runs.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<ProgramStatus>")]
+pub struct GetPrograms;
+
+/// A program and what it is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProgramStatus {
+    /// Its definition.
+    pub program: Arc<Program>,
+    /// Runs that are not over, newest first.
+    pub living: Vec<Run>,
+    /// The newest run that is over.
+    pub last: Option<Run>,
+}
+
+/// The chain of decisions that led to a run's present state, in sentences.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Explanation, RunError>")]
+pub struct Why {
+    /// Which run.
+    pub run: RunId,
+}
+
+/// An answer to "why?".
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// Where it stands, in one sentence.
+    pub summary: String,
+    /// What happened, oldest first.
+    pub chain: Vec<Sentence>,
+    /// What holds it now, if anything does.
+    pub holds: Option<String>,
+    /// What happens next and when.
+    pub next: String,
+    /// One thing to do, where there is one.
+    pub help: Option<String>,
+}
+
+/// One step of an [`Explanation`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sentence {
+    /// When.
+    pub at: Timestamp,
+    /// Which journal record says it.
+    pub seq: u64,
+    /// What, which rule, which line.
+    pub text: String,
+}
+
+/// Journal records, oldest first.
+#[derive(Clone, Copy, Debug, Default, Message)]
+#[rtype(result = "Result<Vec<JournalRecord>, String>")]
+pub struct GetEvents {
+    /// After this one; 0: from the oldest kept.
+    pub after: u64,
+    /// At most so many; 0 stands for 1,000.
+    pub limit: usize,
+    /// Nothing there yet: wait for it this long.
+    pub wait_ms: u64,
+}
+
+/// Every record from now on. A recipient that is gone is forgotten.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct Subscribe {
+    /// Who.
+    pub recipient: Recipient<JournalRecord>,
+}
+
+impl Message for JournalRecord {
+    type Result = ();
+}
+
+/// Output, as [`monitor::Query`](crate::monitor::Query).
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Page, QueryError>")]
+pub struct Logs {
+    /// The question.
+    pub query: LogQuery,
+    /// Nothing there yet: wait for it this long.
+    pub wait_ms: u64,
+}
+
+/// Classification rules in force; of the built-in ones alone when no program is named.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Vec<RuleInfo>, StartError>")]
+pub struct GetClasses {
+    /// The program.
+    pub program: Option<String>,
+}
+
+/// Every breaker as it stands now.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<BreakerStatus>")]
+pub struct GetBreakers;
+
+/// An operator's word to a breaker.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<BreakerStatus, String>")]
+pub struct OperateBreaker {
+    /// The scope.
+    pub scope: Scope,
+    /// What to do.
+    pub act: OperatorAct,
+    /// Who.
+    pub by: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Facts about the manager itself.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Info")]
+pub struct GetInfo;
+
+/// See [`GetInfo`].
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Info {
+    /// Since when this manager runs.
+    pub started_at: Timestamp,
+    /// Programs configured.
+    pub programs: usize,
+    /// Runs by phase, living ones.
+    pub living: BTreeMap<&'static str, usize>,
+    /// Runs kept, with those that are over.
+    pub runs: usize,
+    /// The newest journal record.
+    pub last_seq: u64,
+}
+
+/// Stop every tree, write everything down, end the keeper. Runs that are wanted go on with the next manager.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Shutdown;
