@@ -1,6 +1,6 @@
 //! The journal: every decision with its cause. The same records in the API, the CLI, the page and the simulator.
 
-use super::{EndReason, ExitStatus, HeldReason, Params, Phase, RunId, Scope, SpawnFailure, Timestamp};
+use super::{EndReason, HeldReason, Params, Phase, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One decision or one fact that led to one.
@@ -54,20 +54,23 @@ pub enum Event {
         /// Its start time in clock ticks since boot.
         start_ticks: u64,
     },
-    /// An attempt is over, or never came to be.
+    /// An attempt is over, or never came to be: one of `exit`, `signal`, `spawn_error` says how, none when nobody saw it.
     AttemptEnded {
-        /// How its leader ended.
+        /// Its exit code.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        exit: Option<ExitStatus>,
-        /// Why it was never started.
+        exit: Option<i32>,
+        /// The signal that ended it, by name.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        spawn_error: Option<SpawnFailure>,
+        signal: Option<String>,
+        /// Why it was never started: the kernel's error by name, else which part was wrong.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        spawn_error: Option<String>,
         /// Class; null on success.
         class: Option<String>,
         /// The rule that found the class.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         rule: Option<String>,
-        /// The output line that decided.
+        /// The output line that decided, or what was wrong with the start.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         line: Option<String>,
         /// How long it lived.

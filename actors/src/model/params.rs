@@ -54,8 +54,10 @@ impl fmt::Display for Decimal {
 }
 
 /// A checked value.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+///
+/// In JSON, stored and shown alike, it stands plainly: `50`, `true`, `"5s"`, `"***"`. Read back, a time is text until its
+/// [`ParamSpec::check`] has seen it again.
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ParamValue {
     /// Text, also that of a `url` or `choice`.
@@ -114,6 +116,28 @@ impl fmt::Display for ParamValue {
             Self::Boolean(b) => write!(f, "{b}"),
             Self::DurationMs(ms) => f.write_str(&format_duration_ms(*ms)),
             Self::Secret => f.write_str(SECRET_TEXT),
+        }
+    }
+}
+
+impl Serialize for ParamValue {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ParamValue {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Bool(b) => Ok(Self::Boolean(b)),
+            serde_json::Value::Number(n) => match n.as_i64() {
+                Some(n) => Ok(Self::Integer(n)),
+                None => Decimal::parse(&n.to_string()).map(Self::Decimal).map_err(D::Error::custom),
+            },
+            serde_json::Value::String(text) if text == SECRET_TEXT => Ok(Self::Secret),
+            serde_json::Value::String(text) => Ok(Self::String(text)),
+            other => Err(D::Error::custom(format!("`{other}` is no parameter value"))),
         }
     }
 }
@@ -364,6 +388,7 @@ impl ParamSpec {
     pub fn check(&self, value: ParamValue) -> Result<ParamValue, String> {
         let value = match (&self.kind, value) {
             (_, ParamValue::Secret) if self.secret => return Ok(ParamValue::Secret),
+            (_, ParamValue::Secret) => ParamValue::String(SECRET_TEXT.to_owned()),
             (
                 ParamKind::Integer | ParamKind::Decimal | ParamKind::Boolean | ParamKind::Duration,
                 ParamValue::String(text),

@@ -239,6 +239,8 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
     /// What it has written.
     pub counts: Counts,
+    /// Its first record in the journal: where its story begins.
+    pub journal_from: u64,
     /// The newest attempts, oldest first; at most [`Run::ATTEMPTS_KEPT`] in memory, all in the store.
     #[serde(skip)]
     pub attempts: VecDeque<Attempt>,
@@ -267,6 +269,7 @@ impl Run {
             end_reason: None,
             ended_at: None,
             counts: Counts { lines: 0, errors: 0, gaps: 0 },
+            journal_from: 0,
             attempts: VecDeque::new(),
         }
     }
