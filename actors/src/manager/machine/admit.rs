@@ -1,0 +1,332 @@
+//! From the request to the leave to start: checks, places, breakers, waiting.
+
+use super::{Effect, Live, Machine, Stage, timers::Timer};
+use crate::{
+    breaker::{Admission, Admit, Changes, Gate, Outcome, Settle},
+    manager::{Start, StartError},
+    model::{
+        BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Put, Run, RunId, Scope,
+        render_key,
+    },
+    retry,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Most scopes that may gate one start: each costs a message's share and a place in memory (resilience findings §3.3).
+/// Further ones are left out; the configuration check refuses them before.
+const GATES_MAX: usize = 8;
+
+/// A start whose parameters fit, and what must be done before it is written down.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The definition.
+    pub program: Arc<Program>,
+    /// With defaults; secrets as `***`.
+    pub params: Params,
+    /// Values of secrets by parameter name: to be kept by the Launcher.
+    pub secrets: BTreeMap<String, String>,
+    /// The scopes that gate it.
+    pub gates: Vec<Gate>,
+}
+
+/// What kind of thing a scope guards, by its name.
+pub(super) fn scope_kind(scope: &Scope) -> crate::model::ScopeKind {
+    use crate::model::ScopeKind;
+    match scope.0.split_once(':').map_or(scope.0.as_str(), |(kind, _)| kind) {
+        "program" => ScopeKind::Program,
+        "user" => ScopeKind::User,
+        "global" => ScopeKind::Global,
+        _ => ScopeKind::Shared,
+    }
+}
+
+impl Machine {
+    /// Checks a start without changing anything.
+    ///
+    /// # Errors
+    /// [`StartError`], before anything was written.
+    pub fn check_start(&self, start: &Start) -> Result<Checked, StartError> {
+        if self.shutting_down {
+            return Err(StartError::ShuttingDown);
+        }
+        let Some(program) = self.programs.get(&start.program) else {
+            return Err(StartError::UnknownProgram { name: start.program.clone(), known: self.program_names() });
+        };
+        let (params, secrets) = program
+            .resolve_params(&start.params)
+            .map_err(|problems| StartError::Params { program: start.program.clone(), problems })?;
+        let bytes = serde_json::to_vec(&(&params, &start.labels)).map_or(0, |json| json.len());
+        if bytes > Start::MAX_BYTES {
+            return Err(StartError::TooLarge { bytes });
+        }
+        if program.is_daemon() && program.max_concurrent.is_none() {
+            let living = self.live.values().find(|live| live.run.program == program.name);
+            if let Some(live) = living {
+                return Err(StartError::AlreadyRunning { program: program.name.clone(), run: live.run.id });
+            }
+        }
+        let limit = program.queue;
+        let waiting = self.queues.get(&program.name).map_or(0, std::collections::BTreeSet::len);
+        if !self.has_place(program) && waiting >= limit as usize {
+            return Err(StartError::QueueFull { program: program.name.clone(), limit });
+        }
+        let gates = self.gates(program, &params, start.requested_by.as_deref());
+        Ok(Checked { program: program.clone(), params, secrets, gates })
+    }
+
+    /// Creates a run for a checked start. The run exists, and is written, before anything is started for it.
+    pub fn start(&mut self, checked: Checked, start: &Start, id: RunId, now: crate::model::Timestamp) -> Vec<Effect> {
+        self.settle_time(now);
+        let Checked { program, params, .. } = checked;
+        let mut run = Run::new(id, program.name.clone(), params.clone(), self.now);
+        run.requested_by.clone_from(&start.requested_by);
+        run.labels = program.labels.clone();
+        run.labels.extend(start.labels.clone());
+        run.journal_from = self.next_seq;
+        if let Some(key) = &start.idempotency_key {
+            self.remember_key(key, id);
+        }
+        self.live.insert(id, Live::new(run, program, self.now));
+        let requested_by = start.requested_by.clone();
+        self.record_run(id, false, None, Event::RunQueued { params, requested_by });
+        self.enqueue(id);
+        self.commit(true);
+        self.take_effects()
+    }
+
+    /// The run that an earlier start with this key made, while the key is remembered.
+    pub fn run_by_key(&self, key: &str) -> Option<RunId> {
+        let (run, at) = self.keys.get(key)?;
+        (self.now.since(*at) < Start::KEY_LIFE_MS).then_some(*run)
+    }
+
+    fn remember_key(&mut self, key: &str, run: RunId) {
+        self.keys.insert(key.to_owned(), (run, self.now));
+        let value = super::restore::encode(&(run, self.now));
+        self.batch.puts.push(Put { key: format!("key/{key}"), value: Some(value) });
+    }
+
+    /// The scopes that gate a start of this program, in order: its own, shared ones, the user's, the global one.
+    pub(super) fn gates(&self, program: &Program, params: &Params, user: Option<&str>) -> Vec<Gate> {
+        let mut gates = Vec::new();
+        if let Some(policy) = &program.breaker {
+            gates.push(Gate { scope: Scope::program(&program.name), policy: policy.clone() });
+        }
+        for template in &program.breakers {
+            // A key whose parameter is unset names no scope: there is nothing that two runs could share.
+            if let Some(key) = render_key(template, params) {
+                let policy = self.shared_policy(&key).unwrap_or_default();
+                gates.push(Gate { scope: Scope(key), policy });
+            }
+        }
+        let user = user.map(|user| format!("user:{user}"));
+        for name in user.into_iter().chain(["global".to_owned()]) {
+            if let Some(policy) = self.shared_policy(&name) {
+                gates.push(Gate { scope: Scope(name), policy });
+            }
+        }
+        gates.truncate(GATES_MAX);
+        gates
+    }
+
+    /// The rules of a shared scope: the exact name, else the longest literal prefix before `*`.
+    fn shared_policy(&self, key: &str) -> Option<BreakerPolicy> {
+        let fits = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(prefix) => key.starts_with(prefix).then_some(prefix.len()),
+            None => (pattern == key).then_some(usize::MAX),
+        };
+        self.shared_breakers
+            .iter()
+            .filter_map(|(pattern, policy)| fits(pattern).map(|length| (length, policy)))
+            .max_by_key(|(length, _)| *length)
+            .map(|(_, policy)| policy.clone())
+    }
+
+    // ── places ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn has_place(&self, program: &Program) -> bool {
+        self.places.get(&program.name).copied().unwrap_or(0) < program.concurrency()
+    }
+
+    /// Takes a place and asks the breakers, or waits for one.
+    pub(super) fn enqueue(&mut self, id: RunId) {
+        let Some(live) = self.live.get(&id) else { return };
+        let program = live.program.clone();
+        if self.has_place(&program) {
+            *self.places.entry(program.name.clone()).or_default() += 1;
+            self.ask(id);
+            return;
+        }
+        let now = self.now;
+        let why = format!("max_concurrent = {} runs of {} live already", program.concurrency(), program.name);
+        if let Some(live) = self.live.get_mut(&id) {
+            live.stage = Stage::Queued;
+            live.run.phase = Phase::Queued;
+            live.waiting_since = now;
+            live.run.held = Some(HeldBack {
+                reason: HeldReason::Concurrency,
+                scope: None,
+                retry_at: None,
+                why: why.clone(),
+                since: now,
+            });
+        }
+        self.queues.entry(program.name.clone()).or_default().insert((now, id));
+        let event = Event::StartBlocked { reason: HeldReason::Concurrency, retry_at: None, why };
+        self.record_run(id, false, None, event);
+    }
+
+    /// Gives a place back and hands it to the run that waits longest.
+    pub(super) fn release_place(&mut self, program: &str) {
+        if let Some(taken) = self.places.get_mut(program) {
+            *taken = taken.saturating_sub(1);
+        }
+        let Some(next) = self.queues.get_mut(program).and_then(std::collections::BTreeSet::pop_first) else { return };
+        *self.places.entry(program.to_owned()).or_default() += 1;
+        if !self.shutting_down {
+            self.ask(next.1);
+        }
+    }
+
+    /// Takes a run out of every line it stands in.
+    pub(super) fn leave_lines(&mut self, id: RunId) {
+        let Some(live) = self.live.get(&id) else { return };
+        let entry = (live.waiting_since, id);
+        if let Some(queue) = self.queues.get_mut(&live.run.program) {
+            queue.remove(&entry);
+        }
+        let scope = live.run.held.as_ref().and_then(|held| held.scope.clone());
+        if let Some(line) = scope.as_ref().and_then(|scope| self.blocked.get_mut(scope)) {
+            line.remove(&entry);
+        }
+        if let Some(scope) = scope.filter(|scope| self.blocked.get(scope).is_some_and(|line| line.is_empty())) {
+            self.blocked.remove(&scope);
+        }
+    }
+
+    // ── breakers ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Asks for leave to start the next attempt. A living run takes up a changed definition here and nowhere else.
+    pub(super) fn ask(&mut self, id: RunId) {
+        let current = self.live.get(&id).and_then(|live| self.programs.get(&live.run.program)).cloned();
+        let Some(live) = self.live.get_mut(&id) else { return };
+        if let Some(program) = current {
+            live.program = program;
+        }
+        live.stage = Stage::Asking;
+        let (program, params, user) = (live.program.clone(), live.run.params.clone(), live.run.requested_by.clone());
+        let gates = self.gates(&program, &params, user.as_deref());
+        if gates.is_empty() {
+            self.prepare(id, None);
+        } else {
+            self.effects.push(Effect::Admit(Admit { run: id, gates, peek: false }));
+        }
+    }
+
+    pub(super) fn admitted(&mut self, id: RunId, admission: Admission) {
+        match admission {
+            Admission::Granted { permits, probe, changes } => {
+                self.absorb(changes);
+                let scopes: Vec<_> = permits.iter().map(|permit| permit.scope.clone()).collect();
+                let asking = self.live.get_mut(&id).filter(|live| live.stage == Stage::Asking);
+                let Some(live) = asking else {
+                    // Stopped while the breakers were asked: the permits go back unused.
+                    let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
+                    self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
+                    return;
+                };
+                live.permits = permits;
+                self.disarm(id);
+                self.prepare(id, probe);
+                for scope in scopes {
+                    self.wake(&scope);
+                }
+            }
+            Admission::Denied { scope, retry_at, why, changes } => {
+                self.absorb(changes);
+                self.refused(id, scope, retry_at, why);
+                self.commit(false);
+            }
+        }
+    }
+
+    fn refused(&mut self, id: RunId, scope: Scope, retry_at: Option<crate::model::Timestamp>, why: String) {
+        self.disarm(id);
+        let now = self.now;
+        let Some(live) = self.live.get_mut(&id).filter(|live| live.stage == Stage::Asking) else { return };
+        let before = live.run.held.take();
+        let waits = before.as_ref().filter(|held| held.reason == HeldReason::Breaker);
+        let since = waits.map_or(now, |held| held.since);
+        let news = waits.is_none_or(|held| held.scope.as_ref() != Some(&scope) || held.retry_at != retry_at);
+        live.stage = Stage::Blocked;
+        live.run.phase = Phase::Blocked;
+        live.run.next_attempt_at = retry_at;
+        live.waiting_since = since;
+        live.run.held = Some(HeldBack {
+            reason: HeldReason::Breaker,
+            scope: Some(scope.clone()),
+            retry_at,
+            why: why.clone(),
+            since,
+        });
+        self.blocked.entry(scope.clone()).or_default().insert((since, id));
+        if news {
+            let event = Event::StartBlocked { reason: HeldReason::Breaker, retry_at, why };
+            self.record_run(id, false, Some(scope), event);
+        }
+        if let Some(at) = retry_at {
+            // Breakers tell of their changes; spacing after closing is no change, so the time is watched as well.
+            self.arm(id, at.max(now.plus(1)), Timer::AskAgain);
+        }
+    }
+
+    /// Lets the run that has waited longest for this scope ask again. Its grant wakes the next; a refusal ends the chain.
+    pub(super) fn wake(&mut self, scope: &Scope) {
+        let first = self.blocked.get(scope).and_then(|line| line.first().copied());
+        if let Some((_, run)) = first {
+            self.wake_run(run);
+        }
+    }
+
+    pub(super) fn wake_run(&mut self, id: RunId) {
+        if self.shutting_down || self.live.get(&id).is_none_or(|live| live.stage != Stage::Blocked) {
+            return;
+        }
+        self.leave_lines(id);
+        self.ask(id);
+    }
+
+    pub(super) fn breaker_changed(&mut self, changes: Changes) {
+        let scopes = self.absorb(changes);
+        self.commit(true);
+        for scope in scopes {
+            self.wake(&scope);
+        }
+    }
+
+    // ── parameters ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn prepare(&mut self, id: RunId, probe: Option<ProbeParams>) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.stage = Stage::Preparing;
+        live.evidence = None;
+        let (program, base) = (live.program.clone(), live.run.params.clone());
+        if base.is_empty() {
+            self.begin(id, base, probe.is_some()); // Nothing that could differ.
+            return;
+        }
+        live.probe = probe.is_some();
+        self.effects.push(Effect::Prepare(retry::Prepare { run: id, program, base, probe }));
+    }
+
+    pub(super) fn prepared(&mut self, id: RunId, params: Params) {
+        match self.live.get(&id) {
+            Some(live) if live.stage == Stage::Preparing => {
+                let probe = live.probe;
+                self.begin(id, params, probe);
+            }
+            // Stopped while Retry was asked; whoever stopped it gave the permits back.
+            Some(_) | None => {}
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What the machine asks of the world, and what the world tells it.
+
+use crate::{
+    breaker, launcher,
+    model::{AttemptId, JournalRecord, Put, RunId, Timestamp},
+    monitor, retry,
+};
+
+/// One thing to do. The clerk carries effects out in order; those after a [`Effect::Commit`] wait until it is written.
+#[derive(Debug)]
+pub enum Effect {
+    /// Write this down. All that one decision changes is one of these.
+    Commit {
+        /// Consecutive journal records.
+        records: Vec<JournalRecord>,
+        /// State that changed with them.
+        puts: Vec<Put>,
+        /// Whether what follows waits for it.
+        durable: bool,
+    },
+    /// Ask the breakers; the answer is [`Input::Admitted`].
+    Admit(breaker::Admit),
+    /// Ask for the parameters of the next attempt; the answer is [`Input::Prepared`].
+    Prepare(retry::Prepare),
+    /// Tell the breakers how it went; the answer is [`Input::Settled`].
+    Settle(breaker::Settle),
+    /// Ask what an end means; the answer is [`Input::Judged`].
+    Judge(Box<retry::Ended>),
+    /// Ask what kind of end it was; the answer is [`Input::Drained`].
+    Drain(monitor::Drain),
+    /// Ask when it wrote last; the answer is [`Input::WroteLast`].
+    AskLastOutput(AttemptId),
+    /// Tell Retry that a daemon is healthy; the answer is [`Input::Saved`].
+    Healthy(retry::Healthy),
+    /// Tell Retry to forget a run's counters; the answer is [`Input::Saved`].
+    Forget(RunId),
+    /// An act of the Launcher.
+    Launch(launcher::Launch),
+    /// An act of the Launcher.
+    StopTree(launcher::Stop),
+    /// An act of the Launcher.
+    Signal(launcher::Signal),
+    /// An act of the Launcher.
+    Acknowledge(AttemptId),
+    /// An act of the Launcher.
+    ForgetSecrets(RunId),
+    /// An act of the Monitor.
+    Watch(monitor::Watch),
+    /// An act of the Monitor.
+    Close(monitor::Close),
+    /// An act of Retry.
+    Schedule(retry::Schedule),
+    /// An act of Retry.
+    Cancel(RunId),
+    /// The run is over: tell those who wait.
+    Ended(RunId),
+}
+
+impl Effect {
+    /// Whether it changes the world, and so must not overtake a decision that is still being written. Questions may:
+    /// their answers are decided upon, and written, later.
+    pub(in crate::manager) const fn is_act(&self) -> bool {
+        match self {
+            Self::Launch(_)
+            | Self::StopTree(_)
+            | Self::Signal(_)
+            | Self::Acknowledge(_)
+            | Self::ForgetSecrets(_)
+            | Self::Watch(_)
+            | Self::Close(_)
+            | Self::Schedule(_)
+            | Self::Cancel(_)
+            | Self::Ended(_) => true,
+            Self::Commit { .. }
+            | Self::Admit(_)
+            | Self::Prepare(_)
+            | Self::Settle(_)
+            | Self::Judge(_)
+            | Self::Drain(_)
+            | Self::AskLastOutput(_)
+            | Self::Healthy(_)
+            | Self::Forget(_) => false,
+        }
+    }
+}
+
+/// One thing that happened. Answers carry whom they are about, so that a late one is recognised.
+#[derive(Debug)]
+pub enum Input {
+    /// To [`Effect::Admit`].
+    Admitted {
+        /// The run that asked.
+        run: RunId,
+        /// The answer.
+        admission: breaker::Admission,
+    },
+    /// To [`Effect::Prepare`].
+    Prepared {
+        /// The run.
+        run: RunId,
+        /// Effective parameters.
+        params: crate::model::Params,
+    },
+    /// To [`Effect::Settle`].
+    Settled {
+        /// The run.
+        run: RunId,
+        /// Whether the attempt lives on.
+        keep: bool,
+        /// What changed.
+        changes: breaker::Changes,
+    },
+    /// To [`Effect::Judge`].
+    Judged {
+        /// The run.
+        run: RunId,
+        /// The answer.
+        verdict: retry::Verdict,
+    },
+    /// To [`Effect::Drain`].
+    Drained {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The answer.
+        drained: monitor::Drained,
+    },
+    /// To [`Effect::AskLastOutput`].
+    WroteLast {
+        /// The attempt.
+        attempt: AttemptId,
+        /// When; nothing when it is not watched.
+        at: Option<Timestamp>,
+    },
+    /// To [`Effect::Healthy`] and [`Effect::Forget`]: state to save.
+    Saved(Vec<Put>),
+    /// The Launcher's word.
+    Launcher(launcher::Report),
+    /// The Monitor's word.
+    Monitor(monitor::Report),
+    /// Retry's word.
+    Retry(retry::Report),
+    /// The Breaker's word.
+    Breaker(breaker::Changes),
+    /// Time passed; timers that are due fire. Every input does this first.
+    Tick,
+}

@@ -1,0 +1,486 @@
+//! From the decision to start an attempt to the decision what its end means.
+
+use super::{Effect, Machine, Next, Stage, StopCause, admit::scope_kind};
+use crate::{
+    breaker::{Changes, Outcome, Settle},
+    launcher::{self, Report},
+    model::{
+        Attempt, AttemptId, Class, EndReason, Event, Evidence, ExitStatus, Leftovers, OnLost, Params, Phase, Reason,
+        RunId, SpawnFailure, SpoolSizes, signal_name,
+    },
+    monitor::{self, Drained},
+    retry::{self, Decision, Verdict},
+};
+
+impl Machine {
+    // ── starting ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Writes the start down; the process is made after that.
+    pub(super) fn begin(&mut self, id: RunId, params: Params, probe: bool) {
+        let now = self.now;
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let number = live.run.attempt + 1;
+        live.run.attempt = number;
+        live.run.attempts.push_back(Attempt::new(number, params.clone(), probe, now));
+        while live.run.attempts.len() > crate::model::Run::ATTEMPTS_KEPT {
+            live.run.attempts.pop_front();
+        }
+        live.stage = Stage::Starting;
+        live.run.phase = Phase::Starting;
+        live.run.next_attempt_at = None;
+        live.run.held = None;
+        live.stop = None;
+        live.exit = None;
+        live.error_at = None;
+        live.empty = false;
+        let attempt = live.attempt_id();
+        let launch = launcher::Launch { attempt, program: live.program.clone(), params: params.clone() };
+        self.batch.dirty_attempts.insert(attempt);
+        self.record_run(id, true, None, Event::AttemptStarted { params, probe });
+        self.act(Effect::Launch(launch));
+        self.commit(true);
+    }
+
+    pub(super) fn launcher(&mut self, report: Report) {
+        match report {
+            Report::Launched { attempt, pid, start_ticks, spool, secrets } => {
+                self.launched(attempt, pid, start_ticks);
+                if let Some(live) = self.live.get(&attempt.run) {
+                    let program = live.program.clone();
+                    self.act(Effect::Watch(monitor::Watch { attempt, program, spool, secrets }));
+                }
+                self.commit(false);
+            }
+            Report::LaunchFailed { attempt, failure } => self.launch_failed(attempt, failure),
+            Report::Exited { attempt, exit, sizes, leftovers } => self.exited(attempt, exit, sizes, leftovers),
+            Report::Emptied { attempt, sizes } => self.emptied(attempt, sizes),
+            Report::KeeperLost { attempts, why } => {
+                self.record(self.now, None, None, None, Event::KeeperLost { attempts, why });
+                self.commit(false);
+                for live in self.live.values_mut().filter(|live| live.stage == Stage::Running) {
+                    live.stop.get_or_insert(StopCause::Lost);
+                }
+            }
+        }
+    }
+
+    fn launched(&mut self, attempt: AttemptId, pid: i32, start_ticks: u64) {
+        let Some(live) = self.live.get_mut(&attempt.run) else { return };
+        if live.run.attempt != attempt.number || live.stage != Stage::Starting {
+            return;
+        }
+        if let Some(current) = live.attempt() {
+            current.pid = Some(pid);
+            current.start_ticks = start_ticks;
+        }
+        live.stage = Stage::Running;
+        let cause = live.stop.take();
+        live.run.phase = Phase::Running;
+        self.batch.dirty_attempts.insert(attempt);
+        self.record_run(attempt.run, true, None, Event::AttemptSpawned { pid, start_ticks });
+        self.arm_attempt(attempt.run);
+        if let Some(cause) = cause {
+            self.stop_for(attempt.run, cause); // Asked for while the process was being made.
+        }
+    }
+
+    fn launch_failed(&mut self, attempt: AttemptId, failure: SpawnFailure) {
+        let now = self.now;
+        let Some(live) = self.live.get_mut(&attempt.run) else { return };
+        if live.run.attempt != attempt.number || live.stage != Stage::Starting {
+            return;
+        }
+        let class = if failure.problem.is_transient() { Class::SPAWN_TRANSIENT } else { Class::SPAWN_PERMANENT };
+        let spawn_error = if failure.errno.is_empty() {
+            serde_json::to_value(failure.problem).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+        } else {
+            failure.errno
+        };
+        live.empty = true;
+        live.evidence = Some(Evidence {
+            class: class.to_owned(),
+            rule: "spawn".to_owned(),
+            line: failure.message.clone(),
+            stream: None,
+            seq: 0,
+            at: now,
+            retry_after_ms: None,
+        });
+        live.run.reason = Some(Reason {
+            class: class.to_owned(),
+            exit: None,
+            message: failure.message.clone(),
+            rule: "spawn".to_owned(),
+            help: failure.help,
+        });
+        if let Some(current) = live.attempt() {
+            current.ended_at = Some(now);
+            current.spawn_error = Some(failure.message.clone());
+            current.class = Some(class.to_owned());
+        }
+        self.batch.dirty_attempts.insert(attempt);
+        let event = Event::AttemptEnded {
+            exit: None,
+            signal: None,
+            spawn_error: Some(spawn_error),
+            class: Some(class.to_owned()),
+            rule: Some("spawn".to_owned()),
+            line: Some(failure.message),
+            lasted_ms: 0,
+            output_complete: true,
+        };
+        self.record_run(attempt.run, true, None, event);
+        self.settle(attempt.run, Some(class));
+    }
+
+    // ── ending ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    pub(super) fn exited(&mut self, attempt: AttemptId, exit: ExitStatus, sizes: SpoolSizes, leftovers: bool) {
+        let Some(live) = self.live.get_mut(&attempt.run) else { return };
+        if live.run.attempt != attempt.number || !matches!(live.stage, Stage::Running | Stage::Starting) {
+            return; // Told twice, or of an attempt that is behind us.
+        }
+        live.stage = Stage::Draining;
+        live.exit = Some(exit);
+        if exit == ExitStatus::Unknown {
+            live.stop.get_or_insert(StopCause::Lost);
+        }
+        let keep = live.program.leftovers == Leftovers::Keep && live.stop.is_none();
+        let stop = launcher::Stop {
+            attempt,
+            signal: live.program.stop_signal,
+            timeout_ms: live.program.stop_timeout_ms,
+        };
+        let known_empty = !leftovers;
+        live.empty = live.empty || keep || known_empty;
+        let report = Report::Exited { attempt, exit, sizes, leftovers };
+        self.trees.insert(attempt, report);
+        self.disarm(attempt.run);
+        if leftovers {
+            let action = if keep { "keep" } else { "stop" }.to_owned();
+            self.record_run(attempt.run, true, None, Event::LeftoversFound { action });
+            if !keep {
+                self.effects.push(Effect::StopTree(stop));
+            }
+        }
+        self.effects.push(Effect::Drain(monitor::Drain { attempt, exit, up_to: sizes }));
+    }
+
+    fn emptied(&mut self, attempt: AttemptId, sizes: SpoolSizes) {
+        self.trees.remove(&attempt);
+        self.act(Effect::Close(monitor::Close { attempt, sizes }));
+        self.act(Effect::Acknowledge(attempt));
+        let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number) else {
+            self.commit(false);
+            return;
+        };
+        live.empty = true;
+        match live.stage.clone() {
+            Stage::Emptying(next) => self.go_on(attempt.run, next),
+            // The acts go out with the decision that is on its way: an end must be written before it is forgotten.
+            Stage::Draining | Stage::Judging => {}
+            Stage::Queued
+            | Stage::Asking
+            | Stage::Blocked
+            | Stage::Preparing
+            | Stage::Starting
+            | Stage::Running
+            | Stage::Backoff
+            | Stage::Suspended => self.commit(false),
+        }
+    }
+
+    pub(super) fn drained(&mut self, attempt: AttemptId, drained: Drained) {
+        let now = self.now;
+        let Some(live) = self.live.get_mut(&attempt.run) else { return };
+        if live.stage != Stage::Draining || live.run.attempt != attempt.number {
+            return;
+        }
+        let exit = live.exit.unwrap_or(ExitStatus::Unknown);
+        let started = live.run.current().map_or(now, |current| current.started_at);
+        let lasted_ms = now.since(started);
+        let evidence = end_class(live, exit, drained.evidence, lasted_ms, now);
+        let class = evidence.as_ref().map(|evidence| evidence.class.clone());
+        let before = live.run.current().map_or(0, |current| current.lines);
+        live.run.counts.lines += drained.counts.lines.saturating_sub(before);
+        live.run.counts.gaps += drained.counts.gaps;
+        if let Some(current) = live.attempt() {
+            current.ended_at = Some(now);
+            current.exit = Some(exit);
+            current.class.clone_from(&class);
+            current.lines = drained.counts.lines;
+        }
+        if let Some(evidence) = &evidence
+            && !is_ours(&evidence.class)
+        {
+            live.run.reason = Some(Reason {
+                class: evidence.class.clone(),
+                exit: Some(exit),
+                message: if evidence.line.is_empty() { exit.to_string() } else { evidence.line.clone() },
+                rule: evidence.rule.clone(),
+                help: String::new(),
+            });
+        }
+        let (code, signal) = match exit {
+            ExitStatus::Code(code) => (Some(code), None),
+            ExitStatus::Signal { number, .. } => {
+                (None, Some(signal_name(number).map_or_else(|| number.to_string(), str::to_owned)))
+            }
+            ExitStatus::Unknown => (None, None),
+        };
+        let event = Event::AttemptEnded {
+            exit: code,
+            signal,
+            spawn_error: None,
+            class: class.clone(),
+            rule: evidence.as_ref().map(|evidence| evidence.rule.clone()),
+            line: evidence.as_ref().map(|evidence| evidence.line.clone()).filter(|line| !line.is_empty()),
+            lasted_ms,
+            output_complete: drained.complete,
+        };
+        live.evidence = evidence;
+        self.batch.dirty_attempts.insert(attempt);
+        self.record_run(attempt.run, true, None, event);
+        self.settle(attempt.run, class.as_deref());
+    }
+
+    /// Tells every breaker that granted the start how it went: those that the class names hear of a failure, the rest
+    /// hear "neutral".
+    fn settle(&mut self, id: RunId, class: Option<&str>) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.stage = Stage::Judging;
+        let permits = std::mem::take(&mut live.permits);
+        if permits.is_empty() {
+            self.settled(id, false, Changes::default());
+            return;
+        }
+        let rule = class.map(|class| live.program.class_rule(class));
+        let job = !live.program.is_daemon();
+        let outcome = |scope: &crate::model::Scope| match &rule {
+            None if job => Outcome::Success,
+            None => Outcome::Neutral,
+            Some(rule) if rule.weight_permille > 0 && rule.scopes.contains(&scope_kind(scope)) => {
+                Outcome::Failure { weight_permille: rule.weight_permille }
+            }
+            Some(_) => Outcome::Neutral,
+        };
+        let outcomes = permits
+            .into_iter()
+            .map(|permit| {
+                let outcome = outcome(&permit.scope);
+                (permit, outcome)
+            })
+            .collect();
+        let class = class.map(str::to_owned);
+        self.effects.push(Effect::Settle(Settle { run: id, class, outcomes, keep: false }));
+    }
+
+    pub(super) fn settled(&mut self, id: RunId, keep: bool, changes: Changes) {
+        let scopes = self.absorb(changes);
+        if keep {
+            self.commit(true);
+        } else if self.live.get(&id).is_some_and(|live| live.stage == Stage::Judging) {
+            self.judge(id);
+        } else {
+            self.commit(false);
+        }
+        for scope in scopes {
+            self.wake(&scope);
+        }
+    }
+
+    // ── judging ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// What a stop of ours means is decided here; everything else is Retry's.
+    fn judge(&mut self, id: RunId) {
+        let now = self.now;
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let cause = live.stop;
+        if live.run.wanted == crate::model::Wanted::Down {
+            return self.after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
+        }
+        match cause {
+            Some(StopCause::Restart) => return self.after(id, Next::Start(now)),
+            Some(StopCause::Shutdown) => {
+                live.stage = Stage::Suspended;
+                live.run.phase = Phase::Backoff;
+                live.run.next_attempt_at = Some(now);
+                self.batch.dirty.insert(id);
+                return self.commit(true);
+            }
+            Some(StopCause::Lost) => {
+                let next = match live.program.on_lost {
+                    OnLost::Retry => Next::Start(now),
+                    OnLost::Fail => Next::Finish(
+                        Phase::Failed,
+                        EndReason::NotRetryable,
+                        "its end was not seen and on_lost = \"fail\"".into(),
+                    ),
+                    OnLost::Success => Next::Finish(
+                        Phase::Succeeded,
+                        EndReason::Exit,
+                        "its end was not seen and on_lost = \"success\"".into(),
+                    ),
+                };
+                return self.after(id, next);
+            }
+            Some(StopCause::Operator | StopCause::Timeout | StopCause::Idle) | None => {}
+        }
+        let evidence = live.evidence.as_ref();
+        let clean = evidence.is_none_or(|evidence| evidence.class == Class::CLEAN_EXIT);
+        let outcome = match evidence {
+            Some(evidence) if !clean => retry::Outcome::Failed {
+                class: evidence.class.clone(),
+                retry_after_ms: evidence.retry_after_ms,
+            },
+            Some(_) | None => retry::Outcome::Success,
+        };
+        let current = live.run.current();
+        let uptime_ms = current.map_or(0, |c| c.ended_at.map_or(0, |ended| ended.since(c.started_at)));
+        let effective = current.map(|current| current.params.clone()).unwrap_or_default();
+        let ended = retry::Ended {
+            run: id,
+            program: live.program.clone(),
+            base: live.run.params.clone(),
+            effective,
+            outcome,
+            uptime_ms,
+        };
+        self.effects.push(Effect::Judge(Box::new(ended)));
+    }
+
+    pub(super) fn judged(&mut self, id: RunId, verdict: Verdict) {
+        self.batch.puts.extend(verdict.saved);
+        for (scope, event) in verdict.events {
+            self.record_run(id, true, scope, event);
+        }
+        let Some(live) = self.live.get(&id).filter(|live| live.stage == Stage::Judging) else { return };
+        if live.run.wanted == crate::model::Wanted::Down {
+            return self.after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
+        }
+        let next = match verdict.decision {
+            Decision::RetryAt { at, n, raw_ms, delay_ms, why } => {
+                let event = Event::RetryScheduled { n, raw_ms, delay_ms, due_at: at, why };
+                self.record_run(id, true, None, event);
+                Next::Start(at)
+            }
+            Decision::GiveUp { phase, reason, why } => Next::Finish(phase, reason, why),
+            Decision::Done { why } => Next::Finish(Phase::Succeeded, EndReason::Exit, why),
+        };
+        self.after(id, next);
+    }
+
+    /// Goes on at once, or when the tree is empty.
+    fn after(&mut self, id: RunId, next: Next) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        if live.empty {
+            return self.go_on(id, next);
+        }
+        live.stage = Stage::Emptying(next);
+        live.run.phase = Phase::Stopping;
+        self.batch.dirty.insert(id);
+        self.commit(true);
+    }
+
+    pub(super) fn go_on(&mut self, id: RunId, next: Next) {
+        let now = self.now;
+        match next {
+            Next::Finish(phase, reason, why) => self.finish(id, phase, reason, why),
+            Next::Start(at) if self.shutting_down || at > now => {
+                let shutting_down = self.shutting_down;
+                let Some(live) = self.live.get_mut(&id) else { return };
+                live.stage = if shutting_down { Stage::Suspended } else { Stage::Backoff };
+                live.run.phase = Phase::Backoff;
+                live.run.next_attempt_at = Some(at);
+                self.batch.dirty.insert(id);
+                if !shutting_down {
+                    self.act(Effect::Schedule(retry::Schedule { run: id, at }));
+                }
+                self.commit(true);
+            }
+            // Due now: what was decided so far is written together with the start it leads to.
+            Next::Start(_) => self.ask(id),
+        }
+    }
+
+    pub(super) fn due(&mut self, id: RunId) {
+        if self.live.get(&id).is_some_and(|live| live.stage == Stage::Backoff) && !self.shutting_down {
+            self.ask(id);
+        }
+    }
+
+    /// The run is over.
+    pub(super) fn finish(&mut self, id: RunId, phase: Phase, end_reason: EndReason, why: String) {
+        self.disarm(id);
+        self.leave_lines(id);
+        let queued = self.live.get(&id).is_some_and(|live| live.stage == Stage::Queued);
+        self.record_run(id, false, None, Event::RunEnded { phase, end_reason, why });
+        let Some(mut live) = self.live.remove(&id) else { return };
+        live.run.phase = phase;
+        live.run.end_reason = Some(end_reason);
+        live.run.ended_at = Some(self.now);
+        live.run.next_attempt_at = None;
+        live.run.held = None;
+        let program = live.run.program.clone();
+        self.ended.insert(id, live.run);
+        self.act(Effect::ForgetSecrets(id));
+        self.act(Effect::Cancel(id));
+        self.act(Effect::Ended(id));
+        self.prune();
+        self.commit(true);
+        self.effects.push(Effect::Forget(id));
+        if !queued {
+            self.release_place(&program);
+        }
+    }
+
+    pub(super) fn error_seen(&mut self, attempt: AttemptId, evidence: &Evidence, count: u64) {
+        let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number) else {
+            return;
+        };
+        live.error_at = Some(evidence.at);
+        live.run.counts.errors += count;
+    }
+}
+
+/// Classes that say why *we* ended an attempt: they are no failure of the program and leave its last reason alone.
+fn is_ours(class: &str) -> bool {
+    matches!(class, Class::OPERATOR_STOP | Class::SHUTDOWN | Class::LOST | Class::CLEAN_EXIT)
+}
+
+/// The class of an end: ours when we caused it, a daemon's own rules, else what the Monitor found.
+fn end_class(
+    live: &super::Live,
+    exit: ExitStatus,
+    found: Option<Evidence>,
+    lasted_ms: u64,
+    now: crate::model::Timestamp,
+) -> Option<Evidence> {
+    let own = |class: &str, rule: &str, line: String| {
+        Some(Evidence {
+            class: class.to_owned(),
+            rule: rule.to_owned(),
+            line,
+            stream: None,
+            seq: 0,
+            at: now,
+            retry_after_ms: None,
+        })
+    };
+    match live.stop {
+        Some(StopCause::Operator | StopCause::Restart) => return own(Class::OPERATOR_STOP, "stop", String::new()),
+        Some(StopCause::Timeout) => return own(Class::TIMEOUT_RUN, "timeout", "ran longer than its timeout".into()),
+        Some(StopCause::Idle) => return own(Class::STALLED, "idle_timeout", "wrote nothing for its idle_timeout".into()),
+        Some(StopCause::Shutdown) => return own(Class::SHUTDOWN, "shutdown", String::new()),
+        Some(StopCause::Lost) => return own(Class::LOST, "lost", String::new()),
+        None => {}
+    }
+    if found.is_none() && live.program.is_daemon() {
+        return if lasted_ms >= live.program.retry.reset_after_ms() {
+            own(Class::CLEAN_EXIT, "restart = \"always\"", String::new())
+        } else {
+            own(Class::EARLY_EXIT, "restart = \"always\"", format!("a daemon ended with {exit}"))
+        };
+    }
+    found
+}

@@ -1,0 +1,366 @@
+//! Every decision of the Manager, as a value: inputs and `now` come in, effects come out.
+//!
+//! A run walks through [`Stage`]s; [`Phase`] is what a user sees of them. One input makes at most a few steps: ask a
+//! room, take its answer, decide. What a decision changes is collected in the batch and written as one commit, and the
+//! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
+//! (process made, ended, judged), `operate` (what people ask), `timers`, `restore` (after our own death), `explain`.
+
+mod admit;
+mod effect;
+mod explain;
+mod life;
+mod operate;
+mod restore;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    effect::{Effect, Input},
+    explain::explain,
+};
+pub(in crate::manager) use self::restore::{SAVED_RUN, SavedKey};
+
+use crate::{
+    breaker::{self, Permit},
+    launcher, monitor,
+    model::{
+        Attempt, AttemptId, BreakerPolicy, Event, ExitStatus, JournalRecord, Phase, Program, Put, Run, RunId, Scope,
+        Timestamp,
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+use timers::Timer;
+
+/// Where a living run is on its way. Finer than [`Phase`]: it says which answer is awaited.
+#[derive(Clone, Debug, PartialEq)]
+enum Stage {
+    /// Waits for a place (phase `queued`).
+    Queued,
+    /// The breakers are asked.
+    Asking,
+    /// A breaker refused (phase `blocked`).
+    Blocked,
+    /// Retry is asked for parameters.
+    Preparing,
+    /// The start is being written, or the Launcher is at it.
+    Starting,
+    /// The process lives.
+    Running,
+    /// The leader ended; the Monitor is asked what kind of end it was.
+    Draining,
+    /// The Breaker hears of it, then Retry is asked.
+    Judging,
+    /// Decided, but members of the tree are still being stopped.
+    Emptying(Next),
+    /// Waits for its time (phase `backoff`).
+    Backoff,
+    /// Over for this manager: it is being shut down, and the run goes on with the next one.
+    Suspended,
+}
+
+/// What follows once the tree is empty.
+#[derive(Clone, Debug, PartialEq)]
+enum Next {
+    /// Another attempt at this time.
+    Start(Timestamp),
+    /// The run is over.
+    Finish(Phase, crate::model::EndReason, String),
+}
+
+/// Why a living tree is being stopped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum StopCause {
+    /// Somebody asked.
+    Operator,
+    /// Somebody asked for another attempt at once.
+    Restart,
+    /// `timeout`.
+    Timeout,
+    /// `idle_timeout`.
+    Idle,
+    /// The manager ends.
+    Shutdown,
+    /// It was found after our own death.
+    Lost,
+}
+
+/// A run that is not over, and what we know of its present attempt.
+#[derive(Debug)]
+struct Live {
+    run: Run,
+    program: Arc<Program>,
+    stage: Stage,
+    permits: Vec<Permit>,
+    stop: Option<StopCause>,
+    /// Whether the attempt being prepared probes a breaker.
+    probe: bool,
+    /// The class of a failed start, which no output can show.
+    evidence: Option<crate::model::Evidence>,
+    exit: Option<ExitStatus>,
+    /// Nobody of the present attempt's tree is left.
+    empty: bool,
+    /// When the last classified error of the present attempt was seen.
+    error_at: Option<Timestamp>,
+    waiting_since: Timestamp,
+    timers: Vec<(Timestamp, Timer)>,
+}
+
+impl Live {
+    fn new(run: Run, program: Arc<Program>, now: Timestamp) -> Self {
+        Self {
+            run,
+            program,
+            stage: Stage::Queued,
+            permits: Vec::new(),
+            stop: None,
+            probe: false,
+            evidence: None,
+            exit: None,
+            empty: true,
+            error_at: None,
+            waiting_since: now,
+            timers: Vec::new(),
+        }
+    }
+
+    fn attempt_id(&self) -> AttemptId {
+        AttemptId { run: self.run.id, number: self.run.attempt }
+    }
+
+    fn attempt(&mut self) -> Option<&mut Attempt> {
+        self.run.attempts.back_mut()
+    }
+}
+
+/// What one decision changes, until it is written.
+#[derive(Debug, Default)]
+struct Batch {
+    records: Vec<JournalRecord>,
+    puts: Vec<Put>,
+    dirty: BTreeSet<RunId>,
+    dirty_attempts: BTreeSet<AttemptId>,
+    acts: Vec<Effect>,
+}
+
+/// The Manager's whole knowledge.
+#[derive(Debug, Default)]
+pub struct Machine {
+    programs: HashMap<String, Arc<Program>>,
+    shared_breakers: Vec<(String, BreakerPolicy)>,
+    live: BTreeMap<RunId, Live>,
+    ended: BTreeMap<RunId, Run>,
+    /// Living runs that hold a place, by program.
+    places: HashMap<String, u32>,
+    /// Runs that wait for a place, by program, oldest first.
+    queues: HashMap<String, BTreeSet<(Timestamp, RunId)>>,
+    /// Runs that a scope refused, oldest first.
+    blocked: BTreeMap<Scope, BTreeSet<(Timestamp, RunId)>>,
+    /// Attempts whose trees are not known to be empty although their runs went on.
+    trees: HashMap<AttemptId, launcher::Report>,
+    timers: BTreeSet<(Timestamp, RunId, Timer)>,
+    keys: HashMap<String, (RunId, Timestamp)>,
+    next_seq: u64,
+    shutting_down: bool,
+    batch: Batch,
+    effects: Vec<Effect>,
+    now: Timestamp,
+    limits: Limits,
+}
+
+/// How much of the past is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Ended runs.
+    pub runs_max_count: usize,
+    /// Their age in milliseconds.
+    pub runs_max_age_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { runs_max_count: 50_000, runs_max_age_ms: 90 * 86_400_000 }
+    }
+}
+
+impl Machine {
+    /// A machine that knows nothing; `next_seq` is the first free place in the journal.
+    pub fn new(next_seq: u64, limits: Limits) -> Self {
+        Self { next_seq, limits, ..Self::default() }
+    }
+
+    /// Takes one input and answers with what to do. Timers that are due fire first.
+    pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+        self.settle_time(now);
+        match input {
+            Input::Admitted { run, admission } => self.admitted(run, admission),
+            Input::Prepared { run, params } => self.prepared(run, params),
+            Input::Settled { run, keep, changes } => self.settled(run, keep, changes),
+            Input::Judged { run, verdict } => self.judged(run, verdict),
+            Input::Drained { attempt, drained } => self.drained(attempt, drained),
+            Input::WroteLast { attempt, at } => self.wrote_last(attempt, at),
+            Input::Saved(puts) => {
+                self.batch.puts.extend(puts);
+                self.commit(false);
+            }
+            Input::Launcher(report) => self.launcher(report),
+            Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, count }) => {
+                self.error_seen(attempt, &evidence, count);
+            }
+            Input::Retry(crate::retry::Report::Due { run }) => self.due(run),
+            Input::Breaker(changes) => self.breaker_changed(changes),
+            Input::Tick => {}
+        }
+        self.take_effects()
+    }
+
+    /// When the next timer is due.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _, _)| *at)
+    }
+
+    fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    fn settle_time(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.fire_timers();
+    }
+
+    // ── the batch ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn record(&mut self, at: Timestamp, run: Option<&Run>, attempt: Option<u32>, scope: Option<Scope>, event: Event) {
+        let record = JournalRecord {
+            seq: self.next_seq,
+            at,
+            run: run.map(|run| run.id),
+            program: run.map(|run| run.program.clone()),
+            attempt,
+            scope,
+            event,
+        };
+        self.next_seq += 1;
+        self.batch.records.push(record);
+    }
+
+    /// A record about a living run.
+    fn record_run(&mut self, run: RunId, attempt: bool, scope: Option<Scope>, event: Event) {
+        let Some(live) = self.live.get(&run) else { return };
+        let (program, number) = (live.run.program.clone(), live.run.attempt);
+        self.batch.records.push(JournalRecord {
+            seq: self.next_seq,
+            at: self.now,
+            run: Some(run),
+            program: Some(program),
+            attempt: attempt.then_some(number),
+            scope,
+            event,
+        });
+        self.next_seq += 1;
+        self.batch.dirty.insert(run);
+    }
+
+    /// Breaker changes become records; runs that wait for these scopes may ask again.
+    fn absorb(&mut self, changes: breaker::Changes) -> BTreeSet<Scope> {
+        let mut scopes = BTreeSet::new();
+        for change in changes.events {
+            let program = change.run.and_then(|id| self.run(id)).map(|run| run.program.clone());
+            self.batch.records.push(JournalRecord {
+                seq: self.next_seq,
+                at: change.at,
+                run: change.run,
+                program,
+                attempt: None,
+                scope: Some(change.scope.clone()),
+                event: change.event,
+            });
+            self.next_seq += 1;
+            scopes.insert(change.scope);
+        }
+        self.batch.puts.extend(changes.saved);
+        scopes
+    }
+
+    fn act(&mut self, effect: Effect) {
+        self.batch.acts.push(effect);
+    }
+
+    /// Writes the batch as one commit, and lets its acts follow.
+    fn commit(&mut self, durable: bool) {
+        let batch = std::mem::take(&mut self.batch);
+        let mut puts = batch.puts;
+        for id in batch.dirty {
+            if let Some(run) = self.run(id) {
+                puts.push(restore::put_run(run));
+            }
+        }
+        for id in batch.dirty_attempts {
+            let attempt = self.run(id.run).and_then(|run| run.attempts.iter().find(|a| a.number == id.number));
+            if let Some(attempt) = attempt {
+                puts.push(restore::put_attempt(id, attempt));
+            }
+        }
+        if !batch.records.is_empty() || !puts.is_empty() {
+            self.effects.push(Effect::Commit { records: batch.records, puts, durable });
+        }
+        self.effects.extend(batch.acts);
+    }
+
+    // ── looking ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// A run, living or over.
+    pub fn run(&self, id: RunId) -> Option<&Run> {
+        self.live.get(&id).map(|live| &live.run).or_else(|| self.ended.get(&id))
+    }
+
+    /// Every run, newest first.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        let mut live = self.live.values().rev().map(|live| &live.run).peekable();
+        let mut ended = self.ended.values().rev().peekable();
+        std::iter::from_fn(move || match (live.peek(), ended.peek()) {
+            (Some(a), Some(b)) if a.id > b.id => live.next(),
+            (_, Some(_)) => ended.next(),
+            (_, None) => live.next(),
+        })
+    }
+
+    /// Runs that are not over, oldest first.
+    pub fn living(&self) -> impl DoubleEndedIterator<Item = &Run> {
+        self.live.values().map(|live| &live.run)
+    }
+
+    /// Runs kept, with those that are over.
+    pub fn run_count(&self) -> usize {
+        self.live.len() + self.ended.len()
+    }
+
+    /// A program by name.
+    pub fn program(&self, name: &str) -> Option<&Arc<Program>> {
+        self.programs.get(name)
+    }
+
+    /// Names of all programs, sorted.
+    pub fn program_names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.programs.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The newest record's place in the journal.
+    pub fn last_seq(&self) -> u64 {
+        self.next_seq.saturating_sub(1)
+    }
+
+    /// Whether nobody's process may still be there.
+    pub fn is_quiet(&self) -> bool {
+        self.trees.is_empty()
+            && self.live.values().all(|live| {
+                !matches!(live.stage, Stage::Starting | Stage::Running | Stage::Draining | Stage::Judging | Stage::Emptying(_))
+            })
+    }
+}

@@ -1,0 +1,205 @@
+//! What people ask: stop, restart, signal, configure, shut down.
+
+use super::{Effect, Machine, Stage, StopCause};
+use crate::{
+    breaker::{Outcome, Settle},
+    launcher,
+    manager::{Configure, Configured, RunError},
+    model::{EndReason, Event, Phase, RunId, Timestamp, Wanted},
+};
+use std::{collections::HashMap, sync::Arc};
+
+impl Machine {
+    /// Replaces the definitions. Living runs are not touched; their next attempt looks its program up again.
+    pub fn configure(&mut self, configure: Configure, now: Timestamp) -> (Configured, Vec<Effect>) {
+        self.settle_time(now);
+        let mut changes = Configured::default();
+        let mut programs = HashMap::new();
+        for program in configure.programs {
+            match self.programs.remove(&program.name) {
+                None => changes.added.push(program.name.clone()),
+                Some(old) if *old != program => changes.changed.push(program.name.clone()),
+                Some(_) => {}
+            }
+            programs.insert(program.name.clone(), Arc::new(program));
+        }
+        changes.removed = self.program_names();
+        self.programs = programs;
+        self.shared_breakers = configure.shared_breakers;
+        for (names, change) in [(&changes.added, "added"), (&changes.changed, "changed"), (&changes.removed, "removed")] {
+            for name in names {
+                let event = Event::ProgramConfigured { change: change.to_owned() };
+                self.record(self.now, None, None, None, event);
+                if let Some(record) = self.batch.records.last_mut() {
+                    record.program = Some(name.clone());
+                }
+            }
+        }
+        self.commit(false);
+        (changes, self.take_effects())
+    }
+
+    /// Programs to be started with the manager: those that want it and have no living run.
+    pub fn autostarts(&self) -> Vec<String> {
+        let wants = |name: &String| {
+            self.programs.get(name).is_some_and(|program| program.autostart)
+                && !self.live.values().any(|live| live.run.program == *name)
+        };
+        self.program_names().into_iter().filter(wants).collect()
+    }
+
+    /// Stops a run: its tree, and every further attempt.
+    ///
+    /// # Errors
+    /// [`RunError::Unknown`] and [`RunError::NotRunning`].
+    pub fn stop(&mut self, id: RunId, by: Option<String>, now: Timestamp) -> Result<Vec<Effect>, RunError> {
+        self.settle_time(now);
+        let live = self.living_run(id)?;
+        if live.run.wanted == Wanted::Down {
+            return Ok(self.take_effects()); // Two stops are one.
+        }
+        live.run.wanted = Wanted::Down;
+        let why = "asked for".to_owned();
+        self.record_run(id, true, None, Event::StopRequested { by, why });
+        self.wind_down(id, StopCause::Operator);
+        Ok(self.take_effects())
+    }
+
+    /// Ends what a run is doing now, whatever that is. The caller has recorded why.
+    fn wind_down(&mut self, id: RunId, cause: StopCause) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        match live.stage {
+            Stage::Running => {
+                live.stop = Some(cause);
+                live.run.phase = Phase::Stopping;
+                let stop = launcher::Stop {
+                    attempt: live.attempt_id(),
+                    signal: live.program.stop_signal,
+                    timeout_ms: live.program.stop_timeout_ms,
+                };
+                self.act(Effect::StopTree(stop));
+                self.commit(true);
+            }
+            Stage::Starting => {
+                live.stop = Some(cause); // The Launcher's answer finds it.
+                live.run.phase = Phase::Stopping;
+                self.commit(true);
+            }
+            Stage::Draining | Stage::Judging => self.commit(true), // Its judgement looks at `wanted`.
+            Stage::Emptying(_) => {
+                if cause == StopCause::Operator {
+                    let (phase, reason) = (Phase::Stopped, EndReason::Operator);
+                    live.stage = Stage::Emptying(super::Next::Finish(phase, reason, "stopped as asked".into()));
+                }
+                self.commit(true);
+            }
+            Stage::Queued | Stage::Asking | Stage::Blocked | Stage::Preparing | Stage::Backoff | Stage::Suspended => {
+                self.give_permits_back(id);
+                self.finish(id, Phase::Stopped, EndReason::Operator, "stopped as asked".into());
+            }
+        }
+    }
+
+    /// Permits of a start that will not be.
+    fn give_permits_back(&mut self, id: RunId) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let permits = std::mem::take(&mut live.permits);
+        if !permits.is_empty() {
+            let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
+            self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
+        }
+    }
+
+    /// The next attempt now: of a running run (after a stop of its tree), of a waiting one, or of one that is over,
+    /// which then forgets its failures. An operator's start is always possible, but asks the breakers.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn restart(
+        &mut self,
+        id: RunId,
+        by: Option<String>,
+        stop_running: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Effect>, RunError> {
+        self.settle_time(now);
+        if self.shutting_down {
+            return Err(RunError::ShuttingDown);
+        }
+        if let Some(run) = self.ended.get(&id) {
+            let Some(program) = self.programs.get(&run.program).cloned() else {
+                return Err(RunError::ProgramGone(run.program.clone()));
+            };
+            let mut run = run.clone();
+            self.ended.remove(&id);
+            run.wanted = Wanted::Up;
+            run.end_reason = None;
+            run.ended_at = None;
+            let params = run.params.clone();
+            self.live.insert(id, super::Live::new(run, program, self.now));
+            self.record_run(id, false, None, Event::RunQueued { params, requested_by: by });
+            self.effects.push(Effect::Forget(id));
+            self.enqueue(id);
+            self.commit(true);
+            return Ok(self.take_effects());
+        }
+        let stage = self.living_run(id)?.stage.clone();
+        match stage {
+            Stage::Backoff => {
+                self.record_run(id, false, None, Event::StopRequested { by, why: "its delay is skipped".into() });
+                self.act(Effect::Cancel(id));
+                self.commit(true);
+                self.ask(id);
+            }
+            Stage::Running if stop_running => {
+                let why = "to be started again".to_owned();
+                self.record_run(id, true, None, Event::StopRequested { by, why });
+                self.wind_down(id, StopCause::Restart);
+            }
+            // It is on its way already, or waits for leave that only a breaker or a place can give.
+            _ => {}
+        }
+        Ok(self.take_effects())
+    }
+
+    /// Sends a signal to the group of a run's process.
+    ///
+    /// # Errors
+    /// [`RunError::Unknown`] and [`RunError::NotRunning`].
+    pub fn signal(&mut self, id: RunId, signal: i32) -> Result<Vec<Effect>, RunError> {
+        let live = self.living_run(id)?;
+        if live.stage != Stage::Running {
+            return Err(RunError::NotRunning { run: id, phase: live.run.phase });
+        }
+        let attempt = live.attempt_id();
+        self.effects.push(Effect::Signal(launcher::Signal { attempt, signal }));
+        Ok(self.take_effects())
+    }
+
+    /// Stops every tree and starts nothing more. What is wanted goes on with the next manager.
+    pub fn shutdown(&mut self, now: Timestamp) -> Vec<Effect> {
+        self.settle_time(now);
+        self.shutting_down = true;
+        let ids: Vec<_> = self.live.keys().copied().collect();
+        for id in ids {
+            let stage = self.live.get(&id).map(|live| live.stage.clone());
+            match stage {
+                Some(Stage::Running) => self.stop_for(id, StopCause::Shutdown),
+                Some(Stage::Starting) => {
+                    if let Some(live) = self.live.get_mut(&id) {
+                        live.stop.get_or_insert(StopCause::Shutdown);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.take_effects()
+    }
+
+    fn living_run(&mut self, id: RunId) -> Result<&mut super::Live, RunError> {
+        if let Some(run) = self.ended.get(&id) {
+            return Err(RunError::NotRunning { run: id, phase: run.phase });
+        }
+        self.live.get_mut(&id).ok_or(RunError::Unknown(id))
+    }
+}

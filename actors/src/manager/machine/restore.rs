@@ -1,0 +1,222 @@
+//! Saved state: how it is written, and what a new manager makes of it.
+
+use super::{Effect, Live, Machine, Stage, StopCause};
+use crate::{
+    launcher::{self, Orphan, Recovered},
+    model::{Attempt, AttemptId, EndReason, Event, ExitStatus, Phase, Program, Put, Run, RunId, Timestamp, Wanted},
+    monitor, retry,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// First byte of every value of ours. Another one is of another layout, and is left alone.
+pub(in crate::manager) const SAVED_RUN: u8 = 1;
+
+/// What a saved key is about.
+#[derive(Debug, Eq, PartialEq)]
+pub(in crate::manager) enum SavedKey {
+    Run(RunId),
+    Attempt(AttemptId),
+    IdempotencyKey(String),
+    Retry,
+    Breaker,
+    Other,
+}
+
+impl SavedKey {
+    pub(in crate::manager) fn parse(key: &str) -> Self {
+        let mut parts = key.splitn(3, '/');
+        let run = |text: Option<&str>| text.and_then(|text| text.parse::<RunId>().ok());
+        match parts.next() {
+            Some("run") => run(parts.next()).map_or(Self::Other, Self::Run),
+            Some("attempt") => {
+                let run = run(parts.next());
+                let number = parts.next().and_then(|text| text.parse().ok());
+                match (run, number) {
+                    (Some(run), Some(number)) => Self::Attempt(AttemptId { run, number }),
+                    _ => Self::Other,
+                }
+            }
+            Some("key") => key.strip_prefix("key/").map_or(Self::Other, |key| Self::IdempotencyKey(key.to_owned())),
+            Some("retry" | "param") => Self::Retry,
+            Some("breaker") => Self::Breaker,
+            _ => Self::Other,
+        }
+    }
+}
+
+pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = vec![SAVED_RUN];
+    // Our nouns are maps with text keys and plain values: JSON cannot refuse them.
+    let _ = serde_json::to_writer(&mut bytes, value);
+    bytes
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    match bytes.split_first() {
+        Some((&SAVED_RUN, json)) => serde_json::from_slice(json).ok(),
+        _ => None,
+    }
+}
+
+/// Attempts sort by their number.
+fn attempt_key(id: AttemptId) -> String {
+    format!("attempt/{}/{:010}", id.run, id.number)
+}
+
+pub(super) fn put_run(run: &Run) -> Put {
+    Put { key: format!("run/{}", run.id), value: Some(encode(run)) }
+}
+
+pub(super) fn put_attempt(id: AttemptId, attempt: &Attempt) -> Put {
+    Put { key: attempt_key(id), value: Some(encode(attempt)) }
+}
+
+/// Reads saved attempts, as `GET /runs/{id}/attempts` shows them.
+pub(in crate::manager) fn decode_attempt(bytes: &[u8]) -> Option<Attempt> {
+    decode(bytes)
+}
+
+impl Machine {
+    /// Takes up saved runs. Called once, before anything else but the configuration.
+    ///
+    /// Returns how many values could not be read: they are left in the store and out of memory.
+    pub fn restore(&mut self, state: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> usize {
+        self.now = self.now.max(now);
+        let mut unreadable = 0;
+        let mut attempts: BTreeMap<RunId, Vec<Attempt>> = BTreeMap::new();
+        let mut runs = Vec::new();
+        for (key, value) in state {
+            match SavedKey::parse(key) {
+                SavedKey::Run(_) => match decode::<Run>(value) {
+                    Some(run) => runs.push(run),
+                    None => unreadable += 1,
+                },
+                SavedKey::Attempt(id) => match decode::<Attempt>(value) {
+                    Some(attempt) => attempts.entry(id.run).or_default().push(attempt),
+                    None => unreadable += 1,
+                },
+                SavedKey::IdempotencyKey(key) => match decode::<(RunId, Timestamp)>(value) {
+                    Some(entry) => drop(self.keys.insert(key, entry)),
+                    None => unreadable += 1,
+                },
+                SavedKey::Retry | SavedKey::Breaker | SavedKey::Other => {}
+            }
+        }
+        for mut run in runs {
+            let mut own = attempts.remove(&run.id).unwrap_or_default();
+            own.sort_by_key(|attempt| attempt.number);
+            let skip = own.len().saturating_sub(Run::ATTEMPTS_KEPT);
+            run.attempts = own.into_iter().skip(skip).collect();
+            if run.phase.is_ended() {
+                self.ended.insert(run.id, run);
+            } else {
+                let program = self.programs.get(&run.program).cloned();
+                let program = program
+                    .unwrap_or_else(|| Arc::new(Program::new(run.program.clone(), crate::model::Command::Argv(Vec::new()))));
+                self.live.insert(run.id, Live::new(run, program, self.now));
+            }
+        }
+        unreadable
+    }
+
+    /// Attempts that may still have processes: to be stopped before anything is started.
+    pub fn orphans(&self) -> Vec<Orphan> {
+        let alive = |live: &&Live| live.run.phase.has_process();
+        let orphan = |live: &Live| {
+            let current = live.run.current()?;
+            Some(Orphan {
+                attempt: live.attempt_id(),
+                pid: current.pid,
+                start_ticks: current.start_ticks,
+                started_at: current.started_at,
+            })
+        };
+        self.live.values().filter(alive).filter_map(orphan).collect()
+    }
+
+    /// Goes on with every saved run, now that no old process is left: ends that the old keeper saw are judged as any
+    /// end is, waiting runs wait on, and what was lost is tried again as `on_lost` says.
+    pub fn resume(&mut self, recovered: Vec<Recovered>, down_ms: u64, clean: bool, now: Timestamp) -> Vec<Effect> {
+        self.settle_time(now);
+        self.record(self.now, None, None, None, Event::SupervisorRestarted { down_ms, clean });
+        let mut recovered: BTreeMap<RunId, Recovered> =
+            recovered.into_iter().map(|one| (one.attempt.run, one)).collect();
+        let ids: Vec<_> = self.live.keys().copied().collect();
+        for id in ids {
+            let Some(live) = self.live.get(&id) else { continue };
+            let known = self.programs.contains_key(&live.run.program);
+            let queued = live.run.phase == Phase::Queued;
+            if !queued {
+                *self.places.entry(live.run.program.clone()).or_default() += 1;
+            }
+            match recovered.remove(&id) {
+                Some(one) => self.take_up_end(one, known),
+                None if !known => self.finish(
+                    id,
+                    Phase::Failed,
+                    EndReason::NotRetryable,
+                    "its program is no longer configured".into(),
+                ),
+                None => self.take_up(id),
+            }
+        }
+        self.commit(true);
+        self.take_effects()
+    }
+
+    fn take_up(&mut self, id: RunId) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        if live.run.wanted == Wanted::Down {
+            return self.finish(id, Phase::Stopped, EndReason::Operator, "stopped as asked".into());
+        }
+        match (live.run.phase, live.run.next_attempt_at) {
+            (Phase::Backoff, Some(at)) => {
+                live.stage = Stage::Backoff;
+                self.act(Effect::Schedule(retry::Schedule { run: id, at }));
+            }
+            (Phase::Queued, _) => self.enqueue(id),
+            _ => self.ask(id),
+        }
+    }
+
+    fn take_up_end(&mut self, one: Recovered, known: bool) {
+        let id = one.attempt.run;
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.stage = Stage::Running;
+        live.empty = false;
+        if one.stopped_by_keeper || one.exit == ExitStatus::Unknown {
+            live.stop = Some(StopCause::Lost);
+        }
+        if !known {
+            live.run.wanted = Wanted::Down;
+        }
+        let program = live.program.clone();
+        let Recovered { attempt, exit, spool, sizes, secrets, .. } = one;
+        self.effects.push(Effect::Watch(monitor::Watch { attempt, program, spool, secrets }));
+        self.exited(attempt, exit, sizes, false);
+        self.launcher(launcher::Report::Emptied { attempt, sizes });
+    }
+
+    /// Forgets the oldest ended runs beyond the limits.
+    pub(super) fn prune(&mut self) {
+        let oldest_kept = self.now.0.saturating_sub(self.limits.runs_max_age_ms);
+        while let Some((id, run)) = self.ended.first_key_value() {
+            let old = run.ended_at.is_some_and(|at| at.0 < oldest_kept);
+            if !old && self.ended.len() <= self.limits.runs_max_count {
+                break;
+            }
+            let (id, last) = (*id, run.attempt);
+            let first = last.saturating_sub(PRUNED_ATTEMPTS_MAX);
+            self.batch.puts.push(Put { key: format!("run/{id}"), value: None });
+            for number in first..=last {
+                self.batch.puts.push(Put { key: attempt_key(AttemptId { run: id, number }), value: None });
+            }
+            self.ended.remove(&id);
+        }
+    }
+}
+
+/// Attempts removed with a run in one commit. A run with more leaves the rest behind, a few bytes each: one commit must
+/// stay small, and such runs are daemons, which end seldom.
+const PRUNED_ATTEMPTS_MAX: u32 = 1_000;

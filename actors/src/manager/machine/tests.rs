@@ -1,0 +1,1 @@
+//! The Manager's rules, without a room in sight.

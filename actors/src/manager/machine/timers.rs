@@ -1,0 +1,163 @@
+//! The Manager's own deadlines: one ordered set, one alarm.
+
+use super::{Effect, Machine, Stage, StopCause};
+use crate::{
+    breaker::{Outcome, Settle},
+    launcher,
+    model::{AttemptId, Event, Phase, RunId, Timestamp},
+    retry,
+};
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Timer {
+    /// `timeout` of the attempt.
+    Timeout,
+    /// `idle_timeout`: ask when it wrote last.
+    Idle,
+    /// A probe has lived for `stable`.
+    Stable,
+    /// A daemon has lived for another `reset_after`.
+    Healthy,
+    /// A refused start may ask again although nothing told us that its scope changed (spacing after closing).
+    AskAgain,
+}
+
+impl Machine {
+    pub(super) fn arm(&mut self, run: RunId, at: Timestamp, timer: Timer) {
+        if let Some(live) = self.live.get_mut(&run) {
+            live.timers.push((at, timer));
+            self.timers.insert((at, run, timer));
+        }
+    }
+
+    /// An attempt, or a wait, is over: its deadlines are too.
+    pub(super) fn disarm(&mut self, run: RunId) {
+        if let Some(live) = self.live.get_mut(&run) {
+            for (at, timer) in live.timers.drain(..) {
+                self.timers.remove(&(at, run, timer));
+            }
+        }
+    }
+
+    /// Arms what the present attempt needs, once its process is there.
+    pub(super) fn arm_attempt(&mut self, run: RunId) {
+        let Some(live) = self.live.get(&run) else { return };
+        let (program, now) = (live.program.clone(), self.now);
+        let stable = live.permits.iter().filter_map(|permit| permit.stable_ms).max();
+        if let Some(ms) = program.timeout_ms {
+            self.arm(run, now.plus(ms), Timer::Timeout);
+        }
+        if let Some(ms) = program.idle_timeout_ms {
+            self.arm(run, now.plus(ms), Timer::Idle);
+        }
+        if let Some(ms) = stable {
+            self.arm(run, now.plus(ms), Timer::Stable);
+        }
+        if program.is_daemon() {
+            self.arm(run, now.plus(program.retry.reset_after_ms()), Timer::Healthy);
+        }
+    }
+
+    pub(super) fn fire_timers(&mut self) {
+        while let Some(&(at, run, timer)) = self.timers.first() {
+            if at > self.now {
+                break;
+            }
+            self.timers.remove(&(at, run, timer));
+            if let Some(live) = self.live.get_mut(&run) {
+                live.timers.retain(|armed| *armed != (at, timer));
+            }
+            match timer {
+                Timer::Timeout => self.stop_for(run, StopCause::Timeout),
+                Timer::Idle => self.ask_last_output(run),
+                Timer::Stable => self.proved(run),
+                Timer::Healthy => self.healthy(run),
+                Timer::AskAgain => self.wake_run(run),
+            }
+        }
+    }
+
+    fn ask_last_output(&mut self, run: RunId) {
+        if let Some(live) = self.live.get(&run).filter(|live| live.stage == Stage::Running) {
+            self.effects.push(Effect::AskLastOutput(live.attempt_id()));
+        }
+    }
+
+    pub(super) fn wrote_last(&mut self, attempt: AttemptId, at: Option<Timestamp>) {
+        let Some(live) = self.live.get(&attempt.run) else { return };
+        if live.stage != Stage::Running || live.run.attempt != attempt.number {
+            return; // It ended while we asked.
+        }
+        let Some(limit) = live.program.idle_timeout_ms else { return };
+        let last = at.unwrap_or(self.now);
+        if self.now.since(last) >= limit {
+            self.stop_for(attempt.run, StopCause::Idle);
+        } else {
+            self.arm(attempt.run, last.plus(limit), Timer::Idle);
+        }
+    }
+
+    /// Stops the tree of a running attempt for a cause of ours.
+    pub(super) fn stop_for(&mut self, run: RunId, cause: StopCause) {
+        let Some(live) = self.live.get_mut(&run) else { return };
+        if live.stage != Stage::Running || live.stop.is_some() {
+            return;
+        }
+        live.stop = Some(cause);
+        live.run.phase = Phase::Stopping;
+        let stop = launcher::Stop {
+            attempt: AttemptId { run, number: live.run.attempt },
+            signal: live.program.stop_signal,
+            timeout_ms: live.program.stop_timeout_ms,
+        };
+        let why = match cause {
+            StopCause::Timeout => format!(
+                "the attempt ran longer than timeout = {}",
+                crate::model::format_duration_ms(live.program.timeout_ms.unwrap_or_default())
+            ),
+            StopCause::Idle => format!(
+                "no output for idle_timeout = {}",
+                crate::model::format_duration_ms(live.program.idle_timeout_ms.unwrap_or_default())
+            ),
+            StopCause::Shutdown => "the supervisor is shutting down".to_owned(),
+            StopCause::Operator | StopCause::Restart | StopCause::Lost => "asked for".to_owned(),
+        };
+        self.record_run(run, true, None, Event::StopRequested { by: None, why });
+        self.act(Effect::StopTree(stop));
+        self.commit(true);
+    }
+
+    /// A probe lived long enough without an error: that is success, and its later end still counts.
+    fn proved(&mut self, run: RunId) {
+        let Some(live) = self.live.get(&run) else { return };
+        if live.stage != Stage::Running || live.error_at.is_some() {
+            return;
+        }
+        let by_uptime = |permit: &&crate::breaker::Permit| permit.lease_until.is_some() && permit.stable_ms.is_some();
+        let outcomes: Vec<_> =
+            live.permits.iter().filter(by_uptime).map(|permit| (permit.clone(), Outcome::Success)).collect();
+        if !outcomes.is_empty() {
+            self.effects.push(Effect::Settle(Settle { run, class: None, outcomes, keep: true }));
+        }
+    }
+
+    /// Another `reset_after` of a daemon's life without an error: evidence of health for Retry and the breakers.
+    fn healthy(&mut self, run: RunId) {
+        let Some(live) = self.live.get(&run) else { return };
+        if live.stage != Stage::Running {
+            return;
+        }
+        let every = live.program.retry.reset_after_ms();
+        if live.error_at.is_none_or(|at| self.now.since(at) >= every) {
+            let outcomes: Vec<_> = live.permits.iter().map(|permit| (permit.clone(), Outcome::Success)).collect();
+            let program = live.program.clone();
+            self.effects.push(Effect::Healthy(retry::Healthy { run, program }));
+            if !outcomes.is_empty() {
+                self.effects.push(Effect::Settle(Settle { run, class: None, outcomes, keep: true }));
+            }
+        }
+        self.arm(run, self.now.plus(every), Timer::Healthy);
+    }
+}
+
