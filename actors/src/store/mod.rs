@@ -1,1 +1,44 @@
-//! store.
+//! What outlives us: the journal of decisions, the state it adds up to, and the output of children, in sled.
+//!
+//! The store sees bytes. It knows what a key and a sequence number are, and nothing of runs or breakers.
+//!
+//! # Promises
+//! - One decision is one [`Commit`], one sled insert: after any crash it is there as a whole or not at all, and
+//!   commits are there in the order in which they were given.
+//! - A durable commit that was answered survives `kill -9` of the process.
+//! - No call blocks but [`Store::open`], [`Store::load`] and the drop of the last handle; answers come on a thread of the
+//!   store's own.
+//! - One owner: a second opener is told who holds the store ([`OpenError::Held`]).
+//! - Damage never refuses service: a database that sled cannot open (it may panic) is moved aside, what carries our
+//!   magic and a right checksum is taken over into a new one, and [`Loaded::damage`] says so.
+//!
+//! # Non-promises
+//! - `flush` of sled is not power-loss durable on Linux: after a power cut the last decisions may be missing. They are
+//!   missing as wholes.
+//! - The journal is bounded (it keeps the newest 200,000 records); state is not trimmed.
+//!
+//! # Layout of the folder
+//! `lock` (who owns it), `identity` (layout version, manager id, seed), `journal/` (sled), `output/<n>/` (sled, one
+//! for each segment), `damaged-<n>/` (moved aside).
+//!
+//! # Rejected
+//! - sled's `Batch` and transactions: 0.34.7 was seen to deadlock on them. One insert is atomic by itself.
+//! - State written on each commit: it would double what is on the way of a restart. State is a cache: kept in memory
+//!   until things are quiet, written then, and made good from the journal after a crash.
+//! - One database for all output: sled gives disk back only by deleting the database.
+
+mod codec;
+mod database;
+mod entry;
+mod frame;
+mod handle;
+mod journal;
+mod lock;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    handle::{Commit, Loaded, Store, StoreError},
+    lock::OpenError,
+};

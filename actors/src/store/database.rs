@@ -1,0 +1,73 @@
+//! Opening a sled database that may be in any state.
+
+use std::{
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+/// Runs something that calls sled, which panics where others return errors.
+pub(crate) fn guard<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(format!("sled panicked: {}", panic_text(&*panic))),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+        .unwrap_or_else(|| "no reason given".to_owned())
+}
+
+/// Opens a database; `cache` bytes of its pages stay in memory.
+pub(crate) fn open(path: &Path, cache: u64) -> Result<sled::Db, String> {
+    remove_leftovers(path);
+    // Flushing is ours to decide: a thread of sled's that flushes now and then would only be in the way.
+    let config = sled::Config::default()
+        .path(path)
+        .cache_capacity(cache)
+        .flush_every_ms(None)
+        .use_compression(false)
+        .print_profile_on_drop(false);
+    guard(|| config.open())
+}
+
+/// A snapshot that sled was writing when it was killed makes the next open fail; it is never needed.
+fn remove_leftovers(path: &Path) {
+    let Ok(entries) = fs::read_dir(path) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            log::info!("leftover snapshot removed; file={name}");
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Moves a damaged database aside, to `damaged-<n>` in `root`.
+pub(crate) fn quarantine(root: &Path, path: &Path) -> io::Result<PathBuf> {
+    for n in 1..u32::MAX {
+        let aside = root.join(format!("damaged-{n}"));
+        if !aside.exists() {
+            fs::rename(path, &aside)?;
+            return Ok(aside);
+        }
+    }
+    Err(io::Error::other("no name left for damaged databases"))
+}
+
+/// Gives only the owner access to all that is in this folder; best effort, the folder above is 0700 anyway.
+pub(crate) fn restrict(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(entries) = fs::read_dir(path) else { return };
+    for entry in entries.flatten() {
+        let mode = if entry.file_type().is_ok_and(|t| t.is_dir()) { 0o700 } else { 0o600 };
+        let _ = fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode));
+    }
+}

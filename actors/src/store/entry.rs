@@ -1,0 +1,100 @@
+//! How a commit and a key of the state are written.
+
+use super::{
+    codec::{In, Out},
+    frame::{self, Kind},
+};
+use crate::model::Put;
+
+/// Keys of the journal: sequence number of the first record, then a counter, because a commit may have no record.
+pub(crate) type Key = (u64, u32);
+
+/// One commit as it is stored.
+pub(crate) struct Entry {
+    pub(crate) at_ms: u64,
+    pub(crate) first_seq: u64,
+    pub(crate) records: Vec<Vec<u8>>,
+    pub(crate) puts: Vec<Put>,
+}
+
+pub(crate) fn key_bytes(key: Key) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    let (seq, count) = bytes.split_at_mut(8);
+    seq.copy_from_slice(&key.0.to_be_bytes());
+    count.copy_from_slice(&key.1.to_be_bytes());
+    bytes
+}
+
+pub(crate) fn read_key(bytes: &[u8]) -> Option<Key> {
+    let (seq, count) = bytes.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*seq), u32::from_be_bytes(count.try_into().ok()?)))
+}
+
+pub(crate) fn next_key(key: Key) -> Key {
+    key.1.checked_add(1).map_or((key.0.saturating_add(1), 0), |count| (key.0, count))
+}
+
+pub(crate) fn write_entry(
+    key: Key,
+    at_ms: u64,
+    first_seq: u64,
+    records: &[Vec<u8>],
+    puts: &[Put],
+) -> Vec<u8> {
+    let mut body = Out::default();
+    body.u64(key.0);
+    body.u32(key.1);
+    body.u64(at_ms);
+    body.u64(first_seq);
+    body.var(records.len() as u64);
+    records.iter().for_each(|record| body.bytes(record));
+    body.var(puts.len() as u64);
+    for put in puts {
+        body.bytes(put.key.as_bytes());
+        match &put.value {
+            Some(value) => {
+                body.u8(1);
+                body.bytes(value);
+            }
+            None => body.u8(0),
+        }
+    }
+    frame::seal(Kind::Commit, &body.0)
+}
+
+pub(crate) fn read_entry(value: &[u8]) -> Option<Entry> {
+    Some(read_body(frame::open(Kind::Commit, value)?)?.1)
+}
+
+pub(crate) fn read_body(body: &[u8]) -> Option<(Key, Entry)> {
+    let mut body = In(body);
+    let key = (body.u64()?, body.u32()?);
+    let (at_ms, first_seq) = (body.u64()?, body.u64()?);
+    let mut records = Vec::new();
+    for _ in 0..body.var()? {
+        records.push(body.bytes()?.to_vec());
+    }
+    let mut puts = Vec::new();
+    for _ in 0..body.var()? {
+        let key = body.text()?;
+        let value = match body.u8()? {
+            0 => None,
+            _ => Some(body.bytes()?.to_vec()),
+        };
+        puts.push(Put { key, value });
+    }
+    Some((key, Entry { at_ms, first_seq, records, puts }))
+}
+
+pub(crate) fn read_state(body: &[u8]) -> Option<(u64, String, Vec<u8>)> {
+    let mut body = In(body);
+    Some((body.u64()?, body.text()?, body.bytes()?.to_vec()))
+}
+
+pub(crate) fn write_state(seq: u64, key: &str, value: &[u8]) -> Vec<u8> {
+    let mut body = Out::default();
+    body.u64(seq);
+    body.bytes(key.as_bytes());
+    body.bytes(value);
+    frame::seal(Kind::State, &body.0)
+}

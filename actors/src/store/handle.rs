@@ -1,0 +1,190 @@
+//! What others hold of the store: a handle that never blocks.
+
+use super::{
+    journal::{Engine, Opened, Request},
+    lock::{self, Identity, OpenError},
+};
+use crate::model::Put;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+/// Requests that may wait. A commit takes about 0.2 ms and a hundred of them share one flush, so this is well under a
+/// second of work; beyond it the answer is [`StoreError::Busy`], which tells the caller that the store stands still.
+const QUEUE: usize = 4096;
+
+/// Why the store did not do it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Too many requests wait: the store makes no progress.
+    #[error("the store is busy: too many requests wait")]
+    Busy,
+    /// It was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The database's word.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// All that one decision changes.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Sequence number of the first record; the others follow it without a gap.
+    pub first_seq: u64,
+    /// Journal records.
+    pub records: Vec<Vec<u8>>,
+    /// Changes of state.
+    pub puts: Vec<Put>,
+    /// Whether the answer means that it survives our death. Otherwise it goes out with the next durable one, or within
+    /// about a second.
+    pub durable: bool,
+}
+
+/// What the store held when it was opened.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Loaded {
+    /// Sequence number of the newest journal record; 0: none yet.
+    pub last_seq: u64,
+    /// Wall-clock milliseconds of the newest write; 0: none yet.
+    pub last_at_ms: u64,
+    /// Whether the last owner closed it.
+    pub clean: bool,
+    /// Whether nobody ever wrote to it.
+    pub fresh: bool,
+    /// All state, with what the journal knows newer.
+    pub state: BTreeMap<String, Vec<u8>>,
+    /// What was damaged and what was done about it, in a sentence for people.
+    pub damage: Option<String>,
+}
+
+/// A handle on the store. Clones share it; it is freed, and its lock with it, when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    dir: PathBuf,
+    identity: Identity,
+    queue: Option<SyncSender<Request>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens the store in this folder, makes it if it is not there. Blocks for as long as sled reads its log.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. Damage is none.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        lock::make_dir(dir)?;
+        let dir = dir.canonicalize().map_err(|error| OpenError::Io { path: dir.to_owned(), error })?;
+        let lock = lock::take(&dir)?;
+        let (identity, damage) = lock::identity(&dir)?;
+        let Opened { engine, damage: more } =
+            Engine::open(&dir).map_err(|why| OpenError::Database { dir: dir.clone(), why })?;
+        let damage: Vec<_> = damage.into_iter().chain(more).collect();
+        let damage = (!damage.is_empty()).then(|| damage.join("; "));
+        let (queue, requests) = sync_channel(QUEUE);
+        let thread = thread::Builder::new()
+            .name("store".into())
+            .spawn(move || {
+                engine.serve(&requests, damage);
+                // The database is closed by now; only then may another open it.
+                drop(lock);
+            })
+            .map_err(|error| OpenError::Io { path: dir.clone(), error })?;
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { shared: Arc::new(Shared { dir, identity, queue: Some(queue), thread }) })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    /// A random number made once for each store: the identity of its manager.
+    #[must_use]
+    pub fn manager_id(&self) -> u128 {
+        self.shared.identity.manager
+    }
+
+    /// A random number made once for each store: the seed of all chance in it.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.shared.identity.seed
+    }
+
+    /// All that the last owner left. Blocks; meant to be called once, at the start.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when the database cannot be read.
+    pub fn load(&self) -> Result<Loaded, StoreError> {
+        let (answer, wait) = sync_channel(1);
+        self.send(Request::Load(Box::new(move |loaded| drop(answer.send(loaded)))));
+        wait.recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Writes one decision. Never blocks. `done` runs on the store's thread once it is written, in the order of the
+    /// commits; when the queue is full it runs at once, here, with [`StoreError::Busy`].
+    pub fn commit(&self, commit: Commit, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        self.send(Request::Commit(commit, Box::new(done)));
+    }
+
+    /// Journal records with a sequence number over `after`, oldest first, at most `limit`. Never blocks.
+    pub fn read_journal(
+        &self,
+        after: u64,
+        limit: usize,
+        done: impl FnOnce(Result<Vec<Vec<u8>>, StoreError>) + Send + 'static,
+    ) {
+        self.send(Request::ReadJournal { after, limit, done: Box::new(done) });
+    }
+
+    /// State whose key begins so, in the order of keys. Never blocks.
+    pub fn scan(
+        &self,
+        prefix: &str,
+        done: impl FnOnce(Result<Vec<(String, Vec<u8>)>, StoreError>) + Send + 'static,
+    ) {
+        self.send(Request::Scan(prefix.to_owned(), Box::new(done)));
+    }
+
+    /// Writes everything, marks the store as closed in good order; later requests are answered
+    /// [`StoreError::Closed`]. Never blocks.
+    pub fn close(&self, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        self.send(Request::Close(Box::new(done)));
+    }
+
+    fn send(&self, request: Request) {
+        let Some(queue) = &self.shared.queue else { return request.refuse(StoreError::Closed) };
+        match queue.try_send(request) {
+            Ok(()) => {}
+            Err(TrySendError::Full(request)) => request.refuse(StoreError::Busy),
+            Err(TrySendError::Disconnected(request)) => request.refuse(StoreError::Closed),
+        }
+    }
+}
+
+/// The last handle waits until all is written and the lock is free, so that who drops a store can open it again.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.queue = None;
+        let thread = self.thread.get_mut().map(Option::take).unwrap_or_default();
+        if let Some(thread) = thread
+            && thread.thread().id() != thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+}
