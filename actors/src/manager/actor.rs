@@ -1,47 +1,405 @@
-//! Stand-in until the Manager's own commit.
+//! The clerk: carries messages between the rooms and the machine, writes its decisions down before they are acted on,
+//! and owns one alarm. No rule lives here.
 
-use super::messages::*;
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use super::{
+    Rooms,
+    machine::{Effect, Input, Limits, Machine},
+};
+use crate::{
+    breaker, clock, launcher,
+    model::{JournalRecord, Put, Run, RunId, Timestamp},
+    monitor, retry,
+    store::{Commit, Loaded, Store, StoreError},
+};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{oneshot, watch};
 
-/// The Manager.
+/// How long until a commit that the store refused is tried again: a full disk is not freed faster by asking more often,
+/// and everything behind the commit waits meanwhile.
+const COMMIT_AGAIN: Duration = Duration::from_millis(500);
+
+/// The only writer of state: every request and every report comes here.
 #[derive(Debug)]
-pub struct ManagerActor;
+pub struct ManagerActor {
+    pub(super) machine: Machine,
+    pub(super) store: Store,
+    pub(super) rooms: Rooms,
+    /// What the store held when it was opened, until the first configuration makes sense of it.
+    pub(super) saved: Option<Loaded>,
+    pub(super) started_at: Timestamp,
+    pub(super) random: Random,
+    pub(super) waiters: HashMap<RunId, Vec<oneshot::Sender<Run>>>,
+    pub(super) news: watch::Sender<u64>,
+    pub(super) shutdown: Option<Vec<oneshot::Sender<()>>>,
+    subscribers: Vec<Recipient<JournalRecord>>,
+    pending: VecDeque<Pending>,
+    commits: u64,
+    alarm: Option<(Timestamp, SpawnHandle)>,
+}
+
+/// A commit on its way to the store, and what waits for it.
+#[derive(Debug)]
+struct Pending {
+    number: u64,
+    durable: bool,
+    records: Arc<Vec<JournalRecord>>,
+    puts: Arc<Vec<Put>>,
+    acts: Vec<Effect>,
+    waiters: Vec<oneshot::Sender<()>>,
+}
+
+/// A source of run ids: seeded once from the system, then counted through, so that ids of one millisecond differ.
+#[derive(Debug)]
+pub(super) struct Random(pub(super) u128);
+
+impl Random {
+    pub(super) fn run_id(&mut self, at: Timestamp) -> RunId {
+        // An odd step walks through all 2^80 values before one repeats.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15_F39D);
+        RunId::from_parts(at.0, self.0)
+    }
+}
+
+/// The store has written, or refused, a commit.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Written {
+    number: u64,
+    result: Result<(), StoreError>,
+}
+
+/// An answer of a room.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Heard(pub(super) Input);
+
+impl ManagerActor {
+    /// A manager over this store. It does nothing before its first [`Configure`](super::Configure).
+    pub fn new(store: Store, saved: Loaded, rooms: Rooms, limits: Limits, seed: u128) -> Self {
+        Self {
+            machine: Machine::new(saved.last_seq + 1, limits),
+            store,
+            rooms,
+            saved: Some(saved),
+            started_at: clock::now(),
+            random: Random(seed),
+            waiters: HashMap::new(),
+            news: watch::Sender::new(0),
+            shutdown: None,
+            subscribers: Vec::new(),
+            pending: VecDeque::new(),
+            commits: 0,
+            alarm: None,
+        }
+    }
+
+    /// The body of every report's handler: feed the machine, carry out what it says, re-arm the alarm.
+    pub(super) fn step(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let effects = self.machine.step(input, clock::now());
+        self.carry_out(effects, ctx);
+    }
+
+    /// Carries effects out in order. An act never overtakes a decision that is still being written.
+    pub(super) fn carry_out(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        for effect in effects {
+            match effect {
+                Effect::Commit { records, puts, durable } => self.submit(records, puts, durable, ctx),
+                act if act.is_act() => match self.pending.iter_mut().rfind(|pending| pending.durable) {
+                    Some(pending) => pending.acts.push(act),
+                    None => self.act(act),
+                },
+                question => self.ask(question, ctx),
+            }
+        }
+        self.rearm(ctx);
+        self.finish_shutdown(ctx);
+    }
+
+    /// Resolves when everything decided so far is written.
+    pub(super) fn written(&mut self) -> oneshot::Receiver<()> {
+        let (tell, told) = oneshot::channel();
+        match self.pending.iter_mut().rfind(|pending| pending.durable) {
+            Some(pending) => pending.waiters.push(tell),
+            None => drop(tell.send(())),
+        }
+        told
+    }
+
+    pub(super) fn subscribe(&mut self, recipient: Recipient<JournalRecord>) {
+        self.subscribers.push(recipient);
+    }
+
+    // ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn submit(
+        &mut self,
+        records: Vec<JournalRecord>,
+        puts: Vec<Put>,
+        durable: bool,
+        ctx: &mut Context<Self>,
+    ) {
+        self.commits += 1;
+        self.pending.push_back(Pending {
+            number: self.commits,
+            durable,
+            records: Arc::new(records),
+            puts: Arc::new(puts),
+            acts: Vec::new(),
+            waiters: Vec::new(),
+        });
+        self.send_commit(self.commits, ctx);
+    }
+
+    fn send_commit(&self, number: u64, ctx: &Context<Self>) {
+        let Some(pending) = self.pending.iter().find(|pending| pending.number == number) else { return };
+        let mut records = Vec::with_capacity(pending.records.len());
+        for record in pending.records.iter() {
+            // A record is a map of plain values: JSON cannot refuse it.
+            records.push(serde_json::to_vec(record).unwrap_or_default());
+        }
+        let first_seq = pending.records.first().map_or(0, |record| record.seq);
+        let commit = Commit { first_seq, records, puts: pending.puts.to_vec(), durable: pending.durable };
+        let manager = ctx.address();
+        self.store.commit(commit, move |result| manager.do_send(Written { number, result }));
+    }
+
+    fn was_written(&mut self, number: u64, ctx: &mut Context<Self>) {
+        while self.pending.front().is_some_and(|pending| pending.number <= number) {
+            let Some(pending) = self.pending.pop_front() else { break };
+            for record in pending.records.iter() {
+                self.subscribers.retain(|to| to.connected());
+                for to in &self.subscribers {
+                    to.do_send(record.clone());
+                }
+            }
+            if let Some(last) = pending.records.last() {
+                self.news.send_replace(last.seq);
+            }
+            for act in pending.acts {
+                self.act(act);
+            }
+            for waiter in pending.waiters {
+                let _ = waiter.send(()); // Who asked may have gone.
+            }
+        }
+        self.finish_shutdown(ctx);
+    }
+
+    // ── asking and acting ──────────────────────────────────────────────────────────────────────────────────────────
+
+    fn ask(&self, effect: Effect, ctx: &Context<Self>) {
+        match effect {
+            Effect::Admit(admit) => {
+                let run = admit.run;
+                question(&self.rooms.breaker.admit, admit, ctx, move |admission| Input::Admitted {
+                    run,
+                    admission,
+                });
+            }
+            Effect::Prepare(prepare) => {
+                let run = prepare.run;
+                question(&self.rooms.retry.prepare, prepare, ctx, move |params| Input::Prepared {
+                    run,
+                    params,
+                });
+            }
+            Effect::Settle(settle) => {
+                let (run, keep) = (settle.run, settle.keep);
+                question(&self.rooms.breaker.settle, settle, ctx, move |changes| Input::Settled {
+                    run,
+                    keep,
+                    changes,
+                });
+            }
+            Effect::Judge(ended) => {
+                let run = ended.run;
+                question(&self.rooms.retry.ended, *ended, ctx, move |verdict| Input::Judged { run, verdict });
+            }
+            Effect::Drain(drain) => {
+                let attempt = drain.attempt;
+                question(&self.rooms.monitor.drain, drain, ctx, move |drained| Input::Drained {
+                    attempt,
+                    drained,
+                });
+            }
+            Effect::AskLastOutput(attempt) => {
+                let ask = monitor::LastOutput { attempt };
+                question(&self.rooms.monitor.last_output, ask, ctx, move |at| Input::WroteLast {
+                    attempt,
+                    at,
+                });
+            }
+            Effect::Healthy(healthy) => question(&self.rooms.retry.healthy, healthy, ctx, Input::Saved),
+            Effect::Forget(run) => {
+                question(&self.rooms.retry.forget, retry::Forget { run }, ctx, Input::Saved)
+            }
+            act => log::error!("an act was taken for a question; effect={act:?}"),
+        }
+    }
+
+    fn act(&mut self, effect: Effect) {
+        match effect {
+            Effect::Launch(launch) => self.rooms.launcher.launch.do_send(launch),
+            Effect::StopTree(stop) => self.rooms.launcher.stop.do_send(stop),
+            Effect::Signal(signal) => self.rooms.launcher.signal.do_send(signal),
+            Effect::Acknowledge(attempt) => {
+                self.rooms.launcher.acknowledge.do_send(launcher::Acknowledge { attempt });
+            }
+            Effect::ForgetSecrets(run) => {
+                self.rooms.launcher.forget_secrets.do_send(launcher::ForgetSecrets { run });
+            }
+            Effect::Watch(watch) => self.rooms.monitor.watch.do_send(watch),
+            Effect::Close(close) => self.rooms.monitor.close.do_send(close),
+            Effect::Schedule(schedule) => self.rooms.retry.schedule.do_send(schedule),
+            Effect::Cancel(run) => self.rooms.retry.cancel.do_send(retry::Cancel { run }),
+            Effect::Ended(run) => {
+                let Some(ended) = self.machine.run(run).cloned() else { return };
+                for waiter in self.waiters.remove(&run).unwrap_or_default() {
+                    let _ = waiter.send(ended.clone()); // Who waited may have gone.
+                }
+            }
+            other => log::error!("a question was taken for an act; effect={other:?}"),
+        }
+    }
+
+    // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn rearm(&mut self, ctx: &mut Context<Self>) {
+        let deadline = self.machine.next_deadline();
+        if self.alarm.as_ref().map(|(at, _)| *at) == deadline {
+            return;
+        }
+        if let Some((_, stale)) = self.alarm.take() {
+            ctx.cancel_future(stale);
+        }
+        self.alarm = deadline.map(|at| {
+            let handle = ctx.run_later(clock::until(at), |manager, ctx| {
+                manager.alarm = None;
+                manager.step(Input::Tick, ctx);
+            });
+            (at, handle)
+        });
+    }
+
+    // ── the end ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Once nobody's process is left and everything is written: output stored, keeper gone, store closed.
+    fn finish_shutdown(&mut self, ctx: &mut Context<Self>) {
+        if !self.machine.is_quiet() || !self.pending.is_empty() {
+            return;
+        }
+        let Some(waiters) = self.shutdown.take() else { return };
+        let (launcher, monitor, store) =
+            (self.rooms.launcher.clone(), self.rooms.monitor.clone(), self.store.clone());
+        let manager = ctx.address();
+        actix_rt::spawn(async move {
+            let gone = launcher.shutdown.send(launcher::Shutdown).await;
+            let stored = monitor.flush.send(monitor::Flush).await;
+            let (tell, told) = oneshot::channel();
+            store.close(move |result| drop(tell.send(result)));
+            let closed = told.await;
+            if gone.is_err() || stored.is_err() || !matches!(closed, Ok(Ok(()))) {
+                log::error!("the end was not orderly; launcher={gone:?} monitor={stored:?} store={closed:?}");
+            }
+            for waiter in waiters {
+                let _ = waiter.send(()); // Who asked may have gone.
+            }
+            manager.do_send(Gone);
+        });
+    }
+}
+
+/// Asks a room; its answer comes back as an input.
+fn question<M>(
+    to: &Recipient<M>,
+    message: M,
+    ctx: &Context<ManagerActor>,
+    wrap: impl FnOnce(M::Result) -> Input + 'static,
+) where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    let (answer, manager) = (to.send(message), ctx.address());
+    // Not a future of the actor's own context, which would poll every waiting question at every message.
+    actix_rt::spawn(async move {
+        match answer.await {
+            Ok(answer) => manager.do_send(Heard(wrap(answer))),
+            Err(error) => {
+                log::error!("a room does not answer; message={} error={error}", std::any::type_name::<M>())
+            }
+        }
+    });
+}
+
+/// Everything is down: end this thread's system.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Gone;
 
 impl Actor for ManagerActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Rooms report by `do_send`, which ignores the bound; requests of applications wait in line.
+        ctx.set_mailbox_capacity(MAILBOX);
+    }
 }
 
-macro_rules! stand_in {
-    ($($message:ty),*) => {$(
-        impl Handler<$message> for ManagerActor {
-            type Result = ResponseFuture<<$message as Message>::Result>;
-            fn handle(&mut self, _: $message, _: &mut Context<Self>) -> Self::Result {
-                Box::pin(std::future::pending())
+/// Requests that may wait in the mailbox: a burst of a thousand starts is served without a sender having to wait, and a
+/// request is a few hundred bytes. Beyond it senders wait.
+const MAILBOX: usize = 1_024;
+
+impl Handler<Gone> for ManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Gone, ctx: &mut Context<Self>) {
+        ctx.stop();
+        actix_rt::System::current().stop();
+    }
+}
+
+impl Handler<Heard> for ManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, Heard(input): Heard, ctx: &mut Context<Self>) {
+        self.step(input, ctx);
+    }
+}
+
+impl Handler<Written> for ManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, Written { number, result }: Written, ctx: &mut Context<Self>) {
+        match result {
+            Ok(()) => self.was_written(number, ctx),
+            Err(error) => {
+                log::error!("a decision could not be stored and waits; error={error}");
+                ctx.run_later(COMMIT_AGAIN, move |manager, ctx| manager.send_commit(number, ctx));
+            }
+        }
+    }
+}
+
+macro_rules! reports {
+    ($($report:ty => $wrap:expr;)*) => {$(
+        impl Handler<$report> for ManagerActor {
+            type Result = ();
+
+            fn handle(&mut self, report: $report, ctx: &mut Context<Self>) {
+                self.step($wrap(report), ctx);
             }
         }
     )*};
 }
 
-stand_in!(
-    Configure,
-    Autostart,
-    Start,
-    Stop,
-    Restart,
-    RetryRun,
-    SignalRun,
-    GetRun,
-    GetRuns,
-    Wait,
-    GetAttempts,
-    GetPrograms,
-    Why,
-    GetEvents,
-    Subscribe,
-    Logs,
-    GetClasses,
-    GetBreakers,
-    OperateBreaker,
-    GetInfo,
-    Shutdown
-);
+reports! {
+    launcher::Report => Input::Launcher;
+    monitor::Report => Input::Monitor;
+    retry::Report => Input::Retry;
+    breaker::Report => |breaker::Report::Changed { changes }| Input::Breaker(changes);
+}

@@ -1,11 +1,15 @@
 //! manager room
 
 mod actor;
+pub mod machine;
 mod messages;
+mod requests;
+mod rooms;
 mod wiring;
 
 pub use self::{
     actor::ManagerActor,
     messages::*,
+    rooms::{Rooms, ToBreaker, ToLauncher, ToMonitor, ToRetry},
     wiring::{OpenError, Options, Running, open},
 };

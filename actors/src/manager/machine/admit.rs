@@ -5,8 +5,8 @@ use crate::{
     breaker::{Admission, Admit, Changes, Gate, Outcome, Settle},
     manager::{Start, StartError},
     model::{
-        BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Put, Run, RunId, Scope,
-        render_key,
+        BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Put, Run, RunId,
+        Scope, render_key,
     },
     retry,
 };
@@ -50,7 +50,10 @@ impl Machine {
             return Err(StartError::ShuttingDown);
         }
         let Some(program) = self.programs.get(&start.program) else {
-            return Err(StartError::UnknownProgram { name: start.program.clone(), known: self.program_names() });
+            return Err(StartError::UnknownProgram {
+                name: start.program.clone(),
+                known: self.program_names(),
+            });
         };
         let (params, secrets) = program
             .resolve_params(&start.params)
@@ -75,7 +78,13 @@ impl Machine {
     }
 
     /// Creates a run for a checked start. The run exists, and is written, before anything is started for it.
-    pub fn start(&mut self, checked: Checked, start: &Start, id: RunId, now: crate::model::Timestamp) -> Vec<Effect> {
+    pub fn start(
+        &mut self,
+        checked: Checked,
+        start: &Start,
+        id: RunId,
+        now: crate::model::Timestamp,
+    ) -> Vec<Effect> {
         self.settle_time(now);
         let Checked { program, params, .. } = checked;
         let mut run = Run::new(id, program.name.clone(), params.clone(), self.now);
@@ -127,6 +136,13 @@ impl Machine {
         }
         gates.truncate(GATES_MAX);
         gates
+    }
+
+    /// The scopes that gate a run's starts.
+    pub fn scopes_of(&self, run: &Run) -> Vec<Scope> {
+        let Some(program) = self.programs.get(&run.program) else { return Vec::new() };
+        let gates = self.gates(program, &run.params, run.requested_by.as_deref());
+        gates.into_iter().map(|gate| gate.scope).collect()
     }
 
     /// The rules of a shared scope: the exact name, else the longest literal prefix before `*`.
@@ -181,7 +197,9 @@ impl Machine {
         if let Some(taken) = self.places.get_mut(program) {
             *taken = taken.saturating_sub(1);
         }
-        let Some(next) = self.queues.get_mut(program).and_then(std::collections::BTreeSet::pop_first) else { return };
+        let Some(next) = self.queues.get_mut(program).and_then(std::collections::BTreeSet::pop_first) else {
+            return;
+        };
         *self.places.entry(program.to_owned()).or_default() += 1;
         if !self.shutting_down {
             self.ask(next.1);
@@ -199,7 +217,8 @@ impl Machine {
         if let Some(line) = scope.as_ref().and_then(|scope| self.blocked.get_mut(scope)) {
             line.remove(&entry);
         }
-        if let Some(scope) = scope.filter(|scope| self.blocked.get(scope).is_some_and(|line| line.is_empty())) {
+        if let Some(scope) = scope.filter(|scope| self.blocked.get(scope).is_some_and(|line| line.is_empty()))
+        {
             self.blocked.remove(&scope);
         }
     }
@@ -208,13 +227,17 @@ impl Machine {
 
     /// Asks for leave to start the next attempt. A living run takes up a changed definition here and nowhere else.
     pub(super) fn ask(&mut self, id: RunId) {
+        if self.shutting_down {
+            return self.suspend(id);
+        }
         let current = self.live.get(&id).and_then(|live| self.programs.get(&live.run.program)).cloned();
         let Some(live) = self.live.get_mut(&id) else { return };
         if let Some(program) = current {
             live.program = program;
         }
         live.stage = Stage::Asking;
-        let (program, params, user) = (live.program.clone(), live.run.params.clone(), live.run.requested_by.clone());
+        let (program, params, user) =
+            (live.program.clone(), live.run.params.clone(), live.run.requested_by.clone());
         let gates = self.gates(&program, &params, user.as_deref());
         if gates.is_empty() {
             self.prepare(id, None);
@@ -229,11 +252,11 @@ impl Machine {
                 self.absorb(changes);
                 let scopes: Vec<_> = permits.iter().map(|permit| permit.scope.clone()).collect();
                 let asking = self.live.get_mut(&id).filter(|live| live.stage == Stage::Asking);
-                let Some(live) = asking else {
+                let Some(live) = asking.filter(|_| !self.shutting_down) else {
                     // Stopped while the breakers were asked: the permits go back unused.
                     let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
                     self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
-                    return;
+                    return self.suspend(id);
                 };
                 live.permits = permits;
                 self.disarm(id);
@@ -321,6 +344,12 @@ impl Machine {
 
     pub(super) fn prepared(&mut self, id: RunId, params: Params) {
         match self.live.get(&id) {
+            Some(live) if live.stage == Stage::Preparing && self.shutting_down => {
+                let permits = live.permits.clone();
+                let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
+                self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
+                self.suspend(id);
+            }
             Some(live) if live.stage == Stage::Preparing => {
                 let probe = live.probe;
                 self.begin(id, params, probe);
@@ -328,5 +357,17 @@ impl Machine {
             // Stopped while Retry was asked; whoever stopped it gave the permits back.
             Some(_) | None => {}
         }
+    }
+
+    /// No start any more in this manager's life: it is due at once in the next one's.
+    pub(super) fn suspend(&mut self, id: RunId) {
+        let now = self.now;
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.permits.clear();
+        live.stage = Stage::Suspended;
+        live.run.phase = Phase::Backoff;
+        live.run.next_attempt_at = Some(now);
+        self.batch.dirty.insert(id);
+        self.commit(true);
     }
 }

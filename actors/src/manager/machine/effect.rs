@@ -57,6 +57,11 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Whether an answer follows.
+    pub(super) const fn is_question(&self) -> bool {
+        !self.is_act() && !matches!(self, Self::Commit { .. })
+    }
+
     /// Whether it changes the world, and so must not overtake a decision that is still being written. Questions may:
     /// their answers are decided upon, and written, later.
     pub(in crate::manager) const fn is_act(&self) -> bool {

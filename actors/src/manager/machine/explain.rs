@@ -10,11 +10,15 @@ use crate::{
 pub fn explain(run: &Run, records: &[JournalRecord], now: Timestamp) -> Explanation {
     let chain = records
         .iter()
-        .filter_map(|record| {
-            sentence(record).map(|text| Sentence { at: record.at, seq: record.seq, text })
-        })
+        .filter_map(|record| sentence(record).map(|text| Sentence { at: record.at, seq: record.seq, text }))
         .collect();
-    Explanation { summary: summary(run), chain, holds: holds(run, now), next: next(run, now), help: help(run) }
+    Explanation {
+        summary: summary(run),
+        chain,
+        holds: holds(run, now),
+        next: next(run, now),
+        help: help(run),
+    }
 }
 
 fn summary(run: &Run) -> String {
@@ -70,7 +74,9 @@ fn next(run: &Run, now: Timestamp) -> String {
 fn help(run: &Run) -> Option<String> {
     let reason = run.reason.as_ref().map(|reason| reason.help.clone()).filter(|help| !help.is_empty());
     match (run.phase, run.end_reason) {
-        (Phase::Quarantined, _) => Some(format!("find out why it ends so fast, then: supervise start {}", run.id.short())),
+        (Phase::Quarantined, _) => {
+            Some(format!("find out why it ends so fast, then: supervise start {}", run.id.short()))
+        }
         (Phase::Failed, Some(EndReason::MaxRetries | EndReason::Deadline)) => {
             reason.or_else(|| Some(format!("look at its output, then: supervise retry {}", run.id.short())))
         }
@@ -94,7 +100,6 @@ fn list(params: &Params) -> String {
 }
 
 /// What one record says, or nothing when it adds nothing to the story.
-#[expect(clippy::too_many_lines, reason = "one row for each kind of record, which reads best as one table")]
 fn sentence(record: &JournalRecord) -> Option<String> {
     let attempt = record.attempt.map(|n| format!("attempt {n}")).unwrap_or_default();
     let scope = record.scope.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -111,8 +116,12 @@ fn sentence(record: &JournalRecord) -> Option<String> {
         Event::AttemptEnded { exit, signal, spawn_error, class, rule, line, lasted_ms, output_complete } => {
             let how = match (exit, signal, spawn_error) {
                 (_, _, Some(errno)) => format!("could not be started ({errno})"),
-                (Some(code), _, _) => format!("ended with exit {code} after {}", format_duration_ms(*lasted_ms)),
-                (_, Some(signal), _) => format!("was ended by {signal} after {}", format_duration_ms(*lasted_ms)),
+                (Some(code), _, _) => {
+                    format!("ended with exit {code} after {}", format_duration_ms(*lasted_ms))
+                }
+                (_, Some(signal), _) => {
+                    format!("was ended by {signal} after {}", format_duration_ms(*lasted_ms))
+                }
                 (None, None, None) => "ended unseen".to_owned(),
             };
             let what = match (class, rule) {
@@ -127,13 +136,19 @@ fn sentence(record: &JournalRecord) -> Option<String> {
         Event::RetryScheduled { delay_ms, why, .. } => {
             format!("next attempt in {}: {why}", format_duration_ms(*delay_ms))
         }
-        Event::StartBlocked { reason: HeldReason::Breaker, why, .. } => format!("start held back by {scope}: {why}"),
+        Event::StartBlocked { reason: HeldReason::Breaker, why, .. } => {
+            format!("start held back by {scope}: {why}")
+        }
         Event::StartBlocked { why, .. } => format!("start held back: {why}"),
         Event::BreakerChanged { from, to, why, .. } => format!("breaker {scope} went {from} → {to}: {why}"),
-        Event::ProbeExpired { .. } => format!("the probe of {scope} kept its permit for too long and lost it"),
+        Event::ProbeExpired { .. } => {
+            format!("the probe of {scope} kept its permit for too long and lost it")
+        }
         Event::LateOutcome { why } => format!("an outcome for {scope} came too late to count: {why}"),
         Event::ParamChanged { name, from, to, why } => format!("{name} {from} → {to}: {why}"),
-        Event::ParamExhausted { name, value } => format!("{name} stays at its floor {value}, and it still fails"),
+        Event::ParamExhausted { name, value } => {
+            format!("{name} stays at its floor {value}, and it still fails")
+        }
         Event::LeftoversFound { action } => {
             format!("processes of {attempt} outlived their leader; leftovers = \"{action}\"")
         }

@@ -5,8 +5,8 @@ use crate::{
     breaker::{Changes, Outcome, Settle},
     launcher::{self, Report},
     model::{
-        Attempt, AttemptId, Class, EndReason, Event, Evidence, ExitStatus, Leftovers, OnLost, Params, Phase, Reason,
-        RunId, SpawnFailure, SpoolSizes, signal_name,
+        Attempt, AttemptId, Class, EndReason, Event, Evidence, ExitStatus, Leftovers, OnLost, Params, Phase,
+        Reason, RunId, SpawnFailure, SpoolSizes, signal_name,
     },
     monitor::{self, Drained},
     retry::{self, Decision, Verdict},
@@ -52,7 +52,9 @@ impl Machine {
                 self.commit(false);
             }
             Report::LaunchFailed { attempt, failure } => self.launch_failed(attempt, failure),
-            Report::Exited { attempt, exit, sizes, leftovers } => self.exited(attempt, exit, sizes, leftovers),
+            Report::Exited { attempt, exit, sizes, leftovers } => {
+                self.exited(attempt, exit, sizes, leftovers)
+            }
             Report::Emptied { attempt, sizes } => self.emptied(attempt, sizes),
             Report::KeeperLost { attempts, why } => {
                 self.record(self.now, None, None, None, Event::KeeperLost { attempts, why });
@@ -90,9 +92,13 @@ impl Machine {
         if live.run.attempt != attempt.number || live.stage != Stage::Starting {
             return;
         }
-        let class = if failure.problem.is_transient() { Class::SPAWN_TRANSIENT } else { Class::SPAWN_PERMANENT };
+        let class =
+            if failure.problem.is_transient() { Class::SPAWN_TRANSIENT } else { Class::SPAWN_PERMANENT };
         let spawn_error = if failure.errno.is_empty() {
-            serde_json::to_value(failure.problem).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+            serde_json::to_value(failure.problem)
+                .ok()
+                .and_then(|name| name.as_str().map(str::to_owned))
+                .unwrap_or_default()
         } else {
             failure.errno
         };
@@ -135,7 +141,13 @@ impl Machine {
 
     // ── ending ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    pub(super) fn exited(&mut self, attempt: AttemptId, exit: ExitStatus, sizes: SpoolSizes, leftovers: bool) {
+    pub(super) fn exited(
+        &mut self,
+        attempt: AttemptId,
+        exit: ExitStatus,
+        sizes: SpoolSizes,
+        leftovers: bool,
+    ) {
         let Some(live) = self.live.get_mut(&attempt.run) else { return };
         if live.run.attempt != attempt.number || !matches!(live.stage, Stage::Running | Stage::Starting) {
             return; // Told twice, or of an attempt that is behind us.
@@ -170,7 +182,8 @@ impl Machine {
         self.trees.remove(&attempt);
         self.act(Effect::Close(monitor::Close { attempt, sizes }));
         self.act(Effect::Acknowledge(attempt));
-        let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number) else {
+        let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number)
+        else {
             self.commit(false);
             return;
         };
@@ -297,17 +310,12 @@ impl Machine {
         let Some(live) = self.live.get_mut(&id) else { return };
         let cause = live.stop;
         if live.run.wanted == crate::model::Wanted::Down {
-            return self.after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
+            return self
+                .after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
         }
         match cause {
             Some(StopCause::Restart) => return self.after(id, Next::Start(now)),
-            Some(StopCause::Shutdown) => {
-                live.stage = Stage::Suspended;
-                live.run.phase = Phase::Backoff;
-                live.run.next_attempt_at = Some(now);
-                self.batch.dirty.insert(id);
-                return self.commit(true);
-            }
+            Some(StopCause::Shutdown) => return self.suspend(id),
             Some(StopCause::Lost) => {
                 let next = match live.program.on_lost {
                     OnLost::Retry => Next::Start(now),
@@ -356,7 +364,8 @@ impl Machine {
         }
         let Some(live) = self.live.get(&id).filter(|live| live.stage == Stage::Judging) else { return };
         if live.run.wanted == crate::model::Wanted::Down {
-            return self.after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
+            return self
+                .after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
         }
         let next = match verdict.decision {
             Decision::RetryAt { at, n, raw_ms, delay_ms, why } => {
@@ -435,7 +444,8 @@ impl Machine {
     }
 
     pub(super) fn error_seen(&mut self, attempt: AttemptId, evidence: &Evidence, count: u64) {
-        let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number) else {
+        let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number)
+        else {
             return;
         };
         live.error_at = Some(evidence.at);
@@ -468,9 +478,15 @@ fn end_class(
         })
     };
     match live.stop {
-        Some(StopCause::Operator | StopCause::Restart) => return own(Class::OPERATOR_STOP, "stop", String::new()),
-        Some(StopCause::Timeout) => return own(Class::TIMEOUT_RUN, "timeout", "ran longer than its timeout".into()),
-        Some(StopCause::Idle) => return own(Class::STALLED, "idle_timeout", "wrote nothing for its idle_timeout".into()),
+        Some(StopCause::Operator | StopCause::Restart) => {
+            return own(Class::OPERATOR_STOP, "stop", String::new());
+        }
+        Some(StopCause::Timeout) => {
+            return own(Class::TIMEOUT_RUN, "timeout", "ran longer than its timeout".into());
+        }
+        Some(StopCause::Idle) => {
+            return own(Class::STALLED, "idle_timeout", "wrote nothing for its idle_timeout".into());
+        }
         Some(StopCause::Shutdown) => return own(Class::SHUTDOWN, "shutdown", String::new()),
         Some(StopCause::Lost) => return own(Class::LOST, "lost", String::new()),
         None => {}

@@ -16,19 +16,21 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::manager) use self::restore::{SavedKey, decode_attempt};
 pub use self::{
+    admit::Checked,
     effect::{Effect, Input},
     explain::explain,
 };
-pub(in crate::manager) use self::restore::{SAVED_RUN, SavedKey};
 
 use crate::{
     breaker::{self, Permit},
-    launcher, monitor,
+    launcher,
     model::{
-        Attempt, AttemptId, BreakerPolicy, Event, ExitStatus, JournalRecord, Phase, Program, Put, Run, RunId, Scope,
-        Timestamp,
+        Attempt, AttemptId, BreakerPolicy, Event, ExitStatus, JournalRecord, Phase, Program, Put, Run, RunId,
+        Scope, Timestamp,
     },
+    monitor,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -223,8 +225,11 @@ impl Machine {
         self.timers.first().map(|(at, _, _)| *at)
     }
 
+    /// Questions come last: what one step decided is on its way before an answer can lead to the next decision.
     fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.sort_by_key(Effect::is_question);
+        effects
     }
 
     fn settle_time(&mut self, now: Timestamp) {
@@ -234,7 +239,14 @@ impl Machine {
 
     // ── the batch ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    fn record(&mut self, at: Timestamp, run: Option<&Run>, attempt: Option<u32>, scope: Option<Scope>, event: Event) {
+    fn record(
+        &mut self,
+        at: Timestamp,
+        run: Option<&Run>,
+        attempt: Option<u32>,
+        scope: Option<Scope>,
+        event: Event,
+    ) {
         let record = JournalRecord {
             seq: self.next_seq,
             at,
@@ -300,7 +312,8 @@ impl Machine {
             }
         }
         for id in batch.dirty_attempts {
-            let attempt = self.run(id.run).and_then(|run| run.attempts.iter().find(|a| a.number == id.number));
+            let attempt =
+                self.run(id.run).and_then(|run| run.attempts.iter().find(|a| a.number == id.number));
             if let Some(attempt) = attempt {
                 puts.push(restore::put_attempt(id, attempt));
             }
@@ -360,7 +373,10 @@ impl Machine {
     pub fn is_quiet(&self) -> bool {
         self.trees.is_empty()
             && self.live.values().all(|live| {
-                !matches!(live.stage, Stage::Starting | Stage::Running | Stage::Draining | Stage::Judging | Stage::Emptying(_))
+                !matches!(
+                    live.stage,
+                    Stage::Starting | Stage::Running | Stage::Draining | Stage::Judging | Stage::Emptying(_)
+                )
             })
     }
 }

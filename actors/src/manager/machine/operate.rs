@@ -26,7 +26,9 @@ impl Machine {
         changes.removed = self.program_names();
         self.programs = programs;
         self.shared_breakers = configure.shared_breakers;
-        for (names, change) in [(&changes.added, "added"), (&changes.changed, "changed"), (&changes.removed, "removed")] {
+        for (names, change) in
+            [(&changes.added, "added"), (&changes.changed, "changed"), (&changes.removed, "removed")]
+        {
             for name in names {
                 let event = Event::ProgramConfigured { change: change.to_owned() };
                 self.record(self.now, None, None, None, event);
@@ -89,11 +91,17 @@ impl Machine {
             Stage::Emptying(_) => {
                 if cause == StopCause::Operator {
                     let (phase, reason) = (Phase::Stopped, EndReason::Operator);
-                    live.stage = Stage::Emptying(super::Next::Finish(phase, reason, "stopped as asked".into()));
+                    live.stage =
+                        Stage::Emptying(super::Next::Finish(phase, reason, "stopped as asked".into()));
                 }
                 self.commit(true);
             }
-            Stage::Queued | Stage::Asking | Stage::Blocked | Stage::Preparing | Stage::Backoff | Stage::Suspended => {
+            Stage::Queued
+            | Stage::Asking
+            | Stage::Blocked
+            | Stage::Preparing
+            | Stage::Backoff
+            | Stage::Suspended => {
                 self.give_permits_back(id);
                 self.finish(id, Phase::Stopped, EndReason::Operator, "stopped as asked".into());
             }
@@ -146,7 +154,12 @@ impl Machine {
         let stage = self.living_run(id)?.stage.clone();
         match stage {
             Stage::Backoff => {
-                self.record_run(id, false, None, Event::StopRequested { by, why: "its delay is skipped".into() });
+                self.record_run(
+                    id,
+                    false,
+                    None,
+                    Event::StopRequested { by, why: "its delay is skipped".into() },
+                );
                 self.act(Effect::Cancel(id));
                 self.commit(true);
                 self.ask(id);

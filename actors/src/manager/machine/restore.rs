@@ -3,14 +3,16 @@
 use super::{Effect, Live, Machine, Stage, StopCause};
 use crate::{
     launcher::{self, Orphan, Recovered},
-    model::{Attempt, AttemptId, EndReason, Event, ExitStatus, Phase, Program, Put, Run, RunId, Timestamp, Wanted},
+    model::{
+        Attempt, AttemptId, EndReason, Event, ExitStatus, Phase, Program, Put, Run, RunId, Timestamp, Wanted,
+    },
     monitor, retry,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// First byte of every value of ours. Another one is of another layout, and is left alone.
-pub(in crate::manager) const SAVED_RUN: u8 = 1;
+const SAVED_RUN: u8 = 1;
 
 /// What a saved key is about.
 #[derive(Debug, Eq, PartialEq)]
@@ -37,7 +39,9 @@ impl SavedKey {
                     _ => Self::Other,
                 }
             }
-            Some("key") => key.strip_prefix("key/").map_or(Self::Other, |key| Self::IdempotencyKey(key.to_owned())),
+            Some("key") => {
+                key.strip_prefix("key/").map_or(Self::Other, |key| Self::IdempotencyKey(key.to_owned()))
+            }
             Some("retry" | "param") => Self::Retry,
             Some("breaker") => Self::Breaker,
             _ => Self::Other,
@@ -112,8 +116,9 @@ impl Machine {
                 self.ended.insert(run.id, run);
             } else {
                 let program = self.programs.get(&run.program).cloned();
-                let program = program
-                    .unwrap_or_else(|| Arc::new(Program::new(run.program.clone(), crate::model::Command::Argv(Vec::new()))));
+                let program = program.unwrap_or_else(|| {
+                    Arc::new(Program::new(run.program.clone(), crate::model::Command::Argv(Vec::new())))
+                });
                 self.live.insert(run.id, Live::new(run, program, self.now));
             }
         }
@@ -137,7 +142,13 @@ impl Machine {
 
     /// Goes on with every saved run, now that no old process is left: ends that the old keeper saw are judged as any
     /// end is, waiting runs wait on, and what was lost is tried again as `on_lost` says.
-    pub fn resume(&mut self, recovered: Vec<Recovered>, down_ms: u64, clean: bool, now: Timestamp) -> Vec<Effect> {
+    pub fn resume(
+        &mut self,
+        recovered: Vec<Recovered>,
+        down_ms: u64,
+        clean: bool,
+        now: Timestamp,
+    ) -> Vec<Effect> {
         self.settle_time(now);
         self.record(self.now, None, None, None, Event::SupervisorRestarted { down_ms, clean });
         let mut recovered: BTreeMap<RunId, Recovered> =

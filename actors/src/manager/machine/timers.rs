@@ -121,9 +121,12 @@ impl Machine {
                 crate::model::format_duration_ms(live.program.idle_timeout_ms.unwrap_or_default())
             ),
             StopCause::Shutdown => "the supervisor is shutting down".to_owned(),
-            StopCause::Operator | StopCause::Restart | StopCause::Lost => "asked for".to_owned(),
+            // Recorded by whoever asked.
+            StopCause::Operator | StopCause::Restart | StopCause::Lost => String::new(),
         };
-        self.record_run(run, true, None, Event::StopRequested { by: None, why });
+        if !why.is_empty() {
+            self.record_run(run, true, None, Event::StopRequested { by: None, why });
+        }
         self.act(Effect::StopTree(stop));
         self.commit(true);
     }
@@ -134,7 +137,8 @@ impl Machine {
         if live.stage != Stage::Running || live.error_at.is_some() {
             return;
         }
-        let by_uptime = |permit: &&crate::breaker::Permit| permit.lease_until.is_some() && permit.stable_ms.is_some();
+        let by_uptime =
+            |permit: &&crate::breaker::Permit| permit.lease_until.is_some() && permit.stable_ms.is_some();
         let outcomes: Vec<_> =
             live.permits.iter().filter(by_uptime).map(|permit| (permit.clone(), Outcome::Success)).collect();
         if !outcomes.is_empty() {
@@ -150,7 +154,8 @@ impl Machine {
         }
         let every = live.program.retry.reset_after_ms();
         if live.error_at.is_none_or(|at| self.now.since(at) >= every) {
-            let outcomes: Vec<_> = live.permits.iter().map(|permit| (permit.clone(), Outcome::Success)).collect();
+            let outcomes: Vec<_> =
+                live.permits.iter().map(|permit| (permit.clone(), Outcome::Success)).collect();
             let program = live.program.clone();
             self.effects.push(Effect::Healthy(retry::Healthy { run, program }));
             if !outcomes.is_empty() {
@@ -160,4 +165,3 @@ impl Machine {
         self.arm(run, self.now.plus(every), Timer::Healthy);
     }
 }
-
