@@ -7,6 +7,9 @@ mod requests;
 mod rooms;
 mod wiring;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     actor::ManagerActor,
     messages::*,

@@ -1,0 +1,251 @@
+//! The Manager alone, with one recorder in place of all four rooms.
+
+use super::*;
+use crate::{
+    breaker, launcher,
+    model::{
+        AttemptId, Command, Counts, Event, Evidence, ExitStatus, JournalRecord, Params, Phase, Program,
+        Scope, Spool, SpoolSizes, Timestamp,
+    },
+    monitor, retry,
+    store::Store,
+};
+use actix::{Actor, Addr, Context, Handler, Message, MessageResult};
+use std::sync::{Arc, Mutex};
+
+type Heard = Arc<Mutex<Vec<String>>>;
+
+/// Writes down what it is told, and answers as a room that has no worries.
+struct Recorder {
+    heard: Heard,
+    fail_first: bool,
+}
+
+impl Actor for Recorder {
+    type Context = Context<Self>;
+}
+
+macro_rules! records {
+    ($($message:ty => $answer:expr;)*) => {$(
+        impl Handler<$message> for Recorder {
+            type Result = MessageResult<$message>;
+
+            fn handle(&mut self, message: $message, _: &mut Context<Self>) -> Self::Result {
+                let name = std::any::type_name::<$message>().rsplit("::").take(3).collect::<Vec<_>>();
+                let name = format!("{}::{}", name.get(2).unwrap_or(&""), name.first().unwrap_or(&""));
+                self.heard.lock().expect("no panic").push(name);
+                let answer: fn(&mut Recorder, $message) -> <$message as Message>::Result = $answer;
+                MessageResult(answer(self, message))
+            }
+        }
+    )*};
+}
+
+records! {
+    launcher::Launch => |_, _| ();
+    launcher::Stop => |_, _| ();
+    launcher::Signal => |_, _| ();
+    launcher::Acknowledge => |_, _| ();
+    launcher::KeepSecrets => |_, _| Ok(());
+    launcher::ForgetSecrets => |_, _| ();
+    launcher::Recover => |_, _| Vec::new();
+    launcher::Shutdown => |_, _| ();
+    monitor::Watch => |_, _| ();
+    monitor::Drain => |me, drain| monitor::Drained {
+        evidence: std::mem::take(&mut me.fail_first).then(|| Evidence {
+            class: "rate_limited".into(),
+            rule: "classify[0]".into(),
+            line: format!("HTTP 429 at attempt {}", drain.attempt.number),
+            stream: None,
+            seq: 1,
+            at: Timestamp(0),
+            retry_after_ms: None,
+        }),
+        counts: Counts { lines: 3, errors: 1, gaps: 0 },
+        complete: true,
+    };
+    monitor::Close => |_, _| ();
+    monitor::LastOutput => |_, _| None;
+    monitor::Query => |_, _| Ok(crate::model::Page::default());
+    monitor::GetRules => |_, _| Vec::new();
+    monitor::Flush => |_, _| ();
+    retry::Prepare => |_, prepare| prepare.base;
+    retry::Ended => |_, ended| retry::Verdict {
+        decision: match ended.outcome {
+            retry::Outcome::Success => retry::Decision::Done { why: "exit 0".into() },
+            retry::Outcome::Failed { .. } => retry::Decision::RetryAt {
+                at: crate::clock::now().plus(60_000),
+                n: 1,
+                raw_ms: 60_000,
+                delay_ms: 60_000,
+                why: "failure 1".into(),
+            },
+        },
+        events: Vec::new(),
+        saved: Vec::new(),
+    };
+    retry::Healthy => |_, _| Vec::new();
+    retry::Schedule => |_, _| ();
+    retry::Cancel => |_, _| ();
+    retry::Forget => |_, _| Vec::new();
+    retry::Restore => |_, _| ();
+    breaker::Admit => |_, admit| breaker::Admission::Granted {
+        permits: admit.gates.into_iter()
+            .map(|gate| breaker::Permit { scope: gate.scope, epoch: 1, lease_until: None, stable_ms: None })
+            .collect(),
+        probe: None,
+        changes: breaker::Changes::default(),
+    };
+    breaker::Settle => |_, _| breaker::Changes::default();
+    breaker::GetBreakers => |_, _| Vec::new();
+    breaker::Operate => |_, _| None;
+    breaker::Restore => |_, _| breaker::Changes::default();
+}
+
+struct Bench {
+    manager: Addr<ManagerActor>,
+    heard: Heard,
+    _folder: tempfile::TempDir,
+}
+
+async fn bench(fail_first: bool) -> Bench {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let saved = store.load().expect("an empty store");
+    let heard = Heard::default();
+    let recorder = Recorder { heard: heard.clone(), fail_first }.start();
+    let rooms = Rooms {
+        launcher: ToLauncher::new(&recorder),
+        monitor: ToMonitor::new(&recorder),
+        retry: ToRetry::new(&recorder),
+        breaker: ToBreaker::new(&recorder),
+    };
+    let manager = ManagerActor::new(store, saved, rooms, machine::Limits::default(), 7).start();
+    let programs = vec![Program::new("job", Command::Argv(vec!["true".into()]))];
+    manager.send(Configure { programs, shared_breakers: Vec::new() }).await.expect("the manager lives");
+    Bench { manager, heard, _folder: folder }
+}
+
+impl Bench {
+    /// Waits until a room was told this, then forgets what was told up to it.
+    async fn heard(&self, name: &str) -> Vec<String> {
+        loop {
+            {
+                let mut heard = self.heard.lock().expect("no panic");
+                if let Some(at) = heard.iter().position(|told| told == name) {
+                    return heard.drain(..=at).collect();
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn start(&self) -> crate::model::Run {
+        let start = Start { program: "job".into(), ..Start::default() };
+        self.manager.send(start).await.expect("the manager lives").expect("it fits")
+    }
+
+    fn live_through(&self, attempt: AttemptId, exit: ExitStatus) {
+        let spool = Spool { token: 1, stdout: "out".into(), stderr: "err".into() };
+        let sizes = SpoolSizes::default();
+        for report in [
+            launcher::Report::Launched { attempt, pid: 7, start_ticks: 1, spool, secrets: Vec::new() },
+            launcher::Report::Exited { attempt, exit, sizes, leftovers: false },
+            launcher::Report::Emptied { attempt, sizes },
+        ] {
+            self.manager.do_send(report);
+        }
+    }
+}
+
+#[actix::test]
+async fn one_run_asks_every_room_in_the_order_of_the_design() {
+    let bench = bench(true).await;
+    let run = bench.start().await;
+    bench.heard("launcher::Launch").await;
+    bench.live_through(AttemptId { run: run.id, number: 1 }, ExitStatus::Code(1));
+    let told = bench.heard("retry::Schedule").await;
+    let order: Vec<_> = told.iter().map(String::as_str).collect();
+    let expected = [
+        "monitor::Watch",
+        "monitor::Drain",
+        "breaker::Settle",
+        "retry::Ended",
+        "monitor::Close",
+        "launcher::Acknowledge",
+        "retry::Schedule",
+    ];
+    assert_eq!(order, expected);
+
+    bench.manager.do_send(retry::Report::Due { run: run.id });
+    assert_eq!(bench.heard("launcher::Launch").await, ["breaker::Admit", "launcher::Launch"]);
+    bench.live_through(AttemptId { run: run.id, number: 2 }, ExitStatus::Code(0));
+    let ended = bench.manager.send(Wait { run: run.id }).await.expect("it lives").expect("it is known");
+    assert_eq!((ended.phase, ended.attempt, ended.counts.lines), (Phase::Succeeded, 2, 6));
+
+    let why = bench.manager.send(Why { run: run.id }).await.expect("it lives").expect("it is known");
+    let story: Vec<_> = why.chain.iter().map(|sentence| sentence.text.as_str()).collect();
+    assert!(story.iter().any(|text| text.contains("HTTP 429 at attempt 1")), "{story:?}");
+    assert!(story.last().is_some_and(|text| text.contains("succeeded")), "{story:?}");
+}
+
+#[actix::test]
+async fn nothing_is_launched_before_its_start_is_in_the_journal() {
+    let bench = bench(false).await;
+    let run = bench.start().await;
+    bench.heard("launcher::Launch").await;
+    let get = GetEvents { after: 0, limit: 0, wait_ms: 0 };
+    let events: Vec<JournalRecord> = bench.manager.send(get).await.expect("it lives").expect("it reads");
+    let started = |record: &JournalRecord| {
+        record.run == Some(run.id) && matches!(record.event, Event::AttemptStarted { .. })
+    };
+    assert!(events.iter().any(started), "{events:?}");
+}
+
+#[actix::test]
+async fn subscribers_hear_of_records_that_are_written() {
+    struct Ear(Arc<Mutex<Vec<JournalRecord>>>);
+    impl Actor for Ear {
+        type Context = Context<Self>;
+    }
+    impl Handler<JournalRecord> for Ear {
+        type Result = ();
+        fn handle(&mut self, record: JournalRecord, _: &mut Context<Self>) {
+            self.0.lock().expect("no panic").push(record);
+        }
+    }
+    let bench = bench(false).await;
+    let heard = Arc::default();
+    let recipient = Ear(Arc::clone(&heard)).start().recipient();
+    bench.manager.send(Subscribe { recipient }).await.expect("it lives");
+    let run = bench.start().await;
+    while heard.lock().expect("no panic").iter().all(|record: &JournalRecord| record.run != Some(run.id)) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[actix::test]
+async fn the_same_idempotency_key_makes_one_run() {
+    let bench = bench(false).await;
+    let start = || Start { program: "job".into(), idempotency_key: Some("k".into()), ..Start::default() };
+    let first = bench.manager.send(start()).await.expect("it lives").expect("it fits");
+    let second = bench.manager.send(start()).await.expect("it lives").expect("it fits");
+    assert_eq!(first.id, second.id);
+}
+
+#[actix::test]
+async fn a_refused_start_creates_no_run() {
+    let bench = bench(false).await;
+    let unknown = Start { program: "jbo".into(), ..Start::default() };
+    let error = bench.manager.send(unknown).await.expect("it lives").expect_err("there is no such program");
+    assert_eq!(error, StartError::UnknownProgram { name: "jbo".into(), known: vec!["job".into()] });
+    let params = Params::from([("x".to_owned(), 1.into())]);
+    let unfit = Start { program: "job".into(), params, ..Start::default() };
+    let error = bench.manager.send(unfit).await.expect("it lives").expect_err("there is no such parameter");
+    assert!(matches!(error, StartError::Params { .. }), "{error}");
+    assert!(bench.manager.send(GetRuns::default()).await.expect("it lives").is_empty());
+    let scope = Scope("site:x".into());
+    let act = breaker::OperatorAct::Reset;
+    let operate = OperateBreaker { scope, act, by: None, reason: None };
+    assert!(bench.manager.send(operate).await.expect("it lives").is_err());
+}
