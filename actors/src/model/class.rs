@@ -46,6 +46,27 @@ impl Class {
     /// The end was not seen, or was our own death's doing.
     pub const LOST: &str = "lost";
 
+    /// Every class that is found without a rule of the program.
+    pub const BUILTIN: [&str; 17] = [
+        Self::RATE_LIMITED,
+        Self::BLOCKED,
+        Self::UPSTREAM,
+        Self::NETWORK,
+        Self::STALLED,
+        Self::TIMEOUT_RUN,
+        Self::CRASH,
+        Self::OOM,
+        Self::EXIT_NONZERO,
+        Self::EARLY_EXIT,
+        Self::CLEAN_EXIT,
+        Self::CONFIG,
+        Self::SPAWN_PERMANENT,
+        Self::SPAWN_TRANSIENT,
+        Self::OPERATOR_STOP,
+        Self::SHUTDOWN,
+        Self::LOST,
+    ];
+
     /// The class of this name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {

@@ -10,8 +10,10 @@ mod journal;
 mod output;
 mod params;
 mod policy;
+mod problem;
 mod program;
 mod run;
+mod size;
 mod spool;
 mod template;
 mod time;
@@ -25,13 +27,15 @@ pub use self::{
     params::{Decimal, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, Restore, render_key},
     policy::{
         Backoff, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
-        ProbeSuccess, Ramp, RetryPolicy, Window,
+        ProbeSuccess, Ramp, RetryPolicy, Window, rules_of_scope, scope_pattern_problem,
     },
+    problem::{Problem, did_you_mean},
     program::{
-        Backlog, ClassOverride, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy, Program,
-        Restart, StderrMode, StreamChoice,
+        Backlog, ClassOverride, Classify, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy,
+        Program, REGEX_SIZE_LIMIT, Restart, StderrMode, StreamChoice,
     },
     run::{Attempt, Counts, EndReason, HeldBack, HeldReason, IfBlocked, Phase, Reason, Run, Wanted},
+    size::{format_size, parse_size},
     spool::{Spool, SpoolSizes},
     template::{Template, TemplateError},
     time::{Timestamp, format_duration_ms, parse_duration_ms},

@@ -1,5 +1,6 @@
-//! The knobs of Retry and Breaker, with the defaults of the configuration file. Times are milliseconds, ratios permille.
+//! The knobs, with the defaults of the configuration file. Times are milliseconds, ratios permille.
 
+use crate::model::Problem;
 use serde::{Deserialize, Serialize};
 
 /// How the delay between attempts grows.
@@ -67,6 +68,9 @@ pub struct RetryPolicy {
     pub intensity: Option<Intensity>,
     /// Longest wait that the other side may ask for. Default 3,600,000.
     pub retry_after_max_ms: u64,
+    /// What a builder method was given and could not read; [`Program::check`](crate::model::Program::check) tells.
+    #[serde(skip)]
+    pub(crate) rejected: Vec<Problem>,
 }
 
 impl Default for RetryPolicy {
@@ -84,11 +88,15 @@ impl Default for RetryPolicy {
             startup_spread_ms: 10_000,
             intensity: Some(Intensity { restarts: 10, window_ms: 60_000 }),
             retry_after_max_ms: 3_600_000,
+            rejected: Vec::new(),
         }
     }
 }
 
 impl RetryPolicy {
+    /// Automatic restarts of a job that says nothing else: enough for a bad minute, few enough to be noticed.
+    pub const JOB_RETRIES: u32 = 5;
+
     /// How long a daemon must be healthy to forget its failures.
     #[must_use]
     pub fn reset_after_ms(&self) -> u64 {
@@ -211,6 +219,9 @@ pub struct BreakerPolicy {
     pub ramp: Ramp,
     /// What happens to living runs. Default keep.
     pub on_open: OnOpen,
+    /// What a builder method was given and could not read; [`Program::check`](crate::model::Program::check) tells.
+    #[serde(skip)]
+    pub(crate) rejected: Vec<Problem>,
 }
 
 impl Default for BreakerPolicy {
@@ -236,6 +247,7 @@ impl Default for BreakerPolicy {
             on_probe_expiry: OnProbeExpiry::Failure,
             ramp: Ramp { over_ms: 60_000, spacing_ms: 1_000 },
             on_open: OnOpen::Keep,
+            rejected: Vec::new(),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A program: what to run and by which rules.
+//! The values of a program, and what they mean for a start.
 
-use super::{
-    Adjust, BreakerPolicy, ClassRule, Inline, ParamProblem, ParamSpec, ParamValue, Params, RetryPolicy,
-    ScopeKind, builtin_class_rule,
+use crate::model::{
+    Adjust, BreakerPolicy, ClassRule, Inline, ParamProblem, ParamSpec, ParamValue, Params, Problem,
+    RetryPolicy, ScopeKind, builtin_class_rule,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -123,6 +123,9 @@ pub struct ClassOverride {
     pub adjust: BTreeMap<String, Adjust>,
     /// See [`ClassRule::inline`].
     pub inline: Option<Inline>,
+    /// What a builder method was given and could not read; [`Program::check`] tells.
+    #[serde(skip)]
+    pub(crate) rejected: Vec<Problem>,
 }
 
 /// What happens when output comes faster than it can be stored.
@@ -165,6 +168,9 @@ pub struct OutputPolicy {
     pub redact: Vec<String>,
     /// Whether terminal escapes are removed before storing. Default false: kept.
     pub strip_ansi: bool,
+    /// What a builder method was given and could not read; [`Program::check`] tells.
+    #[serde(skip)]
+    pub(crate) rejected: Vec<Problem>,
 }
 
 impl Default for OutputPolicy {
@@ -177,6 +183,7 @@ impl Default for OutputPolicy {
             on_backlog: Backlog::Drop,
             redact: Vec::new(),
             strip_ansi: false,
+            rejected: Vec::new(),
         }
     }
 }
@@ -241,6 +248,9 @@ pub struct Program {
     pub classes: BTreeMap<String, ClassOverride>,
     /// How output is kept.
     pub output: OutputPolicy,
+    /// What a builder method was given and could not read; [`Program::check`] tells.
+    #[serde(skip)]
+    pub(crate) rejected: Vec<Problem>,
 }
 
 impl Program {
@@ -276,6 +286,7 @@ impl Program {
             classify: Vec::new(),
             classes: BTreeMap::new(),
             output: OutputPolicy::default(),
+            rejected: Vec::new(),
         }
     }
 

@@ -1,0 +1,294 @@
+//! Programs in code, in the words of the configuration file.
+
+use super::{
+    ClassOverride, Classify, Command, Leftovers, OnLost, OutputPolicy, Program, Restart,
+    classify::unknown_signal,
+};
+use crate::model::{
+    BreakerPolicy, ParamKind, ParamSpec, ParamValue, Problem, RetryPolicy, policy::read_duration,
+    signal_number,
+};
+use std::path::PathBuf;
+
+fn strings<T: Into<String>>(items: impl IntoIterator<Item = T>) -> Vec<String> {
+    items.into_iter().map(Into::into).collect()
+}
+
+/// Building never fails on the way: a time that cannot be read comes out of [`Program::check`], which starting a
+/// manager calls, together with every other problem. Times are texts with a unit (`"1m30s"`), `{name}` in arguments is
+/// the place of a parameter.
+impl Program {
+    /// A script found by name in the folders of [`script_path`](Self::script_path). A job unless
+    /// [`restart`](Self::restart) says otherwise.
+    #[must_use]
+    pub fn script(name: impl Into<String>, script: impl Into<String>) -> Self {
+        let command =
+            Command::Script { name: script.into(), path: vec![PathBuf::from(".")], interpreter: Vec::new() };
+        Self::new(name, command)
+    }
+
+    /// An argument vector as it is, no shell. A first element with a slash is relative to [`cwd`](Self::cwd).
+    #[must_use]
+    pub fn command<T: Into<String>>(name: impl Into<String>, argv: impl IntoIterator<Item = T>) -> Self {
+        Self::new(name, Command::Argv(strings(argv)))
+    }
+
+    /// Folders in which the script is looked for, in order; it never resolves outside them. Default: the base folder.
+    #[must_use]
+    pub fn script_path<T: Into<PathBuf>>(mut self, folders: impl IntoIterator<Item = T>) -> Self {
+        match &mut self.command {
+            Command::Script { path, .. } => *path = folders.into_iter().map(Into::into).collect(),
+            Command::Argv(_) => self.rejected.push(only_for_scripts("script_path")),
+        }
+        self
+    }
+
+    /// What runs the script, with arguments of its own. Default by extension, else the file's own `#!`.
+    #[must_use]
+    pub fn interpreter<T: Into<String>>(mut self, argv: impl IntoIterator<Item = T>) -> Self {
+        match &mut self.command {
+            Command::Script { interpreter, .. } => *interpreter = strings(argv),
+            Command::Argv(_) => self.rejected.push(only_for_scripts("interpreter")),
+        }
+        self
+    }
+
+    /// Arguments. A `{name}` stays inside its element whatever the value holds; `{{` is a brace.
+    #[must_use]
+    pub fn args<T: Into<String>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
+        self.args = strings(args);
+        self
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = text.into();
+        self
+    }
+
+    /// What relative paths are relative to. Default the process's own folder.
+    #[must_use]
+    pub fn base_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.base_dir = folder.into();
+        self
+    }
+
+    /// Working directory. Default the base folder.
+    #[must_use]
+    pub fn cwd(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cwd = folder.into();
+        self
+    }
+
+    /// One environment variable; the value may have places for parameters.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// A file of `KEY=value` lines; a missing one is an error at the start.
+    #[must_use]
+    pub fn env_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.env_file = Some(file.into());
+        self
+    }
+
+    /// Inherit only `PATH`, `HOME`, `LANG` and `TZ`.
+    #[must_use]
+    pub const fn env_clear(mut self) -> Self {
+        self.env_clear = true;
+        self
+    }
+
+    /// When it is started again by itself. Default after a failure: a job.
+    #[must_use]
+    pub const fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    /// Started with the manager.
+    #[must_use]
+    pub const fn autostart(mut self) -> Self {
+        self.autostart = true;
+        self
+    }
+
+    /// Exit codes that are success. Default 0.
+    #[must_use]
+    pub fn success_exit_codes(mut self, codes: impl IntoIterator<Item = i32>) -> Self {
+        self.success_exit_codes = codes.into_iter().collect();
+        self
+    }
+
+    /// Longest life of one attempt; its class is then `timeout_run`. Default none.
+    #[must_use]
+    pub fn timeout(mut self, time: impl AsRef<str>) -> Self {
+        self.timeout_ms = read_duration("timeout", time.as_ref(), &mut self.rejected).or(self.timeout_ms);
+        self
+    }
+
+    /// Longest silence of one attempt; its class is then `stalled`. Default none.
+    #[must_use]
+    pub fn idle_timeout(mut self, time: impl AsRef<str>) -> Self {
+        self.idle_timeout_ms =
+            read_duration("idle_timeout", time.as_ref(), &mut self.rejected).or(self.idle_timeout_ms);
+        self
+    }
+
+    /// Runs of this program at once. Default unlimited, one for a daemon.
+    #[must_use]
+    pub const fn max_concurrent(mut self, runs: u32) -> Self {
+        self.max_concurrent = Some(runs);
+        self
+    }
+
+    /// Runs that may wait for a place; one more is refused. Default 100.
+    #[must_use]
+    pub const fn queue(mut self, runs: u32) -> Self {
+        self.queue = runs;
+        self
+    }
+
+    /// A label for people and filters.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// The signal that asks it to end, by name. Default SIGTERM.
+    #[must_use]
+    pub fn stop_signal(mut self, signal: &str) -> Self {
+        match signal_number(signal) {
+            Some(number) => self.stop_signal = number,
+            None => self.rejected.push(unknown_signal("stop_signal", signal)),
+        }
+        self
+    }
+
+    /// Then SIGKILL to the whole tree. Default 10 seconds.
+    #[must_use]
+    pub fn stop_timeout(mut self, time: impl AsRef<str>) -> Self {
+        if let Some(ms) = read_duration("stop_timeout", time.as_ref(), &mut self.rejected) {
+            self.stop_timeout_ms = ms;
+        }
+        self
+    }
+
+    /// What becomes of members of its group that outlive it. Default they are stopped.
+    #[must_use]
+    pub const fn leftovers(mut self, leftovers: Leftovers) -> Self {
+        self.leftovers = leftovers;
+        self
+    }
+
+    /// What an unseen end means. Default another try.
+    #[must_use]
+    pub const fn on_lost(mut self, on_lost: OnLost) -> Self {
+        self.on_lost = on_lost;
+        self
+    }
+
+    /// A parameter; one of the same name is replaced.
+    #[must_use]
+    pub fn param(mut self, mut spec: ParamSpec) -> Self {
+        spec.settle();
+        self.params.insert(spec.name.clone(), spec);
+        self
+    }
+
+    /// One more classification rule, after those added before.
+    #[must_use]
+    pub fn classify(mut self, rule: Classify) -> Self {
+        let at = format!("classify[{}]", self.classify.len());
+        self.rejected.extend(rule.rejected.into_iter().map(|problem| problem.below(&at)));
+        self.classify.push(rule.rule);
+        self
+    }
+
+    /// What a class does here, key by key over the built-in rule.
+    #[must_use]
+    pub fn class(mut self, class: impl Into<String>, rule: ClassOverride) -> Self {
+        self.classes.insert(class.into(), rule);
+        self
+    }
+
+    /// Retry rules.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Rules of its own scope.
+    #[must_use]
+    pub fn breaker(mut self, policy: BreakerPolicy) -> Self {
+        self.breaker = Some(policy);
+        self
+    }
+
+    /// No breaker of its own; shared ones still gate it.
+    #[must_use]
+    pub fn no_breaker(mut self) -> Self {
+        self.breaker = None;
+        self
+    }
+
+    /// A shared scope that gates it beside its own, as in `"site:{host}"`.
+    #[must_use]
+    pub fn shared_breaker(mut self, scope: impl Into<String>) -> Self {
+        self.breakers.push(scope.into());
+        self
+    }
+
+    /// How output is kept.
+    #[must_use]
+    pub fn output(mut self, policy: OutputPolicy) -> Self {
+        self.output = policy;
+        self
+    }
+}
+
+fn only_for_scripts(path: &str) -> Problem {
+    Problem::new(
+        "config.conflict",
+        path,
+        format!("`{path}` needs a `script`: a command is run as it is"),
+        format!("use a script, or leave {path} out"),
+    )
+}
+
+impl ParamSpec {
+    /// Brings default and bounds into the parameter's kind, as far as they can be; the check tells of the rest.
+    pub fn settle(&mut self) {
+        let kind = Self::new("", self.kind.clone());
+        for slot in [&mut self.default, &mut self.min, &mut self.max] {
+            if let Some(value) = slot.take() {
+                *slot = Some(kind.check(value.clone()).unwrap_or(value));
+            }
+        }
+    }
+
+    /// Whether its values can be counted, so that bounds and adjustments make sense.
+    #[must_use]
+    pub const fn is_numeric(&self) -> bool {
+        matches!(self.kind, ParamKind::Integer | ParamKind::Decimal | ParamKind::Duration)
+    }
+
+    /// Smallest value, also the floor of any adjustment.
+    #[must_use]
+    pub fn min(mut self, value: impl Into<ParamValue>) -> Self {
+        self.min = Some(value.into());
+        self
+    }
+
+    /// Largest value.
+    #[must_use]
+    pub fn max(mut self, value: impl Into<ParamValue>) -> Self {
+        self.max = Some(value.into());
+        self
+    }
+}

@@ -1,0 +1,241 @@
+//! What is wrong with a program as a whole.
+
+use super::{Command, Program};
+use crate::model::{Problem, RetryPolicy, Template, did_you_mean, policy::LONGEST_WAIT_MS};
+use std::path::Path;
+
+/// Longest program name: it is part of file names, metrics and `ps`.
+const LONGEST_NAME: usize = 63;
+/// The variable that we set ourselves, so that leftovers of a lost attempt can be told.
+const TAG_VARIABLE: &str = "ACTIX_PROCESS";
+
+pub(super) fn range(path: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> Problem {
+    Problem::new("config.range", path, message, help)
+}
+
+pub(super) fn invalid(
+    path: impl Into<String>,
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> Problem {
+    Problem::new("config.value", path, message, help)
+}
+
+impl Program {
+    /// Everything that is wrong with it, with paths in the names of the configuration file; empty when it can be
+    /// used. Reads no file: whether script and folders exist is seen at the start.
+    #[must_use]
+    pub fn check(&self) -> Vec<Problem> {
+        let mut found = self.rejected.clone();
+        self.check_name(&mut found);
+        self.check_command(&mut found);
+        self.check_environment(&mut found);
+        self.check_numbers(&mut found);
+        for (at, scope) in self.breakers.iter().enumerate() {
+            let path = format!("breakers[{at}]");
+            if scope.is_empty() {
+                found.push(invalid(&path, "a scope needs a name", "write for example \"site:{host}\""));
+            }
+            self.check_template(&path, scope, &mut found);
+        }
+        self.check_params(&mut found);
+        self.check_classify(&mut found);
+        self.check_classes(&mut found);
+        self.check_output(&mut found);
+        found.extend(self.retry.check().into_iter().map(|problem| problem.below("retry")));
+        if let Some(breaker) = &self.breaker {
+            found.extend(breaker.check().into_iter().map(|problem| problem.below("breaker")));
+        }
+        found
+    }
+
+    /// What is allowed but probably not meant.
+    #[must_use]
+    pub fn advice(&self) -> Vec<Problem> {
+        let retries =
+            self.retry.max_retries.or_else(|| (!self.is_daemon()).then_some(RetryPolicy::JOB_RETRIES));
+        let mut found: Vec<_> =
+            self.retry.advice(retries).into_iter().map(|problem| problem.below("retry")).collect();
+        if let Some(breaker) = &self.breaker {
+            found.extend(breaker.advice(self.timeout_ms).into_iter().map(|problem| problem.below("breaker")));
+        }
+        found.extend(self.unknown_classes());
+        found
+    }
+
+    fn check_name(&self, found: &mut Vec<Problem>) {
+        let first = self.name.chars().next().is_some_and(|c| c.is_ascii_lowercase());
+        let rest =
+            self.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c));
+        if !first || !rest || self.name.len() > LONGEST_NAME {
+            found.push(Problem::new(
+                "config.name",
+                "",
+                format!("`{}` cannot be a program's name", self.name),
+                "a name begins with a letter a-z and goes on with a-z, 0-9, _ and -; at most 63 characters",
+            ));
+        }
+    }
+
+    fn check_command(&self, found: &mut Vec<Problem>) {
+        match &self.command {
+            Command::Script { name, path, interpreter } => {
+                if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+                    found.push(invalid(
+                        "script",
+                        format!("`{name}` is not one file name"),
+                        "write the file's name alone, and its folder in script_path",
+                    ));
+                }
+                if path.is_empty() || path.iter().any(|folder| !is_path(folder)) {
+                    found.push(invalid(
+                        "script_path",
+                        "`script_path` names no folder",
+                        "write for example script_path = [\"scripts\"]",
+                    ));
+                }
+                if interpreter.first().is_some_and(String::is_empty) {
+                    found.push(invalid(
+                        "interpreter",
+                        "the interpreter is empty",
+                        "leave it out to go by extension",
+                    ));
+                }
+                for (at, element) in interpreter.iter().enumerate() {
+                    no_nul(&format!("interpreter[{at}]"), element, found);
+                }
+            }
+            Command::Argv(argv) => self.check_argv(argv, found),
+        }
+        for (at, text) in self.args.iter().enumerate() {
+            self.check_template(&format!("args[{at}]"), text, found);
+        }
+    }
+
+    fn check_argv(&self, argv: &[String], found: &mut Vec<Problem>) {
+        let Some(program) = argv.first().filter(|program| !program.is_empty()) else {
+            let help = "write for example command = [\"./server\", \"--port\", \"8081\"]";
+            found.push(Problem::new("config.required", "command", "`command` is empty", help));
+            return;
+        };
+        no_nul("command[0]", program, found);
+        let named = Template::parse(program).ok();
+        if named.is_some_and(|t| t.names().any(|name| self.params.contains_key(name))) {
+            found.push(invalid(
+                "command[0]",
+                format!("`{program}` makes a parameter choose what is run"),
+                "parameters may stand in the elements after the first",
+            ));
+        }
+        for (at, text) in argv.iter().enumerate().skip(1) {
+            self.check_template(&format!("command[{at}]"), text, found);
+        }
+    }
+
+    fn check_environment(&self, found: &mut Vec<Problem>) {
+        for (name, value) in &self.env {
+            let path = format!("env.{name}");
+            check_variable(&path, name, found);
+            self.check_template(&path, value, found);
+        }
+        for (path, value) in [("cwd", Some(&self.cwd)), ("env_file", self.env_file.as_ref())] {
+            if value.is_some_and(|value| !is_path(value)) {
+                found.push(invalid(path, format!("`{path}` is no path"), "leave it out for the default"));
+            }
+        }
+    }
+
+    fn check_numbers(&self, found: &mut Vec<Problem>) {
+        for (path, ms) in [("timeout", self.timeout_ms), ("idle_timeout", self.idle_timeout_ms)] {
+            if ms == Some(0) {
+                found.push(range(path, format!("`{path}` is 0s"), "leave it out for no limit"));
+            }
+        }
+        if self.stop_timeout_ms > LONGEST_WAIT_MS {
+            found.push(range(
+                "stop_timeout",
+                "`stop_timeout` is longer than 7d",
+                "write for example \"10s\"",
+            ));
+        }
+        if self.max_concurrent == Some(0) {
+            let help = "write 1 or more, or leave it out for no limit";
+            found.push(range("max_concurrent", "`max_concurrent` is 0: nothing could run", help));
+        }
+        if !(1..=64).contains(&self.stop_signal) {
+            let message = format!("{} is not a signal", self.stop_signal);
+            found.push(Problem::new(
+                "config.signal",
+                "stop_signal",
+                message,
+                "write for example \"SIGTERM\"",
+            ));
+        }
+        for (at, code) in self.success_exit_codes.iter().enumerate() {
+            check_exit_code(&format!("success_exit_codes[{at}]"), *code, found);
+        }
+    }
+
+    /// A text with places for parameters: they must exist, and be no secrets.
+    pub(super) fn check_template(&self, path: &str, text: &str, found: &mut Vec<Problem>) {
+        no_nul(path, text, found);
+        let template = match Template::parse(text) {
+            Ok(template) => template,
+            Err(error) => {
+                let help = "write {name} for a parameter, {{ and }} for braces";
+                found.push(Problem::new("config.template", path, error.to_string(), help));
+                return;
+            }
+        };
+        for name in template.names() {
+            match self.params.get(name) {
+                None => found.push(self.unknown_param(path, name)),
+                Some(spec) if spec.secret => found.push(Problem::new(
+                    "config.secret",
+                    path,
+                    format!("`{name}` is a secret and would be seen here by every user of the machine or in records"),
+                    format!("the child finds it in its environment variable; take {{{name}}} out"),
+                )),
+                Some(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn unknown_param(&self, path: &str, name: &str) -> Problem {
+        let known = self.params.keys().map(String::as_str);
+        let help = match did_you_mean(name, known.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if self.params.is_empty() => format!("define it: [program.{}.params.{name}]", self.name),
+            None => format!("the parameters are {}", known.collect::<Vec<_>>().join(", ")),
+        };
+        Problem::new("config.unknown_param", path, format!("`{name}` is not a parameter"), help)
+    }
+}
+
+pub(super) fn check_exit_code(path: &str, code: i32, found: &mut Vec<Problem>) {
+    if !(0..=255).contains(&code) {
+        let help = "for a signal write a rule with signal = \"SIGKILL\"";
+        found.push(range(path, format!("{code} is not an exit code; these are 0 to 255"), help));
+    }
+}
+
+pub(super) fn check_variable(path: &str, name: &str, found: &mut Vec<Problem>) {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        let message = format!("`{name}` cannot be the name of an environment variable");
+        found.push(invalid(path, message, "a name is not empty and has no `=`"));
+    } else if name == TAG_VARIABLE {
+        let message = format!("`{TAG_VARIABLE}` is set for every attempt to its own name");
+        found.push(invalid(path, message, "choose another variable"));
+    }
+}
+
+fn no_nul(path: &str, text: &str, found: &mut Vec<Problem>) {
+    if text.contains('\0') {
+        found.push(invalid(path, "a NUL byte cannot be passed to a program", "take it out"));
+    }
+}
+
+fn is_path(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    !bytes.is_empty() && !bytes.contains(&0)
+}

@@ -1,0 +1,209 @@
+//! What is wrong with a program's rules about output: classification, classes, redaction.
+
+use super::{
+    Matcher, Program,
+    check::{check_exit_code, invalid, range},
+};
+use crate::model::{Adjust, Class, Problem, did_you_mean, format_duration_ms, format_size};
+use regex::bytes::RegexBuilder;
+
+/// Largest compiled expression in bytes, the same for the check and for those who use it: one that needs more would
+/// cost every line of output more than it can tell.
+pub const REGEX_SIZE_LIMIT: usize = 1 << 20;
+/// Heaviest weight, in thousandths: a thousand failures at once open any breaker.
+const HEAVIEST_WEIGHT: u32 = 1_000_000;
+/// Largest factor of an adjustment, in thousandths.
+const LARGEST_FACTOR: u32 = 1_000_000;
+/// A line is split no finer than this: the marks of a split would outweigh the text.
+const SHORTEST_LINE: u64 = 64;
+/// A line is in memory as a whole, for every stream that is read.
+const LONGEST_LINE: u64 = 16 << 20;
+/// Kept in memory for each living attempt.
+const MOST_RECENT: u64 = 1 << 30;
+
+fn check_regex(path: &str, expression: &str, captures: usize, found: &mut Vec<Problem>) {
+    if expression.is_empty() {
+        found.push(Problem::new(
+            "config.regex",
+            path,
+            "an empty expression matches every line",
+            "write what to look for",
+        ));
+        return;
+    }
+    match RegexBuilder::new(expression).size_limit(REGEX_SIZE_LIMIT).build() {
+        Ok(regex) if regex.captures_len() <= captures => found.push(Problem::new(
+            "config.regex",
+            path,
+            format!("`{expression}` has no capture group"),
+            r"put the seconds in parentheses, as in 'retry-after:\s*(\d+)'",
+        )),
+        Ok(_) => {}
+        Err(regex::Error::CompiledTooBig(_)) => found.push(Problem::new(
+            "config.regex",
+            path,
+            format!("the expression needs more than {} compiled", format_size(REGEX_SIZE_LIMIT as u64)),
+            "write smaller repetitions, or (?-u) before classes such as \\w",
+        )),
+        Err(error) => {
+            // The engine draws the expression and a caret over several lines; its last line says what is wrong.
+            let text = error.to_string();
+            let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let help = "the syntax is that of the Rust crate regex; in TOML write it in 'single quotes'";
+            found.push(Problem::new("config.regex", path, format!("not a regular expression: {why}"), help));
+        }
+    }
+}
+
+fn is_class_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn check_class_name(path: &str, name: &str, found: &mut Vec<Problem>) {
+    if !is_class_name(name) {
+        let message = format!("`{name}` cannot be the name of a class");
+        found.push(Problem::new(
+            "config.name",
+            path,
+            message,
+            "write it in lower snake case, as in rate_limited",
+        ));
+    }
+}
+
+impl Program {
+    pub(super) fn check_classify(&self, found: &mut Vec<Problem>) {
+        for (at, rule) in self.classify.iter().enumerate() {
+            let at = format!("classify[{at}]");
+            check_class_name(&format!("{at}.class"), &rule.class, found);
+            match &rule.matcher {
+                Matcher::Pattern { pattern, retry_after, .. } => {
+                    check_regex(&format!("{at}.pattern"), pattern, 0, found);
+                    if let Some(expression) = retry_after {
+                        check_regex(&format!("{at}.retry_after"), expression, 1, found);
+                    }
+                }
+                Matcher::ExitCode(code) => check_exit_code(&format!("{at}.exit_code"), *code, found),
+                Matcher::Signal(number) if !(1..=64).contains(number) => {
+                    let message = format!("{number} is not a signal");
+                    let help = "write for example \"SIGKILL\"";
+                    found.push(Problem::new("config.signal", format!("{at}.signal"), message, help));
+                }
+                Matcher::Signal(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn check_classes(&self, found: &mut Vec<Problem>) {
+        for (name, rule) in &self.classes {
+            let at = format!("classes.{name}");
+            check_class_name(&at, name, found);
+            found.extend(rule.rejected.iter().map(|problem| problem.clone().below(&at)));
+            if rule.weight_permille.is_some_and(|weight| weight > HEAVIEST_WEIGHT) {
+                let message = "`weight` must be between 0.0 and 1000.0 with at most three decimals";
+                found.push(range(format!("{at}.weight"), message, "1.0 is one failure, 0.0 is neutral"));
+            }
+            if rule.delay_ms.is_some() || rule.max_delay_ms.is_some() {
+                self.check_class_delays(name, &at, found);
+            }
+            for (param, adjust) in &rule.adjust {
+                self.check_adjust(&format!("{at}.adjust.{param}"), param, adjust, found);
+            }
+            if let Some(inline) = rule.inline {
+                if inline.count == 0 {
+                    found.push(range(format!("{at}.inline.count"), "`count` is 0", "write 1 or more"));
+                }
+                if inline.per_ms == 0 {
+                    found.push(range(format!("{at}.inline.per"), "`per` is 0s", "write for example \"1m\""));
+                }
+            }
+        }
+    }
+
+    fn check_class_delays(&self, name: &str, at: &str, found: &mut Vec<Problem>) {
+        let rule = self.class_rule(name);
+        let delay_ms = rule.delay_ms.unwrap_or(self.retry.delay_ms);
+        let max_ms = rule.max_delay_ms.unwrap_or(self.retry.max_delay_ms);
+        let (delay, max) = (format_duration_ms(delay_ms), format_duration_ms(max_ms));
+        if delay_ms > max_ms {
+            let message = format!("`delay` ({delay}) is longer than `max_delay` ({max}) of this class");
+            let help = format!("write max_delay = \"{delay}\" or longer for the class");
+            let problem = Problem::new("config.conflict", format!("{at}.max_delay"), message, help);
+            found.push(problem.against(format!("{at}.delay")));
+        }
+        if delay_ms < self.retry.min_delay_ms {
+            let min = format_duration_ms(self.retry.min_delay_ms);
+            let message = format!("`delay` ({delay}) is shorter than `retry.min_delay` ({min})");
+            let help = format!("write delay = \"{min}\" or longer, or a shorter retry.min_delay");
+            let problem = Problem::new("config.conflict", format!("{at}.delay"), message, help);
+            found.push(problem.against("retry.min_delay"));
+        }
+    }
+
+    fn check_adjust(&self, path: &str, param: &str, adjust: &Adjust, found: &mut Vec<Problem>) {
+        match self.params.get(param) {
+            None => found.push(self.unknown_param(path, param)),
+            Some(spec) if spec.secret || !spec.is_numeric() => {
+                let kind = if spec.secret { "secret" } else { spec.kind.name() };
+                let message = format!("`{param}` is of type {kind}, which cannot be adjusted");
+                found.push(invalid(path, message, "only integer, decimal and duration parameters can"));
+            }
+            Some(_) => {}
+        }
+        match *adjust {
+            Adjust::Multiply { permille } if permille > LARGEST_FACTOR => {
+                let message = "`multiply` must be between 0.0 and 1000.0 with at most three decimals";
+                found.push(range(path, message, "0.5 halves the parameter"));
+            }
+            Adjust::Add { micros: i64::MAX } | Adjust::Set { micros: i64::MAX } => {
+                let message = "the adjustment is not a number with at most six decimals";
+                found.push(range(path, message, "write for example -10"));
+            }
+            Adjust::Multiply { .. } | Adjust::Add { .. } | Adjust::Set { .. } => {}
+        }
+    }
+
+    pub(super) fn check_output(&self, found: &mut Vec<Problem>) {
+        let output = &self.output;
+        found.extend(output.rejected.iter().map(|problem| problem.clone().below("output")));
+        if !(SHORTEST_LINE..=LONGEST_LINE).contains(&output.max_line) {
+            let message = "`max_line` must be between 64B and 16MiB";
+            found.push(range("output.max_line", message, "write for example \"64KiB\""));
+        }
+        if output.recent > MOST_RECENT {
+            let message = "`recent` is more than 1GiB, for each attempt, in memory";
+            found.push(range("output.recent", message, "write for example \"1MiB\""));
+        }
+        if output.backlog < output.max_line {
+            let message = format!(
+                "`backlog` ({}) does not hold one line of `max_line` ({})",
+                format_size(output.backlog),
+                format_size(output.max_line)
+            );
+            let problem =
+                Problem::new("config.conflict", "output.backlog", message, "write for example \"256MiB\"");
+            found.push(problem.against("output.max_line"));
+        }
+        for (at, expression) in output.redact.iter().enumerate() {
+            check_regex(&format!("output.redact[{at}]"), expression, 0, found);
+        }
+    }
+
+    /// Rules about classes that nothing finds; a mistyped name would otherwise do nothing, silently.
+    pub(super) fn unknown_classes(&self) -> Vec<Problem> {
+        let own: Vec<&str> = self.classify.iter().map(|rule| rule.class.as_str()).collect();
+        let known = || Class::BUILTIN.iter().copied().chain(own.iter().copied());
+        let unknown = self.classes.keys().filter(|name| !known().any(|class| class == name.as_str()));
+        unknown
+            .map(|name| {
+                let help = match did_you_mean(name, known()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "add a [[…classify]] rule that finds it".to_owned(),
+                };
+                let message = format!("no rule finds the class `{name}`");
+                Problem::new("config.unknown_class", format!("classes.{name}"), message, help)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,169 @@
+//! What a class does here, and how output is kept, in code.
+
+use super::{Backlog, ClassOverride, OutputPolicy, StderrMode};
+use crate::model::{
+    Adjust, Inline, InlineAction, Problem, ScopeKind, parse_size,
+    policy::{permille, read_duration},
+};
+
+/// Times are texts with a unit; one that cannot be read comes out of [`Program::check`](super::Program::check).
+impl ClassOverride {
+    /// A failure of the class is tried again; everything else as built in.
+    #[must_use]
+    pub fn retry() -> Self {
+        Self { retry: Some(true), ..Self::default() }
+    }
+
+    /// A failure of the class ends the run; everything else as built in.
+    #[must_use]
+    pub fn no_retry() -> Self {
+        Self { retry: Some(false), ..Self::default() }
+    }
+
+    /// Whether the failure counts towards `max_retries` and lengthens the delay.
+    #[must_use]
+    pub const fn counts(mut self, counts: bool) -> Self {
+        self.counts = Some(counts);
+        self
+    }
+
+    /// What the failure weighs in a breaker, with at most three decimals; 0.0 is neutral.
+    #[must_use]
+    pub fn weight(mut self, weight: f64) -> Self {
+        self.weight_permille = Some(permille(weight));
+        self
+    }
+
+    /// Which breakers hear of it.
+    #[must_use]
+    pub fn scopes(mut self, scopes: impl IntoIterator<Item = ScopeKind>) -> Self {
+        self.scopes = Some(scopes.into_iter().collect());
+        self
+    }
+
+    /// First delay in place of the program's.
+    #[must_use]
+    pub fn delay(mut self, time: impl AsRef<str>) -> Self {
+        self.delay_ms = read_duration("delay", time.as_ref(), &mut self.rejected).or(self.delay_ms);
+        self
+    }
+
+    /// Longest delay in place of the program's.
+    #[must_use]
+    pub fn max_delay(mut self, time: impl AsRef<str>) -> Self {
+        self.max_delay_ms =
+            read_duration("max_delay", time.as_ref(), &mut self.rejected).or(self.max_delay_ms);
+        self
+    }
+
+    /// How the failure changes a parameter for the next attempt, never outside its bounds.
+    #[must_use]
+    pub fn adjust(mut self, param: impl Into<String>, adjust: Adjust) -> Self {
+        self.adjust.insert(param.into(), adjust);
+        self
+    }
+
+    /// So many errors of the class within a time, while the attempt still runs, do this.
+    #[must_use]
+    pub fn inline(mut self, count: u32, per: impl AsRef<str>, action: InlineAction) -> Self {
+        if let Some(per_ms) = read_duration("inline.per", per.as_ref(), &mut self.rejected) {
+            self.inline = Some(Inline { count, per_ms, action });
+        }
+        self
+    }
+}
+
+/// Largest change in millionths that a floating-point number holds exactly.
+const EXACT_MICROS: f64 = 9e15;
+
+/// A number as millionths; `i64::MAX`, which the check refuses, for what is none with six decimals at most.
+fn micros(number: f64) -> i64 {
+    let scaled = (number * 1e6).round();
+    if !scaled.is_finite() || scaled.abs() > EXACT_MICROS {
+        return i64::MAX;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within 9e15, see above")]
+    let micros = scaled as i64;
+    micros
+}
+
+impl Adjust {
+    /// Times this factor, with at most three decimals: `0.5` halves.
+    #[must_use]
+    pub fn multiply(factor: f64) -> Self {
+        Self::Multiply { permille: permille(factor) }
+    }
+
+    /// Plus this many units of the parameter (seconds for a duration are 1,000), negative: minus.
+    #[must_use]
+    pub fn add(units: impl Into<f64>) -> Self {
+        Self::Add { micros: micros(units.into()) }
+    }
+
+    /// To this many units of the parameter (milliseconds for a duration).
+    #[must_use]
+    pub fn set(units: impl Into<f64>) -> Self {
+        Self::Set { micros: micros(units.into()) }
+    }
+}
+
+/// Sizes are texts with a unit, as in `"64KiB"`; one that cannot be read comes out of
+/// [`Program::check`](super::Program::check).
+impl OutputPolicy {
+    fn size(&mut self, path: &str, text: &str) -> Option<u64> {
+        parse_size(text)
+            .map_err(|message| {
+                self.rejected.push(Problem::new("config.size", path, message, "write for example \"64KiB\""));
+            })
+            .ok()
+    }
+
+    /// Longest line; a longer one is split and marked. Default 64 KiB.
+    #[must_use]
+    pub fn max_line(mut self, size: impl AsRef<str>) -> Self {
+        self.max_line = self.size("max_line", size.as_ref()).unwrap_or(self.max_line);
+        self
+    }
+
+    /// Kept in memory for each attempt. Default 1 MiB.
+    #[must_use]
+    pub fn recent(mut self, size: impl AsRef<str>) -> Self {
+        self.recent = self.size("recent", size.as_ref()).unwrap_or(self.recent);
+        self
+    }
+
+    /// Written by the child and not yet stored. Default 256 MiB.
+    #[must_use]
+    pub fn backlog(mut self, size: impl AsRef<str>) -> Self {
+        self.backlog = self.size("backlog", size.as_ref()).unwrap_or(self.backlog);
+        self
+    }
+
+    /// What happens beyond the backlog. Default drop, with a counted gap record.
+    #[must_use]
+    pub const fn on_backlog(mut self, on_backlog: Backlog) -> Self {
+        self.on_backlog = on_backlog;
+        self
+    }
+
+    /// Where standard error goes. Default separate.
+    #[must_use]
+    pub const fn stderr(mut self, mode: StderrMode) -> Self {
+        self.stderr = mode;
+        self
+    }
+
+    /// One more regular expression whose matches are stored as `***`.
+    #[must_use]
+    pub fn redact(mut self, expression: impl Into<String>) -> Self {
+        self.redact.push(expression.into());
+        self
+    }
+
+    /// Terminal escapes are removed before storing.
+    #[must_use]
+    pub const fn strip_ansi(mut self) -> Self {
+        self.strip_ansi = true;
+        self
+    }
+}
