@@ -69,8 +69,9 @@ impl Loop {
             stop.look_ns = now + stop.pause_ns;
         } else if !stop.signalled {
             send(attempt, &members, stop.signal);
-            for member in members.iter().filter(|member| member.is_paused()) {
-                member.signal(libc::SIGCONT);
+            // All of them: one that waits for a paused child of its own has its pause still before it.
+            if members.iter().any(Process::is_paused) {
+                send(attempt, &members, libc::SIGCONT);
             }
             stop.signalled = true;
             stop.look_ns = stop.deadline_ns;
