@@ -1,0 +1,57 @@
+//! What the keeper knows of one attempt.
+
+use super::{stream::Stream, tree::Tree};
+use crate::model::{ExitStatus, SpoolSizes};
+use std::{os::fd::OwnedFd, path::PathBuf};
+
+/// One child and all that may come of it. Forgotten when it is empty and acknowledged.
+pub(super) struct Attempt {
+    pub(super) pid: i32,
+    /// Held while the leader is not reaped.
+    pub(super) pidfd: Option<OwnedFd>,
+    /// Standard output, standard error.
+    pub(super) streams: [Stream; 2],
+    pub(super) tree: Tree,
+    pub(super) default_stop: (i32, u64),
+    pub(super) record: PathBuf,
+    /// Set when the leader is reaped.
+    pub(super) end: Option<End>,
+    /// Nobody of the tree is left.
+    pub(super) empty: bool,
+    pub(super) acknowledged: bool,
+    pub(super) stop: Option<Stop>,
+}
+
+/// The leader's end.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    pub(super) status: ExitStatus,
+    pub(super) at_ms: u64,
+    /// Whether the keeper had stopped it on its own account.
+    pub(super) by_keeper: bool,
+}
+
+/// A stop on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Stop {
+    pub(super) signal: i32,
+    /// From then on it is SIGKILL.
+    pub(super) deadline_ns: u64,
+    /// Whether the first signal went out.
+    pub(super) signalled: bool,
+    /// When to look at the tree next.
+    pub(super) look_ns: u64,
+    /// Pause before the look after that.
+    pub(super) pause_ns: u64,
+}
+
+impl Attempt {
+    pub(super) const fn sizes(&self) -> SpoolSizes {
+        SpoolSizes { stdout: self.streams[0].size(), stderr: self.streams[1].size() }
+    }
+
+    /// Whether the leader is there, perhaps as a zombie: then its process id and group id are still its own.
+    pub(super) const fn has_leader(&self) -> bool {
+        self.end.is_none()
+    }
+}

@@ -1,0 +1,449 @@
+//! The loop: one epoll set, one timer queue, no lock.
+
+use super::{
+    attempt::{Attempt, Stop},
+    protocol::{Event, Launch, Request, VERSION},
+    socket::{Received, Socket},
+    spawn::{Ends, spawn},
+    stream::{Next, Stream},
+    syscall::{self, Epoll, now_ns, output_pipe, pidfd_open},
+    tree::{Process, TAG, TagCache, Tree},
+    wake::{LOOK_AT_ALL, WakeSender},
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, BinaryHeap, HashMap, VecDeque},
+    ffi::OsStr,
+    fs::File,
+    io::{self, Seek, Write},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
+};
+
+/// Keys of the epoll set below the attempts' own.
+const CONTROL: u64 = 0;
+const SIGNALS: u64 = 1;
+
+/// An attempt's key is its token times four plus one of these; tokens begin at 1.
+const STDOUT: u64 = 0;
+const STDERR: u64 = 1;
+const PIDFD: u64 = 2;
+
+/// Requests taken in one turn of the loop, so that a thousand of them do not hold up the pipes.
+const REQUESTS: usize = 64;
+
+/// Pause before a message is tried again that found no room, where no readiness is told (descriptors under way).
+const RETRY_NS: u64 = 5_000_000;
+
+/// How the keeper lives.
+pub(super) enum Mode {
+    /// As a process of its own: every orphan of a child becomes its child.
+    Process {
+        /// Where SIGCHLD and SIGTERM arrive.
+        signals: OwnedFd,
+        /// The soft limit of descriptors that children shall see.
+        open_files: u64,
+    },
+    /// As a thread of the host: it touches neither signals nor limits and waits for its own children alone.
+    Thread,
+}
+
+pub(super) struct Loop {
+    pub(super) mode: Mode,
+    pub(super) epoll: Epoll,
+    control: Option<Socket>,
+    outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
+    retry_ns: Option<u64>,
+    pub(super) attempts: HashMap<u64, Attempt>,
+    pub(super) leaders: HashMap<i32, u64>,
+    /// Stops on their way.
+    pub(super) stopping: BTreeSet<u64>,
+    /// Leader gone, somebody left, nobody asked for a stop.
+    pub(super) lingering: BTreeSet<u64>,
+    pub(super) linger_ns: u64,
+    pub(super) next_round_ns: u64,
+    pub(super) tags: TagCache,
+    visits: BinaryHeap<Reverse<(u64, u64)>>,
+    wake: Option<WakeSender>,
+    grown: Vec<u64>,
+    missed: bool,
+    null: File,
+    lock: Option<File>,
+    ending: bool,
+    /// The daemon is gone or we were told to end: every tree is stopped and every end recorded.
+    pub(super) abandoned: bool,
+}
+
+impl Loop {
+    pub(super) fn new(mode: Mode, control: Socket) -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        epoll.add(control.as_fd(), CONTROL, libc::EPOLLIN)?;
+        if let Mode::Process { signals, .. } = &mode {
+            epoll.add(signals.as_fd(), SIGNALS, libc::EPOLLIN)?;
+        }
+        Ok(Self {
+            mode,
+            epoll,
+            control: Some(control),
+            outbox: VecDeque::new(),
+            retry_ns: None,
+            attempts: HashMap::new(),
+            leaders: HashMap::new(),
+            stopping: BTreeSet::new(),
+            lingering: BTreeSet::new(),
+            linger_ns: u64::MAX,
+            next_round_ns: 0,
+            tags: TagCache::default(),
+            visits: BinaryHeap::new(),
+            wake: None,
+            grown: Vec::new(),
+            missed: false,
+            null: File::open("/dev/null")?,
+            lock: None,
+            ending: false,
+            abandoned: false,
+        })
+    }
+
+    /// Goes on until every tree is empty and nobody wants another.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        let mut buffer = vec![libc::epoll_event { events: 0, u64: 0 }; 256];
+        while !self.is_over() {
+            let timeout = self.timeout(now_ns());
+            let ready: Vec<(u64, u32)> =
+                self.epoll.wait(&mut buffer, timeout)?.iter().map(|event| (event.u64, event.events)).collect();
+            for (key, events) in ready {
+                match key {
+                    CONTROL => self.control_ready(events),
+                    SIGNALS => self.signals_ready(),
+                    key if key & 3 == PIDFD => self.pidfd_ready(key >> 2),
+                    key => self.visit(key >> 2, key & 3),
+                }
+            }
+            let now = now_ns();
+            self.visit_due(now);
+            self.look_at_lingering(now);
+            self.stop_round(now);
+            if self.retry_ns.is_some_and(|due| due <= now) {
+                self.flush();
+            }
+            self.tell_growth();
+        }
+        if matches!(self.mode, Mode::Process { .. }) {
+            self.end_strays();
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        (self.abandoned || self.ending) && self.attempts.values().all(|attempt| attempt.empty)
+            && (self.control.is_none() || self.outbox.is_empty())
+    }
+
+    fn timeout(&mut self, now: u64) -> i32 {
+        let mut due = self.retry_ns.unwrap_or(u64::MAX).min(self.linger_ns);
+        if let Some(Reverse((at, _))) = self.visits.peek() {
+            due = due.min(*at);
+        }
+        due = due.min(self.round_due());
+        if due == u64::MAX {
+            return -1;
+        }
+        i32::try_from(due.saturating_sub(now).div_ceil(1_000_000)).unwrap_or(i32::MAX)
+    }
+
+    fn control_ready(&mut self, events: u32) {
+        if events & libc::EPOLLOUT as u32 != 0 {
+            self.flush();
+        }
+        for _ in 0..REQUESTS {
+            let Some(control) = &self.control else { return };
+            match control.receive() {
+                Ok(Received::Message(bytes, fds)) => match Request::decode(&bytes) {
+                    Ok(request) => self.request(request, fds),
+                    // A daemon of another version: what we do not know we cannot do.
+                    Err(_) => {}
+                },
+                Ok(Received::Empty) => return,
+                Ok(Received::Closed) | Err(_) => return self.daemon_gone(),
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request, fds: Vec<OwnedFd>) {
+        match request {
+            Request::Hello { lock, .. } => self.hello(&lock, fds),
+            Request::Launch(launch) => self.launch(launch),
+            Request::Stop { token, signal, grace_ms } => self.ask_stop(token, signal, grace_ms),
+            Request::Signal { token, signal } => {
+                if let Some(attempt) = self.attempts.get(&token).filter(|attempt| !attempt.empty) {
+                    drop(syscall::kill_group(attempt.pid, signal));
+                }
+            }
+            Request::Ack { token } => {
+                if let Some(attempt) = self.attempts.get_mut(&token) {
+                    attempt.acknowledged = true;
+                    if attempt.empty {
+                        self.attempts.remove(&token);
+                    }
+                }
+            }
+            Request::End => self.ending = true,
+        }
+    }
+
+    fn hello(&mut self, lock: &[u8], fds: Vec<OwnedFd>) {
+        self.wake = fds.into_iter().next().map(WakeSender::from);
+        match take_lock(Path::new(OsStr::from_bytes(lock))) {
+            Ok(file) => {
+                self.lock = Some(file);
+                // SAFETY: no memory is involved.
+                let pid = unsafe { libc::getpid() };
+                self.emit(&Event::Hello { version: VERSION, pid }, Vec::new());
+            }
+            Err(_) => {
+                self.emit(&Event::Locked, Vec::new());
+                self.ending = true;
+            }
+        }
+    }
+
+    fn launch(&mut self, launch: Launch) {
+        let token = launch.token;
+        if let Err(error) = self.try_launch(launch) {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            self.emit(&Event::LaunchFailed { token, errno }, Vec::new());
+        }
+    }
+
+    fn try_launch(&mut self, launch: Launch) -> io::Result<()> {
+        let (stdout, child_stdout) = output_pipe()?;
+        let (stderr, child_stderr) = if launch.merge {
+            (None, None)
+        } else {
+            output_pipe().map(|(read, child)| (Some(read), Some(child)))?
+        };
+        let open_files = match self.mode {
+            Mode::Process { open_files, .. } => Some(open_files),
+            Mode::Thread => None,
+        };
+        let ends = Ends {
+            null: self.null.as_fd(),
+            stdout: child_stdout.as_fd(),
+            stderr: child_stderr.as_ref().map_or(child_stdout.as_fd(), AsFd::as_fd),
+            open_files,
+        };
+        let token = launch.token;
+        let pid = spawn(&launch, &ends)?;
+        drop((child_stdout, child_stderr));
+        // Nobody but us reaps it, so the id is its own until then, even when it has ended already.
+        let pidfd = pidfd_open(pid).ok();
+        let start_ticks = Process::read(pid).map_or(0, |process| process.start_ticks);
+        let copies = [Some(&stdout), stderr.as_ref()];
+        let sent = pidfd.iter().chain(copies.into_iter().flatten()).map(OwnedFd::try_clone);
+        let sent: Vec<OwnedFd> = sent.collect::<io::Result<_>>().unwrap_or_default();
+        let tag = launch.env.iter().find_map(|entry| entry.strip_prefix(TAG.as_bytes()));
+        let attempt = Attempt {
+            pid,
+            tree: Tree::new(pid, start_ticks, tag.unwrap_or_default().to_vec()),
+            streams: [
+                Stream::new(Some(stdout), launch.stdout, launch.hold_at),
+                Stream::new(stderr, launch.stderr, launch.hold_at),
+            ],
+            default_stop: (launch.stop_signal, launch.grace_ms),
+            record: OsStr::from_bytes(&launch.record).into(),
+            end: None,
+            empty: false,
+            acknowledged: false,
+            stop: None,
+            pidfd,
+        };
+        self.register(token, attempt);
+        self.emit(&Event::Launched { token, pid, start_ticks }, sent);
+        if self.abandoned {
+            self.stop_by_itself(token);
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, token: u64, attempt: Attempt) {
+        for (stream, kind) in attempt.streams.iter().zip([STDOUT, STDERR]) {
+            if let Some(pipe) = stream.pipe() {
+                // Failing here means no memory for a watch: the stream is visited by time instead.
+                let events = libc::EPOLLIN | libc::EPOLLONESHOT;
+                if self.epoll.add(pipe, token << 2 | kind, events).is_err() {
+                    self.visits.push(Reverse((now_ns(), token << 2 | kind)));
+                }
+            }
+        }
+        if let (Mode::Thread, Some(pidfd)) = (&self.mode, &attempt.pidfd) {
+            drop(self.epoll.add(pidfd.as_fd(), token << 2 | PIDFD, libc::EPOLLIN));
+        }
+        self.leaders.insert(attempt.pid, token);
+        self.attempts.insert(token, attempt);
+    }
+
+    fn visit(&mut self, token: u64, kind: u64) {
+        let Some(attempt) = self.attempts.get_mut(&token) else { return };
+        let index = usize::from(kind == STDERR);
+        let stream = &mut attempt.streams[index];
+        let before = stream.size();
+        stream.due_ns = None;
+        let next = stream.visit();
+        if stream.size() > before {
+            self.grown.push(token);
+        }
+        let key = token << 2 | kind;
+        match next {
+            Next::Armed => {
+                if let Some(pipe) = stream.pipe() {
+                    drop(self.epoll.modify(pipe, key, libc::EPOLLIN | libc::EPOLLONESHOT));
+                }
+            }
+            Next::After(pause) => {
+                let due = now_ns() + pause;
+                stream.due_ns = Some(due);
+                self.visits.push(Reverse((due, key)));
+            }
+            Next::Ended => {
+                self.close_stream(token, index);
+                if self.lingering.contains(&token) {
+                    self.linger_ns = 0;
+                }
+            }
+        }
+    }
+
+    fn visit_due(&mut self, now: u64) {
+        while let Some(Reverse((due, key))) = self.visits.peek().copied()
+            && due <= now
+        {
+            self.visits.pop();
+            let index = usize::from(key & 3 == STDERR);
+            let stream = self.attempts.get(&(key >> 2)).map(|attempt| &attempt.streams[index]);
+            // Another visit may have come in between and made its own date.
+            if stream.is_some_and(|stream| stream.due_ns.is_none_or(|at| at == due)) {
+                self.visit(key >> 2, key & 3);
+            }
+        }
+    }
+
+    /// Lets go of a pipe. The watch is ended by name: the daemon holds the same pipe, so closing our end would not do it.
+    pub(super) fn close_stream(&mut self, token: u64, index: usize) {
+        if let Some(stream) = self.attempts.get_mut(&token).and_then(|attempt| attempt.streams.get_mut(index)) {
+            if let Some(pipe) = stream.pipe() {
+                self.epoll.remove(pipe);
+            }
+            stream.close();
+        }
+    }
+
+    /// Notes that a spool grew outside a visit.
+    pub(super) fn note_growth(&mut self, token: u64) {
+        self.grown.push(token);
+    }
+
+    fn tell_growth(&mut self) {
+        let Some(wake) = &self.wake else { return self.grown.clear() };
+        if self.missed {
+            self.missed = !wake.send(&[LOOK_AT_ALL]);
+        }
+        if !self.grown.is_empty() {
+            self.grown.sort_unstable();
+            self.grown.dedup();
+            self.missed |= !wake.send(&self.grown);
+            self.grown.clear();
+        }
+        if self.missed {
+            self.retry_ns.get_or_insert(now_ns() + RETRY_NS);
+        }
+    }
+
+    pub(super) fn emit(&mut self, event: &Event, fds: Vec<OwnedFd>) {
+        if self.control.is_none() {
+            return;
+        }
+        self.outbox.push_back((event.encode(), fds));
+        if self.outbox.len() == 1 {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.retry_ns = None;
+        let Some(control) = &self.control else { return self.outbox.clear() };
+        while let Some((bytes, fds)) = self.outbox.front() {
+            let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+            match control.send(bytes, &borrowed) {
+                Ok(()) => drop(self.outbox.pop_front()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.retry_ns = Some(now_ns() + RETRY_NS);
+                    return;
+                }
+                // The end of the socket is told by reading it.
+                Err(_) => return self.outbox.clear(),
+            }
+        }
+    }
+
+    /// The daemon is gone, or wants us to be: from now on we act on our own.
+    pub(super) fn daemon_gone(&mut self) {
+        if let Some(control) = self.control.take() {
+            self.epoll.remove(control.as_fd());
+        }
+        self.outbox.clear();
+        self.abandon();
+    }
+
+    /// Stops every tree by its own rule and records the ends nobody acknowledged.
+    pub(super) fn abandon(&mut self) {
+        if std::mem::replace(&mut self.abandoned, true) {
+            return;
+        }
+        let tokens: Vec<u64> = self.attempts.keys().copied().collect();
+        for token in tokens {
+            self.write_record(token);
+            self.stop_by_itself(token);
+        }
+    }
+
+    fn stop_by_itself(&mut self, token: u64) {
+        if let Some(attempt) = self.attempts.get(&token) {
+            let (signal, grace_ms) = attempt.default_stop;
+            self.ask_stop(token, signal, grace_ms);
+        }
+    }
+
+    fn ask_stop(&mut self, token: u64, signal: i32, grace_ms: u64) {
+        let Some(attempt) = self.attempts.get_mut(&token).filter(|attempt| !attempt.empty) else { return };
+        let now = now_ns();
+        let deadline_ns = now.saturating_add(grace_ms.saturating_mul(1_000_000));
+        match &mut attempt.stop {
+            Some(stop) if deadline_ns < stop.deadline_ns => {
+                stop.deadline_ns = deadline_ns;
+                stop.look_ns = stop.look_ns.min(deadline_ns);
+            }
+            Some(_) => {}
+            None => {
+                attempt.stop =
+                    Some(Stop { signal, deadline_ns, signalled: false, look_ns: now, pause_ns: 0 });
+            }
+        }
+        self.lingering.remove(&token);
+        self.stopping.insert(token);
+    }
+}
+
+/// Takes the keeper's lock and leaves our process id in the file, for people and for the next daemon's log.
+fn take_lock(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    syscall::try_lock(file.as_fd())?;
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(file)
+}

@@ -1,0 +1,170 @@
+//! Ends: of leaders, of orphans, of whole trees.
+
+use super::{
+    attempt::End,
+    event_loop::{Loop, Mode},
+    protocol::Event,
+    record::ExitRecord,
+    syscall::{self, kill_group, now_ns, peek_ended, read_signals, reap, wall_ms},
+    tree::Snapshot,
+};
+use crate::model::ExitStatus;
+use std::os::fd::AsFd;
+
+/// How often groups without a leader are looked at when no signal says that one of them changed: in the host's
+/// process only, where their ends are told to somebody else.
+const LINGER_NS: u64 = 250_000_000;
+
+/// Turns of the last sweep: each kills whoever was left, so only a storm of forks needs more than two.
+const SWEEPS: u32 = 1_000;
+
+impl Loop {
+    pub(super) fn signals_ready(&mut self) {
+        let Mode::Process { signals, .. } = &self.mode else { return };
+        let (child, end) = read_signals(signals.as_fd());
+        if end {
+            self.abandon();
+        }
+        if !child {
+            return;
+        }
+        while let Ok(Some(pid)) = peek_ended() {
+            match self.leaders.get(&pid).copied() {
+                Some(token) => self.leader_ended(token),
+                None => drop(reap(pid)),
+            }
+        }
+        let now = now_ns();
+        if !self.lingering.is_empty() {
+            self.linger_ns = now;
+        }
+        for token in &self.stopping {
+            let attempt = self.attempts.get_mut(token).filter(|attempt| attempt.end.is_some());
+            if let Some(stop) = attempt.and_then(|attempt| attempt.stop.as_mut()) {
+                stop.look_ns = now;
+            }
+        }
+    }
+
+    pub(super) fn pidfd_ready(&mut self, token: u64) {
+        self.leader_ended(token);
+    }
+
+    /// Moves what the leader left in its pipes, reaps it, and says so at once: others may hold the pipes for ever.
+    fn leader_ended(&mut self, token: u64) {
+        let Some(attempt) = self.attempts.get_mut(&token).filter(|attempt| attempt.end.is_none()) else {
+            return;
+        };
+        let before = attempt.sizes();
+        // Both, whatever the first one says.
+        let ended = attempt.streams.each_mut().map(|stream| stream.drain_now());
+        let Some(status) = reap(attempt.pid) else { return };
+        if let Some(pidfd) = attempt.pidfd.take()
+            && matches!(self.mode, Mode::Thread)
+        {
+            self.epoll.remove(pidfd.as_fd());
+        }
+        self.leaders.remove(&attempt.pid);
+        attempt.end = Some(End { status, at_ms: wall_ms(), by_keeper: self.abandoned });
+        let leftovers = kill_group(attempt.pid, 0).is_ok() || ended.contains(&false);
+        let sizes = attempt.sizes();
+        let stopping = attempt.stop.as_mut().map(|stop| stop.look_ns = now_ns()).is_some();
+        for index in [0, 1] {
+            if ended[index] {
+                self.close_stream(token, index);
+            }
+        }
+        if sizes != before {
+            self.note_growth(token);
+        }
+        self.emit(&Event::Exited { token, status, sizes, leftovers }, Vec::new());
+        match (stopping, leftovers) {
+            (true, _) => {}
+            (false, true) => {
+                self.lingering.insert(token);
+                self.linger_ns = self.linger_ns.min(now_ns() + LINGER_NS);
+            }
+            (false, false) => self.emptied(token),
+        }
+        if self.abandoned {
+            self.write_record(token);
+        }
+    }
+
+    /// Looks whether those who outlived their leaders are gone.
+    pub(super) fn look_at_lingering(&mut self, now: u64) {
+        if now < self.linger_ns {
+            return;
+        }
+        let tokens: Vec<u64> = self.lingering.iter().copied().collect();
+        for token in tokens {
+            let gone = self.attempts.get(&token).is_none_or(|attempt| {
+                kill_group(attempt.pid, 0).is_err()
+                    && attempt.streams.iter().all(|stream| stream.pipe().is_none())
+            });
+            if gone {
+                self.lingering.remove(&token);
+                self.emptied(token);
+            }
+        }
+        self.linger_ns = if self.lingering.is_empty() { u64::MAX } else { now + LINGER_NS };
+    }
+
+    /// Nobody of the tree is left: the last bytes, then the descriptors go.
+    pub(super) fn emptied(&mut self, token: u64) {
+        let Some(attempt) = self.attempts.get_mut(&token) else { return };
+        let before = attempt.sizes();
+        for stream in &mut attempt.streams {
+            stream.drain_now();
+        }
+        attempt.empty = true;
+        attempt.stop = None;
+        let (sizes, acknowledged) = (attempt.sizes(), attempt.acknowledged);
+        self.stopping.remove(&token);
+        self.close_stream(token, 0);
+        self.close_stream(token, 1);
+        if sizes != before {
+            self.note_growth(token);
+        }
+        if self.abandoned {
+            self.write_record(token);
+        }
+        self.emit(&Event::Emptied { token, sizes }, Vec::new());
+        if acknowledged {
+            self.attempts.remove(&token);
+        }
+    }
+
+    /// Writes what became of an attempt for the next daemon to read. Failing that, the next daemon finds the end unseen.
+    pub(super) fn write_record(&self, token: u64) {
+        let Some(attempt) = self.attempts.get(&token).filter(|attempt| !attempt.acknowledged) else { return };
+        let Some(End { status, at_ms, by_keeper }) = attempt.end else { return };
+        let record = ExitRecord {
+            status,
+            ended_at_ms: at_ms,
+            sizes: attempt.sizes(),
+            stopped_by_keeper: by_keeper,
+        };
+        drop(record.write(&attempt.record));
+    }
+
+    /// Our last act as a process: whoever is still below us strayed from some tree and hid its tag.
+    pub(super) fn end_strays(&self) {
+        // SAFETY: no memory is involved.
+        let own = unsafe { libc::getpid() };
+        for _ in 0..SWEEPS {
+            while let Ok(Some(pid)) = peek_ended() {
+                let _: Option<ExitStatus> = reap(pid);
+            }
+            let Ok(snapshot) = Snapshot::take() else { return };
+            let strays = snapshot.descendants(own);
+            if strays.is_empty() {
+                return;
+            }
+            for stray in strays {
+                stray.signal(libc::SIGKILL);
+            }
+            syscall::wait_any(&[], 2);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Stops: whole trees, many at once, on one look at `/proc`.
+
+use super::{
+    attempt::Attempt,
+    event_loop::{Loop, Mode},
+    syscall::{kill_group, now_ns},
+    tree::{Process, Snapshot, Strays},
+};
+
+/// Shortest pause between two looks at `/proc`; besides, a look never follows sooner than it takes itself, so that a
+/// thousand stops share their looks instead of each taking one.
+const PAUSE_NS: u64 = 1_000_000;
+
+/// Longest pause between two looks at a tree that is on its way down, when no signal of an end comes.
+const LONGEST_PAUSE_NS: u64 = 100_000_000;
+
+impl Loop {
+    /// When the next look is due; never, when no stop is on its way.
+    pub(super) fn round_due(&self) -> u64 {
+        let looks = self.stopping.iter().filter_map(|token| self.attempts.get(token)?.stop);
+        looks.map(|stop| stop.look_ns).min().map_or(u64::MAX, |due| due.max(self.next_round_ns))
+    }
+
+    /// One look, for every stop that is due.
+    pub(super) fn stop_round(&mut self, now: u64) {
+        if now < self.round_due() || self.stopping.is_empty() {
+            return;
+        }
+        let due: Vec<u64> = self
+            .stopping
+            .iter()
+            .copied()
+            .filter(|token| {
+                self.attempts.get(token).and_then(|attempt| attempt.stop).is_some_and(|s| s.look_ns <= now)
+            })
+            .collect();
+        let Ok(mut snapshot) = Snapshot::take() else {
+            // No descriptor, no memory: the same look is tried again.
+            self.next_round_ns = now + LONGEST_PAUSE_NS;
+            return;
+        };
+        let strays = match self.mode {
+            // SAFETY: no memory is involved.
+            Mode::Process { .. } => Strays::ChildrenOf(unsafe { libc::getpid() }),
+            Mode::Thread => Strays::Anywhere,
+        };
+        let leaders = &self.leaders;
+        snapshot.read_tags(strays, &mut self.tags, |pid| leaders.contains_key(&pid));
+        let empty: Vec<u64> =
+            due.into_iter().filter(|token| self.advance(*token, &snapshot, strays, now)).collect();
+        for token in empty {
+            self.emptied(token);
+        }
+        let after = now_ns();
+        self.next_round_ns = after + (after - now).max(PAUSE_NS);
+    }
+
+    /// The next step of one stop; true when nobody is left.
+    fn advance(&mut self, token: u64, snapshot: &Snapshot, strays: Strays, now: u64) -> bool {
+        let Some(attempt) = self.attempts.get_mut(&token) else { return false };
+        let members = attempt.tree.members(snapshot, strays);
+        if members.is_empty() && !attempt.has_leader() {
+            return true;
+        }
+        let Some(mut stop) = attempt.stop else { return false };
+        if now >= stop.deadline_ns {
+            send(attempt, &members, libc::SIGKILL);
+            stop.pause_ns = (stop.pause_ns * 2).clamp(PAUSE_NS, LONGEST_PAUSE_NS);
+            stop.look_ns = now + stop.pause_ns;
+        } else if !stop.signalled {
+            send(attempt, &members, stop.signal);
+            // All of them: one that waits for a paused child of its own has its pause still before it.
+            if members.iter().any(Process::is_paused) {
+                send(attempt, &members, libc::SIGCONT);
+            }
+            stop.signalled = true;
+            stop.look_ns = stop.deadline_ns;
+        } else if attempt.has_leader() {
+            stop.look_ns = stop.deadline_ns;
+        } else {
+            stop.pause_ns = (stop.pause_ns * 2).clamp(PAUSE_NS, LONGEST_PAUSE_NS);
+            stop.look_ns = stop.deadline_ns.min(now + stop.pause_ns);
+        }
+        attempt.stop = Some(stop);
+        false
+    }
+}
+
+/// Signals the group in one call while its leader is unreaped, so that the number is its own, and each other member by
+/// a descriptor of its own.
+fn send(attempt: &Attempt, members: &[Process], signal: i32) {
+    let group = attempt.has_leader().then_some(attempt.pid);
+    if let Some(group) = group {
+        drop(kill_group(group, signal));
+    }
+    for member in members.iter().filter(|member| Some(member.group) != group) {
+        member.signal(signal);
+    }
+}

@@ -1,0 +1,105 @@
+//! How the reader of the spools learns that they grew.
+
+use super::{
+    socket::{Received, Socket},
+};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+};
+
+/// Stands for "look at every spool": sent when wake-ups had to be left out because the channel was full.
+pub const LOOK_AT_ALL: u64 = u64::MAX;
+
+/// Names in one datagram: 4 KiB, so that a full channel still costs the kernel little memory.
+const BATCH: usize = 512;
+
+/// The end that tells. Belongs to the keeper; the daemon keeps it too, for the next keeper.
+#[derive(Debug)]
+pub struct WakeSender(Socket);
+
+/// The end that hears. Belongs to the reader of the spools.
+#[derive(Debug)]
+pub struct WakeReceiver(Socket);
+
+/// A channel for wake-ups; both ends are non-blocking.
+///
+/// # Errors
+/// The kernel has no descriptors left.
+pub fn wake_pair() -> io::Result<(WakeSender, WakeReceiver)> {
+    Socket::pair().map(|(sender, receiver)| (WakeSender(sender), WakeReceiver(receiver)))
+}
+
+impl WakeSender {
+    /// A second handle of the same end.
+    ///
+    /// # Errors
+    /// The kernel has no descriptors left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.as_fd().try_clone_to_owned().map(|fd| Self(Socket::new(fd)))
+    }
+
+    /// Tells that these spools grew; false when there was no room for all of them. A reader that is gone is no error.
+    #[must_use]
+    pub fn send(&self, tokens: &[u64]) -> bool {
+        tokens.chunks(BATCH).all(|batch| {
+            let bytes: Vec<u8> = batch.iter().flat_map(|token| token.to_le_bytes()).collect();
+            !matches!(self.0.send(&bytes, &[]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        })
+    }
+}
+
+impl From<OwnedFd> for WakeSender {
+    fn from(fd: OwnedFd) -> Self {
+        Self(Socket::new(fd))
+    }
+}
+
+impl AsFd for WakeSender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl WakeReceiver {
+    /// Appends the names of the spools that grew since the last time, repeats included; never blocks.
+    /// [`LOOK_AT_ALL`] stands for every spool.
+    ///
+    /// # Errors
+    /// What the kernel says of the socket.
+    pub fn read(&self, out: &mut Vec<u64>) -> io::Result<()> {
+        while let Received::Message(bytes, _) = self.0.receive()? {
+            out.extend(bytes.as_chunks::<8>().0.iter().map(|name| u64::from_le_bytes(*name)));
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for WakeReceiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for WakeReceiver {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_channel_says_so_and_what_fitted_arrives() {
+        let (sender, receiver) = wake_pair().unwrap();
+        assert!(sender.send(&[1, 2, LOOK_AT_ALL]));
+        let sent = (0..100_000).take_while(|_| sender.send(&[7])).count();
+        assert!(sent < 100_000);
+        let mut heard = Vec::new();
+        receiver.read(&mut heard).unwrap();
+        assert_eq!(heard.len(), sent + 3);
+        assert_eq!(heard.get(..3), Some(&[1, 2, LOOK_AT_ALL][..]));
+    }
+}
