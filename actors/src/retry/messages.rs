@@ -1,6 +1,8 @@
 //! What Retry is told, and what it tells.
 
-use crate::model::{EndReason, Event, Params, Phase, Program, Put, RunId, Scope, Timestamp};
+pub use super::machine::{Decision, Outcome, Verdict};
+
+use crate::model::{Params, Program, Put, RunId, Timestamp};
 use actix::Message;
 use std::sync::Arc;
 
@@ -16,20 +18,6 @@ pub struct Prepare {
     pub base: Params,
     /// Whether the attempt probes a half-open breaker, whose policy may ask for the floor.
     pub probe: Option<crate::model::ProbeParams>,
-}
-
-/// How an attempt ended, as Retry sees it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Outcome {
-    /// A success exit of a job, or a daemon's clean exit after it was healthy (then `class` is `clean_exit`).
-    Success,
-    /// By this class.
-    Failed {
-        /// The class; its rule is the program's.
-        class: String,
-        /// How long the other side asks to wait.
-        retry_after_ms: Option<u64>,
-    },
 }
 
 /// An attempt ended: what now?
@@ -50,54 +38,22 @@ pub struct Ended {
     pub uptime_ms: u64,
 }
 
-/// The answer to [`Ended`]: a decision, what changed with it, and the state to save with it.
-#[derive(Clone, Debug)]
-#[must_use = "a verdict that nobody carries out leaves the run without a next step"]
-pub struct Verdict {
-    /// What happens to the run.
-    pub decision: Decision,
-    /// Changed and exhausted parameters, with the shared scope where there is one.
-    pub events: Vec<(Option<Scope>, Event)>,
-    /// To be saved with the decision.
-    pub saved: Vec<Put>,
-}
-
-/// What happens to a run whose attempt ended.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Decision {
-    /// Another attempt.
-    RetryAt {
-        /// When.
-        at: Timestamp,
-        /// Failures counted in a row.
-        n: u32,
-        /// The law's delay.
-        raw_ms: u64,
-        /// After jitter and hints.
-        delay_ms: u64,
-        /// A sentence.
-        why: String,
-    },
-    /// No further attempt by itself.
-    GiveUp {
-        /// `failed` or `quarantined`.
-        phase: Phase,
-        /// By which rule.
-        reason: EndReason,
-        /// A sentence.
-        why: String,
-    },
-    /// It ended as it should.
-    Done {
-        /// A sentence.
-        why: String,
-    },
-}
-
 /// A daemon has been healthy for its `reset_after`: forget its failures.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Vec<Put>")]
 pub struct Healthy {
+    /// The run.
+    pub run: RunId,
+    /// Its definition.
+    pub program: Arc<Program>,
+}
+
+/// Until when may this run be started by itself? Nothing when it is not failing or has no `max_failing`.
+///
+/// For a run that is held back by a breaker: it gives up at that instant, not when the breaker lets it go.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Option<Timestamp>")]
+pub struct GetDeadline {
     /// The run.
     pub run: RunId,
     /// Its definition.
@@ -131,6 +87,9 @@ pub struct Forget {
 }
 
 /// After a restart: the saved state, every key of ours (`retry/…`, `param/…`).
+///
+/// Schedules nothing: [`Schedule`] each run that still waits, overdue ones spread by
+/// [`startup_spread_ms`](super::startup_spread_ms).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Restore {

@@ -1,5 +1,11 @@
 //! retry room.
 
+mod actor;
+pub mod machine;
 mod messages;
 
-pub use self::messages::*;
+pub use self::{
+    actor::Retry,
+    machine::{End, Machine, startup_spread_ms},
+    messages::*,
+};

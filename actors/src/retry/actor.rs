@@ -1,0 +1,132 @@
+//! The clerk of Retry: carries messages to the machine and keeps its one alarm.
+
+use super::{Cancel, End, Ended, Forget, GetDeadline, Healthy, Machine, Prepare, Report, Restore, Schedule};
+use crate::clock;
+use crate::model::Timestamp;
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle};
+
+/// The actor. See the room's page for what it promises.
+#[derive(Debug)]
+pub struct Retry {
+    machine: Machine,
+    manager: Recipient<Report>,
+    alarm: Option<(Timestamp, SpawnHandle)>,
+}
+
+impl Retry {
+    /// An actor that knows nothing yet and reports to `manager`.
+    ///
+    /// `seed` makes delays replayable: draw it once for an installation and keep it.
+    #[must_use]
+    pub fn new(seed: u64, manager: Recipient<Report>) -> Self {
+        Self { machine: Machine::new(seed), manager, alarm: None }
+    }
+
+    /// Says who is due, and sets the alarm to who is next. Called after every message and by the alarm.
+    fn settle(&mut self, ctx: &mut Context<Self>) {
+        let now = clock::now();
+        while let Some(run) = self.machine.take_due(now) {
+            self.manager.do_send(Report::Due { run });
+        }
+        let next = self.machine.next_due();
+        if self.alarm.map(|(at, _)| at) == next {
+            return;
+        }
+        if let Some((_, handle)) = self.alarm.take() {
+            ctx.cancel_future(handle);
+        }
+        self.alarm = next.map(|at| {
+            let handle = ctx.run_later(clock::until(at), |retry, ctx| {
+                retry.alarm = None;
+                retry.settle(ctx);
+            });
+            (at, handle)
+        });
+    }
+}
+
+impl Actor for Retry {
+    type Context = Context<Self>;
+}
+
+impl Handler<Prepare> for Retry {
+    type Result = MessageResult<Prepare>;
+
+    fn handle(&mut self, msg: Prepare, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.machine.prepare(msg.run, &msg.program, &msg.base, msg.probe))
+    }
+}
+
+impl Handler<Ended> for Retry {
+    type Result = MessageResult<Ended>;
+
+    fn handle(&mut self, msg: Ended, ctx: &mut Context<Self>) -> Self::Result {
+        let verdict = self.machine.ended(
+            clock::now(),
+            End {
+                run: msg.run,
+                program: &msg.program,
+                base: &msg.base,
+                outcome: &msg.outcome,
+                uptime_ms: msg.uptime_ms,
+            },
+        );
+        self.settle(ctx);
+        MessageResult(verdict)
+    }
+}
+
+impl Handler<Healthy> for Retry {
+    type Result = MessageResult<Healthy>;
+
+    fn handle(&mut self, msg: Healthy, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.machine.healthy(msg.run, &msg.program))
+    }
+}
+
+impl Handler<GetDeadline> for Retry {
+    type Result = MessageResult<GetDeadline>;
+
+    fn handle(&mut self, msg: GetDeadline, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.machine.deadline(msg.run, &msg.program))
+    }
+}
+
+impl Handler<Schedule> for Retry {
+    type Result = ();
+
+    fn handle(&mut self, msg: Schedule, ctx: &mut Context<Self>) {
+        self.machine.schedule(msg.run, msg.at);
+        self.settle(ctx);
+    }
+}
+
+impl Handler<Cancel> for Retry {
+    type Result = ();
+
+    fn handle(&mut self, msg: Cancel, ctx: &mut Context<Self>) {
+        self.machine.cancel(msg.run);
+        self.settle(ctx);
+    }
+}
+
+impl Handler<Forget> for Retry {
+    type Result = MessageResult<Forget>;
+
+    fn handle(&mut self, msg: Forget, ctx: &mut Context<Self>) -> Self::Result {
+        let saved = self.machine.forget(msg.run);
+        self.settle(ctx);
+        MessageResult(saved)
+    }
+}
+
+impl Handler<Restore> for Retry {
+    type Result = ();
+
+    fn handle(&mut self, msg: Restore, ctx: &mut Context<Self>) {
+        for key in self.machine.restore(clock::now(), &msg.saved) {
+            log::warn!("saved retry state unreadable, run begins anew; key={key}");
+        }
+        self.settle(ctx);
+    }
+}

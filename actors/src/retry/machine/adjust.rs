@@ -1,0 +1,255 @@
+//! Parameters that change after failures: fewer queries per interval when the other side says "too many".
+//!
+//! All arithmetic is on millionths of the parameter's unit in 128 bits, so nothing overflows and nothing rounds by
+//! accident. A decrease rounds down and moves by at least one unit, because a value that multiplication no longer
+//! moves would repeat the same failure for ever.
+
+use crate::model::{Adjust, Decimal, ParamSpec, ParamValue, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// An adjusted value, of one run or shared by siblings.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Adjusted {
+    /// The value.
+    pub(super) value: ParamValue,
+    /// When it was last lowered, or last found to be at its floor: both begin a cooldown.
+    pub(super) lowered_at: Option<Timestamp>,
+}
+
+/// What one failure does to one parameter.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Step {
+    /// Nothing: no number, nothing to change, or a decrease so soon after the last that it is the same incident.
+    Stay,
+    /// A new value, which is to be kept.
+    Move(Adjusted),
+    /// It is at its floor and the failures go on; the time of saying so is to be kept.
+    Exhausted(Adjusted),
+}
+
+/// The value that an attempt gets: the smaller of what the run asked for and what failures made of it, not below the
+/// floor. Values that are no number are as asked for.
+#[must_use]
+pub(super) fn effective(base: &ParamValue, adjusted: Option<&ParamValue>, spec: &ParamSpec) -> ParamValue {
+    let (Some(base_micros), Some(micros)) = (base.as_micros(), adjusted.and_then(ParamValue::as_micros))
+    else {
+        return base.clone();
+    };
+    // A sibling of another program may have a lower floor.
+    let floor = spec.min.as_ref().and_then(ParamValue::as_micros).unwrap_or(micros);
+    of_kind(base, micros.max(floor).min(base_micros))
+}
+
+/// What a failure at `now` makes of a parameter whose run asked for `base` and which stands at `kept`.
+#[must_use]
+pub(super) fn step(
+    base: &ParamValue,
+    kept: Option<&Adjusted>,
+    spec: &ParamSpec,
+    rule: Adjust,
+    now: Timestamp,
+) -> Step {
+    let current = effective(base, kept.map(|kept| &kept.value), spec);
+    let (Some(at), Some(base_micros)) = (current.as_micros(), base.as_micros()) else { return Step::Stay };
+    let lowered_at = kept.and_then(|kept| kept.lowered_at);
+    let (target, lowers) = match rule {
+        Adjust::Multiply { permille } => (at * i128::from(permille) / 1_000, permille < 1_000),
+        Adjust::Add { micros } => (at + i128::from(micros), micros < 0),
+        Adjust::Set { micros } => (i128::from(micros), i128::from(micros) <= at),
+    };
+    let bound = |value: &Option<ParamValue>| value.as_ref().and_then(ParamValue::as_micros);
+    let grain = grain(&current);
+    if lowers {
+        // Without a floor of its own a value stops at zero: halving must not make it negative.
+        let floor = bound(&spec.min).unwrap_or(if at >= 0 { 0 } else { i128::from(i64::MIN) * grain });
+        if lowered_at.is_some_and(|then| now.since(then) < spec.adjust_cooldown_ms) {
+            return Step::Stay;
+        }
+        if at <= floor {
+            return Step::Exhausted(Adjusted { value: current, lowered_at: Some(now) });
+        }
+        if target == at {
+            return Step::Stay;
+        }
+        let whole = target.div_euclid(grain) * grain;
+        let value = of_kind(&current, whole.min(at - grain).max(floor));
+        return Step::Move(Adjusted { value, lowered_at: Some(now) });
+    }
+    let ceiling = bound(&spec.max).map_or(base_micros, |max| max.min(base_micros));
+    let whole = (target + grain - 1).div_euclid(grain) * grain;
+    let raised = whole.min(ceiling);
+    if raised <= at {
+        return Step::Stay;
+    }
+    Step::Move(Adjusted { value: of_kind(&current, raised), lowered_at })
+}
+
+/// The rule in words: `times 0.5`, `minus 10`, `set to 10`.
+#[must_use]
+pub(super) fn in_words(rule: Adjust) -> String {
+    let decimal = |micros: i64| Decimal { micros };
+    match rule {
+        Adjust::Multiply { permille } => format!("times {}", decimal(i64::from(permille) * 1_000)),
+        Adjust::Add { micros } if micros < 0 => format!("minus {}", decimal(micros.saturating_neg())),
+        Adjust::Add { micros } => format!("plus {}", decimal(micros)),
+        Adjust::Set { micros } => format!("set to {}", decimal(micros)),
+    }
+}
+
+/// The smallest step of a value, in millionths of its unit.
+const fn grain(value: &ParamValue) -> i128 {
+    match value {
+        ParamValue::Decimal(_) => 1,
+        _ => 1_000_000,
+    }
+}
+
+/// This many millionths as a value of the same kind as `like`; what does not fit is cut to what does.
+fn of_kind(like: &ParamValue, micros: i128) -> ParamValue {
+    let cut = |x: i128| i64::try_from(x).unwrap_or(if x < 0 { i64::MIN } else { i64::MAX });
+    match like {
+        ParamValue::Integer(_) => ParamValue::Integer(cut(micros.div_euclid(1_000_000))),
+        ParamValue::Decimal(_) => ParamValue::Decimal(Decimal { micros: cut(micros) }),
+        ParamValue::DurationMs(_) => {
+            ParamValue::DurationMs(u64::try_from(micros.max(0) / 1_000_000).unwrap_or(u64::MAX))
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HALVE: Adjust = Adjust::Multiply { permille: 500 };
+
+    fn qpi() -> ParamSpec {
+        ParamSpec::integer("qpi").range(10..=200)
+    }
+
+    fn at(value: i64, lowered_at: u64) -> Adjusted {
+        Adjusted { value: value.into(), lowered_at: Some(Timestamp(lowered_at)) }
+    }
+
+    #[track_caller]
+    fn moved(spec: &ParamSpec, from: impl Into<ParamValue>, rule: Adjust) -> ParamValue {
+        let from = from.into();
+        match step(&from, None, spec, rule, Timestamp(1)) {
+            Step::Move(adjusted) => adjusted.value,
+            Step::Stay => panic!("{from} stays"),
+            Step::Exhausted(_) => panic!("{from} is exhausted"),
+        }
+    }
+
+    #[test]
+    fn halving_stops_at_the_floor_and_then_says_so_once_per_cooldown() {
+        let (base, spec) = (ParamValue::Integer(100), qpi());
+        let (mut kept, mut values, mut now) = (None::<Adjusted>, Vec::new(), 0);
+        for _ in 0..6 {
+            now += 60_000;
+            match step(&base, kept.as_ref(), &spec, HALVE, Timestamp(now)) {
+                Step::Move(next) => {
+                    values.push(next.value.to_string());
+                    kept = Some(next);
+                }
+                Step::Exhausted(next) => {
+                    values.push("exhausted".into());
+                    assert_eq!(
+                        step(&base, Some(&next), &spec, HALVE, Timestamp(now + 59_999)),
+                        Step::Stay,
+                        "once per cooldown"
+                    );
+                    kept = Some(next);
+                }
+                Step::Stay => values.push("stay".into()),
+            }
+        }
+        assert_eq!(values, ["50", "25", "12", "10", "exhausted", "exhausted"]);
+    }
+
+    #[test]
+    fn one_incident_lowers_once() {
+        let (base, spec) = (ParamValue::Integer(100), qpi());
+        assert_eq!(step(&base, Some(&at(50, 1_000)), &spec, HALVE, Timestamp(60_999)), Step::Stay);
+        assert_eq!(
+            step(&base, Some(&at(50, 1_000)), &spec, HALVE, Timestamp(61_000)),
+            Step::Move(at(25, 61_000))
+        );
+    }
+
+    #[test]
+    fn every_kind_of_number_is_lowered_by_at_least_one_unit() {
+        let free = ParamSpec::integer("n");
+        assert_eq!(moved(&free, 3, Adjust::Multiply { permille: 999 }), 2.into());
+        assert_eq!(moved(&free, 1, HALVE), 0.into());
+        assert_eq!(moved(&free, -3, Adjust::Add { micros: -300_000 }), (-4).into());
+        assert_eq!(moved(&qpi(), 100, Adjust::Set { micros: 10_000_000 }), 10.into());
+        assert_eq!(moved(&qpi(), 100, Adjust::Set { micros: 0 }), 10.into());
+        let rate = ParamSpec::decimal("rate");
+        let half = ParamValue::Decimal(Decimal { micros: 500_000 });
+        assert_eq!(moved(&rate, half, HALVE).to_string(), "0.25");
+        let pause = ParamSpec::duration("pause");
+        assert_eq!(moved(&pause, ParamValue::DurationMs(5_000), HALVE).to_string(), "2s500ms");
+    }
+
+    #[test]
+    fn a_raise_ends_at_what_the_run_asked_for() {
+        let (base, spec) = (ParamValue::Integer(100), qpi());
+        let raise = Adjust::Add { micros: 30_000_000 };
+        assert_eq!(step(&base, Some(&at(50, 1)), &spec, raise, Timestamp(2)), Step::Move(at(80, 1)));
+        assert_eq!(step(&base, Some(&at(80, 1)), &spec, raise, Timestamp(2)), Step::Move(at(100, 1)));
+        assert_eq!(step(&base, Some(&at(100, 1)), &spec, raise, Timestamp(2)), Step::Stay);
+    }
+
+    #[test]
+    fn text_is_never_adjusted() {
+        let spec = ParamSpec::string("host");
+        assert_eq!(step(&"shop".into(), None, &spec, HALVE, Timestamp(1)), Step::Stay);
+        assert_eq!(effective(&"shop".into(), Some(&5.into()), &spec), "shop".into());
+    }
+
+    #[test]
+    fn the_smaller_of_base_and_adjusted_is_effective() {
+        for (base, adjusted, effective_value) in [(100, 50, 50), (30, 50, 30), (100, 5, 10)] {
+            assert_eq!(effective(&base.into(), Some(&adjusted.into()), &qpi()), effective_value.into());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn i15_values_stay_between_floor_and_base_and_fall_once_per_cooldown(
+            base in 10..=200i64,
+            moves in proptest::collection::vec((0..3u8, -2_000..2_000i64, 0..90_000u64), 1..60),
+        ) {
+            let (spec, base) = (qpi(), ParamValue::Integer(base));
+            let (mut kept, mut now, mut lowered): (Option<Adjusted>, _, Option<u64>) = (None, 0, None);
+            for (kind, amount, gap) in moves {
+                now += gap;
+                let rule = match kind {
+                    0 => Adjust::Multiply { permille: u32::try_from(amount.abs()).unwrap() },
+                    1 => Adjust::Add { micros: amount * 100_000 },
+                    _ => Adjust::Set { micros: amount * 1_000_000 },
+                };
+                let before = effective(&base, kept.as_ref().map(|k| &k.value), &spec);
+                match step(&base, kept.as_ref(), &spec, rule, Timestamp(now)) {
+                    Step::Move(next) => {
+                        prop_assert_ne!(&next.value, &before);
+                        if next.value.as_micros() < before.as_micros() {
+                            prop_assert!(lowered.is_none_or(|then| now - then >= spec.adjust_cooldown_ms));
+                            lowered = Some(now);
+                        }
+                        kept = Some(next);
+                    }
+                    Step::Exhausted(next) => {
+                        prop_assert_eq!(&next.value, &ParamValue::Integer(10));
+                        kept = Some(next);
+                    }
+                    Step::Stay => {}
+                }
+                let value = effective(&base, kept.as_ref().map(|k| &k.value), &spec).as_micros();
+                prop_assert!(value >= Some(10_000_000) && value <= base.as_micros());
+            }
+        }
+    }
+}

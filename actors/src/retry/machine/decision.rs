@@ -1,0 +1,76 @@
+//! What Retry decides about, and its decisions.
+
+use crate::model::{EndReason, Event, Params, Phase, Program, Put, RunId, Scope, Timestamp};
+
+/// How an attempt ended, as Retry sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// A success exit of a job, or a daemon's clean exit after it was healthy (then `class` is `clean_exit`).
+    Success,
+    /// By this class.
+    Failed {
+        /// The class; its rule is the program's.
+        class: String,
+        /// How long the other side asks to wait.
+        retry_after_ms: Option<u64>,
+    },
+}
+
+/// The end of one attempt, with all that a decision about it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct End<'a> {
+    /// The run.
+    pub run: RunId,
+    /// Its definition.
+    pub program: &'a Program,
+    /// Parameters as asked for: no adjustment brings them above these.
+    pub base: &'a Params,
+    /// How it ended.
+    pub outcome: &'a Outcome,
+    /// How long it lived, in milliseconds; 0 when it never came to be.
+    pub uptime_ms: u64,
+}
+
+/// The answer to an end: a decision, what changed with it, and the state to save with it.
+#[derive(Clone, Debug)]
+#[must_use = "a verdict that nobody carries out leaves the run without a next step"]
+pub struct Verdict {
+    /// What happens to the run.
+    pub decision: Decision,
+    /// Changed and exhausted parameters, with the shared scope where there is one.
+    pub events: Vec<(Option<Scope>, Event)>,
+    /// To be saved with the decision.
+    pub saved: Vec<Put>,
+}
+
+/// What happens to a run whose attempt ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Decision {
+    /// Another attempt.
+    RetryAt {
+        /// When.
+        at: Timestamp,
+        /// Failures counted in a row.
+        n: u32,
+        /// The law's delay.
+        raw_ms: u64,
+        /// After jitter and hints.
+        delay_ms: u64,
+        /// A sentence.
+        why: String,
+    },
+    /// No further attempt by itself.
+    GiveUp {
+        /// `failed` or `quarantined`.
+        phase: Phase,
+        /// By which rule.
+        reason: EndReason,
+        /// A sentence.
+        why: String,
+    },
+    /// It ended as it should.
+    Done {
+        /// A sentence.
+        why: String,
+    },
+}

@@ -1,0 +1,165 @@
+//! Chance: seeded, replayable, and never beyond the cap.
+//!
+//! The range is clipped to the shortest and the longest delay first and sampled then. Sampling first and clipping then
+//! puts many runs on exactly the longest delay, where they come back as a herd.
+
+use super::law::Law;
+use crate::model::{Jitter, RunId};
+
+/// The delay in milliseconds: `raw_ms` spread by `jitter`, inside the law's shortest and longest delay.
+///
+/// `previous_ms` is the delay before, which decorrelated jitter looks at. `u` is the drawn number.
+#[must_use]
+pub(super) fn spread(jitter: Jitter, law: &Law, raw_ms: u64, previous_ms: Option<u64>, u: u32) -> u64 {
+    let permille = |r: u64, p: u64| u64::try_from(u128::from(r) * u128::from(p) / 1_000).unwrap_or(u64::MAX);
+    let (low, high) = match jitter {
+        Jitter::None => (raw_ms, raw_ms),
+        Jitter::Full => (0, raw_ms),
+        Jitter::Equal => (raw_ms / 2, raw_ms),
+        Jitter::Decorrelated => {
+            (law.base_ms, previous_ms.unwrap_or(law.base_ms).saturating_mul(3).max(law.base_ms))
+        }
+        Jitter::Proportional(p) => {
+            let part = permille(raw_ms, u64::from(p.min(1_000)));
+            (raw_ms - part, raw_ms.saturating_add(part))
+        }
+    };
+    let floor = law.min_ms.min(law.max_ms);
+    let high = high.clamp(floor, law.max_ms);
+    let low = low.clamp(floor, high);
+    let step = (u128::from(high - low) * u128::from(u)) >> 32;
+    low + u64::try_from(step).unwrap_or(0)
+}
+
+/// The drawn number of this run's `count`th restart: the same on every machine, unrelated between runs.
+#[must_use]
+pub(super) fn draw(seed: u64, run: RunId, count: u64) -> u32 {
+    high_half(split_mix_64(seed ^ hash(run) ^ count))
+}
+
+/// How much later a start that came due while no supervisor ran is made, in milliseconds below `over_ms`: by the run's
+/// identity alone, so that a second restart in the middle moves nobody.
+#[must_use]
+pub fn startup_spread_ms(run: RunId, over_ms: u64) -> u64 {
+    let part = (u128::from(over_ms) * u128::from(high_half(hash(run)))) >> 32;
+    u64::try_from(part).unwrap_or(0)
+}
+
+fn high_half(x: u64) -> u32 {
+    u32::try_from(x >> 32).unwrap_or(u32::MAX)
+}
+
+/// A hash that stays the same for ever, which the standard library's does not promise.
+fn hash(run: RunId) -> u64 {
+    let wide = u128::from_be_bytes(run.to_bytes());
+    let half = |x: u128| u64::try_from(x & u128::from(u64::MAX)).unwrap_or(0);
+    split_mix_64(half(wide) ^ split_mix_64(half(wide >> 64)))
+}
+
+/// SplitMix64, one step: small, well mixed, and the same everywhere.
+const fn split_mix_64(state: u64) -> u64 {
+    let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Backoff;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const LAW: Law = Law {
+        backoff: Backoff::Exponential,
+        base_ms: 1_000,
+        max_ms: 60_000,
+        min_ms: 100,
+        factor_permille: 2_000,
+    };
+
+    fn jitters() -> impl Strategy<Value = Jitter> {
+        prop_oneof![
+            Just(Jitter::None),
+            Just(Jitter::Full),
+            Just(Jitter::Equal),
+            Just(Jitter::Decorrelated),
+            (0..=1_000u32).prop_map(Jitter::Proportional),
+        ]
+    }
+
+    #[test]
+    fn split_mix_64_is_the_published_one() {
+        assert_eq!(split_mix_64(0), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(split_mix_64(1_234_567), 6_457_827_717_110_365_317);
+    }
+
+    #[test]
+    fn each_jitter_has_its_range() {
+        for (jitter, previous, low, high) in [
+            (Jitter::None, None, 8_000, 8_000),
+            (Jitter::Full, None, 100, 7_999),
+            (Jitter::Equal, None, 4_000, 7_999),
+            (Jitter::Proportional(250), None, 6_000, 9_999),
+            (Jitter::Decorrelated, None, 1_000, 2_999),
+            (Jitter::Decorrelated, Some(9_000), 1_000, 26_999),
+        ] {
+            assert_eq!(spread(jitter, &LAW, 8_000, previous, 0), low, "{jitter:?}");
+            assert_eq!(spread(jitter, &LAW, 8_000, previous, u32::MAX), high, "{jitter:?}");
+        }
+    }
+
+    #[test]
+    fn i11_no_herd_forms_at_the_longest_delay() {
+        for jitter in [Jitter::Equal, Jitter::Full, Jitter::Proportional(100), Jitter::Decorrelated] {
+            let raw = LAW.raw(u32::MAX);
+            let delays: BTreeSet<_> =
+                (0..4_096).map(|i: u32| spread(jitter, &LAW, raw, Some(raw), i << 20)).collect();
+            assert!(delays.len() >= 1_000, "{jitter:?}: {}", delays.len());
+        }
+    }
+
+    #[test]
+    fn overdue_starts_stay_where_they_are_spread() {
+        let run = RunId::from_parts(5, 7);
+        assert_eq!(startup_spread_ms(run, 10_000), startup_spread_ms(run, 10_000));
+        assert_eq!(startup_spread_ms(run, 0), 0);
+        let places: BTreeSet<_> =
+            (0..100).map(|i| startup_spread_ms(RunId::from_parts(5, i), 10_000) / 1_000).collect();
+        assert_eq!(places.len(), 10, "all seconds are used");
+    }
+
+    proptest! {
+        #[test]
+        fn i10_every_delay_is_between_the_shortest_and_the_longest(
+            jitter in jitters(),
+            base in 0..700_000_000u64,
+            max in 0..604_800_000u64,
+            min in 0..700_000_000u64,
+            factor in 1_500..=10_000u32,
+            n in 1..=u32::MAX,
+            previous in proptest::option::of(0..=u64::MAX),
+            u in 0..=u32::MAX,
+        ) {
+            let law = Law {
+                backoff: Backoff::Exponential,
+                base_ms: base.min(max),
+                max_ms: max,
+                min_ms: min.min(max),
+                factor_permille: factor,
+            };
+            let raw = law.raw(n);
+            prop_assert!(raw <= max && raw <= law.raw(n.saturating_add(1)));
+            let delay = spread(jitter, &law, raw, previous, u);
+            prop_assert!((min.min(max)..=max).contains(&delay), "{delay}");
+        }
+
+        #[test]
+        fn i19_the_same_seed_draws_the_same(seed in 0..=u64::MAX, run in 0..=u128::MAX, count in 0..50u64) {
+            let run = RunId::from_bytes(run.to_be_bytes());
+            prop_assert_eq!(draw(seed, run, count), draw(seed, run, count));
+            prop_assert_ne!(split_mix_64(seed ^ count), split_mix_64(seed ^ (count + 1)));
+        }
+    }
+}

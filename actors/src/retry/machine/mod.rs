@@ -1,0 +1,404 @@
+//! The decisions of Retry: time is an argument, chance is a seed, nothing is read and nothing is sent.
+
+mod adjust;
+mod decision;
+mod intensity;
+mod jitter;
+mod law;
+mod saved;
+mod schedule;
+mod streak;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    decision::{Decision, End, Outcome, Verdict},
+    jitter::startup_spread_ms,
+};
+
+use self::{
+    adjust::{Adjusted, Step},
+    law::Law,
+    saved::Read,
+    schedule::Schedule,
+    streak::Streak,
+};
+use crate::model::{
+    Adjust, Class, ClassRule, EndReason, Event, OnLost, ParamSpec, Params, Phase, ProbeParams, Program, Put,
+    Restart, RunId, Scope, Timestamp, format_duration_ms, render_key,
+};
+use std::collections::HashMap;
+
+/// Automatic restarts of a job whose `max_retries` is not given; a daemon has no limit.
+const JOB_RETRIES: u32 = 5;
+
+/// Everything Retry knows.
+#[derive(Debug)]
+pub struct Machine {
+    seed: u64,
+    streaks: HashMap<RunId, Streak>,
+    /// By the siblings' key, then by parameter.
+    shared: HashMap<String, HashMap<String, Adjusted>>,
+    schedule: Schedule,
+}
+
+/// A failure, as far as it is worked out before it is known whether another attempt follows.
+struct Failure<'a> {
+    class: &'a str,
+    rule: ClassRule,
+    hint_ms: Option<u64>,
+}
+
+/// How the wait before the next attempt came about.
+struct Wait {
+    raw_ms: u64,
+    drawn_ms: u64,
+    delay_ms: u64,
+}
+
+impl Machine {
+    /// Knows nothing yet. Equal seeds draw equal delays.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { seed, streaks: HashMap::new(), shared: HashMap::new(), schedule: Schedule::default() }
+    }
+
+    /// An attempt ended: what now?
+    pub fn ended(&mut self, now: Timestamp, end: End<'_>) -> Verdict {
+        let known = self.streaks.remove(&end.run);
+        let was_known = known.is_some();
+        let mut streak = known.unwrap_or_default();
+        let policy = &end.program.retry;
+        if let Some(limit) = policy.intensity
+            && std::mem::take(&mut streak.automatic)
+        {
+            // The start itself, not when it was due: a breaker may have held it back.
+            streak.starts.record(Timestamp(now.0.saturating_sub(end.uptime_ms)), limit);
+        }
+        if end.program.is_daemon() && end.uptime_ms >= policy.reset_after_ms() {
+            streak.forgive();
+        }
+        let (decision, failure) = self.decide(now, end, &mut streak);
+        let goes_on = matches!(decision, Decision::RetryAt { .. });
+        let (mut events, mut saved) = (Vec::new(), Vec::new());
+        if let Some(failure) = failure {
+            self.adjust_all(now, end, &failure, &mut streak, goes_on, &mut events, &mut saved);
+        }
+        if goes_on {
+            saved.push(saved::put_run(end.run, &streak));
+            self.streaks.insert(end.run, streak);
+        } else if was_known {
+            saved.push(Put { key: saved::run_key(end.run), value: None });
+        }
+        Verdict { decision, events, saved }
+    }
+
+    fn decide<'a>(
+        &self,
+        now: Timestamp,
+        end: End<'a>,
+        streak: &mut Streak,
+    ) -> (Decision, Option<Failure<'a>>) {
+        let (class, hint_ms) = match end.outcome {
+            Outcome::Success => return (self.after_success(now, end, streak), None),
+            Outcome::Failed { class, retry_after_ms } => (class.as_str(), *retry_after_ms),
+        };
+        match (class, end.program.on_lost) {
+            (Class::CLEAN_EXIT, _) | (Class::LOST, OnLost::Success) => {
+                return (self.after_success(now, end, streak), None);
+            }
+            (Class::LOST, OnLost::Fail) => {
+                let why = "its end was not seen, and on_lost = \"fail\"".to_owned();
+                return (gave_up(EndReason::Exit, why), None);
+            }
+            _ => {}
+        }
+        let failure = Failure { class, rule: end.program.class_rule(class), hint_ms };
+        (self.after_failure(now, end, &failure, streak), Some(failure))
+    }
+
+    fn after_success(&self, now: Timestamp, end: End<'_>, streak: &mut Streak) -> Decision {
+        if !end.program.is_daemon() {
+            return Decision::Done { why: "it ended with success".into() };
+        }
+        streak.uncounted = 0;
+        let rule = end.program.class_rule(Class::CLEAN_EXIT);
+        let law = Law::of(&end.program.retry, &rule);
+        let wait = self.wait(end, &law, 1, None, streak);
+        if let Some(decision) = quarantined(now.plus(wait.delay_ms), end, streak) {
+            return decision;
+        }
+        streak.automatic = true;
+        let why = format!(
+            "it ended by itself after {}, and a daemon is always started again; {}",
+            format_duration_ms(end.uptime_ms),
+            wait.in_words(None)
+        );
+        wait.retry(now, streak.n, why)
+    }
+
+    fn after_failure(
+        &self,
+        now: Timestamp,
+        end: End<'_>,
+        failure: &Failure<'_>,
+        streak: &mut Streak,
+    ) -> Decision {
+        let (policy, class) = (&end.program.retry, failure.class);
+        if end.program.restart == Restart::No {
+            return gave_up(EndReason::Exit, format!("it failed ({class}), and restart = \"no\""));
+        }
+        if !failure.rule.retry {
+            let why = format!("trying again cannot help against {class} (retry = false)");
+            return gave_up(EndReason::NotRetryable, why);
+        }
+        let place = streak.count(failure.rule.counts, now);
+        let limit = policy.max_retries.or(if end.program.is_daemon() { None } else { Some(JOB_RETRIES) });
+        if let Some(limit) = limit.filter(|limit| failure.rule.counts && place > *limit) {
+            let why = format!("failure {place} in a row ({class}), and max_retries = {limit} are used up");
+            return gave_up(EndReason::MaxRetries, why);
+        }
+        let law = Law::of(policy, &failure.rule);
+        let wait = self.wait(end, &law, place, failure.hint_ms, streak);
+        let at = now.plus(wait.delay_ms);
+        if let (Some(first), Some(longest)) = (streak.first_failure, policy.max_failing_ms)
+            && at.since(first) > longest
+        {
+            let why = format!(
+                "it has failed for {}, and the next attempt in {} ({class}) would be later than max_failing = {}",
+                format_duration_ms(now.since(first)),
+                format_duration_ms(wait.delay_ms),
+                format_duration_ms(longest)
+            );
+            return gave_up(EndReason::Deadline, why);
+        }
+        if let Some(decision) = quarantined(at, end, streak) {
+            return decision;
+        }
+        streak.automatic = true;
+        streak.previous_ms = Some(wait.drawn_ms);
+        let counted = if failure.rule.counts { "" } else { " that does not count" };
+        let hint = failure.hint_ms.map(|hint| (hint, policy.retry_after_max_ms));
+        let why = format!("failure {place} in a row{counted} ({class}); {}", wait.in_words(hint));
+        wait.retry(now, streak.n, why)
+    }
+
+    fn wait(&self, end: End<'_>, law: &Law, place: u32, hint_ms: Option<u64>, streak: &mut Streak) -> Wait {
+        let policy = &end.program.retry;
+        let raw_ms = law.raw(place);
+        let u = jitter::draw(self.seed, end.run, streak.draws);
+        streak.draws = streak.draws.wrapping_add(1);
+        let drawn_ms = jitter::spread(policy.jitter, law, raw_ms, streak.previous_ms, u);
+        let hint_ms = hint_ms.map_or(0, |hint| hint.min(policy.retry_after_max_ms));
+        Wait { raw_ms, drawn_ms, delay_ms: drawn_ms.max(hint_ms) }
+    }
+
+    /// Adjusts what the class adjusts. A run that gives up still adjusts what it shares: its siblings go on.
+    #[expect(clippy::too_many_arguments, reason = "two of them are where the answer goes")]
+    fn adjust_all(
+        &mut self,
+        now: Timestamp,
+        end: End<'_>,
+        failure: &Failure<'_>,
+        streak: &mut Streak,
+        goes_on: bool,
+        events: &mut Vec<(Option<Scope>, Event)>,
+        saved: &mut Vec<Put>,
+    ) {
+        for (name, rule) in &failure.rule.adjust {
+            let (Some(spec), Some(base)) = (end.program.params.get(name), end.base.get(name)) else {
+                continue;
+            };
+            let key = spec.adjust_scope.as_deref().and_then(|key| render_key(key, end.base));
+            if key.is_none() && !goes_on {
+                continue;
+            }
+            let kept = match &key {
+                Some(key) => self.shared.get(key).and_then(|params| params.get(name)),
+                None => streak.params.get(name),
+            };
+            let before = adjust::effective(base, kept.map(|kept| &kept.value), spec);
+            let (adjusted, event) = match adjust::step(base, kept, spec, *rule, now) {
+                Step::Stay => continue,
+                Step::Exhausted(adjusted) => {
+                    let value = adjusted.value.to_string();
+                    (adjusted, Event::ParamExhausted { name: name.clone(), value })
+                }
+                Step::Move(adjusted) => {
+                    let why = changed_because(failure.class, *rule, &adjusted, spec, key.as_deref());
+                    let (from, to) = (before.to_string(), adjusted.value.to_string());
+                    (adjusted, Event::ParamChanged { name: name.clone(), from, to, why })
+                }
+            };
+            events.push((key.clone().map(Scope), event));
+            if let Some(key) = key {
+                saved.push(saved::put_shared(&key, name, &adjusted));
+                self.shared.entry(key).or_default().insert(name.clone(), adjusted);
+            } else {
+                streak.params.insert(name.clone(), adjusted);
+            }
+        }
+    }
+
+    /// The parameters of the next attempt; `probe` when it probes a half-open breaker.
+    #[must_use]
+    pub fn prepare(
+        &self,
+        run: RunId,
+        program: &Program,
+        base: &Params,
+        probe: Option<ProbeParams>,
+    ) -> Params {
+        let own = self.streaks.get(&run);
+        let mut params = base.clone();
+        for (name, value) in &mut params {
+            let Some(spec) = program.params.get(name) else { continue };
+            let kept = match spec.adjust_scope.as_deref().and_then(|key| render_key(key, base)) {
+                Some(key) => self.shared.get(&key).and_then(|params| params.get(name)),
+                None => own.and_then(|streak| streak.params.get(name)),
+            };
+            *value = adjust::effective(value, kept.map(|kept| &kept.value), spec);
+        }
+        let wanted = |spec: &ParamSpec| match probe {
+            None | Some(ProbeParams::Current) => None,
+            Some(ProbeParams::Floor) => spec.min.clone(),
+            Some(ProbeParams::Default) => spec.default.clone(),
+        };
+        // The others say what is probed, such as the host: a probe of another host would prove nothing.
+        for name in program.classes.values().flat_map(|class| class.adjust.keys()) {
+            if let Some(value) = params.get_mut(name)
+                && let Some(wanted) = program.params.get(name).and_then(wanted)
+            {
+                *value = wanted;
+            }
+        }
+        params
+    }
+
+    /// A daemon has been healthy for its `reset_after`: its row of failures is over. A job is healed by success only.
+    pub fn healthy(&mut self, run: RunId, program: &Program) -> Vec<Put> {
+        let Some(streak) = self.streaks.get_mut(&run).filter(|_| program.is_daemon()) else {
+            return Vec::new();
+        };
+        let before = streak.clone();
+        streak.forgive();
+        if *streak == before { Vec::new() } else { vec![saved::put_run(run, streak)] }
+    }
+
+    /// The latest time at which this run may be started by itself, when it is failing and has a `max_failing`.
+    #[must_use]
+    pub fn deadline(&self, run: RunId, program: &Program) -> Option<Timestamp> {
+        let first = self.streaks.get(&run)?.first_failure?;
+        Some(first.plus(program.retry.max_failing_ms?))
+    }
+
+    /// The run is due at this time, instead of any other.
+    pub fn schedule(&mut self, run: RunId, at: Timestamp) {
+        self.schedule.set(run, at);
+    }
+
+    /// The run is not due after all. If it is started now, somebody else decided so.
+    pub fn cancel(&mut self, run: RunId) {
+        if self.schedule.remove(run)
+            && let Some(streak) = self.streaks.get_mut(&run)
+        {
+            streak.automatic = false;
+        }
+    }
+
+    /// Forgets the run's counters, its own parameters and its schedule. Shared parameters stay.
+    pub fn forget(&mut self, run: RunId) -> Vec<Put> {
+        self.schedule.remove(run);
+        match self.streaks.remove(&run) {
+            Some(_) => vec![Put { key: saved::run_key(run), value: None }],
+            None => Vec::new(),
+        }
+    }
+
+    /// When the next run is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.schedule.next()
+    }
+
+    /// Takes the next run that is due, in order of time.
+    pub fn take_due(&mut self, now: Timestamp) -> Option<RunId> {
+        self.schedule.take_due(now)
+    }
+
+    /// Brings back saved state; the keys of records that could not be read, whose runs begin anew.
+    ///
+    /// Nothing is scheduled by it: only the one who knows that a run still waits can say so.
+    pub fn restore(&mut self, now: Timestamp, saved: &[(String, Vec<u8>)]) -> Vec<String> {
+        let mut unread = Vec::new();
+        for (key, value) in saved {
+            match saved::read(key, value) {
+                Some(Read::Run(run, mut streak)) => {
+                    streak.clamp(now);
+                    self.streaks.insert(run, streak);
+                }
+                Some(Read::Shared(shared_by, name, mut adjusted)) => {
+                    adjusted.lowered_at = adjusted.lowered_at.map(|at| at.min(now));
+                    self.shared.entry(shared_by).or_default().insert(name, adjusted);
+                }
+                None => unread.push(key.clone()),
+            }
+        }
+        unread
+    }
+}
+
+impl Wait {
+    const fn retry(&self, now: Timestamp, n: u32, why: String) -> Decision {
+        Decision::RetryAt {
+            at: now.plus(self.delay_ms),
+            n,
+            raw_ms: self.raw_ms,
+            delay_ms: self.delay_ms,
+            why,
+        }
+    }
+
+    /// The delay in words; `hint` is what the other side asked for and the most it may ask for.
+    fn in_words(&self, hint: Option<(u64, u64)>) -> String {
+        let delay = format_duration_ms(self.delay_ms);
+        match hint {
+            Some((asked, most)) if asked > most && self.delay_ms > self.drawn_ms => format!(
+                "the other side asks for {}, of which retry_after_max allows {delay}",
+                format_duration_ms(asked)
+            ),
+            Some(_) if self.delay_ms > self.drawn_ms => format!("the other side asks for {delay}"),
+            _ if self.delay_ms == self.raw_ms => format!("next attempt in {delay}"),
+            _ => format!("next attempt in {delay} ({} before jitter)", format_duration_ms(self.raw_ms)),
+        }
+    }
+}
+
+const fn gave_up(reason: EndReason, why: String) -> Decision {
+    Decision::GiveUp { phase: Phase::Failed, reason, why }
+}
+
+fn quarantined(at: Timestamp, end: End<'_>, streak: &Streak) -> Option<Decision> {
+    let limit = end.program.retry.intensity.filter(|limit| streak.starts.is_full_at(at, *limit))?;
+    let why = format!(
+        "{} automatic restarts within {} are the most that intensity allows; an operator may start it again",
+        limit.restarts,
+        format_duration_ms(limit.window_ms)
+    );
+    Some(Decision::GiveUp { phase: Phase::Quarantined, reason: EndReason::Intensity, why })
+}
+
+fn changed_because(
+    class: &str,
+    rule: Adjust,
+    adjusted: &Adjusted,
+    spec: &ParamSpec,
+    key: Option<&str>,
+) -> String {
+    let floor = match &spec.min {
+        Some(min) if *min == adjusted.value => ", which is its floor".to_owned(),
+        _ => String::new(),
+    };
+    let shared = key.map_or_else(String::new, |key| format!("; shared by {key}"));
+    format!("{class}: {} gives {}{floor}{shared}", adjust::in_words(rule), adjusted.value)
+}

@@ -1,0 +1,45 @@
+//! Who is due when: ordered by time, found by run, never searched.
+
+use crate::model::{RunId, Timestamp};
+use std::collections::{BTreeSet, HashMap};
+
+/// The starts that are to come; at most one for each run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Schedule {
+    by_time: BTreeSet<(Timestamp, RunId)>,
+    by_run: HashMap<RunId, Timestamp>,
+}
+
+impl Schedule {
+    /// This run is due at this time, instead of any other.
+    pub(super) fn set(&mut self, run: RunId, at: Timestamp) {
+        self.remove(run);
+        self.by_run.insert(run, at);
+        self.by_time.insert((at, run));
+    }
+
+    /// This run is not due any more; whether it was.
+    pub(super) fn remove(&mut self, run: RunId) -> bool {
+        let at = self.by_run.remove(&run);
+        if let Some(at) = at {
+            self.by_time.remove(&(at, run));
+        }
+        at.is_some()
+    }
+
+    /// The time of the earliest.
+    #[must_use]
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the earliest, if it is due.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<RunId> {
+        let (at, run) = *self.by_time.first()?;
+        if at > now {
+            return None;
+        }
+        self.remove(run);
+        Some(run)
+    }
+}
