@@ -1,8 +1,41 @@
-//! manager room
+//! Manager room: brings what *is* to what is *wanted*, and is the only writer of state.
+//!
+//! Every request of an application and every report of a room comes here; all messages between rooms pass through this
+//! one (a star), so that there is one place where the order of things is decided, and one journal that tells it.
+//!
+//! ```text
+//! Start ─▶ run exists (written) ─▶ Breaker: Admit ─▶ Retry: Prepare ─▶ start decided (written) ─▶ Launcher: Launch
+//!                                     ▲                                                                  │
+//!                                     │ due: asked at once, or after Retry: Schedule … Due               ▼
+//!       run over (written) ◀── Retry: Ended ◀── Breaker: Settle ◀── Monitor: Drain ◀── Exited ◀── Launched, Monitor: Watch
+//! ```
+//!
+//! # Promises
+//! - **Journal first.** An act that changes the world (launch, stop, acknowledge, schedule) follows the commit of the
+//!   decision that allows it. A crash between the two leaves a decision without its act, never the reverse.
+//! - **One decision, one commit.** The end of an attempt, its verdict and, when the delay is zero, the start of the next
+//!   one are one record and one flush: that is what makes a restart cheap.
+//! - **Every wait has a reason** ([`HeldBack`](crate::model::HeldBack)) and a way out; every record is a sentence of
+//!   [`Why`].
+//! - **Two stops are one, an end told twice is one.** Answers that come late are recognised by their attempt's number.
+//!
+//! # Non-promises
+//! - A journal record that no act depends on (a refused start, a seen pid) is written without waiting; the last half
+//!   second of those may be missing after a power cut, and is, after a mere death of the process, in the store.
+//! - When the store refuses a commit, everything behind it waits and is tried again; nothing is started unwritten.
+//!
+//! # Rejected
+//! - *One async function for each run.* Control flow would be the state, which can be neither saved nor tested without a
+//!   runtime. [`machine`] is a value instead: inputs and `now` in, effects out.
+//! - *The rooms' futures in the actor's own context.* actix polls every one of them at every message; questions run as
+//!   tasks beside it and come back as messages.
+//! - *A run-wide enum with a dozen states for users.* What is wanted, what is ([`Phase`](crate::model::Phase)) and which
+//!   answer is awaited (the machine's own stage) are three facts.
 
 mod actor;
 pub mod machine;
 mod messages;
+mod queries;
 mod requests;
 mod rooms;
 mod wiring;

@@ -4,23 +4,16 @@
 use super::{
     ManagerActor,
     actor::Heard,
-    machine::{Input, SavedKey, explain},
+    machine::{Input, SavedKey},
     messages::*,
 };
 use crate::{
     breaker, clock, launcher,
-    model::{IfBlocked, JournalRecord, Phase, Run, RunId},
-    monitor, retry,
+    model::{IfBlocked, Run, RunId},
+    retry,
 };
-use actix::{AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture};
-use std::{collections::BTreeMap, time::Duration};
+use actix::{AsyncContext, Context, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
-
-/// Records looked through for one "why?": some minutes of a very busy manager; an older story is told from there on.
-const WHY_RECORDS_MAX: usize = 100_000;
-
-/// Records read at once.
-const JOURNAL_PAGE: usize = 1_000;
 
 impl ManagerActor {
     /// Answers with the run as it stands once everything decided so far is written.
@@ -126,29 +119,6 @@ impl Handler<Autostart> for ManagerActor {
                 }
             });
         }
-    }
-}
-
-impl Handler<GetPrograms> for ManagerActor {
-    type Result = MessageResult<GetPrograms>;
-
-    fn handle(&mut self, _: GetPrograms, _: &mut Context<Self>) -> Self::Result {
-        let mut living: BTreeMap<&str, Vec<Run>> = BTreeMap::new();
-        let mut last: BTreeMap<&str, Run> = BTreeMap::new();
-        for run in self.machine.runs() {
-            if run.phase.is_ended() {
-                last.entry(&run.program).or_insert_with(|| run.clone());
-            } else {
-                living.entry(&run.program).or_default().push(run.clone());
-            }
-        }
-        let status = |name: String| {
-            let program = self.machine.program(&name)?.clone();
-            let living = living.remove(name.as_str()).unwrap_or_default();
-            let last = last.remove(name.as_str());
-            Some(ProgramStatus { program, living, last })
-        };
-        MessageResult(self.machine.program_names().into_iter().filter_map(status).collect())
     }
 }
 
@@ -308,208 +278,7 @@ impl Handler<Wait> for ManagerActor {
     }
 }
 
-// ── looking ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-impl Handler<GetRun> for ManagerActor {
-    type Result = Result<Run, LookupError>;
-
-    fn handle(&mut self, GetRun { id }: GetRun, _: &mut Context<Self>) -> Self::Result {
-        let wanted = id.to_ascii_uppercase();
-        if let Some(run) = wanted.parse::<RunId>().ok().and_then(|id| self.machine.run(id)) {
-            return Ok(run.clone());
-        }
-        if wanted.len() < GetRun::MIN_SUFFIX {
-            return Err(LookupError::Unknown(id));
-        }
-        let mut found = self.machine.runs().filter(|run| run.id.to_string().ends_with(&wanted));
-        match (found.next(), found.count()) {
-            (None, _) => Err(LookupError::Unknown(id)),
-            (Some(run), 0) => Ok(run.clone()),
-            (Some(_), more) => Err(LookupError::Ambiguous { id, count: more + 1 }),
-        }
-    }
-}
-
-impl Handler<GetRuns> for ManagerActor {
-    type Result = MessageResult<GetRuns>;
-
-    fn handle(&mut self, get: GetRuns, _: &mut Context<Self>) -> Self::Result {
-        let limit = if get.limit == 0 { 100 } else { get.limit };
-        let fits = |run: &&Run| {
-            get.program.as_ref().is_none_or(|name| run.program == *name)
-                && get.phase.is_none_or(|phase| run.phase == phase)
-                && get
-                    .class
-                    .as_ref()
-                    .is_none_or(|class| run.reason.as_ref().is_some_and(|r| r.class == *class))
-                && (!get.living || !run.phase.is_ended())
-                && get.before.is_none_or(|before| run.id < before)
-        };
-        MessageResult(self.machine.runs().filter(fits).take(limit).cloned().collect())
-    }
-}
-
-impl Handler<GetAttempts> for ManagerActor {
-    type Result = ResponseFuture<Result<Vec<crate::model::Attempt>, RunError>>;
-
-    fn handle(&mut self, get: GetAttempts, _: &mut Context<Self>) -> Self::Result {
-        if self.machine.run(get.run).is_none() {
-            return Box::pin(async move { Err(RunError::Unknown(get.run)) });
-        }
-        let (tell, told) = oneshot::channel();
-        self.store.scan(&format!("attempt/{}/", get.run), move |found| drop(tell.send(found)));
-        Box::pin(async move {
-            let gone = |error: &dyn std::fmt::Display| RunError::Store(error.to_string());
-            let found = told.await.map_err(|error| gone(&error))?.map_err(|error| gone(&error))?;
-            let attempts = found.iter().filter_map(|(_, value)| super::machine::decode_attempt(value));
-            Ok(attempts.filter(|attempt| attempt.number > get.after).take(get.limit).collect())
-        })
-    }
-}
-
-/// Reads journal records after a place, in the store's own time.
-fn read_journal(
-    store: &crate::store::Store,
-    after: u64,
-    limit: usize,
-) -> impl Future<Output = Result<Vec<JournalRecord>, String>> + 'static {
-    let (tell, told) = oneshot::channel();
-    store.read_journal(after, limit, move |found| drop(tell.send(found)));
-    async move {
-        let found = told.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        Ok(found.iter().filter_map(|record| serde_json::from_slice(record).ok()).collect())
-    }
-}
-
-impl Handler<GetEvents> for ManagerActor {
-    type Result = ResponseFuture<Result<Vec<JournalRecord>, String>>;
-
-    fn handle(&mut self, get: GetEvents, _: &mut Context<Self>) -> Self::Result {
-        let (store, mut news) = (self.store.clone(), self.news.subscribe());
-        let limit = if get.limit == 0 { JOURNAL_PAGE } else { get.limit };
-        Box::pin(async move {
-            let found = read_journal(&store, get.after, limit).await?;
-            if !found.is_empty() || get.wait_ms == 0 {
-                return Ok(found);
-            }
-            let newer = news.wait_for(|seq| *seq > get.after);
-            match tokio::time::timeout(Duration::from_millis(get.wait_ms), newer).await {
-                Ok(Ok(_)) => read_journal(&store, get.after, limit).await,
-                Ok(Err(_)) | Err(_) => Ok(found),
-            }
-        })
-    }
-}
-
-impl Handler<Why> for ManagerActor {
-    type Result = ResponseFuture<Result<Explanation, RunError>>;
-
-    fn handle(&mut self, Why { run: id }: Why, _: &mut Context<Self>) -> Self::Result {
-        let Some(run) = self.machine.run(id).cloned() else {
-            return Box::pin(async move { Err(RunError::Unknown(id)) });
-        };
-        let (store, written) = (self.store.clone(), self.written());
-        let scopes = self.machine.scopes_of(&run);
-        Box::pin(async move {
-            let _ = written.await; // What is decided and not yet written belongs to the answer.
-            let mut after = run.journal_from.saturating_sub(1);
-            let (mut records, mut seen) = (Vec::new(), 0);
-            while seen < WHY_RECORDS_MAX {
-                let page = read_journal(&store, after, JOURNAL_PAGE).await.map_err(RunError::Store)?;
-                let Some(last) = page.last() else { break };
-                after = last.seq;
-                seen += page.len();
-                let over = |record: &JournalRecord| run.ended_at.is_some_and(|end| record.at > end);
-                let done = page.iter().any(|record| record.run != Some(id) && over(record));
-                records.extend(page.into_iter().filter(|record| match &record.run {
-                    Some(run) => *run == id,
-                    None => !over(record) && record.scope.as_ref().is_none_or(|scope| scopes.contains(scope)),
-                }));
-                if done {
-                    break;
-                }
-            }
-            Ok(explain(&run, &records, clock::now()))
-        })
-    }
-}
-
-impl Handler<Logs> for ManagerActor {
-    type Result = ResponseFuture<Result<crate::model::Page, monitor::QueryError>>;
-
-    fn handle(&mut self, Logs { query, wait_ms }: Logs, _: &mut Context<Self>) -> Self::Result {
-        let answer = self.rooms.monitor.query.send(monitor::Query { query, wait_ms });
-        Box::pin(async {
-            answer.await.unwrap_or_else(|error| Err(monitor::QueryError::Store(error.to_string())))
-        })
-    }
-}
-
-impl Handler<GetClasses> for ManagerActor {
-    type Result = ResponseFuture<Result<Vec<monitor::RuleInfo>, StartError>>;
-
-    fn handle(&mut self, GetClasses { program }: GetClasses, _: &mut Context<Self>) -> Self::Result {
-        let builtin =
-            || std::sync::Arc::new(crate::model::Program::new("", crate::model::Command::Argv(Vec::new())));
-        let program = match program {
-            None => builtin(),
-            Some(name) => match self.machine.program(&name) {
-                Some(program) => program.clone(),
-                None => {
-                    let known = self.machine.program_names();
-                    return Box::pin(async { Err(StartError::UnknownProgram { name, known }) });
-                }
-            },
-        };
-        let answer = self.rooms.monitor.get_rules.send(monitor::GetRules { program });
-        Box::pin(async { answer.await.map_err(|error| StartError::Store(error.to_string())) })
-    }
-}
-
-impl Handler<GetBreakers> for ManagerActor {
-    type Result = ResponseFuture<Vec<breaker::BreakerStatus>>;
-
-    fn handle(&mut self, _: GetBreakers, _: &mut Context<Self>) -> Self::Result {
-        let answer = self.rooms.breaker.get.send(breaker::GetBreakers);
-        Box::pin(async { answer.await.unwrap_or_default() })
-    }
-}
-
-impl Handler<OperateBreaker> for ManagerActor {
-    type Result = ResponseFuture<Result<breaker::BreakerStatus, String>>;
-
-    fn handle(&mut self, operate: OperateBreaker, ctx: &mut Context<Self>) -> Self::Result {
-        let OperateBreaker { scope, act, by, reason } = operate;
-        let (to, manager) = (self.rooms.breaker.clone(), ctx.address());
-        Box::pin(async move {
-            let message = breaker::Operate { scope: scope.clone(), act, by, reason };
-            let changes = to.operate.send(message).await.map_err(|error| error.to_string())?;
-            let unknown = || format!("there is no breaker `{scope}`");
-            let changes = changes.ok_or_else(unknown)?;
-            let _ = manager.send(Heard(Input::Breaker(changes))).await;
-            let all = to.get.send(breaker::GetBreakers).await.map_err(|error| error.to_string())?;
-            all.into_iter().find(|status| status.scope == scope).ok_or_else(unknown)
-        })
-    }
-}
-
-impl Handler<GetInfo> for ManagerActor {
-    type Result = MessageResult<GetInfo>;
-
-    fn handle(&mut self, _: GetInfo, _: &mut Context<Self>) -> Self::Result {
-        let mut living: BTreeMap<&'static str, usize> = BTreeMap::new();
-        for run in self.machine.living() {
-            *living.entry(Phase::name(run.phase)).or_default() += 1;
-        }
-        MessageResult(Info {
-            started_at: self.started_at,
-            programs: self.machine.program_names().len(),
-            living,
-            runs: self.machine.run_count(),
-            last_seq: self.machine.last_seq(),
-        })
-    }
-}
+// ── the manager itself ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 impl Handler<Subscribe> for ManagerActor {
     type Result = ();

@@ -3,11 +3,12 @@
 //! A run walks through [`Stage`]s; [`Phase`] is what a user sees of them. One input makes at most a few steps: ask a
 //! room, take its answer, decide. What a decision changes is collected in the batch and written as one commit, and the
 //! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
-//! (process made, ended, judged), `operate` (what people ask), `timers`, `restore` (after our own death), `explain`.
+//! (process made, ended), `judge` (what follows), `operate` (what people ask), `timers`, `restore` (after our own death), `explain`.
 
 mod admit;
 mod effect;
 mod explain;
+mod judge;
 mod life;
 mod operate;
 mod restore;
