@@ -1,0 +1,19 @@
+//! The system with real processes and a real store, one module for each promise.
+//!
+//! Tests wait for output, ends and journal records, never for time. The death of the supervisor is tested with the
+//! example binary `supervise`, which `cargo test --workspace` builds; run alone, build it first:
+//! `cargo build --example supervise`.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests start programs of their own beside the supervised ones"
+)]
+
+mod arguments;
+mod bench_of_one;
+mod death;
+mod flow;
+mod output;
+mod spawn_errors;
+mod stop;
+mod story;
