@@ -2,6 +2,7 @@
 
 use super::{
     penalty,
+    state::{Ramp, Refusal, Row, State, Word},
     terms::{BreakerStatus, Change, Outcome, Permit},
     window::Window,
     words,
@@ -10,7 +11,7 @@ use crate::model::{
     BreakerPolicy, Event, OnProbeExpiry, ProbeSuccess, RunId, Scope, Timestamp, format_duration_ms,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// How long a scope must be closed, at level 0 and untouched before it is forgotten. A day: longer than the pause
 /// between the starts of a nightly job, short enough that a scope for each of a million hosts stays bounded.
@@ -18,85 +19,6 @@ const IDLE_MS: u64 = 24 * 3_600_000;
 
 /// Classes of failures that a sentence can name. Eight fill a line; of longer rows the latest are named.
 const RECENT: usize = 8;
-
-/// Where a scope stands.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum State {
-    /// Everybody may start.
-    Closed,
-    /// Nobody may start before `until`, which nothing but an operator moves.
-    Open {
-        /// End of the penalty.
-        until: Timestamp,
-    },
-    /// Probes find out.
-    HalfOpen {
-        /// Who probes, and until when he must have said how it went. A map and no counter, so that a permit can
-        /// neither be returned twice nor be lost.
-        leases: BTreeMap<RunId, Timestamp>,
-        /// Probes that succeeded.
-        ok: u32,
-        /// Weight of those that failed.
-        failed_permille: u64,
-    },
-    /// An operator refuses everybody.
-    ForcedOpen {
-        /// Until then; nothing: until somebody ends it.
-        until: Option<Timestamp>,
-    },
-}
-
-impl State {
-    /// State bytes of records that must not come back closed.
-    pub(super) const REFUSING: [u8; 3] = [b'o', b'h', b'f'];
-
-    pub(super) const fn half_open() -> Self {
-        Self::HalfOpen { leases: BTreeMap::new(), ok: 0, failed_permille: 0 }
-    }
-
-    pub(super) const fn byte(&self) -> u8 {
-        match self {
-            Self::Closed => b'c',
-            Self::Open { .. } => b'o',
-            Self::HalfOpen { .. } => b'h',
-            Self::ForcedOpen { .. } => b'f',
-        }
-    }
-
-    pub(super) const fn name(&self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open { .. } => "open",
-            Self::HalfOpen { .. } => "half_open",
-            Self::ForcedOpen { .. } => "forced_open",
-        }
-    }
-
-    pub(super) const fn until(&self) -> Option<Timestamp> {
-        match self {
-            Self::Open { until } => Some(*until),
-            Self::ForcedOpen { until } => *until,
-            Self::Closed | Self::HalfOpen { .. } => None,
-        }
-    }
-}
-
-/// Failures in a row.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Row {
-    /// How many.
-    pub(super) count: u32,
-    /// Their weight.
-    pub(super) permille: u64,
-}
-
-/// Grants after closing are spaced.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Ramp {
-    until: Timestamp,
-    next: Timestamp,
-}
 
 /// The breaker of one scope.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -124,12 +46,6 @@ pub(super) struct Circuit {
     holders: u64,
     #[serde(skip)]
     seed: u64,
-}
-
-/// Why a start is refused, and when asking again may help.
-pub(super) struct Refusal {
-    pub(super) retry_at: Option<Timestamp>,
-    pub(super) why: String,
 }
 
 impl Circuit {
@@ -517,14 +433,4 @@ impl Circuit {
             changed_at: self.changed_at,
         }
     }
-}
-
-/// What the holder of a permit says about its scope.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Word<'a> {
-    pub(super) run: RunId,
-    pub(super) epoch: u64,
-    pub(super) outcome: Outcome,
-    pub(super) class: Option<&'a str>,
-    pub(super) keep: bool,
 }

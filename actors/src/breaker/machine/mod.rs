@@ -3,6 +3,7 @@
 mod circuit;
 mod penalty;
 mod saved;
+mod state;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -12,8 +13,9 @@ mod words;
 pub use self::terms::{Admission, BreakerStatus, Change, Changes, Gate, OperatorAct, Outcome, Permit};
 
 use self::{
-    circuit::{Circuit, Refusal, Word},
+    circuit::Circuit,
     saved::Read,
+    state::{Refusal, Word},
 };
 use crate::model::{Event, ProbeParams, Put, RunId, Scope, Timestamp};
 use std::collections::{BTreeSet, HashMap};

@@ -3,7 +3,7 @@
 //! The state byte is there for the day when the rest cannot be read: a scope that was refusing must not come back as
 //! one that lets everything through.
 
-use super::circuit::{Circuit, State};
+use super::{circuit::Circuit, state::State};
 use crate::model::{BreakerPolicy, Put, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! The trip rules, and the sentences that people read.
 
 use super::{
-    circuit::{Row, Word},
+    state::{Row, Word},
     terms::Outcome,
     window::Share,
 };
