@@ -1,6 +1,8 @@
 //! The decisions of the Breaker: time is an argument, chance is a seed, nothing is read and nothing is sent.
 
 mod circuit;
+#[cfg(test)]
+mod invariants;
 mod penalty;
 mod saved;
 mod state;
