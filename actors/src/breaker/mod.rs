@@ -1,5 +1,9 @@
 //! breaker room.
 
+mod actor;
+pub mod machine;
 mod messages;
+#[cfg(test)]
+mod tests;
 
-pub use self::messages::*;
+pub use self::{actor::Breaker, machine::Machine, messages::*};

@@ -3,6 +3,8 @@
 mod actor;
 pub mod machine;
 mod messages;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     actor::Retry,

@@ -1,0 +1,123 @@
+//! What is asked of the machine, and what it answers.
+
+use crate::model::{BreakerPolicy, Event, ProbeParams, Put, RunId, Scope, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One scope that gates a start, and its rules.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Gate {
+    /// The scope.
+    pub scope: Scope,
+    /// Its rules.
+    pub policy: BreakerPolicy,
+}
+
+/// Leave to start under one scope, stamped with the scope's epoch: an outcome of another epoch changes nothing.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Permit {
+    /// The scope.
+    pub scope: Scope,
+    /// Its epoch at the grant.
+    pub epoch: u64,
+    /// Whether it is a probe's lease, and until when.
+    pub lease_until: Option<Timestamp>,
+    /// The scope's rules at the grant, as far as the holder needs them: how long alive proves a probe, if that does.
+    pub stable_ms: Option<u64>,
+}
+
+/// The answer to a request to start.
+#[derive(Clone, Debug)]
+#[must_use = "a start without its permits can never be reported"]
+pub enum Admission {
+    /// Go.
+    Granted {
+        /// One for each gate.
+        permits: Vec<Permit>,
+        /// Set when it is a probe: which parameters it gets.
+        probe: Option<ProbeParams>,
+        /// What changed.
+        changes: Changes,
+    },
+    /// Wait, or be refused.
+    Denied {
+        /// The scope that refuses longest.
+        scope: Scope,
+        /// When asking again may help.
+        retry_at: Option<Timestamp>,
+        /// A sentence.
+        why: String,
+        /// What changed while time passed.
+        changes: Changes,
+    },
+}
+
+/// What one message changed: journal events and state to save.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// In order of their own time.
+    pub events: Vec<Change>,
+    /// To be saved with them.
+    pub saved: Vec<Put>,
+}
+
+/// One journal event of a scope, at its own time.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// When it came to be, which an alarm may notice later.
+    pub at: Timestamp,
+    /// The scope.
+    pub scope: Scope,
+    /// The run concerned, for probes and late outcomes.
+    pub run: Option<RunId>,
+    /// What.
+    pub event: Event,
+}
+
+/// What an attempt says about one scope.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// It went well.
+    Success,
+    /// It says nothing about this scope.
+    Neutral,
+    /// It failed, with this weight in thousandths.
+    Failure {
+        /// 1,000 is one failure.
+        weight_permille: u32,
+    },
+}
+
+/// A breaker, for people.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BreakerStatus {
+    /// Its scope.
+    pub scope: Scope,
+    /// `closed`, `open`, `half_open`, `forced_open`.
+    pub state: String,
+    /// How often it opened without evidence of health since.
+    pub level: u32,
+    /// Until when it refuses.
+    pub until: Option<Timestamp>,
+    /// Failures in a row, in thousandths.
+    pub failures_permille: u64,
+    /// Probes that are out.
+    pub probes: u32,
+    /// The latest change, as a sentence.
+    pub why: String,
+    /// When that was.
+    pub changed_at: Timestamp,
+}
+
+/// What an operator does to a breaker.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OperatorAct {
+    /// Closed, level 0.
+    Reset,
+    /// Refuse, until the time is over or somebody ends it.
+    ForceOpen {
+        /// For so long; nothing: until ended.
+        ttl_ms: Option<u64>,
+    },
+    /// End a forced open: half-open, never straight to closed.
+    EndForcedOpen,
+}

@@ -1,0 +1,85 @@
+//! The trip rules, and the sentences that people read.
+
+use super::{
+    state::{Row, Word},
+    terms::Outcome,
+    window::Share,
+};
+use crate::model::{BreakerPolicy, Decimal};
+use std::collections::VecDeque;
+
+/// Why a closed scope must open now, after a failure; nothing when it stays closed.
+pub(super) fn trip(
+    policy: &BreakerPolicy,
+    row: Row,
+    share: Share,
+    recent: &VecDeque<String>,
+) -> Option<String> {
+    if policy.failures > 0 && row.permille >= u64::from(policy.failures) * 1_000 {
+        let weighing = if row.permille == u64::from(row.count) * 1_000 {
+            String::new()
+        } else {
+            format!(" weighing {}", permille(row.permille))
+        };
+        return Some(format!(
+            "{} in a row ({}){weighing} reached failures = {}",
+            counted(row.count, "failure"),
+            latest(recent, row.count),
+            policy.failures
+        ));
+    }
+    let rate = u64::from(policy.failure_rate_permille);
+    if rate > 0 && share.outcomes >= policy.window.min && share.permille >= rate {
+        return Some(format!(
+            "{} of the last {} failed ({}), a share of {} that reached failure_rate = {}",
+            share.failures,
+            counted(share.outcomes, "outcome"),
+            latest(recent, share.failures),
+            permille(share.permille),
+            permille(rate)
+        ));
+    }
+    None
+}
+
+/// Why an outcome changes nothing.
+pub(super) fn late(word: &Word<'_>, state: &str) -> String {
+    let said = match (word.outcome, word.class) {
+        (Outcome::Success, _) => "a success".to_owned(),
+        (Outcome::Neutral, None) => "an end that says nothing".to_owned(),
+        (Outcome::Neutral, Some(class)) => format!("an end that says nothing here ({class})"),
+        (Outcome::Failure { .. }, None) => "a failure".to_owned(),
+        (Outcome::Failure { .. }, Some(class)) => format!("a failure ({class})"),
+    };
+    format!("{said} of a start from before the breaker changed; it is {state} and hears only starts since")
+}
+
+/// Why an outcome for a scope that is not there changes nothing.
+pub(super) fn forgotten() -> String {
+    "the scope was idle for so long that it was forgotten".to_owned()
+}
+
+/// Who did it and why: `by alice: site is down`.
+pub(super) fn by_whom(by: Option<&str>, reason: Option<&str>) -> String {
+    let who = by.map_or_else(|| "by an operator".to_owned(), |by| format!("by {by}"));
+    match reason {
+        Some(reason) => format!("{who}: {reason}"),
+        None => who,
+    }
+}
+
+fn counted(n: u32, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn latest(recent: &VecDeque<String>, count: u32) -> String {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let known = count.min(recent.len());
+    let names: Vec<_> = recent.iter().skip(recent.len() - known).map(String::as_str).collect();
+    let more = if known < count { "latest: " } else { "" };
+    format!("{more}{}", names.join(", "))
+}
+
+fn permille(x: u64) -> Decimal {
+    Decimal { micros: i64::try_from(x).unwrap_or(i64::MAX).saturating_mul(1_000) }
+}

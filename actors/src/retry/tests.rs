@@ -1,0 +1,109 @@
+//! The actor alone, under a clock that the test moves.
+
+use super::*;
+use crate::{
+    clock,
+    model::{Command, Jitter, Params, Program, RunId, Timestamp},
+};
+use actix::{Actor, Addr, Context, Handler};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+/// Who was due, and how long after the test began.
+type Heard = Rc<RefCell<Vec<(RunId, u64)>>>;
+
+struct Recorder {
+    heard: Heard,
+    began: Timestamp,
+}
+
+impl Actor for Recorder {
+    type Context = Context<Self>;
+}
+
+impl Handler<Report> for Recorder {
+    type Result = ();
+
+    fn handle(&mut self, Report::Due { run }: Report, _: &mut Context<Self>) {
+        self.heard.borrow_mut().push((run, clock::now().since(self.began)));
+    }
+}
+
+fn start() -> (Addr<Retry>, Heard, Timestamp) {
+    let (heard, began) = (Heard::default(), clock::now());
+    let recorder = Recorder { heard: heard.clone(), began }.start();
+    (Retry::new(7, recorder.recipient()).start(), heard, began)
+}
+
+fn run(n: u128) -> RunId {
+    RunId::from_parts(0, n)
+}
+
+async fn after(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+#[actix::test]
+async fn each_run_is_due_at_its_own_time_and_once() {
+    tokio::time::pause();
+    let (retry, heard, began) = start();
+    for (n, ms) in [(1, 3_000), (2, 1_000), (3, 2_000), (4, 1_000)] {
+        retry.send(Schedule { run: run(n), at: began.plus(ms) }).await.unwrap();
+    }
+    after(10_000).await;
+    let due: Vec<_> = heard.borrow().iter().map(|(run, ms)| (*run, ms / 100 * 100)).collect();
+    assert_eq!(due, [(run(2), 1_000), (run(4), 1_000), (run(3), 2_000), (run(1), 3_000)]);
+}
+
+#[actix::test]
+async fn a_later_word_replaces_and_a_cancelled_run_is_never_due() {
+    tokio::time::pause();
+    let (retry, heard, began) = start();
+    retry.send(Schedule { run: run(1), at: began.plus(1_000) }).await.unwrap();
+    retry.send(Schedule { run: run(1), at: began.plus(5_000) }).await.unwrap();
+    retry.send(Schedule { run: run(2), at: began.plus(2_000) }).await.unwrap();
+    retry.send(Cancel { run: run(2) }).await.unwrap();
+    retry.send(Schedule { run: run(3), at: began.plus(2_000) }).await.unwrap();
+    let _ = retry.send(Forget { run: run(3) }).await.unwrap();
+    after(4_900).await;
+    assert!(heard.borrow().is_empty(), "the alarms of before are stale");
+    after(200).await;
+    assert_eq!(heard.borrow().iter().map(|(run, _)| *run).collect::<Vec<_>>(), [run(1)]);
+}
+
+#[actix::test]
+async fn what_is_overdue_is_due_at_once() {
+    tokio::time::pause();
+    let (retry, heard, began) = start();
+    retry.send(Schedule { run: run(1), at: Timestamp(began.0 - 5_000) }).await.unwrap();
+    after(1).await;
+    assert_eq!(heard.borrow().len(), 1);
+}
+
+#[actix::test]
+async fn an_end_is_answered_and_its_saved_state_brings_a_successor_to_the_same_place() {
+    tokio::time::pause();
+    let (retry, _, _) = start();
+    let mut program = Program::new("scraper", Command::Argv(vec!["true".into()]));
+    program.retry.jitter = Jitter::None;
+    program.retry.max_failing_ms = Some(60_000);
+    let program = Arc::new(program);
+    let ended = Ended {
+        run: run(1),
+        program: Arc::clone(&program),
+        base: Params::new(),
+        effective: Params::new(),
+        outcome: Outcome::Failed { class: "crash".into(), retry_after_ms: None },
+        uptime_ms: 10,
+    };
+    let verdict = retry.send(ended.clone()).await.unwrap();
+    assert!(matches!(verdict.decision, Decision::RetryAt { n: 1, delay_ms: 1_000, .. }));
+    let (second, _, _) = start();
+    let saved = verdict.saved.into_iter().map(|put| (put.key, put.value.unwrap())).collect();
+    second.send(Restore { saved }).await.unwrap();
+    let verdict = second.send(ended.clone()).await.unwrap();
+    assert!(matches!(verdict.decision, Decision::RetryAt { n: 2, delay_ms: 2_000, .. }));
+    let deadline = GetDeadline { run: run(1), program: Arc::clone(&program) };
+    assert!(second.send(deadline).await.unwrap().is_some());
+    let prepare = Prepare { run: run(1), program, base: Params::new(), probe: None };
+    assert_eq!(second.send(prepare).await.unwrap(), Params::new());
+}
