@@ -1,1 +1,43 @@
-//! x
+//! The configuration file: TOML in, checked [`Program`](crate::Program) values out.
+//!
+//! # Promises
+//! - **All errors at once**, each with file, line, column, the line itself and one thing to do. The file is walked as
+//!   a tree with positions, because a deserializer stops at the first error.
+//! - **Nothing is ignored silently.** An unknown key is an error with a suggestion, a key that this version accepts
+//!   without acting on it is a [warning](Config::warnings) with the reason.
+//! - **One table of keys** drives the walk and the [reference page](reference), so that they cannot disagree; a test
+//!   writes every default of the table into a file and finds the same program.
+//! - What is wrong with a program's *meaning* is found by [`Program::check`](crate::Program::check), which also checks
+//!   programs built in code: the same mistake reads the same.
+//!
+//! # What it does not do
+//! It looks at no file but the configuration and what it includes: whether a script, a folder or an `env_file` exists is
+//! seen at the start of the program, where it can have changed since. It interpolates no environment variables.
+//!
+//! # Rejected
+//! *serde with `deny_unknown_fields`*: one error at a time, and positions are lost for everything that is checked after
+//! reading. *Includes by pattern (`conf.d/*.toml`)*: which files take part would depend on what lies in a folder.
+//! *A bare number as seconds*: the neighbours disagree on whether it is seconds or milliseconds.
+
+mod build;
+mod build_rules;
+mod command_line;
+mod diagnostic;
+mod document;
+mod keys;
+mod keys_of_programs;
+mod not_yet;
+mod reference;
+mod settings;
+mod values;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    build::{load, parse},
+    diagnostic::{ConfigErrors, Diagnostic, Severity},
+    reference::reference,
+    settings::{Config, Listen, RetryBudget, ServerConfig, StoreConfig},
+};

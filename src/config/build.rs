@@ -1,0 +1,329 @@
+//! From walked files to checked values.
+
+use super::{
+    Config, ConfigErrors, Diagnostic, Listen, RetryBudget, ServerConfig, Severity, StoreConfig,
+    build_rules::{Fields, policy_of_breaker},
+    diagnostic::{At, Finding, Source},
+    document::{Document, folder_of, read_text},
+    walk::{Node, Table, Value},
+};
+use crate::{
+    BreakerPolicy, Problem, Program,
+    actors::model::{Command, scope_pattern_problem},
+};
+use std::path::{Path, PathBuf};
+
+/// Reads a configuration file and all it includes.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the files; also a file that cannot be read.
+pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    match read_text(path) {
+        Ok(text) => parse(&text, path),
+        Err(error) => {
+            let message = format!("cannot read the configuration file: {error}");
+            let finding =
+                Finding::error(At { file: 0, start: 0, end: 0 }, "config.read", message, "name another file");
+            let mut diagnostic = finding.into_diagnostic(&[]);
+            diagnostic.file = path.to_owned();
+            Err(ConfigErrors(vec![diagnostic]))
+        }
+    }
+}
+
+/// Reads a configuration from text. `origin` is the file that messages name and that paths are relative to; it need not
+/// exist. Included files are read.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the files.
+pub fn parse(text: &str, origin: &Path) -> Result<Config, ConfigErrors> {
+    let mut document = Document::default();
+    document.add(origin, text.to_owned());
+    let config = build(&mut document, origin);
+    let (errors, warnings) = diagnostics(document.findings, &document.sources);
+    if errors.is_empty() {
+        return Ok(Config { warnings, ..config });
+    }
+    Err(ConfigErrors(errors))
+}
+
+/// In the order of the files, each thing once, errors and warnings apart.
+fn diagnostics(mut findings: Vec<Finding>, sources: &[Source]) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    findings.sort_by_key(|finding| (finding.at.file, finding.at.start));
+    let mut all: Vec<Diagnostic> = Vec::new();
+    for finding in findings {
+        let diagnostic = finding.into_diagnostic(sources);
+        // What stands in [defaults] is wrong for every program that inherits it, but written once.
+        let same = |other: &Diagnostic| {
+            (&other.file, other.line, other.column, &other.message)
+                == (&diagnostic.file, diagnostic.line, diagnostic.column, &diagnostic.message)
+        };
+        if !all.iter().any(same) {
+            all.push(diagnostic);
+        }
+    }
+    all.into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+fn build(document: &mut Document, origin: &Path) -> Config {
+    let syntax_is_sound = !document.findings.iter().any(|finding| finding.code == "config.syntax");
+    let defaults = document.tables.get("defaults").and_then(as_table).cloned().unwrap_or_default();
+    let programs = std::mem::take(&mut document.programs);
+    let mut built = Vec::new();
+    for (name, node) in &programs {
+        let Value::Table(own) = &node.value else { continue };
+        let merged = merge(&defaults, own);
+        let program = program(document, name, node.at, &merged);
+        // Behind a syntax error keys are missing that were written.
+        if syntax_is_sound {
+            report(document, node.at, &merged, program.check(), Severity::Error);
+            report(document, node.at, &merged, program.advice(), Severity::Warning);
+        }
+        built.push(program);
+    }
+    let breakers = std::mem::take(&mut document.breakers);
+    let shared_breakers = breakers.into_iter().map(|entry| shared_breaker(document, entry)).collect();
+    let server = server(document);
+    let store = store(document, origin);
+    let retry_budget = retry_budget(document);
+    Config { server, store, programs: built, shared_breakers, retry_budget, warnings: Vec::new() }
+}
+
+fn as_table(node: &Node) -> Option<&Table> {
+    match &node.value {
+        Value::Table(table) => Some(table),
+        _ => None,
+    }
+}
+
+/// The defaults, overridden key by key, also within tables.
+fn merge(defaults: &Table, own: &Table) -> Table {
+    let mut merged = defaults.clone();
+    // A program says what is run as a whole: half a script under a command would contradict it.
+    if own.contains_key("command") {
+        for key in ["script", "script_path", "interpreter"] {
+            merged.remove(key);
+        }
+    } else if own.contains_key("script") {
+        merged.remove("command");
+    }
+    for (key, node) in own {
+        let joined = match (merged.get(key).map(|node| &node.value), &node.value) {
+            (Some(Value::Table(theirs)), Value::Table(ours)) => {
+                Node { at: node.at, value: Value::Table(merge(theirs, ours)) }
+            }
+            _ => node.clone(),
+        };
+        merged.insert(key.clone(), joined);
+    }
+    merged
+}
+
+fn program(document: &mut Document, name: &str, at: At, table: &Table) -> Program {
+    let home =
+        document.sources.get(at.file).map(|source| folder_of(&source.path).to_owned()).unwrap_or_default();
+    let fields = Fields { table, sources: &document.sources, home: at.file };
+    let mut problems = Vec::new();
+    let command = command(&fields, at, &mut problems);
+    let mut program = Program::new(name, command);
+    program.base_dir = home;
+    fields.fill_program(&mut program);
+    fields.fill_rules(&mut program, &mut problems);
+    document.findings.append(&mut problems);
+    program
+}
+
+fn command(fields: &Fields<'_>, at: At, findings: &mut Vec<Finding>) -> Command {
+    let table = fields.table;
+    match (table.get("script"), table.get("command")) {
+        (Some(script), Some(command)) => {
+            let message = "`script` and `command` both say what is run";
+            let second = if script.at.start > command.at.start { script } else { command };
+            findings.push(Finding::error(second.at, "config.conflict", message, "keep one of them"));
+        }
+        (None, None) => {
+            let help = "write script = \"NAME\" or command = [\"PROGRAM\", \"ARGUMENT\"]";
+            let message = "the program says neither `script` nor `command`";
+            findings.push(Finding::error(at, "config.required", message, help));
+        }
+        (None, Some(_)) => {
+            for key in ["script_path", "interpreter"] {
+                if let Some(node) = table.get(key) {
+                    let message = format!("`{key}` needs a `script`: a command is run as it is");
+                    let help = format!("leave {key} out, or write script in place of command");
+                    findings.push(Finding::error(node.at, "config.conflict", message, help));
+                }
+            }
+        }
+        (Some(_), None) => {}
+    }
+    if table.contains_key("command") && !table.contains_key("script") {
+        return match table.get("command").map(|node| &node.value) {
+            Some(Value::List(_)) => Command::Argv(fields.texts("command").unwrap_or_default()),
+            // Wrong, and said so.
+            _ => Command::Argv(vec!["-".into()]),
+        };
+    }
+    Command::Script {
+        name: fields.text("script").unwrap_or_else(|| "-".into()),
+        path: fields.paths("script_path").unwrap_or_else(|| vec![PathBuf::from(".")]),
+        interpreter: fields.texts("interpreter").unwrap_or_default(),
+    }
+}
+
+/// Finds the place of each problem's path in the file.
+fn report(document: &mut Document, header: At, table: &Table, problems: Vec<Problem>, severity: Severity) {
+    for problem in problems {
+        let own = find(table, &problem.path);
+        let other = problem.other.as_deref().map(|path| find(table, path));
+        // A consequence of something wrong that was told already.
+        if own.guesswork || other.as_ref().is_some_and(|other| other.guesswork) {
+            continue;
+        }
+        let place = match other {
+            Some(other) if !own.exact && other.exact => other,
+            _ => own,
+        };
+        document.findings.push(Finding {
+            severity,
+            at: place.at.unwrap_or(header),
+            code: problem.code,
+            message: problem.message,
+            help: problem.help,
+        });
+    }
+}
+
+/// Where a path leads.
+struct Place {
+    /// The nearest that is written.
+    at: Option<At>,
+    /// Whether it is the thing itself.
+    exact: bool,
+    /// Whether it, or something beside it, could not be read.
+    guesswork: bool,
+}
+
+fn find(table: &Table, path: &str) -> Place {
+    let mut place = Place { at: None, exact: false, guesswork: false };
+    let (mut table, mut rest, mut depth) = (table, path, 0);
+    while !rest.is_empty() {
+        // Names may have dots themselves: the longest written name that the path goes on with.
+        let names = table.iter().filter(|(name, _)| {
+            rest.strip_prefix(name.as_str())
+                .is_some_and(|tail| tail.is_empty() || tail.starts_with(['.', '[']))
+        });
+        let Some((name, node)) = names.max_by_key(|(name, _)| name.len()) else { return place };
+        place.at = Some(node.at);
+        place.guesswork |= matches!(node.value, Value::Bad);
+        place.guesswork |= depth > 0 && table.values().any(|node| matches!(node.value, Value::Bad));
+        rest = rest.get(name.len()..).unwrap_or_default();
+        let mut inner = node;
+        if let Some((index, tail)) = rest.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
+            let items = match &node.value {
+                Value::List(items) => items.as_slice(),
+                _ => &[],
+            };
+            let Some(item) = index.parse::<usize>().ok().and_then(|index| items.get(index)) else {
+                return place;
+            };
+            place.at = Some(item.at);
+            place.guesswork |= matches!(item.value, Value::Bad);
+            inner = item;
+            rest = tail;
+        }
+        rest = rest.strip_prefix('.').unwrap_or(rest);
+        if rest.is_empty() {
+            place.exact = true;
+        }
+        depth += 1;
+        match &inner.value {
+            Value::Table(below) => table = below,
+            _ => return place,
+        }
+    }
+    place
+}
+
+fn shared_breaker(document: &mut Document, (name, node): (String, Node)) -> (String, BreakerPolicy) {
+    if let Some(message) = scope_pattern_problem(&name) {
+        let help = "write for example [breaker.\"site:*\"]";
+        document.findings.push(Finding::error(node.at, "config.name", message, help));
+    }
+    let Value::Table(table) = &node.value else { return (name, BreakerPolicy::default()) };
+    let policy = policy_of_breaker(&Fields { table, sources: &document.sources, home: node.at.file });
+    report(document, node.at, table, policy.check(), Severity::Error);
+    (name, policy)
+}
+
+fn server(document: &mut Document) -> ServerConfig {
+    let mut server = ServerConfig::default();
+    let Some((node, table)) = document.tables.get("server").and_then(|node| Some((node, as_table(node)?)))
+    else {
+        return server;
+    };
+    let fields = Fields { table, sources: &document.sources, home: node.at.file };
+    if let Some(file) = fields.path("tokens_file") {
+        server.tokens_file = file;
+    }
+    server.allowed_hosts = fields.texts("allowed_hosts").unwrap_or_default();
+    if let (Some(text), Some(node)) = (fields.text("listen"), table.get("listen")) {
+        match text.parse::<Listen>() {
+            Ok(listen) => server.listen = listen,
+            Err(message) => {
+                let help = "write for example \"127.0.0.1:9700\" or \"unix:supervise.sock\"";
+                let finding = Finding::error(node.at, "config.value", message, help);
+                document.findings.push(finding);
+            }
+        }
+    }
+    server
+}
+
+fn store(document: &Document, origin: &Path) -> StoreConfig {
+    let mut store = StoreConfig::default();
+    let node = document.tables.get("store");
+    let empty = Table::new();
+    let fields = Fields {
+        table: node.and_then(as_table).unwrap_or(&empty),
+        sources: &document.sources,
+        home: node.map_or(0, |node| node.at.file),
+    };
+    let file = document.sources.get(fields.home).map_or(origin, |source| source.path.as_path());
+    store.path = folder_of(file).join(fields.path("path").unwrap_or(store.path));
+    if let Some(retention) = fields.below("retention") {
+        if let Some(logs) = retention.below("logs") {
+            logs.number("max_age", &mut store.logs_max_age_ms);
+            logs.number("max_size", &mut store.logs_max_bytes);
+        }
+        if let Some(runs) = retention.below("runs") {
+            runs.number("max_age", &mut store.runs_max_age_ms);
+            runs.number("max_count", &mut store.runs_max_count);
+        }
+    }
+    store
+}
+
+fn retry_budget(document: &mut Document) -> Option<RetryBudget> {
+    let node = document.tables.get("retry_budget")?;
+    let mut budget = RetryBudget::default();
+    let fields = Fields { table: as_table(node)?, sources: &document.sources, home: node.at.file };
+    fields.number("capacity", &mut budget.capacity_permille);
+    fields.number("deposit", &mut budget.deposit_permille);
+    fields.number("refill_per_minute", &mut budget.refill_per_minute_permille);
+    let at = node.at;
+    if budget.capacity_permille < 1_000 {
+        let message = "`capacity` is less than one token: no retry could ever be paid";
+        document.findings.push(Finding::error(
+            at,
+            "config.range",
+            message,
+            "write for example capacity = 20.0",
+        ));
+    }
+    if budget.deposit_permille == 0 && budget.refill_per_minute_permille == 0 {
+        let message = "`deposit` and `refill_per_minute` are both 0: the budget would never fill again";
+        document.findings.push(Finding::error(at, "config.conflict", message, "set one of them"));
+    }
+    Some(budget)
+}

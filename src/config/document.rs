@@ -1,0 +1,166 @@
+//! The files of one configuration, walked and joined.
+
+use super::{
+    diagnostic::{At, Finding, Source},
+    keys::ROOT,
+    walk::{Node, Table, Value, Walk},
+};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+use toml::de::DeTable;
+
+/// Largest file in bytes: a configuration of ten thousand programs is smaller, and what is larger is no configuration.
+const LARGEST_FILE: u64 = 8 << 20;
+
+/// Tables that stand once in all files together.
+const SINGLE: [&str; 4] = ["server", "store", "defaults", "retry_budget"];
+
+/// What all files say.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub(super) sources: Vec<Source>,
+    pub(super) findings: Vec<Finding>,
+    /// `server`, `store`, `defaults`, `retry_budget`.
+    pub(super) tables: Table,
+    pub(super) programs: Vec<(String, Node)>,
+    pub(super) breakers: Vec<(String, Node)>,
+    /// Files on the way from the first to the one being read, to find circles.
+    open: Vec<PathBuf>,
+    seen: BTreeSet<PathBuf>,
+}
+
+/// Reads a file as text.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(io::Error::other("the file is larger than 8 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("the file is not UTF-8"))
+}
+
+/// The folder that relative paths of a file are relative to.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+impl Document {
+    /// Walks one file and all it includes.
+    pub(super) fn add(&mut self, path: &Path, text: String) {
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        self.seen.insert(real.clone());
+        self.open.push(real);
+        let file = self.sources.len();
+        let mut walk = Walk { file, text: &text, path: Vec::new(), findings: Vec::new() };
+        let (tree, errors) = DeTable::parse_recoverable(&text);
+        let mut root = walk.table(ROOT, tree.get_ref());
+        let mut found = walk.findings;
+        if !errors.is_empty() {
+            // What stands on a broken line is guesswork of the parser; its other lines are as good as ever.
+            let broken: Vec<_> = errors.iter().map(|error| error.span().unwrap_or_default()).collect();
+            let line_of = |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count();
+            let lines: BTreeSet<_> =
+                broken.iter().flat_map(|span| [line_of(span.start), line_of(span.end)]).collect();
+            found.retain(|finding| !lines.contains(&line_of(finding.at.start)));
+            let syntax = errors.iter().zip(&broken).map(|(error, span)| {
+                let help = "see toml.io for the format; texts stand in \"quotes\"";
+                Finding::error(At::new(file, span), "config.syntax", error.message(), help)
+            });
+            found.extend(syntax);
+        }
+        self.findings.append(&mut found);
+        self.sources.push(Source { path: path.to_owned(), text });
+        self.check_version(&root);
+        let includes = root.remove("include");
+        self.join(root);
+        if let Some(Node { value: Value::List(files), .. }) = includes {
+            for node in files {
+                self.include(path, &node);
+            }
+        }
+        self.open.pop();
+    }
+
+    fn fail(&mut self, at: At, code: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.findings.push(Finding::error(at, code, message, help));
+    }
+
+    fn check_version(&mut self, root: &Table) {
+        if let Some(Node { value: Value::Number(version), at }) = root.get("version")
+            && *version != 1
+        {
+            let message = format!("version {version} of the format is not known");
+            self.fail(*at, "config.version", message, "this program reads version = 1");
+        }
+    }
+
+    fn include(&mut self, from: &Path, node: &Node) {
+        let Value::Text(name) = &node.value else { return };
+        let path = folder_of(from).join(name);
+        let path = path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
+        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if self.open.contains(&real) {
+            let message = format!("`{name}` includes itself, through this line");
+            self.fail(node.at, "config.include", message, "take the include out of one of the files");
+        } else if self.seen.contains(&real) {
+            let message = format!("`{name}` is included twice");
+            self.fail(node.at, "config.include", message, "take one of the includes out");
+        } else {
+            match read_text(&path) {
+                Ok(text) => self.add(&path, text),
+                Err(error) => {
+                    let message = format!("cannot read the included file {}: {error}", path.display());
+                    self.fail(
+                        node.at,
+                        "config.include",
+                        message,
+                        "the path is relative to the file it stands in",
+                    );
+                }
+            }
+        }
+    }
+
+    /// Adds the tables of a file to those of the files before it.
+    fn join(&mut self, root: Table) {
+        for (name, node) in root {
+            match name.as_str() {
+                "program" | "breaker" => self.join_named(&name, node),
+                _ if SINGLE.contains(&name.as_str()) => match self.tables.get(&name).map(|first| first.at) {
+                    Some(first) => self.twice(&format!("[{name}]"), first, node.at),
+                    None => {
+                        self.tables.insert(name, node);
+                    }
+                },
+                _ => {}
+            }
+        }
+    }
+
+    fn join_named(&mut self, kind: &str, node: Node) {
+        let Value::Table(entries) = node.value else { return };
+        // Tables come sorted by name; the order of the file is the one the reader knows.
+        let mut entries: Vec<_> = entries.into_iter().collect();
+        entries.sort_by_key(|(_, node)| node.at.start);
+        for (name, node) in entries {
+            let known = if kind == "program" { &mut self.programs } else { &mut self.breakers };
+            match known.iter().find(|(other, _)| *other == name).map(|(_, first)| first.at) {
+                Some(first) => self.twice(&format!("[{kind}.{name}]"), first, node.at),
+                None => known.push((name, node)),
+            }
+        }
+    }
+
+    fn twice(&mut self, what: &str, first: At, second: At) {
+        let first = Finding::error(first, "", "", "").into_diagnostic(&self.sources);
+        let message = format!("{what} stands already in {}:{}", first.file.display(), first.line);
+        self.fail(second, "config.duplicate", message, "join the two, or rename one");
+    }
+}

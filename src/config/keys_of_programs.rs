@@ -1,0 +1,212 @@
+//! The keys of a program and of a breaker.
+
+use super::keys::{
+    Key,
+    Kind::{
+        Adjust, Amount, Argv, Count, Duration, Flag, Integer, Jitter, List, Map, Path, Ratio, Rows, Scalar,
+        Signal, Size, Table, TableOrFalse, Tables, Text, Word,
+    },
+    key,
+};
+
+/// `[program.NAME]`, also `[defaults]`.
+pub(super) const PROGRAM: &[Key] = &[
+    key("description", Text, "\"\"", "For people."),
+    key(
+        "script",
+        Text,
+        "",
+        "A file on `script_path`, with or without a known extension (.py .sh .js .rb .pl).",
+    ),
+    key("script_path", List(&Path), "[\".\"]", "Folders of the script; it never resolves outside them."),
+    key("interpreter", List(&Text), "(by extension, else the file's `#!`)", "What runs the script."),
+    key("command", Argv, "", "Instead of a script: the argument vector, or a text split as a shell would."),
+    key("args", List(&Text), "[]", "Arguments; `{name}` stays inside one element, no shell."),
+    key("cwd", Path, "\".\"", "Working directory."),
+    key("env", Map(&Text), "{}", "Environment beside what is inherited."),
+    key("env_file", Path, "", "`KEY=value` lines, quotes stripped; missing is an error at the start."),
+    key("env_clear", Flag, "false", "Inherit only PATH, HOME, LANG, TZ."),
+    key(
+        "restart",
+        Word(&["no", "on-failure", "always"]),
+        "\"on-failure\"",
+        "`on-failure`: a job; `always`: a daemon.",
+    ),
+    key("autostart", Flag, "false", "Start with the manager."),
+    key("success_exit_codes", List(&Integer), "[0]", "Exit codes that are success."),
+    key("timeout", Duration, "", "Longest life of one attempt; class `timeout_run`."),
+    key("idle_timeout", Duration, "", "Longest silence of one attempt; class `stalled`."),
+    key("max_concurrent", Count, "(no limit; a daemon has one living run)", "Runs of this program at once."),
+    key("queue", Count, "100", "Runs that may wait for a place; one more is refused."),
+    key("labels", Map(&Text), "{}", "For people and filters."),
+    key("breakers", List(&Text), "[]", "Shared scopes that gate it beside its own, as in `site:{host}`."),
+    key("stop_signal", Signal, "\"SIGTERM\"", "Asks it to end."),
+    key("stop_timeout", Duration, "\"10s\"", "Then SIGKILL to the whole tree."),
+    key("leftovers", Word(&["stop", "keep"]), "\"stop\"", "Members of its group that outlive it."),
+    key("on_lost", Word(&["retry", "fail", "success"]), "\"retry\"", "What an end that nobody saw means."),
+    key("params", Tables(PARAM), "", "A parameter."),
+    key("retry", Table(RETRY), "", "When and how it is tried again."),
+    key("breaker", TableOrFalse(BREAKER), "", "Rules of its own scope; `false`: off."),
+    key(
+        "classify",
+        Rows(CLASSIFY),
+        "",
+        "Rules that find classes; first match wins, before the built-in ones.",
+    ),
+    key("classes", Tables(CLASS), "", "What a class does here, key by key over the built-in rule."),
+    key("output", Table(OUTPUT), "", "How output is kept."),
+];
+
+/// The types of a parameter, as written.
+pub(super) const PARAM_TYPES: &[&str] =
+    &["string", "integer", "decimal", "boolean", "duration", "url", "choice"];
+
+const PARAM: &[Key] = &[
+    key("type", Word(PARAM_TYPES), "\"string\"", "What it may hold."),
+    key("choices", List(&Text), "", "The values of a `choice`."),
+    key("required", Flag, "false", "A start without it is refused."),
+    key("default", Scalar, "", "Its value when none is given."),
+    key("min", Scalar, "", "Smallest value, also the floor of any adjustment."),
+    key("max", Scalar, "", "Largest value."),
+    key("secret", Flag, "false", "Environment only; stored and shown as `***`."),
+    key("env", Text, "", "The environment variable that carries it."),
+    key("allow_dash", Flag, "false", "Its value may begin an argument with `-`."),
+    key("adjust_scope", Text, "(the run)", "Siblings whose key renders the same share the adjusted value."),
+    key("adjust_cooldown", Duration, "\"60s\"", "At most one decrease in this time."),
+    key("restore", Table(RESTORE), "", "How an adjusted value finds its way back."),
+];
+
+const RESTORE: &[Key] = &[
+    key("hold", Duration, "\"10m\"", "No increase sooner after a decrease."),
+    key("every", Duration, "\"5m\"", "At most one increase in this time."),
+    key("add", Amount, "", "What an increase adds."),
+    key("avoid", Duration, "\"6h\"", "How long the last bad value is avoided."),
+];
+
+const RETRY: &[Key] = &[
+    key("max_retries", Count, "(5; a daemon: no limit)", "Automatic restarts after the first start."),
+    key("backoff", Word(&["exponential", "constant"]), "\"exponential\"", "How the delay grows."),
+    key("delay", Duration, "\"1s\"", "First delay; `0s` needs `min_delay = \"0s\"`."),
+    key("factor", Ratio, "2.0", "Growth, 1.0 to 10.0."),
+    key("max_delay", Duration, "\"5m\"", "Longest delay."),
+    key("min_delay", Duration, "\"100ms\"", "Shortest delay."),
+    key("jitter", Jitter, "\"equal\"", "Chance in the delay: a word, or a share such as 0.2."),
+    key(
+        "reset_after",
+        Duration,
+        "(twice max_delay, within 1m and 10m)",
+        "A daemon healthy this long forgets earlier failures.",
+    ),
+    key("max_failing", Duration, "", "Give up when a streak of failures lasts longer."),
+    key(
+        "startup_spread",
+        Duration,
+        "\"10s\"",
+        "Starts that came due while no supervisor ran are spread over this.",
+    ),
+    key(
+        "intensity",
+        TableOrFalse(INTENSITY),
+        "{ restarts = 10, window = \"1m\" }",
+        "Beyond it the run is quarantined; `false`: off.",
+    ),
+    key("retry_after_max", Duration, "\"1h\"", "Longest wait that the other side may ask for."),
+];
+
+const INTENSITY: &[Key] = &[
+    key("restarts", Count, "10", "Automatic restarts allowed …"),
+    key("window", Duration, "\"1m\"", "… in any such span."),
+];
+
+/// `[program.NAME.breaker]` and `[breaker."…"]`.
+pub(super) const BREAKER: &[Key] = &[
+    key("failures", Count, "5", "Weighted failures in a row that open it; 0: off."),
+    key("failure_rate", Ratio, "0.5", "Share of failures that opens it; 0.0: off."),
+    key("window", Table(WINDOW), "{ size = 20, age = \"1h\", min = 5 }", "What the share is taken of."),
+    key("penalty", Duration, "\"30s\"", "First penalty."),
+    key("penalty_factor", Ratio, "2.0", "Growth of the penalty, 1.0 to 10.0."),
+    key("max_penalty", Duration, "\"30m\"", "Longest penalty."),
+    key("penalty_jitter", Ratio, "0.1", "Chance that only lengthens it."),
+    key(
+        "decay_after",
+        Duration,
+        "\"10m\"",
+        "A success this long after the last change takes one level back.",
+    ),
+    key("half_open", Table(HALF_OPEN), "", "Trial runs after the penalty."),
+    key(
+        "on_probe_expiry",
+        Word(&["failure", "reopen_same_level", "release"]),
+        "\"failure\"",
+        "What an expired lease means.",
+    ),
+    key("ramp", Table(RAMP), "{ over = \"1m\", spacing = \"1s\" }", "Spacing of starts after closing."),
+    key("on_open", Word(&["keep", "stop"]), "\"keep\"", "Living runs of the scope when it opens."),
+];
+
+const WINDOW: &[Key] = &[
+    key("size", Count, "20", "The last so many outcomes …"),
+    key("age", Duration, "\"1h\"", "… younger than this; `0s`: however old."),
+    key("min", Count, "5", "Fewer decide nothing."),
+];
+
+const HALF_OPEN: &[Key] = &[
+    key("permits", Count, "1", "Probes at once."),
+    key("successes", Count, "1", "Successes that close."),
+    key("failures", Count, "1", "Failures that open again."),
+    key("lease", Duration, "\"5m\"", "A probe that has not reported by then loses its permit."),
+    key("params", Word(&["floor", "current", "default"]), "\"floor\"", "Parameters of a probe."),
+    key(
+        "success",
+        Word(&["auto", "exit"]),
+        "\"auto\"",
+        "What proves a probe: alive for `stable` or exit 0 | only exit 0.",
+    ),
+    key("stable", Duration, "\"60s\"", "See `success`."),
+];
+
+const RAMP: &[Key] = &[
+    key("over", Duration, "\"1m\"", "How long; `0s`: off."),
+    key("spacing", Duration, "\"1s\"", "How far apart."),
+];
+
+const CLASSIFY: &[Key] = &[
+    key("class", Text, "", "The class it finds."),
+    key("pattern", Text, "", "Rust regex on one line of output; or `exit_code`, or `signal`."),
+    key("stream", Word(&["stdout", "stderr", "any"]), "\"any\"", "Where the pattern looks."),
+    key("retry_after", Text, "", "Regex whose capture 1 is the seconds to wait."),
+    key("exit_code", Integer, "", "The exit code."),
+    key("signal", Signal, "", "The signal that ended it."),
+];
+
+const CLASS: &[Key] = &[
+    key("retry", Flag, "", "Whether another attempt may follow."),
+    key("counts", Flag, "", "Whether it counts towards max_retries."),
+    key("weight", Ratio, "", "What it weighs in a breaker."),
+    key("scopes", List(&Word(&["program", "shared", "user", "global"])), "", "Which breakers hear of it."),
+    key("delay", Duration, "", "First delay in place of the program's."),
+    key("max_delay", Duration, "", "Longest delay in place of the program's."),
+    key("adjust", Map(&Adjust), "", "Changes of parameters: multiply, add or set."),
+    key("inline", Table(INLINE), "", "What repeated errors do while the attempt still runs."),
+];
+
+const INLINE: &[Key] = &[
+    key("count", Count, "", "So many …"),
+    key("per", Duration, "", "… within this …"),
+    key("action", Word(&["none", "adjust", "restart", "stop"]), "\"none\"", "… do this."),
+];
+
+const OUTPUT: &[Key] = &[
+    key("max_line", Size, "\"64KiB\"", "A longer line is split and marked."),
+    key("recent", Size, "\"1MiB\"", "Kept in memory for each attempt."),
+    key("stderr", Word(&["separate", "merge"]), "\"separate\"", "`merge`: one stream in exact order."),
+    key("backlog", Size, "\"256MiB\"", "Written by the child, not yet stored."),
+    key(
+        "on_backlog",
+        Word(&["drop", "wait"]),
+        "\"drop\"",
+        "Beyond: drop with a counted gap record, or the child waits.",
+    ),
+    key("redact", List(&Text), "[]", "Regexes whose matches are stored as `***`."),
+    key("ansi", Word(&["keep", "strip"]), "\"keep\"", "Terminal escapes."),
+];

@@ -1,0 +1,211 @@
+//! The walk: a TOML tree with positions and the table of keys in, typed values with positions out. Everything that is
+//! unknown or of the wrong type is found on the way, and the rest goes on.
+
+use super::{
+    diagnostic::{At, Finding, Severity},
+    keys::{Key, Kind},
+    not_yet::not_yet,
+    values,
+};
+use crate::actors::model::{Adjust, Jitter, ParamValue, did_you_mean};
+use std::collections::BTreeMap;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// A value of the type its key asks for.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// Text, words, paths.
+    Text(String),
+    /// A boolean.
+    Flag(bool),
+    /// Counts, milliseconds, bytes, thousandths, millionths, signals: whole numbers.
+    Number(i64),
+    /// The value of a parameter.
+    Scalar(ParamValue),
+    /// An adjustment.
+    Adjust(Adjust),
+    /// Jitter.
+    Jitter(Jitter),
+    /// A list.
+    List(Vec<Node>),
+    /// A table.
+    Table(Table),
+    /// Switched off.
+    Off,
+    /// Wrong, and said so: present, but without a value.
+    Bad,
+}
+
+pub(super) type Table = BTreeMap<String, Node>;
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// What a message points at: the value, or the name of a table.
+    pub(super) at: At,
+    pub(super) value: Value,
+}
+
+/// What others call our keys: the files of other supervisors are where many come from.
+const FOREIGN: &[(&str, &str)] = &[
+    ("cmd", "command"),
+    ("exec", "command"),
+    ("directory", "cwd"),
+    ("working_directory", "cwd"),
+    ("environment", "env"),
+    ("autorestart", "restart"),
+    ("startretries", "retry.max_retries"),
+    ("max_attempts", "retry.max_retries"),
+    ("stopsignal", "stop_signal"),
+    ("stopwaitsecs", "stop_timeout"),
+    ("exitcodes", "success_exit_codes"),
+    ("instances", "max_concurrent"),
+    ("numprocs", "max_concurrent"),
+    ("groups", "breakers"),
+    ("base", "delay"),
+    ("programs", "program"),
+    ("cooldown", "adjust_cooldown"),
+    ("failure_threshold", "failures"),
+    ("floor", "min"),
+    ("ceiling", "max"),
+];
+
+/// A walk through one file.
+pub(super) struct Walk<'a> {
+    pub(super) file: usize,
+    pub(super) text: &'a str,
+    pub(super) path: Vec<String>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Walk<'_> {
+    pub(super) fn fail(&mut self, at: At, code: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.findings.push(Finding::error(at, code, message, help));
+    }
+
+    /// Where we are, as the reader would write it.
+    fn here(&self) -> String {
+        if self.path.is_empty() {
+            "at the top of the file".into()
+        } else {
+            format!("in [{}]", self.path.join("."))
+        }
+    }
+
+    /// A table of known keys.
+    pub(super) fn table(&mut self, keys: &'static [Key], table: &DeTable<'_>) -> Table {
+        let mut out = Table::new();
+        for (name, item) in table {
+            let at = At::new(self.file, &name.span());
+            match keys.iter().find(|key| key.name == name.get_ref().as_ref()) {
+                Some(key) => {
+                    let node = self.named(key.name, at, &key.kind, item);
+                    out.insert(key.name.to_owned(), node);
+                }
+                None => {
+                    let message = format!("unknown key `{}` {}", name.get_ref(), self.here());
+                    let help = self.help_for_unknown(keys, name.get_ref());
+                    self.fail(at, "config.unknown_key", message, help);
+                }
+            }
+        }
+        out
+    }
+
+    /// One entry of a table: goes down, and warns of what is accepted without effect.
+    fn named(&mut self, name: &str, at_key: At, kind: &Kind, item: &Spanned<DeValue<'_>>) -> Node {
+        self.path.push(name.to_owned());
+        let node = self.node(name, at_key, kind, item);
+        if let Some(entry) = not_yet(&self.path)
+            && !matches!(node.value, Value::Bad)
+        {
+            let written = self.text.get(item.span()).unwrap_or_default().trim_matches(['"', '\'']);
+            if !entry.silent.contains(&written) {
+                self.findings.push(Finding {
+                    severity: Severity::Warning,
+                    at: at_key,
+                    code: "config.not_yet".into(),
+                    message: format!("`{name}` is accepted, but {}", entry.why),
+                    help: "it may stay for a later version, or go".into(),
+                });
+            }
+        }
+        self.path.pop();
+        node
+    }
+
+    fn help_for_unknown(&self, keys: &'static [Key], name: &str) -> String {
+        if let Some(near) = did_you_mean(name, keys.iter().map(|key| key.name)) {
+            return format!("did you mean `{near}`?");
+        }
+        let foreign = FOREIGN.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(name));
+        if let Some((_, ours)) = foreign
+            && keys.iter().any(|key| key.name == ours.split('.').next().unwrap_or_default())
+        {
+            return format!("it is called `{ours}` here");
+        }
+        let below = keys.iter().find(|key| match &key.kind {
+            Kind::Table(keys) | Kind::TableOrFalse(keys) => keys.iter().any(|key| key.name == name),
+            _ => false,
+        });
+        if let Some(table) = below {
+            let mut path = self.path.clone();
+            path.push(table.name.to_owned());
+            return format!("`{name}` belongs in [{}]", path.join("."));
+        }
+        let names: Vec<_> = keys.iter().map(|key| key.name).collect();
+        format!("the keys here are {}", names.join(", "))
+    }
+
+    /// A value of this kind, or [`Value::Bad`] after telling why not.
+    fn node(&mut self, name: &str, at_key: At, kind: &Kind, item: &Spanned<DeValue<'_>>) -> Node {
+        let at_value = At::new(self.file, &item.span());
+        let table = item.get_ref().as_table();
+        let value = match (kind, table) {
+            (Kind::Table(keys) | Kind::TableOrFalse(keys), Some(table)) => {
+                Value::Table(self.table(keys, table))
+            }
+            (Kind::TableOrFalse(_), None) if item.get_ref().as_bool() == Some(false) => Value::Off,
+            (Kind::Tables(keys), Some(table)) => Value::Table(self.entries(table, &Kind::Table(keys))),
+            (Kind::Map(of), Some(table)) => Value::Table(self.entries(table, of)),
+            (Kind::List(of), _) if item.get_ref().is_array() => Value::List(self.items(name, of, item)),
+            (Kind::Rows(keys), _) if item.get_ref().is_array() => {
+                Value::List(self.items(name, &Kind::Table(keys), item))
+            }
+            (Kind::Argv, _) if item.get_ref().is_array() => Value::List(self.items(name, &Kind::Text, item)),
+            _ => match values::read(name, kind, item.get_ref()) {
+                Ok(value) => match value {
+                    // An argument vector from one text: each element stands where the text stands.
+                    values::Leaf::Words(words) => {
+                        let node = |word| Node { at: at_value, value: Value::Text(word) };
+                        Value::List(words.into_iter().map(node).collect())
+                    }
+                    values::Leaf::Value(value) => value,
+                },
+                Err(wrong) => {
+                    self.fail(at_value, wrong.code, wrong.message, wrong.help);
+                    Value::Bad
+                }
+            },
+        };
+        let is_table = matches!(value, Value::Table(_) | Value::List(_));
+        Node { at: if is_table { at_key } else { at_value }, value }
+    }
+
+    fn entries(&mut self, table: &DeTable<'_>, kind: &Kind) -> Table {
+        let entry = |(name, item): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+            let name_text: &std::borrow::Cow<'_, str> = name.get_ref();
+            let node = self.named(name_text, At::new(self.file, &name.span()), kind, item);
+            (name_text.clone().into_owned(), node)
+        };
+        table.iter().map(entry).collect()
+    }
+
+    fn items(&mut self, name: &str, kind: &Kind, list: &Spanned<DeValue<'_>>) -> Vec<Node> {
+        let items = list.get_ref().as_array().into_iter().flatten();
+        items.map(|item| self.node(name, At::new(self.file, &item.span()), kind, item)).collect()
+    }
+}
