@@ -5,6 +5,8 @@ pub use actix_process_actors as actors;
 mod error;
 mod handle;
 mod process_manager;
+#[cfg(feature = "web")]
+pub mod web;
 
 pub use self::{
     error::{Error, ErrorKind, Result},
