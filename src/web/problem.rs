@@ -15,8 +15,13 @@ use std::fmt;
 const TYPES: &str = "https://docs.rs/actix-process/latest/actix_process/enum.ErrorKind.html#";
 
 /// Why a request is refused.
+///
+/// Boxed, so that every `Result` of the routes stays small.
 #[derive(Clone, Debug)]
-pub(super) struct Problem {
+pub(super) struct Problem(Box<Document>);
+
+#[derive(Clone, Debug)]
+struct Document {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -28,7 +33,7 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Document {
             status,
             code,
             detail: detail.into(),
@@ -36,7 +41,7 @@ impl Problem {
             retry_after_ms: None,
             errors: Vec::new(),
             header: None,
-        }
+        }))
     }
 
     /// Something in the request cannot be read at all.
@@ -47,22 +52,22 @@ impl Problem {
     /// The request can be read, but these parts of its body (JSON pointers) are wrong.
     pub(super) fn invalid(errors: Vec<(String, String)>) -> Self {
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", "the body does not fit");
-        problem.errors = errors;
+        problem.0.errors = errors;
         problem
     }
 
     pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.0.help = Some(help.into());
         self
     }
 
     pub(super) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, value));
+        self.0.header = Some((name, value));
         self
     }
 
     fn title(&self) -> String {
-        let mut title = self.code.replace('_', " ");
+        let mut title = self.0.code.replace('_', " ");
         if let Some(first) = title.get_mut(..1) {
             first.make_ascii_uppercase();
         }
@@ -71,32 +76,32 @@ impl Problem {
 
     pub(super) fn to_json(&self) -> Value {
         let mut body = json!({
-            "type": format!("{TYPES}{}", self.code),
+            "type": format!("{TYPES}{}", self.0.code),
             "title": self.title(),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
+            "status": self.0.status.as_u16(),
+            "code": self.0.code,
+            "detail": self.0.detail,
         });
-        if let Some(help) = &self.help {
+        if let Some(help) = &self.0.help {
             body["help"] = json!(help);
         }
-        if let Some(ms) = self.retry_after_ms {
+        if let Some(ms) = self.0.retry_after_ms {
             body["retry_after_s"] = json!(ms.div_ceil(1_000));
         }
-        if !self.errors.is_empty() {
+        if !self.0.errors.is_empty() {
             let error = |(pointer, detail): &(String, String)| json!({"pointer": pointer, "detail": detail});
-            body["errors"] = self.errors.iter().map(error).collect();
+            body["errors"] = self.0.errors.iter().map(error).collect();
         }
         body
     }
 
     pub(super) fn response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
+        let mut response = HttpResponse::build(self.0.status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        if let Some(ms) = self.retry_after_ms {
+        if let Some(ms) = self.0.retry_after_ms {
             response.insert_header((header::RETRY_AFTER, ms.div_ceil(1_000)));
         }
-        if let Some((name, value)) = &self.header {
+        if let Some((name, value)) = &self.0.header {
             response.insert_header((name.clone(), HeaderValue::from_static(value)));
         }
         response.body(self.to_json().to_string())
@@ -105,7 +110,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.detail)
+        write!(f, "{}: {}", self.0.code, self.0.detail)
     }
 }
 
@@ -113,7 +118,7 @@ impl std::error::Error for Problem {}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -124,13 +129,13 @@ impl ResponseError for Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let mut problem = Self::new(status_of(error.kind()), error.kind().name(), error.to_string());
-        problem.help = error.help().map(str::to_owned);
-        problem.retry_after_ms = error.retry_after_ms();
-        if problem.status == StatusCode::TOO_MANY_REQUESTS {
+        problem.0.help = error.help().map(str::to_owned);
+        problem.0.retry_after_ms = error.retry_after_ms();
+        if problem.0.status == StatusCode::TOO_MANY_REQUESTS {
             // Nobody knows when a place will be free; a second keeps clients from asking in a tight loop.
-            problem.retry_after_ms = problem.retry_after_ms.or(Some(1_000));
+            problem.0.retry_after_ms = problem.0.retry_after_ms.or(Some(1_000));
         }
-        problem.errors = error
+        problem.0.errors = error
             .param_problems()
             .iter()
             .map(|problem| (format!("/params/{}", pointer(&problem.name)), problem.detail.clone()))

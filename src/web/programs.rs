@@ -4,7 +4,7 @@ use super::{
     asked::Asked,
     body::Body,
     problem::Problem,
-    runs::{Answer, accepted, by, had_ended, over, part, run as wire_run},
+    runs::{Answer, Parts, accepted, by, had_ended, over, parts, run as wire_run},
     wire,
 };
 use crate::{Error, ErrorKind, ProcessManager, StartRequest};
@@ -34,7 +34,7 @@ fn program(pm: &ProcessManager, status: &ProgramStatus) -> serde_json::Value {
 }
 
 async fn program_of(request: &HttpRequest, pm: &ProcessManager) -> Result<ProgramStatus, Problem> {
-    Ok(pm.program(&part(request, "program")?).await?)
+    Ok(pm.program(&parts(request)?.program).await?)
 }
 
 pub(super) async fn one(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
@@ -45,7 +45,7 @@ pub(super) async fn one(request: HttpRequest, pm: Data<ProcessManager>) -> Answe
 
 pub(super) async fn why(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
     Asked::of(&request)?.finish()?;
-    let why = pm.why_program(&part(&request, "program")?).await?;
+    let why = pm.why_program(&parts(&request)?.program).await?;
     Ok(HttpResponse::Ok().json(wire::explanation(&why)))
 }
 
@@ -68,7 +68,7 @@ async fn start_of(
     pm: &ProcessManager,
 ) -> Result<StartRequest, Problem> {
     let mut body = Body::of(payload).await?;
-    let mut start = pm.start(part(request, "program")?).params(body.params());
+    let mut start = pm.start(parts(request)?.program).params(body.params());
     for (name, value) in body.labels() {
         start = start.label(name, value);
     }
@@ -188,7 +188,7 @@ pub(super) async fn breakers(request: HttpRequest, pm: Data<ProcessManager>) -> 
 
 pub(super) async fn operate(request: HttpRequest, payload: Payload, pm: Data<ProcessManager>) -> Answer {
     Asked::of(&request)?.finish()?;
-    let (scope, verb) = (part(&request, "scope")?, part(&request, "act")?);
+    let Parts { scope, act: verb, .. } = parts(&request)?;
     let mut body = Body::of(payload).await?;
     let act = match verb.as_str() {
         "reset" => OperatorAct::Reset,

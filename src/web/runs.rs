@@ -41,21 +41,24 @@ const PHASES: [(&str, Phase); 10] = {
     ]
 };
 
-/// A part of the path, decoded.
-pub(super) fn part(request: &HttpRequest, name: &str) -> Result<String, Problem> {
-    #[derive(serde::Deserialize)]
-    #[serde(transparent)]
-    struct Parts(std::collections::BTreeMap<String, String>);
-    let Parts(mut parts) = request
-        .match_info()
-        .load()
-        .map_err(|error| Problem::malformed(format!("the address cannot be read: {error}")))?;
-    parts.remove(name).ok_or_else(|| Problem::malformed("the address cannot be read"))
+/// The parts of an address that have a name, decoded; empty where the address has no such part.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct Parts {
+    pub(super) program: String,
+    pub(super) run: String,
+    pub(super) scope: String,
+    pub(super) act: String,
+}
+
+pub(super) fn parts(request: &HttpRequest) -> Result<Parts, Problem> {
+    let cannot = |error| Problem::malformed(format!("the address cannot be read: {error}"));
+    request.match_info().load().map_err(cannot)
 }
 
 /// The run that the path names, by its id or a unique end of it.
 async fn run_of(request: &HttpRequest, pm: &ProcessManager) -> Result<RunId, Problem> {
-    Ok(pm.find(part(request, "run")?).await?.id)
+    Ok(pm.find(parts(request)?.run).await?.id)
 }
 
 pub(super) fn run(pm: &ProcessManager, run: &Run) -> wire::Run {
@@ -129,7 +132,7 @@ pub(super) async fn one(request: HttpRequest, pm: Data<ProcessManager>) -> Answe
     let mut asked = Asked::of(&request)?;
     let wait_ms = asked.wait_ms()?;
     asked.finish()?;
-    let id = part(&request, "run")?;
+    let id = parts(&request)?.run;
     let found = pm.find(id.clone()).await?;
     if found.phase.is_ended() || wait_ms == 0 {
         return Ok(HttpResponse::Ok().json(run(&pm, &found)));
