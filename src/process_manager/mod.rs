@@ -73,7 +73,7 @@ impl ProcessManager {
         ProcessManagerBuilder::default()
     }
 
-    /// Starts what a configuration file says; the file is spec'd in the reference.
+    /// Starts what a configuration file says: its programs, its rules of shared scopes, its store.
     ///
     /// # Errors
     /// All errors of the file at once, each with its place; then as [`ProcessManagerBuilder::start`].

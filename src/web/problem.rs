@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::fmt;
 
 /// Where a problem's type is explained; the code follows.
-const TYPES: &str = "https://docs.rs/actix-process/latest/actix_process/enum.ErrorKind.html#";
+const TYPES: &str = "https://docs.rs/actix-process/latest/actix_process/web/index.html#";
 
 /// Why a request is refused.
 ///

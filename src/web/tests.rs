@@ -94,6 +94,31 @@ async fn strangers_hear_what_they_lack() {
     }
 }
 
+#[actix::test]
+async fn a_server_answers_on_its_listener_until_it_is_stopped() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let access = Access { token: "t".into(), allowed_hosts: Vec::new() };
+    let server = super::serve(&ProcessManager::of_nobody(), listener, access).unwrap();
+    let handle = server.handle.clone();
+    let running = actix_rt::spawn(server.future);
+    for (path, status) in [("/healthz", "503"), ("/elsewhere", "404"), ("/api/v1/runs", "503")] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost:{}\r\nauthorization: Bearer t\r\nconnection: close\r\n\r\n",
+            address.port()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        assert!(answer.contains("nosniff"), "{path}: {answer}");
+    }
+    handle.stop(true).await;
+    running.await.unwrap().unwrap();
+}
+
 #[test]
 fn a_run_reads_as_the_contract_says() {
     let id = RunId::from_parts(1_000, 7);
