@@ -62,7 +62,7 @@ impl ErrorKind {
             Self::AlreadyRunning => "already_running",
             Self::NotRunning => "not_running",
             Self::ShuttingDown => "shutting_down",
-            Self::Closed => "closed",
+            Self::Closed => "shut_down",
             Self::Store => "store",
             Self::StoreLocked => "store_locked",
             Self::Keeper => "keeper",

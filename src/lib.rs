@@ -13,6 +13,8 @@ pub use actors::model::{
 mod error;
 mod handle;
 mod process_manager;
+#[cfg(feature = "web")]
+pub mod web;
 
 pub use self::{
     error::{Error, ErrorKind, Result},

@@ -1,15 +1,14 @@
 //! Building a [`ProcessManager`].
 
-use super::{ProcessManager, Shared, shutdown};
+use super::{ProcessManager, shutdown};
 use crate::{Error, ErrorKind, Result};
 use actix_process_actors::{
-    manager::{Autostart, Configure, Options, open},
+    manager::{Autostart, Options, open},
     model::{BreakerPolicy, Program},
 };
 use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -107,9 +106,8 @@ impl ProcessManagerBuilder {
         let running = running?;
         let addr = running.addr.clone();
         let threads = shutdown::Threads::new(running, private);
-        let pm = ProcessManager { shared: Arc::new(Shared { addr, threads, store }) };
-        let configure = Configure { programs: self.programs, shared_breakers: self.shared_breakers };
-        pm.ask(configure).await?;
+        let pm = ProcessManager::new(addr, threads, store);
+        pm.configure(self.programs, self.shared_breakers).await?;
         pm.ask(Autostart).await?;
         Ok(pm)
     }

@@ -14,11 +14,17 @@ use actix_process_actors::{
         Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetPrograms, GetRun,
         GetRuns, Info, ManagerActor, OperateBreaker, ProgramStatus, Subscribe,
     },
-    model::{BreakerPolicy, JournalRecord, Program, RunId, Scope},
+    model::{BreakerPolicy, JournalRecord, Program, Restart, RunId, Scope},
     monitor::RuleInfo,
 };
 use futures_util::future::Either;
-use std::{fmt, future::ready, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::ready,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 /// Starts programs, keeps them up, and knows everything about them. Cheap to clone; clones share one supervisor.
 ///
@@ -33,6 +39,9 @@ struct Shared {
     addr: Addr<ManagerActor>,
     threads: shutdown::Threads,
     store: std::path::PathBuf,
+    /// How many attempts a run of each program has at most, for pages of runs: asking the Manager for all programs with
+    /// every page would cost more than the page.
+    max_attempts: RwLock<BTreeMap<String, Option<u32>>>,
 }
 
 /// Everything at a glance.
@@ -48,12 +57,23 @@ pub struct Status {
 }
 
 impl ProcessManager {
+    fn new(addr: Addr<ManagerActor>, threads: shutdown::Threads, store: std::path::PathBuf) -> Self {
+        Self { shared: Arc::new(Shared { addr, threads, store, max_attempts: RwLock::default() }) }
+    }
+
+    /// A facade without a supervisor behind it: every question is answered by [`ErrorKind::Closed`].
+    #[cfg(all(test, feature = "web"))]
+    pub(crate) fn of_nobody() -> Self {
+        let (sender, _) = actix::dev::channel::channel(1);
+        Self::new(Addr::new(sender), shutdown::Threads::none(), "nowhere".into())
+    }
+
     /// A manager to be configured and started.
     pub fn builder() -> ProcessManagerBuilder {
         ProcessManagerBuilder::default()
     }
 
-    /// Starts what a configuration file says; the file is spec'd in the reference.
+    /// Starts what a configuration file says: its programs, its rules of shared scopes, its store.
     ///
     /// # Errors
     /// All errors of the file at once, each with its place; then as [`ProcessManagerBuilder::start`].
@@ -217,7 +237,18 @@ impl ProcessManager {
         shared_breakers: Vec<(String, BreakerPolicy)>,
     ) -> Result<Configured> {
         builder::check_programs(&programs)?;
-        self.ask(Configure { programs, shared_breakers }).await
+        let limits = programs.iter().map(|program| (program.name.clone(), max_attempts(program))).collect();
+        let configured = self.ask(Configure { programs, shared_breakers }).await?;
+        *self.shared.max_attempts.write().unwrap_or_else(PoisonError::into_inner) = limits;
+        Ok(configured)
+    }
+
+    /// How many attempts a run of this program has at most; nothing when there is no limit or no such program. Programs
+    /// that somebody configured past this facade are not known here.
+    #[must_use]
+    pub fn max_attempts(&self, program: &str) -> Option<u32> {
+        let limits = self.shared.max_attempts.read().unwrap_or_else(PoisonError::into_inner);
+        limits.get(program).copied().flatten()
     }
 
     /// Sends every journal record from now on to an actor. One that is gone is forgotten.
@@ -281,6 +312,19 @@ impl ProcessManager {
         let answer = self.shared.addr.send(message);
         Either::Right(async move { answer.await.map_err(|_| Error::closed()) })
     }
+}
+
+/// Retries of a job that says nothing about them.
+const JOB_RETRIES: u32 = 5;
+
+fn max_attempts(program: &Program) -> Option<u32> {
+    let retries = match (program.restart, program.retry.max_retries) {
+        (Restart::No, _) => Some(0),
+        (_, Some(retries)) => Some(retries),
+        (Restart::OnFailure, None) => Some(JOB_RETRIES),
+        (Restart::Always, None) => None,
+    };
+    retries.map(|retries| retries.saturating_add(1))
 }
 
 impl fmt::Debug for ProcessManager {

@@ -17,6 +17,11 @@ impl Threads {
         Self { running: tokio::sync::Mutex::new(Some(running)), private_store }
     }
 
+    #[cfg(all(test, feature = "web"))]
+    pub(super) fn none() -> Self {
+        Self { running: tokio::sync::Mutex::new(None), private_store: None }
+    }
+
     /// Ends everything; the second time there is nothing left to do.
     pub(super) async fn end(&self, addr: &Addr<ManagerActor>) {
         let mut guard = self.running.lock().await;

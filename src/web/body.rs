@@ -1,0 +1,188 @@
+//! The body of a request: a JSON object, every problem at once.
+
+use super::problem::{Problem, pointer};
+use actix_process_actors::model::{Decimal, ParamValue, Params, parse_duration_ms};
+use actix_web::{http::StatusCode, web::Payload};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Largest body: parameters and labels are limited to 4 KiB, so four times this is malice. Beyond it: 413.
+const MAX_BYTES: usize = 16 << 10;
+
+/// The object in a body. Members are taken out one by one; [`Body::finish`] refuses those that nobody took, and
+/// reports everything that was wrong.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    members: Map<String, Value>,
+    known: Vec<&'static str>,
+    errors: Vec<(String, String)>,
+}
+
+impl Body {
+    pub(super) async fn of(payload: Payload) -> Result<Self, Problem> {
+        let too_large = || {
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                format!("a body has at most {MAX_BYTES} bytes"),
+            )
+        };
+        let bytes = payload
+            .to_bytes_limited(MAX_BYTES)
+            .await
+            .map_err(|_| too_large())?
+            .map_err(|error| Problem::malformed(format!("the body cannot be read: {error}")))?;
+        Self::parse(&bytes)
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+        // Nothing at all says as much as an empty object.
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Object(members)) => Ok(Self { members, ..Self::default() }),
+            Ok(_) => Err(Problem::invalid(vec![(String::new(), "must be an object".into())])),
+            Err(error) => Err(Problem::malformed(format!("the body is not JSON: {error}"))),
+        }
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Value> {
+        self.known.push(key);
+        self.members.remove(key).filter(|value| !value.is_null())
+    }
+
+    fn wrong(&mut self, key: &str, detail: impl Into<String>) {
+        self.errors.push((format!("/{}", pointer(key)), detail.into()));
+    }
+
+    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) => Some(text),
+            _ => {
+                self.wrong(key, "must be a string");
+                None
+            }
+        }
+    }
+
+    pub(super) fn duration_ms(&mut self, key: &'static str) -> Option<u64> {
+        let text = self.text(key)?;
+        parse_duration_ms(&text).map_err(|why| self.wrong(key, why)).ok()
+    }
+
+    /// One of these words.
+    pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(key)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.wrong(key, format!("must be one of {}", words.join(", ")));
+        }
+        found
+    }
+
+    /// A value that a reader of its own understands.
+    pub(super) fn value<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.take(key)?;
+        read(&value).map_err(|why| self.wrong(key, why)).ok()
+    }
+
+    fn object(&mut self, key: &'static str) -> Map<String, Value> {
+        match self.take(key) {
+            None => Map::new(),
+            Some(Value::Object(members)) => members,
+            Some(_) => {
+                self.wrong(key, "must be an object");
+                Map::new()
+            }
+        }
+    }
+
+    pub(super) fn labels(&mut self) -> BTreeMap<String, String> {
+        let mut labels = BTreeMap::new();
+        for (name, value) in self.object("labels") {
+            match value {
+                Value::String(text) => {
+                    labels.insert(name, text);
+                }
+                _ => self.errors.push((format!("/labels/{}", pointer(&name)), "must be a string".into())),
+            }
+        }
+        labels
+    }
+
+    pub(super) fn params(&mut self) -> Params {
+        let mut params = Params::new();
+        for (name, value) in self.object("params") {
+            match param(&value) {
+                Ok(Some(value)) => {
+                    params.insert(name, value);
+                }
+                Ok(None) => {}
+                Err(why) => self.errors.push((format!("/params/{}", pointer(&name)), why)),
+            }
+        }
+        params
+    }
+
+    /// Reports everything that was wrong, with members that mean nothing here.
+    pub(super) fn finish(mut self) -> Result<(), Problem> {
+        let unknown: Vec<_> = self.members.keys().cloned().collect();
+        for key in unknown {
+            let detail = match self.known.as_slice() {
+                [] => "is unknown; this takes an empty object".to_owned(),
+                known => format!("is unknown; there is {}", known.join(", ")),
+            };
+            self.wrong(&key, detail);
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(self.errors)) }
+    }
+}
+
+/// A parameter's value; nothing for `null`, which is as good as not given.
+fn param(value: &Value) -> Result<Option<ParamValue>, String> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone().into())),
+        Value::Bool(flag) => Ok(Some((*flag).into())),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => Ok(Some(whole.into())),
+            None => Decimal::parse(&number.to_string()).map(|decimal| Some(ParamValue::Decimal(decimal))),
+        },
+        Value::Array(_) | Value::Object(_) => Err("must be a string, a number or a boolean".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_of_a_body_comes_at_once() {
+        let text = br#"{"params":{"a":[],"b":1e99,"c":0.5,"d":7,"e":null,"f":true},"labels":{"x/y":1},"who":"me","by":3}"#;
+        let mut body = Body::parse(text).unwrap();
+        let params = body.params();
+        assert_eq!(params.keys().map(String::as_str).collect::<Vec<_>>(), ["c", "d", "f"]);
+        assert!(body.labels().is_empty());
+        assert_eq!(body.text("by"), None);
+        let problem = body.finish().unwrap_err().to_json();
+        assert_eq!(problem["status"], 422);
+        let pointers: Vec<_> =
+            problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+        assert_eq!(pointers, ["/params/a", "/params/b", "/labels/x~1y", "/by", "/who"]);
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed_and_nothing_is_an_empty_object() {
+        assert_eq!(Body::parse(b"{").unwrap_err().to_json()["status"], 400);
+        assert_eq!(Body::parse(b"[]").unwrap_err().to_json()["status"], 422);
+        assert!(Body::parse(b" \n").unwrap().finish().is_ok());
+        let mut body = Body::parse(br#"{"ttl":"1h"}"#).unwrap();
+        assert_eq!(body.duration_ms("ttl"), Some(3_600_000));
+    }
+}

@@ -1,0 +1,163 @@
+//! Journal records in answers: as the model writes them, with times as RFC 3339 and `cursor` for `seq`.
+
+use super::wire;
+use actix_process_actors::model::{Event, ExitStatus, JournalRecord, SpawnFailure, Timestamp};
+use serde_json::{Map, Value, json};
+
+/// Points in time, with their names here. Other `…_ms` are durations and stay.
+const TIMES: [(&str, &str); 5] = [
+    ("at_ms", "at"),
+    ("due_at_ms", "due_at"),
+    ("retry_at_ms", "retry_at"),
+    ("until_ms", "until"),
+    ("lease_until_ms", "lease_until"),
+];
+
+/// A record as `GET /events` and the stream show it.
+pub(super) fn record(record: &JournalRecord) -> Value {
+    let mut map = match serde_json::to_value(record) {
+        Ok(Value::Object(map)) => map,
+        // A record is a struct of plain data; what cannot be written shows at least its place.
+        _ => Map::new(),
+    };
+    map.remove("seq");
+    map.insert("cursor".into(), record.seq.to_string().into());
+    for (from, to) in TIMES {
+        if let Some(at) = map.remove(from) {
+            map.insert(to.into(), json!(wire::time_or_null(at.as_u64().map(Timestamp))));
+        }
+    }
+    match &record.event {
+        Event::RunQueued { params, .. } | Event::AttemptStarted { params, .. } => {
+            map.insert("params".into(), wire::params(params));
+        }
+        Event::AttemptEnded { exit, spawn_error, .. } => {
+            map.remove("exit");
+            map.extend(exit.as_ref().map(end));
+            if let Some(failure) = spawn_error {
+                map.extend(spawn(failure));
+            }
+        }
+        _ => {}
+    }
+    Value::Object(map)
+}
+
+/// `exit: 1` or `signal: "SIGKILL"`.
+fn end(exit: &ExitStatus) -> (String, Value) {
+    match exit {
+        ExitStatus::Code(code) => ("exit".into(), json!(code)),
+        ExitStatus::Signal { number, .. } => ("signal".into(), json!(wire::signal(*number))),
+        ExitStatus::Unknown => ("exit".into(), Value::Null),
+    }
+}
+
+/// `spawn_error: "ENOENT"`, with the sentence and what to do beside it.
+fn spawn(failure: &SpawnFailure) -> [(String, Value); 3] {
+    let error = if failure.errno.is_empty() { json!(failure.problem) } else { json!(failure.errno) };
+    [
+        ("spawn_error".into(), error),
+        ("message".into(), json!(failure.message)),
+        ("help".into(), json!(failure.help)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_process_actors::model::{ParamValue, RunId, Scope, SpawnProblem};
+
+    fn of(event: Event) -> JournalRecord {
+        JournalRecord {
+            seq: 42,
+            at: Timestamp(1_000),
+            run: Some(RunId::from_parts(0, 0)),
+            program: Some("scraper".into()),
+            attempt: Some(1),
+            scope: None,
+            event,
+        }
+    }
+
+    #[track_caller]
+    fn reads(event: Event, fields: Value) {
+        let mut expected = json!({"cursor": "42", "at": "1970-01-01T00:00:01.000Z", "program": "scraper",
+                                  "run": "00000000000000000000000000", "attempt": 1});
+        for (name, value) in fields.as_object().unwrap() {
+            expected[name] = value.clone();
+        }
+        assert_eq!(record(&of(event)), expected);
+    }
+
+    #[test]
+    fn a_start_shows_plain_parameters() {
+        let params =
+            [("qpi".to_owned(), ParamValue::Integer(50)), ("key".to_owned(), ParamValue::Secret)].into();
+        reads(
+            Event::AttemptStarted { params, probe: false },
+            json!({"kind": "attempt_started", "params": {"qpi": 50, "key": "***"}, "probe": false}),
+        );
+    }
+
+    #[test]
+    fn times_are_calendar_times_and_durations_stay() {
+        reads(
+            Event::RetryScheduled {
+                n: 2,
+                raw_ms: 2_000,
+                delay_ms: 1_500,
+                due_at: Timestamp(2_500),
+                why: "w".into(),
+            },
+            json!({"kind": "retry_scheduled", "n": 2, "raw_ms": 2000, "delay_ms": 1500,
+                   "due_at": "1970-01-01T00:00:02.500Z", "why": "w"}),
+        );
+        let mut record_of_scope = of(Event::BreakerChanged {
+            from: "closed".into(),
+            to: "forced_open".into(),
+            level: 0,
+            until: Some(Timestamp::NEVER),
+            why: "w".into(),
+        });
+        record_of_scope.scope = Some(Scope("site:a".into()));
+        let wire = record(&record_of_scope);
+        assert_eq!((&wire["until"], &wire["scope"]), (&Value::Null, &json!("site:a")));
+    }
+
+    #[test]
+    fn an_end_is_an_exit_or_a_signal_or_a_spawn_error() {
+        let ended = |exit, spawn_error| Event::AttemptEnded {
+            exit,
+            spawn_error,
+            class: Some("crash".into()),
+            rule: None,
+            line: None,
+            lasted_ms: 5,
+            output_complete: true,
+        };
+        let common =
+            json!({"kind": "attempt_ended", "class": "crash", "lasted_ms": 5, "output_complete": true});
+        let with = |fields: Value| {
+            let mut all = common.clone();
+            for (name, value) in fields.as_object().unwrap() {
+                all[name] = value.clone();
+            }
+            all
+        };
+        reads(ended(Some(ExitStatus::Code(3)), None), with(json!({"exit": 3})));
+        reads(
+            ended(Some(ExitStatus::Signal { number: 9, core: false }), None),
+            with(json!({"signal": "SIGKILL"})),
+        );
+        let failure = SpawnFailure {
+            problem: SpawnProblem::NotFound,
+            errno: "ENOENT".into(),
+            message: "no file `x`".into(),
+            help: "make it".into(),
+        };
+        reads(
+            ended(None, Some(failure)),
+            with(json!({"spawn_error": "ENOENT", "message": "no file `x`", "help": "make it"})),
+        );
+    }
+}
