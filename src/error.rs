@@ -1,0 +1,335 @@
+//! The one error of the facade.
+
+use actix_process_actors::{
+    clock,
+    manager::{LookupError, OpenError, RetryRunError, RunError, StartError},
+    model::ParamProblem,
+    monitor::QueryError,
+};
+use std::fmt;
+
+/// What kind of thing went wrong: what a program branches on.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No program of this name.
+    UnknownProgram,
+    /// No run of this id.
+    UnknownRun,
+    /// The end of an id fits more than one run, or is too short to be told from others.
+    AmbiguousRun,
+    /// No breaker of this scope.
+    UnknownScope,
+    /// Parameters or labels do not fit; see [`Error::param_problems`].
+    InvalidParams,
+    /// A question for output or runs cannot be asked like this.
+    InvalidQuery,
+    /// As many runs wait as the program's `queue` allows.
+    QueueFull,
+    /// A breaker is open, and the start asked to be refused then; see [`Error::retry_after_ms`].
+    Blocked,
+    /// A daemon has one living run already.
+    AlreadyRunning,
+    /// The run has no process, or is over.
+    NotRunning,
+    /// The supervisor is being shut down.
+    ShuttingDown,
+    /// The supervisor is gone: shut down, or its thread died.
+    Closed,
+    /// The store cannot be opened, read or written.
+    Store,
+    /// Another process owns the store.
+    StoreLocked,
+    /// The keeper or a thread of ours cannot be started.
+    Keeper,
+    /// The configuration is wrong.
+    Config,
+}
+
+impl ErrorKind {
+    /// The code in messages and in the HTTP API: lower snake case, never changed.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownProgram => "unknown_program",
+            Self::UnknownRun => "unknown_run",
+            Self::AmbiguousRun => "ambiguous_run",
+            Self::UnknownScope => "unknown_scope",
+            Self::InvalidParams => "invalid_params",
+            Self::InvalidQuery => "invalid_query",
+            Self::QueueFull => "queue_full",
+            Self::Blocked => "breaker_open",
+            Self::AlreadyRunning => "already_running",
+            Self::NotRunning => "not_running",
+            Self::ShuttingDown => "shutting_down",
+            Self::Closed => "closed",
+            Self::Store => "store",
+            Self::StoreLocked => "store_locked",
+            Self::Keeper => "keeper",
+            Self::Config => "config",
+        }
+    }
+}
+
+/// What went wrong. `Display` says what, where and why in one line (several for a configuration file);
+/// [`Error::help`] says one thing to do about it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Error {
+    // Boxed, so that every `Result` of ours stays small.
+    inner: Box<Inner>,
+}
+
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    help: Option<String>,
+    retry_after_ms: Option<u64>,
+    param_problems: Vec<ParamProblem>,
+}
+
+/// The result of everything that the facade does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let inner = Inner {
+            kind,
+            message: message.into(),
+            help: None,
+            retry_after_ms: None,
+            param_problems: Vec::new(),
+        };
+        Self { inner: Box::new(inner) }
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.inner.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "the supervisor does not answer: it was shut down, or its thread died")
+            .with_help("start a new ProcessManager on the same store; it takes up what this one left")
+    }
+
+    pub(crate) fn unknown_program(name: &str, known: &[String]) -> Self {
+        let help = match nearest(name, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => "no program is configured".to_owned(),
+            None => format!("there is {}", known.join(", ")),
+        };
+        Self::new(ErrorKind::UnknownProgram, format!("there is no program `{name}`")).with_help(help)
+    }
+
+    /// What kind it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// One thing to do about it, where there is one.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.inner.help.as_deref()
+    }
+
+    /// After how many milliseconds asking again may help, where that is known.
+    #[must_use]
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        self.inner.retry_after_ms
+    }
+
+    /// For [`ErrorKind::InvalidParams`]: every problem at once.
+    #[must_use]
+    pub fn param_problems(&self) -> &[ParamProblem] {
+        &self.inner.param_problems
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What `main` returning an error prints: it has to read like an error, not like a struct.
+        write!(f, "{}: {}", self.inner.kind.name(), self.inner.message)?;
+        match &self.inner.help {
+            Some(help) => write!(f, "\n  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        let message = error.to_string();
+        match error {
+            StartError::UnknownProgram { name, known } => Self::unknown_program(&name, &known),
+            StartError::Params { program, problems } => {
+                let mut error = Self::new(ErrorKind::InvalidParams, message).with_help(format!(
+                    "the definition of `{program}` lists its parameters and their ranges"
+                ));
+                error.inner.param_problems = problems;
+                error
+            }
+            StartError::TooLarge { .. } => Self::new(ErrorKind::InvalidParams, message)
+                .with_help("put large input into a file and give its path as a parameter"),
+            StartError::QueueFull { program, .. } => Self::new(ErrorKind::QueueFull, message).with_help(
+                format!("wait until a run ends, or raise `queue` or `max_concurrent` of `{program}`"),
+            ),
+            StartError::Blocked { scope, retry_at, .. } => {
+                let mut error = Self::new(ErrorKind::Blocked, message)
+                    .with_help(format!("wait, or reset the breaker of `{scope}`"));
+                error.inner.retry_after_ms = retry_at.map(|at| at.since(clock::now()));
+                error
+            }
+            StartError::AlreadyRunning { .. } => Self::new(ErrorKind::AlreadyRunning, message)
+                .with_help("a daemon has one living run: restart that one"),
+            StartError::ShuttingDown => Self::new(ErrorKind::ShuttingDown, message),
+            StartError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
+            // The contract may grow; an error that nobody knows here still has its own words.
+            _ => Self::new(ErrorKind::Store, message),
+        }
+    }
+}
+
+/// What to do about a store that refuses.
+const STORE_HELP: &str = "look at the free space and the permissions of the store's folder";
+
+impl From<RunError> for Error {
+    fn from(error: RunError) -> Self {
+        let message = error.to_string();
+        match error {
+            RunError::Unknown(_) => Self::new(ErrorKind::UnknownRun, message)
+                .with_help("ended runs are forgotten after a while; see the retention of runs"),
+            RunError::NotRunning { .. } => Self::new(ErrorKind::NotRunning, message),
+            RunError::ProgramGone(name) => Self::new(ErrorKind::UnknownProgram, message)
+                .with_help(format!("configure `{name}` again, or start another program")),
+            RunError::ShuttingDown => Self::new(ErrorKind::ShuttingDown, message),
+            RunError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
+            _ => Self::new(ErrorKind::Store, message),
+        }
+    }
+}
+
+impl From<RetryRunError> for Error {
+    fn from(error: RetryRunError) -> Self {
+        match error {
+            RetryRunError::Run(error) => error.into(),
+            RetryRunError::Start(error) => error.into(),
+        }
+    }
+}
+
+impl From<LookupError> for Error {
+    fn from(error: LookupError) -> Self {
+        let message = error.to_string();
+        match error {
+            LookupError::Unknown(_) => Self::new(ErrorKind::UnknownRun, message)
+                .with_help("a run is named by its id, or by a unique end of it of at least 6 characters"),
+            LookupError::Ambiguous { .. } => {
+                Self::new(ErrorKind::AmbiguousRun, message).with_help("give more characters of the id's end")
+            }
+        }
+    }
+}
+
+impl From<QueryError> for Error {
+    fn from(error: QueryError) -> Self {
+        let message = error.to_string();
+        match error {
+            QueryError::Pattern(_) => Self::new(ErrorKind::InvalidQuery, message)
+                .with_help("`grep` is a Rust regular expression; escape . ( ) [ ] with a backslash"),
+            QueryError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
+            _ => Self::new(ErrorKind::Store, message),
+        }
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        let message = error.to_string();
+        match error {
+            OpenError::Locked(_) => Self::new(ErrorKind::StoreLocked, message)
+                .with_help("one supervisor owns a store: build the ProcessManager once, and clone it"),
+            OpenError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
+            _ => Self::new(ErrorKind::Keeper, message),
+        }
+    }
+}
+
+/// The known name that differs least, when it differs by a slip of the keyboard only.
+fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+    let close = |candidate: &&String| distance(name, candidate) <= 2;
+    known.iter().filter(close).min_by_key(|candidate| distance(name, candidate)).map(String::as_str)
+}
+
+/// Letters to insert, remove or replace to come from one name to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let above = row.get(j + 1).copied().unwrap_or(usize::MAX - 1);
+            let here = (diagonal + usize::from(letter != *other)).min(left + 1).min(above + 1);
+            diagonal = above;
+            if let Some(slot) = row.get_mut(j) {
+                *slot = left;
+            }
+            left = here;
+        }
+        if let Some(slot) = row.last_mut() {
+            *slot = left;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_process_actors::model::Scope;
+
+    #[test]
+    fn an_unknown_program_names_the_one_that_was_meant() {
+        let known = vec!["scraper".to_owned(), "api".to_owned()];
+        let error = Error::from(StartError::UnknownProgram { name: "scrapr".into(), known });
+        assert_eq!(error.kind(), ErrorKind::UnknownProgram);
+        assert_eq!(error.help(), Some("did you mean `scraper`?"));
+        assert_eq!(error.to_string(), "there is no program `scrapr`");
+        assert_eq!(
+            format!("{error:?}"),
+            "unknown_program: there is no program `scrapr`\n  help: did you mean `scraper`?"
+        );
+    }
+
+    #[test]
+    fn a_refusal_by_a_breaker_says_when_to_ask_again() {
+        let error = Error::from(StartError::Blocked {
+            program: "scraper".into(),
+            scope: Scope("site:a".into()),
+            retry_at: Some(clock::now().plus(60_000)),
+            why: "its breaker is open".into(),
+        });
+        assert_eq!(error.kind(), ErrorKind::Blocked);
+        assert!(error.retry_after_ms().is_some_and(|ms| (50_000..=60_000).contains(&ms)));
+    }
+
+    #[test]
+    fn distances_count_single_letters() {
+        for (a, b, expected) in
+            [("api", "api", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("scrapr", "scraper", 1)]
+        {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What an application holds of a run: its start, its handle, its output.
+
+mod follow;
+mod logs;
+mod run;
+mod start;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::follow::Pages;
+pub use self::{
+    follow::LogStream,
+    logs::LogReader,
+    run::{RunEnd, RunHandle},
+    start::{RetryRequest, StartRequest},
+};

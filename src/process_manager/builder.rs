@@ -1,0 +1,160 @@
+//! Building a [`ProcessManager`].
+
+use super::{ProcessManager, Shared, shutdown};
+use crate::{Error, ErrorKind, Result};
+use actix_process_actors::{
+    manager::{Autostart, Configure, Options, open},
+    model::{BreakerPolicy, Program},
+};
+use std::{
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// What a manager is to run, and where it keeps things. Built by [`ProcessManager::builder`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing starts before `start`"]
+pub struct ProcessManagerBuilder {
+    store: Option<PathBuf>,
+    programs: Vec<Program>,
+    shared_breakers: Vec<(String, BreakerPolicy)>,
+    logs_max_bytes: Option<u64>,
+    logs_max_age: Option<Duration>,
+    runs_max_count: Option<usize>,
+    runs_max_age: Option<Duration>,
+}
+
+impl ProcessManagerBuilder {
+    /// The folder of the store, made (0700) when it does not exist. One manager owns it at a time. Default: a private
+    /// temporary folder, with a warning, which is removed at shutdown.
+    pub fn store(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.store = Some(folder.into());
+        self
+    }
+
+    /// Adds a program.
+    pub fn program(mut self, program: impl Into<Program>) -> Self {
+        self.programs.push(program.into());
+        self
+    }
+
+    /// Adds several programs.
+    pub fn programs(mut self, programs: impl IntoIterator<Item = Program>) -> Self {
+        self.programs.extend(programs);
+        self
+    }
+
+    /// Rules of the shared scopes of this name, such as `"site:*"`: the exact name wins, then the longest literal
+    /// prefix before `*`. Shared scopes without rules have the defaults.
+    pub fn shared_breaker_policy(mut self, pattern: impl Into<String>, policy: BreakerPolicy) -> Self {
+        self.shared_breakers.push((pattern.into(), policy));
+        self
+    }
+
+    /// Stored output is kept up to so many bytes in total. Default 2 GiB. Deleted oldest first, in pieces of some
+    /// 16 MiB.
+    pub fn keep_logs_bytes(mut self, bytes: u64) -> Self {
+        self.logs_max_bytes = Some(bytes);
+        self
+    }
+
+    /// Stored output is kept for so long. Default 14 days.
+    pub fn keep_logs_for(mut self, age: Duration) -> Self {
+        self.logs_max_age = Some(age);
+        self
+    }
+
+    /// So many ended runs are kept. Default 50,000.
+    pub fn keep_runs(mut self, count: usize) -> Self {
+        self.runs_max_count = Some(count);
+        self
+    }
+
+    /// Ended runs are kept for so long. Default 90 days.
+    pub fn keep_runs_for(mut self, age: Duration) -> Self {
+        self.runs_max_age = Some(age);
+        self
+    }
+
+    /// Opens the store, takes up what the last manager left, and starts the programs with `autostart`.
+    ///
+    /// # Errors
+    /// Programs that do not fit together (all problems at once), a store that another process owns or that cannot be
+    /// opened, a keeper that cannot be started.
+    pub async fn start(self) -> Result<ProcessManager> {
+        check_programs(&self.programs)?;
+        let (store, private) = match self.store.clone() {
+            Some(store) => (store, None),
+            None => {
+                let folder = private_folder()?;
+                log::warn!("no store configured: output and runs are forgotten; folder={}", folder.display());
+                (folder.clone(), Some(folder))
+            }
+        };
+        let options = self.options(&store);
+        let running = match shutdown::on_a_thread("process-open", move || open(options)).await {
+            Some(opened) => opened.map_err(Error::from),
+            None => Err(Error::new(
+                ErrorKind::Keeper,
+                "the supervisor could not be opened: its thread did not start or panicked",
+            )),
+        };
+        if let (Err(_), Some(folder)) = (&running, &private) {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+        let running = running?;
+        let addr = running.addr.clone();
+        let threads = shutdown::Threads::new(running, private);
+        let pm = ProcessManager { shared: Arc::new(Shared { addr, threads, store }) };
+        let configure = Configure { programs: self.programs, shared_breakers: self.shared_breakers };
+        pm.ask(configure).await?;
+        pm.ask(Autostart).await?;
+        Ok(pm)
+    }
+
+    fn options(&self, store: &Path) -> Options {
+        let ms = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let mut options = Options::new(store);
+        options.logs_max_bytes = self.logs_max_bytes.unwrap_or(options.logs_max_bytes);
+        options.logs_max_age_ms = self.logs_max_age.map_or(options.logs_max_age_ms, ms);
+        options.runs_max_count = self.runs_max_count.unwrap_or(options.runs_max_count);
+        options.runs_max_age_ms = self.runs_max_age.map_or(options.runs_max_age_ms, ms);
+        options
+    }
+}
+
+/// A folder that only we may enter, under the system's place for temporary files.
+fn private_folder() -> Result<PathBuf> {
+    let cannot =
+        |why: String| Error::new(ErrorKind::Store, format!("no temporary folder for the store: {why}"));
+    let mut random = [0_u8; 8];
+    getrandom::fill(&mut random).map_err(|error| cannot(error.to_string()))?;
+    let folder = std::env::temp_dir().join(format!("actix-process-{:016x}", u64::from_ne_bytes(random)));
+    // Fails when it exists: nobody can have prepared it for us.
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|error| cannot(format!("{}: {error}", folder.display())))?;
+    Ok(folder)
+}
+
+/// Checks programs before they reach the Manager, which trusts them.
+pub(super) fn check_programs(programs: &[Program]) -> Result<()> {
+    let mut names = std::collections::BTreeSet::new();
+    match programs.iter().find(|program| !names.insert(program.name.as_str())) {
+        Some(twice) => {
+            Err(Error::new(ErrorKind::Config, format!("there are two programs named `{}`", twice.name)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The builder that a configuration file describes.
+pub(super) fn from_config(path: &Path) -> Result<ProcessManagerBuilder> {
+    Err(Error::new(
+        ErrorKind::Config,
+        format!("{} cannot be read: no configuration files yet", path.display()),
+    ))
+}

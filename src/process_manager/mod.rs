@@ -1,0 +1,290 @@
+//! [`ProcessManager`]: the one thing that an application holds.
+
+mod builder;
+mod listen;
+mod shutdown;
+
+pub use self::builder::ProcessManagerBuilder;
+
+use crate::{Error, ErrorKind, LogReader, Result, RunHandle, RunStatus, StartRequest};
+use actix::{Addr, Handler, Message, Recipient, dev::ToEnvelope};
+use actix_process_actors::{
+    breaker::{BreakerStatus, OperatorAct},
+    manager::{
+        Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetPrograms, GetRun,
+        GetRuns, Info, ManagerActor, OperateBreaker, ProgramStatus, Subscribe,
+    },
+    model::{BreakerPolicy, JournalRecord, Program, RunId, Scope},
+    monitor::RuleInfo,
+};
+use futures_util::future::Either;
+use std::{fmt, future::ready, path::Path, sync::Arc};
+
+/// Starts programs, keeps them up, and knows everything about them. Cheap to clone; clones share one supervisor.
+///
+/// Works from any actix `System` and any Tokio runtime: the five actors live on threads of their own, and nothing of
+/// ours runs on the application's. Dropping it stops nothing; [`shutdown`](Self::shutdown) does.
+#[derive(Clone)]
+pub struct ProcessManager {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    addr: Addr<ManagerActor>,
+    threads: shutdown::Threads,
+    store: std::path::PathBuf,
+}
+
+/// Everything at a glance.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// Of the supervisor itself.
+    pub info: Info,
+    /// Programs with their living runs and the last one that ended.
+    pub programs: Vec<ProgramStatus>,
+    /// Breakers.
+    pub breakers: Vec<BreakerStatus>,
+}
+
+impl ProcessManager {
+    /// A manager to be configured and started.
+    pub fn builder() -> ProcessManagerBuilder {
+        ProcessManagerBuilder::default()
+    }
+
+    /// Starts what a configuration file says; the file is spec'd in the reference.
+    ///
+    /// # Errors
+    /// All errors of the file at once, each with its place; then as [`ProcessManagerBuilder::start`].
+    pub async fn from_config(path: impl AsRef<Path>) -> Result<Self> {
+        builder::from_config(path.as_ref())?.start().await
+    }
+
+    /// Asks for a run of this program. Nothing happens before [`StartRequest::send`].
+    pub fn start(&self, program: impl Into<String>) -> StartRequest {
+        StartRequest::new(self.clone(), program.into())
+    }
+
+    /// The run of this id, or of this unique end of an id of at least 6 characters.
+    ///
+    /// # Errors
+    /// There is none, or more than one.
+    pub async fn run(&self, id: impl fmt::Display) -> Result<RunHandle> {
+        Ok(RunHandle::new(self.clone(), self.find(id.to_string()).await?.id))
+    }
+
+    pub(crate) async fn find(&self, id: String) -> Result<RunStatus> {
+        Ok(self.ask(GetRun { id }).await??)
+    }
+
+    pub(crate) fn handle(&self, run: RunId) -> RunHandle {
+        RunHandle::new(self.clone(), run)
+    }
+
+    /// Runs, newest first, 100 unless the filter says how many.
+    ///
+    /// # Errors
+    /// The supervisor is gone.
+    pub async fn runs(&self, filter: GetRuns) -> Result<Vec<RunStatus>> {
+        self.ask(filter).await
+    }
+
+    /// Every program with its living runs and its last one that ended.
+    ///
+    /// # Errors
+    /// The supervisor is gone.
+    pub async fn programs(&self) -> Result<Vec<ProgramStatus>> {
+        self.ask(GetPrograms).await
+    }
+
+    /// One program with its living runs and its last one that ended.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub async fn program(&self, name: &str) -> Result<ProgramStatus> {
+        let programs = self.programs().await?;
+        let known: Vec<_> = programs.iter().map(|status| status.program.name.clone()).collect();
+        programs
+            .into_iter()
+            .find(|status| status.program.name == name)
+            .ok_or_else(|| Error::unknown_program(name, &known))
+    }
+
+    /// Everything at a glance.
+    ///
+    /// # Errors
+    /// The supervisor is gone.
+    pub async fn status(&self) -> Result<Status> {
+        Ok(Status {
+            info: self.info().await?,
+            programs: self.programs().await?,
+            breakers: self.breakers().await?,
+        })
+    }
+
+    /// Facts about the supervisor itself.
+    ///
+    /// # Errors
+    /// The supervisor is gone.
+    pub async fn info(&self) -> Result<Info> {
+        self.ask(GetInfo).await
+    }
+
+    /// The chain of decisions that led to a run's present state, and what happens next and when.
+    ///
+    /// # Errors
+    /// There is no such run, or more than one.
+    pub async fn why(&self, run: impl fmt::Display) -> Result<Explanation> {
+        self.run(run).await?.why().await
+    }
+
+    /// The same for a program: for its newest living run, else for its last one.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub async fn why_program(&self, name: &str) -> Result<Explanation> {
+        let status = self.program(name).await?;
+        if let Some(run) = status.living.first().or(status.last.as_ref()) {
+            return self.handle(run.id).why().await;
+        }
+        let mut never = Explanation::default();
+        never.summary = format!("`{name}` has never run");
+        never.next = "nothing, until somebody starts it".into();
+        Ok(never)
+    }
+
+    /// Output of all programs; narrow it by the reader's filters.
+    pub fn logs(&self) -> LogReader {
+        LogReader::new(self.clone())
+    }
+
+    /// Journal records after this number (0: from the oldest kept), oldest first, at most 1,000.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn events(&self, after: u64) -> Result<Vec<JournalRecord>> {
+        self.events_of(GetEvents { after, ..GetEvents::default() }).await
+    }
+
+    pub(crate) async fn events_of(&self, question: GetEvents) -> Result<Vec<JournalRecord>> {
+        self.ask(question).await?.map_err(|why| Error::new(ErrorKind::Store, why))
+    }
+
+    /// Every breaker as it stands now.
+    ///
+    /// # Errors
+    /// The supervisor is gone.
+    pub async fn breakers(&self) -> Result<Vec<BreakerStatus>> {
+        self.ask(GetBreakers).await
+    }
+
+    /// Tells a breaker what to do; who and why stand in the journal.
+    ///
+    /// # Errors
+    /// There is no breaker of this scope, or it cannot do that now.
+    pub async fn operate_breaker(
+        &self,
+        scope: impl Into<String>,
+        act: OperatorAct,
+        by: Option<String>,
+        reason: Option<String>,
+    ) -> Result<BreakerStatus> {
+        let scope = Scope(scope.into());
+        let answer = self.ask(OperateBreaker { scope, act, by, reason }).await?;
+        answer.map_err(|why| {
+            Error::new(ErrorKind::UnknownScope, why)
+                .with_help("the list of breakers has every scope there is")
+        })
+    }
+
+    /// The classification rules in force for a program, in the order they are tried; without one the built-in rules.
+    ///
+    /// # Errors
+    /// There is no program of this name.
+    pub async fn classes(&self, program: Option<&str>) -> Result<Vec<RuleInfo>> {
+        Ok(self.ask(GetClasses { program: program.map(str::to_owned) }).await??)
+    }
+
+    /// These are the programs and the rules of shared scopes from now on. Living runs are not touched: their next
+    /// attempt uses the new definition; a removed program finishes its runs.
+    ///
+    /// # Errors
+    /// A program does not fit together; nothing is changed then.
+    pub async fn configure(
+        &self,
+        programs: Vec<Program>,
+        shared_breakers: Vec<(String, BreakerPolicy)>,
+    ) -> Result<Configured> {
+        builder::check_programs(&programs)?;
+        self.ask(Configure { programs, shared_breakers }).await
+    }
+
+    /// Sends every journal record from now on to an actor. One that is gone is forgotten.
+    ///
+    /// # Errors
+    /// The supervisor is gone.
+    pub fn subscribe(&self, recipient: Recipient<JournalRecord>) -> Result<()> {
+        self.shared.addr.try_send(Subscribe { recipient }).or_else(|error| match error {
+            // A full mailbox is no reason to lose a subscriber: what is sent past the bound arrives too.
+            actix::prelude::SendError::Full(message) => {
+                self.shared.addr.do_send(message);
+                Ok(())
+            }
+            actix::prelude::SendError::Closed(_) => Err(Error::closed()),
+        })
+    }
+
+    /// Calls this for every journal record from now on, in order and without gaps, on a thread of its own: it may
+    /// take its time. Ends with the supervisor.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn on_event(&self, listener: impl FnMut(JournalRecord) + Send + 'static) -> Result<()> {
+        listen::spawn(self.clone(), listener)
+    }
+
+    /// The Manager's address, for those who send its messages themselves; all are public and documented in
+    /// [`actors::manager`](crate::actors::manager).
+    #[must_use]
+    pub fn addr(&self) -> Addr<ManagerActor> {
+        self.shared.addr.clone()
+    }
+
+    /// The store's folder.
+    #[must_use]
+    pub fn store(&self) -> &Path {
+        &self.shared.store
+    }
+
+    /// Stops every tree, writes everything down, ends the keeper and joins the supervisor's threads. Runs that are
+    /// wanted go on with the next manager on this store. A second call, on any clone, returns once the first is done.
+    ///
+    /// # Errors
+    /// None today; a later version may report what could not be written.
+    pub async fn shutdown(&self) -> Result<()> {
+        self.shared.threads.end(&self.shared.addr).await;
+        Ok(())
+    }
+
+    /// Asks the Manager. The question is on its way when this returns, not only when the future is polled.
+    pub(crate) fn ask<M>(&self, message: M) -> impl Future<Output = Result<M::Result>> + Send + use<M>
+    where
+        M: Message + Send + Unpin + 'static,
+        M::Result: Send,
+        ManagerActor: Handler<M>,
+        <ManagerActor as actix::Actor>::Context: ToEnvelope<ManagerActor, M>,
+    {
+        if !self.shared.addr.connected() {
+            return Either::Left(ready(Err(Error::closed())));
+        }
+        let answer = self.shared.addr.send(message);
+        Either::Right(async move { answer.await.map_err(|_| Error::closed()) })
+    }
+}
+
+impl fmt::Debug for ProcessManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessManager").field("store", &self.shared.store).finish_non_exhaustive()
+    }
+}
