@@ -56,28 +56,27 @@ impl Failure {
             "" => None,
             help => Some(escape(help)),
         };
-        Self { code: code_of(status, text("type")), what, help, quiet: false }
+        Self { code: code_of(status, text("code")), what, help, quiet: false }
     }
 }
 
-/// The exit code for an answer; the type tells apart what shares a status.
-fn code_of(status: u16, kind: &str) -> u8 {
-    let is = |word: &str| kind.replace('_', "-").contains(word);
-    match status {
-        400 | 415 | 422 => code::USAGE,
-        404 => code::UNKNOWN,
-        409 if is("already") => code::FAILED,
-        409 => code::NOT_RUNNING,
-        429 => code::REFUSED,
-        503 if is("shut") || is("store") => code::FAILED,
-        503 => code::REFUSED,
+/// The exit code for an answer; the problem's own code tells apart what shares a status.
+fn code_of(status: u16, problem: &str) -> u8 {
+    match (status, problem) {
+        (_, "already_running") => code::FAILED,
+        (_, "breaker_open" | "queue_full") => code::REFUSED,
+        (400 | 413 | 415 | 422, _) => code::USAGE,
+        (404, _) => code::UNKNOWN,
+        (409, _) => code::NOT_RUNNING,
         _ => code::FAILED,
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.what)?;
+        // Errors of a configuration file say so themselves, each for itself.
+        let word = if self.what.starts_with("error[") { "" } else { "error: " };
+        write!(f, "{word}{}", self.what)?;
         if let Some(help) = &self.help {
             write!(f, "\n  help: {help}")?;
         }
@@ -104,7 +103,7 @@ mod tests {
     fn a_refusal_names_every_field_and_keeps_control_characters_out_of_the_terminal() {
         let failure = Failure::from_problem(
             422,
-            &json!({"type": "validation", "detail": "bad \u{1b}[2J", "help": "look",
+            &json!({"code": "validation", "detail": "bad \u{1b}[2J", "help": "look",
                     "errors": [{"pointer": "/params/qpi", "detail": "must be between 10 and 200"}]}),
         );
         assert_eq!(failure.code, 2);
@@ -115,19 +114,19 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_follow_status_and_type() {
-        for (status, kind, code) in [
-            (404, "", 4),
-            (409, "…#not-running", 3),
-            (409, "…#already-running", 1),
-            (429, "…#queue-full", 6),
-            (503, "…#breaker-open", 6),
-            (503, "…#shutting-down", 1),
-            (400, "", 2),
-            (401, "", 1),
+    fn exit_codes_follow_status_and_code() {
+        for (status, problem, code) in [
+            (404, "unknown_run", 4),
+            (409, "not_running", 3),
+            (409, "already_running", 1),
+            (429, "queue_full", 6),
+            (503, "breaker_open", 6),
+            (503, "shutting_down", 1),
+            (400, "malformed", 2),
+            (401, "no_token", 1),
             (500, "", 1),
         ] {
-            assert_eq!(code_of(status, kind), code, "{status} {kind}");
+            assert_eq!(code_of(status, problem), code, "{status} {problem}");
         }
     }
 

@@ -15,6 +15,9 @@ use std::io::Write;
 /// How long the daemon holds an answer back; a stop that takes longer is asked for again.
 const WAIT: [(&str, &str); 1] = [("wait", "30s")];
 
+/// How often output is looked for while a run is waited for: quick for people, and five questions a second cost nothing.
+const LOOK_EVERY: &str = "200ms";
+
 /// Starts a run; the exit code is its own with `--wait`.
 pub(crate) fn run(client: &Client, screen: &mut Screen, ask: &Run) -> Result<u8, Failure> {
     let mut body = json!({"params": object(&ask.params), "labels": object(&ask.labels)});
@@ -67,24 +70,23 @@ pub(crate) fn stop(client: &Client, screen: &mut Screen, name: &str) -> Result<(
 fn wait(client: &Client, id: &str) -> Result<u8, Failure> {
     let path = format!("/runs/{id}");
     let mut cursor: Option<String> = None;
-    let mut run = Value::Null;
     loop {
-        let over = is_ended(&run);
-        let mut query = vec![("run", id), ("dir", "fwd"), ("limit", "1000")];
-        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        query.extend((!over).then_some(("wait", "300ms")));
-        let page = client.get("/logs", &query)?;
-        for record in items(&page) {
-            pass_on(record)?;
+        // The run before its output: when it is over here, all it wrote is in the pages that follow.
+        let run = client.get(&path, &[("wait", LOOK_EVERY)])?;
+        loop {
+            let mut query = vec![("run", id), ("dir", "fwd"), ("limit", "1000")];
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let page = client.get("/logs", &query)?;
+            for record in items(&page) {
+                pass_on(record)?;
+            }
+            cursor = next_cursor(&page).or(cursor);
+            if items(&page).is_empty() {
+                break;
+            }
         }
-        let empty = items(&page).is_empty();
-        cursor = next_cursor(&page).or(cursor);
-        if over && empty {
+        if is_ended(&run) {
             return Ok(report(&run));
-        }
-        // Asked before the next page, so that an end that is seen here has all its output in the pages that follow.
-        if !over && empty {
-            run = client.get(&path, &[])?;
         }
     }
 }
