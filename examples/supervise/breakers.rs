@@ -1,0 +1,79 @@
+//! `breaker` and `classes`.
+
+use crate::{
+    args::{BreakerAct, Classes, Format, Listing, Scope, ShortFile},
+    client::{Client, percent},
+    failure::Failure,
+    logs::{items, text},
+    screen::{Screen, Tint, escape},
+    when,
+};
+use serde_json::{Value, json};
+
+pub(crate) fn breaker(client: &Client, screen: &mut Screen, act: Option<&BreakerAct>) -> Result<(), Failure> {
+    let table = Listing { output: Format::Table, short: ShortFile::default() };
+    match act {
+        None => list(client, screen, &table),
+        Some(BreakerAct::Ls(listing)) => list(client, screen, listing),
+        Some(BreakerAct::Reset(scope)) => operate(client, screen, scope, "reset"),
+        Some(BreakerAct::Open(scope)) => operate(client, screen, scope, "open"),
+        Some(BreakerAct::Close(scope)) => operate(client, screen, scope, "close"),
+    }
+}
+
+fn list(client: &Client, screen: &mut Screen, ask: &Listing) -> Result<(), Failure> {
+    let answer = client.get("/breakers", &[])?;
+    if ask.output == Format::Json {
+        screen.line(&format!("{answer:#}"))?;
+        return Ok(screen.flush()?);
+    }
+    let rows: Vec<_> = items(&answer).iter().map(row).collect();
+    screen.table(&["SCOPE", "STATE", "LEVEL", "UNTIL", "WHY"], &rows)?;
+    Ok(screen.flush()?)
+}
+
+fn row(breaker: &Value) -> Vec<(Tint, String)> {
+    let (tint, shape) = match text(breaker, "state") {
+        "closed" => (Tint::Good, '●'),
+        "half_open" => (Tint::Waiting, '◐'),
+        _ => (Tint::Bad, '▲'),
+    };
+    let level = breaker.get("level").map_or_else(|| "-".into(), Value::to_string);
+    let until = match text(breaker, "until") {
+        "" => "-".into(),
+        until => when::until(until, when::now()),
+    };
+    vec![
+        (Tint::Strong, escape(text(breaker, "scope"))),
+        (tint, format!("{shape} {}", escape(text(breaker, "state")))),
+        (Tint::Plain, level),
+        (Tint::Plain, until),
+        (Tint::Plain, escape(text(breaker, "why"))),
+    ]
+}
+
+fn operate(client: &Client, screen: &mut Screen, ask: &Scope, act: &str) -> Result<(), Failure> {
+    let mut body = json!({});
+    if let Some(ttl) = &ask.ttl {
+        body["ttl"] = json!(ttl);
+    }
+    if let Some(reason) = &ask.reason {
+        body["reason"] = json!(reason);
+    }
+    let (_, breaker) = client.post(&format!("/breakers/{}/{act}", percent(&ask.scope)), &[], &body)?;
+    let state = escape(text(&breaker, "state"));
+    screen.line(&format!("{} is {state}", escape(&ask.scope)))?;
+    Ok(screen.flush()?)
+}
+
+pub(crate) fn classes(client: &Client, screen: &mut Screen, ask: &Classes) -> Result<(), Failure> {
+    let program = ask.program.as_deref().map(|program| ("program", program));
+    let answer = client.get("/classes", program.as_slice())?;
+    let cell = |rule: &Value, key| (Tint::Plain, escape(text(rule, key)));
+    let rows: Vec<_> = items(&answer)
+        .iter()
+        .map(|rule| vec![cell(rule, "name"), cell(rule, "class"), cell(rule, "matches")])
+        .collect();
+    screen.table(&["RULE", "CLASS", "MATCHES"], &rows)?;
+    Ok(screen.flush()?)
+}

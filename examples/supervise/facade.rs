@@ -1,0 +1,108 @@
+//! Every call of the library that the daemon makes, in one place: what an application of yours would call, too.
+
+use crate::failure::{Failure, code};
+use actix_process::{
+    Error, ErrorKind, ProcessManager,
+    config::{self, Config},
+    web::{self, Access, Server},
+};
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The keeper's own process begins here and never returns.
+pub(crate) fn init() {
+    actix_process::init();
+}
+
+/// The store of a configuration file; the default when there is no such file or it cannot be read.
+pub(crate) fn store_of(file: &Path) -> PathBuf {
+    config::load(file).map_or_else(|_| file.with_file_name("supervise-data"), |config| config.store.path)
+}
+
+/// A configuration without errors. Warnings go to standard error.
+pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
+    let config = config::load(file).map_err(|errors| Failure::new(code::USAGE, errors.to_string()))?;
+    for warning in &config.warnings {
+        eprintln!("{warning}");
+    }
+    Ok(config)
+}
+
+/// A manager and the server before it.
+pub(crate) struct Daemon {
+    pm: ProcessManager,
+    server: Server,
+}
+
+impl Daemon {
+    /// Opens the store, takes up what the last manager left, starts what has `autostart`, and serves.
+    pub(crate) async fn open(config: Config, listener: TcpListener) -> Result<Self, Failure> {
+        let mut builder = ProcessManager::builder()
+            .store(&config.store.path)
+            .programs(config.programs)
+            .keep_logs_bytes(config.store.logs_max_bytes)
+            .keep_logs_for(Duration::from_millis(config.store.logs_max_age_ms))
+            .keep_runs(config.store.runs_max_count as usize)
+            .keep_runs_for(Duration::from_millis(config.store.runs_max_age_ms));
+        for (pattern, policy) in config.shared_breakers {
+            builder = builder.shared_breaker_policy(pattern, policy);
+        }
+        let pm = builder.start().await.map_err(|error| failure(&error))?;
+        match Self::serve(&pm, listener, config.server.allowed_hosts) {
+            Ok(server) => Ok(Self { pm, server }),
+            Err(error) => {
+                // Nothing that was started may outlive a daemon that nobody can talk to.
+                let _ = pm.shutdown().await;
+                Err(Failure::new(code::FAILED, format!("cannot serve: {error}")))
+            }
+        }
+    }
+
+    fn serve(
+        pm: &ProcessManager,
+        listener: TcpListener,
+        allowed_hosts: Vec<String>,
+    ) -> std::io::Result<Server> {
+        let token = web::load_or_create_token(pm.store())?;
+        web::serve(pm, listener, Access { token, allowed_hosts })
+    }
+
+    /// Programs and rules of shared scopes are those of the file from now on; living runs are not touched.
+    pub(crate) async fn reload(&self, config: Config) -> Result<String, Failure> {
+        let changed = self.pm.configure(config.programs, config.shared_breakers).await;
+        let changed = changed.map_err(|error| failure(&error))?;
+        let (added, differ, removed) = (changed.added.len(), changed.changed.len(), changed.removed.len());
+        Ok(format!("added={added} changed={differ} removed={removed}"))
+    }
+
+    /// Ends when the server does, which is not meant to happen.
+    pub(crate) async fn served(&mut self) -> Failure {
+        let why = match (&mut self.server.future).await {
+            Ok(()) => "the server ended".to_owned(),
+            Err(error) => format!("the server ended: {error}"),
+        };
+        Failure::new(code::FAILED, why)
+    }
+
+    /// Stops every child and writes everything down, and tells those who still listen.
+    pub(crate) async fn close(self) -> Result<(), Failure> {
+        let stopping = self.server.handle.stop(true);
+        let (closed, (), _) = tokio::join!(self.pm.shutdown(), stopping, self.server.future);
+        closed.map_err(|error| failure(&error))
+    }
+}
+
+fn failure(error: &Error) -> Failure {
+    let code = match error.kind() {
+        ErrorKind::Config => code::USAGE,
+        _ => code::FAILED,
+    };
+    let failure = Failure::new(code, error.to_string());
+    match error.help() {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
+}

@@ -1,0 +1,161 @@
+//! Verbs that change something: `run`, `start`, `stop`, `restart`, `retry`.
+
+use crate::{
+    args::{IfBlocked, Retry, Run},
+    client::{Client, percent},
+    failure::{Failure, code},
+    logs::{is_ended, items, next_cursor, text},
+    screen::{Screen, escape},
+    target::Target,
+};
+use actix_process::actors::model::signal_number;
+use serde_json::{Map, Value, json};
+use std::io::Write;
+
+/// How long the daemon holds an answer back; a stop that takes longer is asked for again.
+const WAIT: [(&str, &str); 1] = [("wait", "30s")];
+
+/// How often output is looked for while a run is waited for: quick for people, and five questions a second cost nothing.
+const LOOK_EVERY: &str = "200ms";
+
+/// Starts a run; the exit code is its own with `--wait`.
+pub(crate) fn run(client: &Client, screen: &mut Screen, ask: &Run) -> Result<u8, Failure> {
+    let mut body = json!({"params": object(&ask.params), "labels": object(&ask.labels)});
+    if let Some(by) = &ask.by {
+        body["requested_by"] = json!(by);
+    }
+    if ask.if_blocked == IfBlocked::Refuse {
+        body["if_blocked"] = json!("refuse");
+    }
+    let path = format!("/programs/{}/runs", percent(&ask.program));
+    let (_, run) = client.post(&path, &[], &body)?;
+    print_id(screen, &run)?;
+    if ask.wait { wait(client, text(&run, "id")) } else { Ok(0) }
+}
+
+/// A new run like an old one.
+pub(crate) fn retry(client: &Client, screen: &mut Screen, ask: &Retry) -> Result<(), Failure> {
+    let (id, _) = Target::find_run(client, &ask.run)?;
+    let body = json!({"params": object(&ask.params)});
+    let (_, run) = client.post(&format!("/runs/{id}/retry"), &[], &body)?;
+    print_id(screen, &run)
+}
+
+/// `start` and `restart`, which end when the daemon has written its decision down.
+pub(crate) fn act(client: &Client, screen: &mut Screen, name: &str, verb: &str) -> Result<(), Failure> {
+    let target = Target::find(client, name)?;
+    let (_, answer) = client.post(&format!("{}/{verb}", target.path()), &[], &json!({}))?;
+    print_id(screen, &answer)
+}
+
+/// Ends when nothing of the tree is left.
+pub(crate) fn stop(client: &Client, screen: &mut Screen, name: &str) -> Result<(), Failure> {
+    let target = Target::find(client, name)?;
+    let path = format!("{}/stop", target.path());
+    let mut asked = false;
+    loop {
+        match client.post(&path, &WAIT, &json!({})) {
+            Ok((202, _)) => asked = true,
+            Ok(_) => break,
+            // It ended between two questions: what was asked for is done.
+            Err(failure) if asked && failure.code == code::NOT_RUNNING => break,
+            Err(failure) => return Err(failure),
+        }
+    }
+    screen.line(&format!("{} stopped", escape(name)))?;
+    Ok(screen.flush()?)
+}
+
+/// Passes the run's output on until it is over; the exit code of its last attempt.
+fn wait(client: &Client, id: &str) -> Result<u8, Failure> {
+    let path = format!("/runs/{id}");
+    let mut cursor: Option<String> = None;
+    loop {
+        // The run before its output: when it is over here, all it wrote is in the pages that follow.
+        let run = client.get(&path, &[("wait", LOOK_EVERY)])?;
+        loop {
+            let mut query = vec![("run", id), ("dir", "fwd"), ("limit", "1000")];
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let page = client.get("/logs", &query)?;
+            for record in items(&page) {
+                pass_on(record)?;
+            }
+            cursor = next_cursor(&page).or(cursor);
+            if items(&page).is_empty() {
+                break;
+            }
+        }
+        if is_ended(&run) {
+            return Ok(report(&run));
+        }
+    }
+}
+
+/// A line of the child on the stream it wrote it to.
+fn pass_on(record: &Value) -> Result<(), Failure> {
+    let line = escape(text(record, "text"));
+    match text(record, "stream") {
+        "stderr" => writeln!(std::io::stderr().lock(), "{line}")?,
+        _ => writeln!(std::io::stdout().lock(), "{line}")?,
+    }
+    Ok(())
+}
+
+/// Says how the run ended when it did not end well; the exit code of its last attempt.
+fn report(run: &Value) -> u8 {
+    let phase = text(run, "phase");
+    let last = run.get("attempts").and_then(Value::as_array).and_then(|attempts| attempts.last());
+    let code = last.map_or(1, exit_code);
+    if phase == "succeeded" {
+        return code;
+    }
+    let message = run.get("reason").map(|reason| text(reason, "message")).unwrap_or_default();
+    eprintln!("supervise: {phase}: {}; `supervise why {}` says more", escape(message), text(run, "id"));
+    // A run that did not succeed never looks as if it had.
+    if code == 0 { 1 } else { code }
+}
+
+/// The attempt's exit code, 128+n for a signal, 1 when it never started.
+fn exit_code(attempt: &Value) -> u8 {
+    let number = |key: &str| attempt.get(key).and_then(Value::as_i64);
+    let signal = number("signal").or_else(|| signal_number(text(attempt, "signal")).map(i64::from));
+    let code = match (number("exit_code"), signal) {
+        (Some(code), _) => code,
+        (None, Some(signal)) => 128 + signal,
+        (None, None) => 1,
+    };
+    u8::try_from(code).unwrap_or(1)
+}
+
+fn object(pairs: &[(String, String)]) -> Value {
+    Value::Object(pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>())
+}
+
+/// The id of the run that the answer is, or of the runs that it has.
+fn print_id(screen: &mut Screen, answer: &Value) -> Result<(), Failure> {
+    let one = Some(text(answer, "id")).filter(|id| !id.is_empty());
+    for id in one.into_iter().chain(items(answer).iter().map(|run| text(run, "id"))) {
+        screen.line(&escape(id))?;
+    }
+    Ok(screen.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_that_of_the_last_attempt() {
+        for (attempt, code) in [
+            (json!({"exit_code": 7, "signal": null}), 7),
+            (json!({"exit_code": null, "signal": 9}), 137),
+            (json!({"exit_code": null, "signal": "SIGTERM"}), 143),
+            (json!({"spawn_error": "no such file"}), 1),
+        ] {
+            assert_eq!(exit_code(&attempt), code, "{attempt}");
+        }
+        assert_eq!(report(&json!({"phase": "stopped", "attempts": [{"exit_code": 0}]})), 1);
+        assert_eq!(report(&json!({"phase": "failed"})), 1);
+        assert_eq!(report(&json!({"phase": "succeeded", "attempts": [{"exit_code": 3}]})), 3);
+    }
+}

@@ -1,0 +1,119 @@
+//! Every checker finds what it is for, and nothing else.
+
+use super::*;
+
+#[track_caller]
+fn finds(check: impl Fn(&Source) -> Broken, path: &str, text: &str) {
+    let broken = check(&Source { path: path.into(), text: text.into() });
+    assert!(!broken.is_empty(), "nothing found in {path}:\n{text}");
+}
+
+#[track_caller]
+fn passes(check: impl Fn(&Source) -> Broken, path: &str, text: &str) {
+    let broken = check(&Source { path: path.into(), text: text.into() });
+    assert!(broken.is_empty(), "{broken:?} in {path}:\n{text}");
+}
+
+#[test]
+fn lengths_headers_and_names() {
+    finds(long, "src/a.rs", &"x\n".repeat(501));
+    passes(long, "src/a.rs", &"x\n".repeat(500));
+    finds(headless, "src/a.rs", "use std::fmt;\n");
+    finds(headless, "src/a.rs", "");
+    passes(headless, "src/a.rs", "//! What it is.\n");
+    finds(nameless, "src/utils.rs", "");
+    finds(nameless, "actors/src/common/mod.rs", "");
+    passes(nameless, "src/uncommon.rs", "");
+}
+
+#[test]
+fn silenced_lints() {
+    finds(allowed, "src/a.rs", concat!("#[allow", "(dead_code)]"));
+    finds(allowed, "src/a.rs", concat!("#![ allow", " (dead_code)]"));
+    passes(allowed, "src/a.rs", "#[expect(dead_code, reason = \"soon\")]");
+    passes(allowed, "src/a.rs", concat!("// never #[allow", "(x)]"));
+}
+
+#[test]
+fn clocks() {
+    finds(clocked, "actors/src/retry/actor.rs", "let t = tokio::time::Instant::now();");
+    finds(clocked, "src/web/a.rs", "std::thread::sleep(x);");
+    passes(clocked, "actors/src/clock.rs", "Instant::now()");
+    passes(clocked, "actors/src/keeper/reap.rs", "Instant::now()");
+    passes(clocked, "actors/src/retry/tests.rs", "Instant::now()");
+    passes(clocked, "src/a.rs", "fn a() {}\n#[cfg(test)]\nmod tests {\n Instant::now()\n}");
+}
+
+#[test]
+fn machines() {
+    let machine = "actors/src/retry/machine/law.rs";
+    finds(impure, machine, "use crate::clock;");
+    finds(impure, machine, "use crate::{model::Run, clock};");
+    finds(impure, machine, "pub(super) use tokio::time::Instant;");
+    finds(impure, "actors/src/breaker/machine.rs", "fn a() { std::fs::read(x) }");
+    finds(impure, "actors/src/breaker/machine.rs", "use crate::breaker::messages::Admit;");
+    passes(impure, machine, "use crate::model::{Run, Timestamp};\nuse super::jitter::Seed;\nuse std::fmt;");
+    passes(impure, "actors/src/retry/actor.rs", "use crate::clock;");
+}
+
+#[test]
+fn rooms() {
+    finds(nosy, "actors/src/retry/actor.rs", "use crate::breaker::Admit;");
+    finds(
+        nosy,
+        "actors/src/monitor/query.rs",
+        "use crate::{\n    model::Run,\n    manager::{Start, Stop},\n};",
+    );
+    finds(nosy, "actors/src/launcher/spawn.rs", "fn a() -> crate::monitor::Watch {}");
+    finds(nosy, "actors/src/manager/actor.rs", "use crate::retry::machine::Law;");
+    passes(nosy, "actors/src/manager/actor.rs", "use crate::{breaker::Admit, retry::Ended};");
+    passes(
+        nosy,
+        "actors/src/retry/actor.rs",
+        "use crate::{clock, model::Run, retry::Ended};\n// crate::breaker::X",
+    );
+}
+
+#[test]
+fn foundations() {
+    finds(upward, "actors/src/model/run.rs", "use crate::clock::now;");
+    finds(upward, "actors/src/keeper/reap.rs", "use crate::store::Chunk;");
+    finds(upward, "actors/src/keeper/reap.rs", "use actix::Actor;");
+    finds(upward, "actors/src/store/chunk.rs", "use crate::monitor::Record;");
+    passes(upward, "actors/src/store/chunk.rs", "use crate::{model::Cursor, store::StoreError};");
+    passes(upward, "actors/src/keeper/reap.rs", "use crate::model::ExitStatus;\nuse std::thread;");
+}
+
+#[test]
+fn web_and_examples() {
+    finds(webbed, "src/web/routes.rs", "use actix_process_actors::{model::Run, store::Store};");
+    finds(webbed, "src/web/routes.rs", "use actix_process_actors::manager::{ManagerActor, Start};");
+    passes(webbed, "src/web/routes.rs", "use crate::ProcessManager;\nuse actix_process_actors::model::Run;");
+    finds(privileged, "examples/a.rs", "use actix_process_actors::model::Run;");
+    finds(privileged, "examples/a.rs", "actix_process::actors::keeper::init();");
+    passes(privileged, "examples/a.rs", "use actix_process::{ProcessManager, actors::model::RunId};");
+}
+
+#[test]
+fn paths_of_one_machine() {
+    finds(local, "README.md", &format!("see {}alice/notes", "/home".to_owned() + "/"));
+    passes(local, "README.md", "see /srv/app and ./scripts");
+}
+
+#[test]
+fn floors() {
+    let lock = |name: &str, version: &str| {
+        below_floors(&format!("version = 4\n\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n"))
+    };
+    assert_eq!(lock("crossbeam-epoch", "0.9.18").len(), 1);
+    assert_eq!(lock("rand", "0.8.5").len(), 1);
+    assert!(lock("crossbeam-epoch", "0.9.20").is_empty());
+    assert!(lock("rand", "0.9.1").is_empty() && lock("rand_core", "0.8.1").is_empty());
+}
+
+#[test]
+fn braces_open() {
+    let mut found = Vec::new();
+    open_braces("", "a::{b, c::{d as x, self},\n e::*}", &mut found);
+    assert_eq!(found, ["a::b", "a::c::d", "a::c::self", "a::e::*"]);
+}
