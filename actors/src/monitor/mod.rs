@@ -1,5 +1,6 @@
 //! monitor room.
 
+mod machine;
 mod messages;
 
 pub use self::messages::*;

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Meta,
     /// One chunk of output.
     Chunk,
+    /// The beginning of a chunk that is too large for one value.
+    Part,
     /// The headers of all chunks of a sealed segment.
     Index,
 }
@@ -37,6 +39,7 @@ impl Kind {
             Self::State => [VERSION, b's', b't', b'a'],
             Self::Meta => [VERSION, b'm', b't', b'a'],
             Self::Chunk => [VERSION, b'c', b'h', b'k'],
+            Self::Part => [VERSION, b'p', b'r', b't'],
             Self::Index => [VERSION, b'i', b'd', b'x'],
         }
     }

@@ -34,6 +34,7 @@ mod frame;
 mod handle;
 mod journal;
 mod lock;
+mod output;
 
 #[cfg(test)]
 mod tests;
@@ -41,4 +42,5 @@ mod tests;
 pub use self::{
     handle::{Commit, Loaded, Store, StoreError},
     lock::OpenError,
+    output::{Chunk, ChunkHead, ChunkRef, Found, Line, Lines, Output, Piece, Position, Retention, Wanted},
 };

@@ -1,0 +1,272 @@
+//! Which class a line shows.
+//!
+//! All patterns of a program are one automaton that looks at a whole block; only lines in which it finds something are
+//! looked at again, one by one. What it finds may reach over the end of a line: then the line is none, and the
+//! search goes on at the next line. So the answer never depends on where blocks begin and end.
+
+use super::{
+    level::level,
+    packs::{AFTER_SIGNALS, BEFORE_SIGNALS, Pack},
+};
+use crate::model::{Class, ExitStatus, Level, Matcher, Program, Stream, StreamChoice, signal_name};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use std::sync::Arc;
+
+/// Largest compiled automaton, in bytes: rules come from a configuration file, and one of them must not take the
+/// memory of the host. A rule beyond it is refused.
+const SIZE_LIMIT: usize = 8 << 20;
+
+/// What a rule matches.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A line.
+    Line {
+        /// As it is shown.
+        pattern: String,
+        /// Where it looks.
+        stream: StreamChoice,
+        /// Also in lines that say they are no trouble.
+        any_level: bool,
+        /// Capture 1 is how many seconds to wait.
+        retry_after: Option<Regex>,
+    },
+    /// This exit code.
+    ExitCode(i32),
+    /// This signal.
+    Signal(i32),
+    /// Any signal.
+    AnySignal,
+    /// Any end that is no success.
+    AnyFailure,
+}
+
+/// A rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// `classify[0]`, `builtin:http_429`, `exit_code`.
+    pub name: Arc<str>,
+    /// The class it finds.
+    pub class: Arc<str>,
+    /// What it matches.
+    pub what: What,
+}
+
+/// A line that shows a class.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Hit {
+    /// Which of the lines.
+    pub line: usize,
+    /// Which rule.
+    pub rule: usize,
+}
+
+/// The rules of a program, ready to use.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    /// The rule of each pattern of `set`.
+    of_pattern: Vec<usize>,
+    block: Option<Regex>,
+    set: RegexSet,
+    problems: Vec<String>,
+}
+
+impl Rules {
+    /// The program's rules in the order of its file, then the built-in ones. A pattern that cannot be used is left out
+    /// and named in [`Rules::problems`]; configurations are checked before.
+    #[must_use]
+    pub fn of(program: &Program) -> Self {
+        let mut made = Making::default();
+        for (n, rule) in program.classify.iter().enumerate() {
+            let name = format!("classify[{n}]");
+            match &rule.matcher {
+                Matcher::Pattern { pattern, stream, retry_after } => {
+                    made.pattern(&name, &rule.class, pattern, pattern, *stream, true, retry_after.as_deref());
+                }
+                Matcher::ExitCode(code) => made.push(&name, &rule.class, What::ExitCode(*code)),
+                Matcher::Signal(number) => made.push(&name, &rule.class, What::Signal(*number)),
+            }
+        }
+        made.push("builtin:exit_usage", Class::CONFIG, What::ExitCode(64));
+        made.push("builtin:exit_config", Class::CONFIG, What::ExitCode(78));
+        BEFORE_SIGNALS.iter().for_each(|pack| made.pack(pack));
+        made.push("signal", Class::CRASH, What::AnySignal);
+        AFTER_SIGNALS.iter().for_each(|pack| made.pack(pack));
+        made.push("exit_code", Class::EXIT_NONZERO, What::AnyFailure);
+        made.finish()
+    }
+
+    /// The rules, in the order they are tried.
+    #[must_use]
+    pub fn list(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Patterns that could not be used, each in a sentence.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// The lines of a block that show a class, in order, each with the first rule that matches. `ends` says where the
+    /// lines end.
+    #[must_use]
+    pub fn find(&self, bytes: &[u8], ends: &[u32], stream: Stream) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        let mut line = 0;
+        while line < ends.len() {
+            let start =
+                line.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |end| *end as usize);
+            if let Some(block) = &self.block {
+                let Some(found) = block.find_at(bytes, start) else { break };
+                // An empty match at the end of a line belongs to it.
+                line = ends.partition_point(|end| (*end as usize) <= found.start()).max(line);
+                if line >= ends.len() {
+                    break;
+                }
+            }
+            let from = line.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |end| *end as usize);
+            let to = ends.get(line).map_or(bytes.len(), |end| *end as usize);
+            let text = bytes.get(from..to).unwrap_or_default();
+            if let Some(rule) = self.line(text, stream) {
+                hits.push(Hit { line, rule });
+            }
+            line += 1;
+        }
+        hits
+    }
+
+    /// The first rule that matches this line.
+    #[must_use]
+    pub fn line(&self, line: &[u8], stream: Stream) -> Option<usize> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut harmless = None;
+        self.set.matches(line).into_iter().find_map(|pattern| {
+            let rule = *self.of_pattern.get(pattern)?;
+            let What::Line { stream: wanted, any_level, .. } = &self.rules.get(rule)?.what else {
+                return None;
+            };
+            let here = match wanted {
+                StreamChoice::Any => true,
+                StreamChoice::Stdout => stream == Stream::Stdout,
+                StreamChoice::Stderr => stream == Stream::Stderr,
+            };
+            let mut quiet = || *harmless.get_or_insert_with(|| level(line).is_some_and(|l| l <= Level::Info));
+            (here && (*any_level || !quiet())).then_some(rule)
+        })
+    }
+
+    /// The seconds that a line asks to wait, in milliseconds.
+    #[must_use]
+    pub fn retry_after_ms(&self, rule: usize, line: &[u8]) -> Option<u64> {
+        let What::Line { retry_after: Some(pattern), .. } = &self.rules.get(rule)?.what else { return None };
+        let seconds = pattern.captures(line)?.get(1)?.as_bytes();
+        std::str::from_utf8(seconds).ok()?.trim().parse::<u64>().ok()?.checked_mul(1_000)
+    }
+
+    /// Whether the rule matches this end.
+    #[must_use]
+    pub fn matches_exit(&self, rule: usize, exit: ExitStatus) -> bool {
+        match (self.rules.get(rule).map(|rule| &rule.what), exit) {
+            (Some(What::ExitCode(wanted)), ExitStatus::Code(code)) => *wanted == code,
+            (Some(What::Signal(wanted)), ExitStatus::Signal { number, .. }) => *wanted == number,
+            (Some(What::AnySignal), ExitStatus::Signal { .. }) | (Some(What::AnyFailure), _) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Rule {
+    /// What it matches, for people.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match &self.what {
+            What::Line { pattern, .. } => pattern.clone(),
+            What::ExitCode(code) => format!("exit_code = {code}"),
+            What::Signal(number) => match signal_name(*number) {
+                Some(name) => format!("signal = \"{name}\""),
+                None => format!("signal = {number}"),
+            },
+            What::AnySignal => "ended by a signal".to_owned(),
+            What::AnyFailure => "any other end that is no success".to_owned(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Making {
+    rules: Vec<Rule>,
+    patterns: Vec<String>,
+    of_pattern: Vec<usize>,
+    problems: Vec<String>,
+}
+
+impl Making {
+    fn push(&mut self, name: &str, class: &str, what: What) {
+        self.rules.push(Rule { name: name.into(), class: class.into(), what });
+    }
+
+    fn pack(&mut self, pack: &Pack) {
+        let name = format!("builtin:{}", pack.name);
+        let pattern = format!("(?i-u:{})", pack.pattern);
+        self.pattern(
+            &name,
+            pack.class,
+            &pattern,
+            pack.pattern,
+            StreamChoice::Any,
+            pack.any_level,
+            pack.retry_after,
+        );
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one place, called twice, where each is named at the call")]
+    fn pattern(
+        &mut self,
+        name: &str,
+        class: &str,
+        pattern: &str,
+        shown: &str,
+        stream: StreamChoice,
+        any_level: bool,
+        retry_after: Option<&str>,
+    ) {
+        if let Err(error) = build(pattern) {
+            return self.problems.push(format!("{name}: {error}"));
+        }
+        let retry_after = retry_after.and_then(|pattern| {
+            build(pattern).map_err(|error| self.problems.push(format!("{name}.retry_after: {error}"))).ok()
+        });
+        self.of_pattern.push(self.rules.len());
+        self.patterns.push(format!("(?:{pattern})"));
+        let pattern = shown.to_owned();
+        self.push(name, class, What::Line { pattern, stream, any_level, retry_after });
+    }
+
+    fn finish(mut self) -> Rules {
+        // Anchors of the whole text mean the line; in a block they would mean the block. Then each line is looked at.
+        let by_block =
+            !self.patterns.iter().any(|p| p.contains(r"\A") || p.contains(r"\z") || p.contains("-m"));
+        let block = if by_block && !self.patterns.is_empty() {
+            build(&self.patterns.join("|")).map_err(|error| self.problems.push(error.to_string())).ok()
+        } else {
+            None
+        };
+        let set = RegexSetBuilder::new(&self.patterns)
+            .multi_line(true)
+            .crlf(true)
+            .size_limit(SIZE_LIMIT)
+            .build()
+            .unwrap_or_else(|error| {
+                self.problems.push(error.to_string());
+                RegexSet::empty()
+            });
+        Rules { rules: self.rules, of_pattern: self.of_pattern, block, set, problems: self.problems }
+    }
+}
+
+fn build(pattern: &str) -> Result<Regex, regex::Error> {
+    // `$` of a line that ends in CR LF stands before the CR, alone as in a block.
+    RegexBuilder::new(pattern).multi_line(true).crlf(true).size_limit(SIZE_LIMIT).build()
+}

@@ -1,0 +1,19 @@
+//! The Monitor's decisions: where lines end, what must not be stored, which class a line shows, which class an end has.
+
+mod classify;
+mod cut;
+mod level;
+mod packs;
+mod redact;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    classify::{Hit, Rule, Rules, What},
+    cut::{Cut, cut},
+    level::level,
+    redact::{Cleaned, Redactor},
+    verdict::Seen,
+};

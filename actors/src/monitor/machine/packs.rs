@@ -1,0 +1,131 @@
+//! The built-in rules, in the order in which they are tried after a program's own.
+//!
+//! A number is a status only next to a word that says so: `429 items` and `took 503 ms` are none. Patterns are ASCII and
+//! case-insensitive, and hold for one line.
+
+use crate::model::Class;
+
+/// One built-in pattern.
+pub(super) struct Pack {
+    /// Its name after `builtin:`.
+    pub(super) name: &'static str,
+    pub(super) class: &'static str,
+    pub(super) pattern: &'static str,
+    /// Lines of level info, debug and trace speak of these things without having met them, except where the words are
+    /// a status of their own.
+    pub(super) any_level: bool,
+    pub(super) retry_after: Option<&'static str>,
+}
+
+/// Words that make the number behind them a status.
+macro_rules! status {
+    ($codes:literal, $more:literal) => {
+        concat!(
+            r#"(?:\bHTTP(?:/[0-9.]+)?["']?[ :=(]{1,3}|\bHTTP|\bstatus(?:[ _-]?code)?["']?(?: ?[:=] ?| is | was | )["'(\[<]?|\b(?:HTTP |server |client )error[:= ]{1,2}|\b(?:response|error)[ _-]?code["']?(?: ?[:=] ?| is | was | )["'(]?|\berror(?: |: )|\bCrawled \()"#,
+            "(?:", $codes, r#")(?:$|[^0-9a-z.%_-]|\.(?:$|\s))"#, "|", $more
+        )
+    };
+}
+
+const RETRY_AFTER: &str = r#"(?i)retry[-_ ]after["']?\s*(?:[:=]|is)?\s*["']?(\d{1,9})"#;
+
+const fn pack(name: &'static str, class: &'static str, pattern: &'static str) -> Pack {
+    Pack { name, class, pattern, any_level: false, retry_after: None }
+}
+
+const fn told(name: &'static str, class: &'static str, pattern: &'static str) -> Pack {
+    Pack { name, class, pattern, any_level: true, retry_after: Some(RETRY_AFTER) }
+}
+
+/// Output rules that come before the rules by signal.
+pub(super) const BEFORE_SIGNALS: &[Pack] = &[
+    pack(
+        "oom",
+        Class::OOM,
+        r"\bout of memory\b|\bOutOfMemoryError\b|^MemoryError\b|\bCannot allocate memory\b|\bstd::bad_alloc\b|JavaScript heap out of memory|\bmemory allocation of \d+ bytes failed|\boom[- ]?kill(?:ed|er)\b",
+    ),
+    told(
+        "captcha",
+        Class::BLOCKED,
+        r"\b(?:captcha|recaptcha|hcaptcha)\b.{0,40}\b(?:required|detected|challenge|encountered|page|found|solve)|\b(?:solve|got|hit|detected|encountered)\b.{0,20}\bcaptcha\b|\bunusual traffic\b|\bcf-chl\b|\bcloudflare\b.{0,40}\b(?:block|challenge|denied)",
+    ),
+    told(
+        "banned",
+        Class::BLOCKED,
+        r"\b(?:ip|address|account|client|you)\b.{0,30}\b(?:been |is |was |are )(?:temporarily |permanently )?(?:banned|blocked|blacklisted)\b|\baccess denied by\b",
+    ),
+    told(
+        "http_429",
+        Class::RATE_LIMITED,
+        status!(
+            "429",
+            r"\b429 too many requests|\btoo many requests\b|\brate[ _-]?limit(?:s)? (?:was |has been )?(?:exceeded|reached|hit)\b|\brate[ _-]?limited by\b|\bratelimit(?:ed)?(?:error|exception)\b|\brate_limit_(?:error|exceeded)\b|\bquota exceeded\b"
+        ),
+    ),
+    told("http_403", Class::BLOCKED, status!("403", r"\b403 forbidden\b")),
+    told("http_401", Class::CONFIG, status!("401", r"\b401 unauthorized\b|\binvalid api[ _-]?key\b")),
+    pack(
+        "dns",
+        Class::NETWORK,
+        r"\bName or service not known\b|\bTemporary failure in name resolution\b|\bcould not resolve host\b|\bgetaddrinfo (?:failed|ENOTFOUND|EAI_AGAIN)\b|\bENOTFOUND\b|\bEAI_AGAIN\b|\bno such host\b|\bfailed to lookup address\b|\bNXDOMAIN\b|\bUnknownHostException\b|\bNameResolutionError\b",
+    ),
+    pack(
+        "connect",
+        Class::NETWORK,
+        r"\bconnection (?:was )?(?:refused|reset)\b|\bECONNREFUSED\b|\bECONNRESET\b|\bEHOSTUNREACH\b|\bENETUNREACH\b|\b(?:network|host) is unreachable\b|\bno route to host\b|\bConnect(?:ion)?(?:Refused|Reset|Aborted)?(?:Error|Exception)\b|\bfailed to connect to\b|\bcouldn't connect to server\b|\bbroken pipe\b.{0,20}\bsocket\b|\bremote end closed connection\b|\bsocket hang up\b",
+    ),
+    pack(
+        "tls",
+        Class::NETWORK,
+        r"\bcertificate verify failed\b|\bSSL(?:Error|V3_ALERT|CertVerificationError|HandshakeException)\b|\b(?:tls|ssl) handshake (?:failed|failure|error|timeout|timed out)\b|\bCERT_HAS_EXPIRED\b|\bx509: certificate\b|\binvalid peer certificate\b",
+    ),
+    pack(
+        "timeout",
+        Class::NETWORK,
+        r"\b(?:connection|connect|read|request|operation|socket|handshake)(?: has| was)? timed[ -]out\b|\b(?:connect|read|connection|request|socket|gateway) ?timeout(?:error|exception)?\b(?:$|[^a-z0-9_=])(?:[^=0-9]|$)|\bETIMEDOUT\b|\bESOCKETTIMEDOUT\b|\b(?:Read|Connect|Socket)Timeout(?:Error|Exception)?\b|\bcontext deadline exceeded\b|\bi/o timeout\b",
+    ),
+    told(
+        "http_5xx",
+        Class::UPSTREAM,
+        status!(
+            "500|502|503|504|52[0-9]",
+            r"\b50[0234] (?:internal server error|bad gateway|service unavailable|gateway time-?out)\b|^(?:internal server error|bad gateway|service unavailable|gateway time-?out)\b"
+        ),
+    ),
+    pack(
+        "command_not_found",
+        Class::CONFIG,
+        r"^[^ ]+: (?:line )?(?:\d+: )?[^ :]+: (?:command )?not found$|^(?:\S+: )?command not found: \S+$",
+    ),
+    pack(
+        "usage",
+        Class::CONFIG,
+        r"\berror: (?:unrecognized|the following required) arguments\b|\b(?:unknown|unrecognized|invalid) option\b.{0,3}['`-]",
+    ),
+    pack(
+        "python_import",
+        Class::CONFIG,
+        r"^(?:ModuleNotFoundError|ImportError): |^Error: Cannot find module ",
+    ),
+];
+
+/// Output rules that come after the rules by signal: they show where a failure came from, and the exit says what it is.
+pub(super) const AFTER_SIGNALS: &[Pack] = &[
+    pack("disk_full", Class::EXIT_NONZERO, r"\bno space left on device\b|\bENOSPC\b|\bdisk quota exceeded\b"),
+    pack("too_many_files", Class::EXIT_NONZERO, r"\btoo many open files\b|\bEMFILE\b|\bENFILE\b"),
+    pack("scrapy_error", Class::EXIT_NONZERO, r"\bSpider error processing\b"),
+    pack("python_traceback", Class::EXIT_NONZERO, r"^Traceback \(most recent call last\):"),
+    pack("rust_panic", Class::EXIT_NONZERO, r"^thread '.{0,200}' (?:\(\d+\) )?panicked at "),
+    pack("go_panic", Class::EXIT_NONZERO, r"^(?:panic: |fatal error: |goroutine \d+ \[running\]:)"),
+    pack(
+        "jvm_exception",
+        Class::EXIT_NONZERO,
+        r#"^Exception in thread ".{0,200}" |^Caused by: [a-z0-9_.$]+(?:Exception|Error)\b"#,
+    ),
+    pack(
+        "node_exception",
+        Class::EXIT_NONZERO,
+        r"^Uncaught (?:[a-z]*Error|Exception)\b|^\s*throw (?:err|new |er;)|\bUnhandledPromiseRejection|^node:internal/",
+    ),
+    pack("segfault", Class::EXIT_NONZERO, r"\bSegmentation fault\b"),
+];

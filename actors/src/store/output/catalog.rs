@@ -1,0 +1,433 @@
+//! What is stored where, and the handle through which chunks are written and read.
+
+use super::{
+    chunk::Chunk,
+    segment::{self, ChunkRef, Position, Segment, Summary},
+    writer::{self, Job},
+};
+use crate::{
+    model::{AttemptId, Stream},
+    store::{Store, StoreError},
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+};
+
+/// Chunks that may wait for the writer: at most 48 MiB. Beyond it [`Output::append`] refuses, and what is to be stored stays in
+/// its spool.
+const WRITER_QUEUE: usize = 1024;
+
+/// Threads that answer questions: one that searches for long must not hold up a short one.
+const READERS: usize = 2;
+
+/// Questions that may wait; beyond it they are refused.
+const READER_QUEUE: usize = 256;
+
+/// Sealed segments that stay open: two, because a reader goes from one to the next; each takes some 10 MB of memory.
+const OPEN_SEGMENTS: usize = 2;
+
+/// Indexes of sealed segments that stay in memory: some 150 KB each.
+const KEPT_INDEXES: usize = 8;
+
+/// How much output is kept. The first limit that is reached counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// Bytes on the disk. Default 2 GiB.
+    pub max_bytes: u64,
+    /// Milliseconds. Default 14 days.
+    pub max_age_ms: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { max_bytes: 2 << 30, max_age_ms: 14 * 86_400_000 }
+    }
+}
+
+impl Retention {
+    /// These limits.
+    #[must_use]
+    pub const fn new(max_bytes: u64, max_age_ms: u64) -> Self {
+        Self { max_bytes, max_age_ms }
+    }
+}
+
+type ReadJob = Box<dyn FnOnce() + Send>;
+
+/// A handle on the stored output. Clones share it; it keeps the store locked.
+#[derive(Clone)]
+pub struct Output {
+    pub(super) shared: Arc<Shared>,
+    writer: SyncSender<Job>,
+    readers: SyncSender<ReadJob>,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output").field("root", &self.shared.root).finish_non_exhaustive()
+    }
+}
+
+pub(super) struct Shared {
+    pub(super) root: PathBuf,
+    catalog: Mutex<Catalog>,
+    cache: Mutex<Cache>,
+    pub(super) waiting: AtomicU64,
+    damage: Option<String>,
+    /// The lock on the folder.
+    _store: Store,
+}
+
+#[derive(Default)]
+pub(super) struct Catalog {
+    pub(super) sealed: BTreeMap<u64, Summary>,
+    pub(super) number: u64,
+    pub(super) head: Option<Arc<Segment>>,
+    pub(super) summary: Summary,
+    pub(super) refs: Vec<ChunkRef>,
+    pub(super) packed: usize,
+    pub(super) retention: Retention,
+}
+
+#[derive(Default)]
+struct Cache {
+    open: Vec<(u64, Arc<Segment>)>,
+    indexes: Vec<(u64, Arc<Vec<ChunkRef>>)>,
+}
+
+impl Output {
+    /// Opens the output of a store. Blocks; once for each store at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when the folder cannot be used or no thread can be made. Damage is no error.
+    pub fn open(store: &Store) -> Result<Self, StoreError> {
+        let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
+        let root = store.dir().join("output");
+        fs::create_dir_all(&root).map_err(failed)?;
+        let (catalog, damage) = recover(store.dir(), &root).map_err(StoreError::Failed)?;
+        let shared = Arc::new(Shared {
+            root,
+            catalog: Mutex::new(catalog),
+            cache: Mutex::new(Cache::default()),
+            waiting: AtomicU64::new(0),
+            damage,
+            _store: store.clone(),
+        });
+        let (writer, jobs) = sync_channel(WRITER_QUEUE);
+        let for_writer = shared.clone();
+        thread::Builder::new()
+            .name("output-writer".into())
+            .spawn(move || writer::serve(&for_writer, &jobs))
+            .map_err(failed)?;
+        let (readers, jobs) = sync_channel::<ReadJob>(READER_QUEUE);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..READERS {
+            let jobs = jobs.clone();
+            thread::Builder::new()
+                .name("output-reader".into())
+                .spawn(move || answer(&jobs))
+                .map_err(failed)?;
+        }
+        Ok(Self { shared, writer, readers })
+    }
+
+    /// What was damaged when it was opened, in a sentence for people.
+    #[must_use]
+    pub fn damage(&self) -> Option<&str> {
+        self.shared.damage.as_deref()
+    }
+
+    /// How much is kept from now on.
+    pub fn set_retention(&self, retention: Retention) {
+        self.shared.catalog().retention = retention;
+        let _ = self.writer.try_send(Job::Retain);
+    }
+
+    /// Stores a chunk; chunks are stored in the order of the calls. `done` runs on the writer's thread once it survives
+    /// our death. Never blocks; false when too much waits already: nothing happened then, and `done` will not run.
+    #[must_use]
+    pub fn append(
+        &self,
+        chunk: Arc<Chunk>,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> bool {
+        let size = chunk.bytes.len() as u64;
+        self.shared.waiting.fetch_add(size, Ordering::Relaxed);
+        let sent = self.writer.try_send(Job::Append(chunk, Box::new(done))).is_ok();
+        if !sent {
+            self.shared.waiting.fetch_sub(size, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    /// Bytes that were given and are not stored yet.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.shared.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Answers once everything given before is stored. Never blocks.
+    pub fn flush(&self, done: impl FnOnce() + Send + 'static) {
+        match self.writer.try_send(Job::Flush(Box::new(done))) {
+            Ok(()) => {}
+            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
+                log::warn!("output not flushed: the writer makes no progress");
+                if let Job::Flush(done) = job {
+                    done();
+                }
+            }
+        }
+    }
+
+    /// How far a stream is stored. From memory.
+    #[must_use]
+    pub fn position(&self, attempt: AttemptId, stream: Stream) -> Position {
+        let catalog = self.shared.catalog();
+        let mut total = Position::default();
+        let summaries = catalog.sealed.values().chain([&catalog.summary]);
+        for position in summaries.filter_map(|summary| summary.positions.get(&(attempt, stream))) {
+            total.lines += position.lines;
+            total.errors += position.errors;
+            total.gaps += position.gaps;
+            if position.to >= total.to {
+                (total.to, total.next_seq, total.open) = (position.to, position.next_seq, position.open);
+            }
+        }
+        total
+    }
+
+    /// The number of the newest piece ever stored. From memory.
+    #[must_use]
+    pub fn last_number(&self) -> u64 {
+        let catalog = self.shared.catalog();
+        catalog
+            .sealed
+            .values()
+            .chain([&catalog.summary])
+            .map(|summary| summary.last_number)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Runs a question on one of the readers' threads; false when too many wait.
+    #[must_use]
+    pub fn read(&self, job: impl FnOnce() + Send + 'static) -> bool {
+        self.readers.try_send(Box::new(job)).is_ok()
+    }
+
+    /// Segments that may hold such output, with the numbers of their first and last piece. From memory.
+    #[must_use]
+    pub fn segments(&self, wanted: &Wanted<'_>) -> Vec<(u64, u64, u64)> {
+        let catalog = self.shared.catalog();
+        let head = [(&catalog.number, &catalog.summary)];
+        let all = catalog.sealed.iter().chain(head);
+        all.filter(|(_, s)| s.last_number > 0 && wanted.segment(s))
+            .map(|(number, s)| (*number, s.first_number, s.last_number))
+            .collect()
+    }
+
+    /// The chunks of a segment that may hold such output. Blocks: for readers' threads.
+    ///
+    /// # Errors
+    /// None for a segment that retention deleted meanwhile: it has no chunks then.
+    pub fn chunks(&self, segment: u64, wanted: &Wanted<'_>) -> Result<Vec<ChunkRef>, StoreError> {
+        {
+            let catalog = self.shared.catalog();
+            if catalog.number == segment {
+                return Ok(catalog.refs.iter().filter(|c| wanted.chunk(c)).cloned().collect());
+            }
+            if !catalog.sealed.contains_key(&segment) {
+                return Ok(Vec::new());
+            }
+        }
+        let index = self.shared.index(segment)?;
+        Ok(index.iter().filter(|c| wanted.chunk(c)).cloned().collect())
+    }
+
+    /// One chunk; nothing when it is damaged or was deleted meanwhile. Blocks: for readers' threads.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when its segment cannot be read.
+    pub fn chunk(&self, segment: u64, key: u64) -> Result<Option<Chunk>, StoreError> {
+        match self.shared.segment(segment)? {
+            Some(segment) => segment.get(key).map_err(StoreError::Failed),
+            None => Ok(None),
+        }
+    }
+}
+
+/// What a reader looks for, as far as it narrows segments and chunks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Runs of this program.
+    pub program: Option<&'a str>,
+    /// This run.
+    pub run: Option<crate::model::RunId>,
+    /// This attempt of the run.
+    pub attempt: Option<u32>,
+    /// This stream.
+    pub stream: Option<Stream>,
+    /// This class.
+    pub class: Option<&'a str>,
+    /// Not before.
+    pub since_ms: Option<u64>,
+    /// Before.
+    pub until_ms: Option<u64>,
+}
+
+impl Wanted<'_> {
+    fn segment(&self, summary: &Summary) -> bool {
+        self.since_ms.is_none_or(|since| summary.last_at_ms >= since)
+            && self.until_ms.is_none_or(|until| summary.first_at_ms < until)
+            && self.program.is_none_or(|program| summary.programs.contains(program))
+            && self.run.is_none_or(|_| summary.positions.keys().any(|(id, stream)| self.writer(*id, *stream)))
+    }
+
+    fn chunk(&self, chunk: &ChunkRef) -> bool {
+        self.writer(chunk.attempt, chunk.stream)
+            && self.program.is_none_or(|program| &*chunk.program == program)
+            && self.since_ms.is_none_or(|since| chunk.last_at_ms >= since)
+            && self.until_ms.is_none_or(|until| chunk.first_at_ms < until)
+            && self.class.is_none_or(|class| chunk.classes.iter().any(|have| &**have == class))
+    }
+
+    /// Whether this stream is looked for.
+    #[must_use]
+    pub fn writer(&self, attempt: AttemptId, stream: Stream) -> bool {
+        self.run.is_none_or(|run| run == attempt.run)
+            && self.attempt.is_none_or(|number| number == attempt.number)
+            && self.stream.is_none_or(|wanted| wanted == stream)
+    }
+}
+
+impl Shared {
+    pub(super) fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        // Whoever panicked with the lock had finished or not begun a change: all changes are single assignments.
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn path(&self, segment: u64) -> PathBuf {
+        self.root.join(format!("{segment:08}"))
+    }
+
+    fn index(&self, segment: u64) -> Result<Arc<Vec<ChunkRef>>, StoreError> {
+        let mut cache = self.cache();
+        if let Some((_, index)) = cache.indexes.iter().find(|(number, _)| *number == segment) {
+            return Ok(index.clone());
+        }
+        let index = match segment::read_index(&self.path(segment)) {
+            Some(index) => index,
+            None => Segment::open(&self.path(segment)).and_then(|s| s.list()).map_err(StoreError::Failed)?,
+        };
+        let index = Arc::new(index);
+        cache.indexes.push((segment, index.clone()));
+        if cache.indexes.len() > KEPT_INDEXES {
+            cache.indexes.remove(0);
+        }
+        Ok(index)
+    }
+
+    /// The segment, opened if it must be; nothing when it was deleted.
+    fn segment(&self, number: u64) -> Result<Option<Arc<Segment>>, StoreError> {
+        {
+            let catalog = self.catalog();
+            if catalog.number == number {
+                return Ok(catalog.head.clone());
+            }
+            if !catalog.sealed.contains_key(&number) {
+                return Ok(None);
+            }
+        }
+        let mut cache = self.cache();
+        if let Some(at) = cache.open.iter().position(|(have, _)| *have == number) {
+            let found = cache.open.remove(at);
+            let segment = found.1.clone();
+            cache.open.push(found);
+            return Ok(Some(segment));
+        }
+        while cache.open.len() >= OPEN_SEGMENTS {
+            cache.open.remove(0);
+        }
+        let segment = Arc::new(Segment::open(&self.path(number)).map_err(StoreError::Failed)?);
+        cache.open.push((number, segment.clone()));
+        Ok(Some(segment))
+    }
+
+    /// A head that was sealed stays open as long as readers want it.
+    pub(super) fn retire(&self, number: u64, segment: Arc<Segment>) {
+        let mut cache = self.cache();
+        while cache.open.len() >= OPEN_SEGMENTS {
+            cache.open.remove(0);
+        }
+        cache.open.push((number, segment));
+    }
+
+    pub(super) fn forget(&self, number: u64) {
+        let mut cache = self.cache();
+        cache.open.retain(|(have, _)| *have != number);
+        cache.indexes.retain(|(have, _)| *have != number);
+    }
+}
+
+fn answer(jobs: &Mutex<Receiver<ReadJob>>) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
+            log::error!("a question for stored output panicked");
+        }
+    }
+}
+
+/// Finds out what is there; what was not sealed is looked through, and repaired where it must be.
+fn recover(dir: &Path, root: &Path) -> Result<(Catalog, Option<String>), String> {
+    let mut numbers: Vec<u64> = fs::read_dir(root)
+        .map_err(|error| error.to_string())?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    let newest = numbers.last().copied();
+    let mut catalog = Catalog::default();
+    let mut damages = Vec::new();
+    for number in numbers {
+        let path = root.join(format!("{number:08}"));
+        if let Some(refs) = segment::read_index(&path) {
+            let mut summary = Summary::default();
+            refs.iter().for_each(|chunk| summary.add(chunk));
+            catalog.sealed.insert(number, summary);
+            continue;
+        }
+        let (segment, refs, damage) = Segment::recover(dir, &path)?;
+        damages.extend(damage);
+        let mut summary = Summary::default();
+        refs.iter().for_each(|chunk| summary.add(chunk));
+        if newest == Some(number) {
+            catalog.packed = usize::try_from(segment::disk_bytes(&path)).unwrap_or(0).saturating_sub(1 << 20);
+            (catalog.number, catalog.head) = (number, Some(Arc::new(segment)));
+            (catalog.summary, catalog.refs) = (summary, refs);
+        } else {
+            segment::write_index(&path, &refs).map_err(|error| error.to_string())?;
+            catalog.sealed.insert(number, summary);
+        }
+    }
+    if catalog.head.is_none() {
+        let number = newest.unwrap_or(0) + 1;
+        let (segment, _, _) = Segment::recover(dir, &root.join(format!("{number:08}")))?;
+        (catalog.number, catalog.head) = (number, Some(Arc::new(segment)));
+    }
+    Ok((catalog, (!damages.is_empty()).then(|| damages.join("; "))))
+}

@@ -1,0 +1,21 @@
+//! The output of children: chunks of lines in segments.
+//!
+//! One thread packs and writes, two read; nobody else touches sled. What is where is known in memory by segment, so
+//! that a question opens only the segments that can answer it. Retention deletes whole segments, oldest first.
+//!
+//! A chunk is answered for once it survives our death: from then on the spool it came from may be given back. Like the
+//! journal it is not power-loss durable, and neither is the spool.
+
+mod catalog;
+mod chunk;
+mod segment;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    catalog::{Output, Retention, Wanted},
+    chunk::{Chunk, ChunkHead, Found, Line, Lines, Piece},
+    segment::{ChunkRef, Position},
+};
