@@ -10,6 +10,7 @@ pub use actors::model::{
     OnLost, OnOpen, OnProbeExpiry, OutputPolicy, ParamSpec as Param, ProbeParams, ProbeSuccess, Problem,
     Program, Restart, RetryPolicy, ScopeKind, StderrMode, StreamChoice,
 };
+
 mod error;
 mod handle;
 mod process_manager;
@@ -23,3 +24,11 @@ pub use self::{
 };
 /// A run as it is now: what is wanted, what is, why, and its newest attempts.
 pub use actix_process_actors::model::Run as RunStatus;
+
+/// Call this first in `main`: the keeper, which is the parent of every child, then gets a process of its own.
+///
+/// The keeper's process is this executable again; there this function never returns. Without the call the keeper is a
+/// thread, and what outlives the application's death is less: see the README.
+pub fn init() {
+    actors::keeper::init();
+}

@@ -138,21 +138,46 @@ fn private_folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Checks programs before they reach the Manager, which trusts them.
+/// Checks programs before they reach the Manager, which trusts them. Every problem is told at once.
 pub(super) fn check_programs(programs: &[Program]) -> Result<()> {
     let mut names = std::collections::BTreeSet::new();
-    match programs.iter().find(|program| !names.insert(program.name.as_str())) {
-        Some(twice) => {
-            Err(Error::new(ErrorKind::Config, format!("there are two programs named `{}`", twice.name)))
+    let mut problems = Vec::new();
+    let mut help = None;
+    for program in programs {
+        if !names.insert(program.name.as_str()) {
+            problems.push(format!("there are two programs named `{}`", program.name));
         }
-        None => Ok(()),
+        for problem in program.check() {
+            problems.push(format!("program `{}`: {}: {}", program.name, problem.path, problem.message));
+            help = help.or(Some(problem.help));
+        }
     }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Config, problems.join("\n"));
+    Err(match help {
+        Some(help) => error.with_help(help),
+        None => error,
+    })
 }
 
 /// The builder that a configuration file describes.
 pub(super) fn from_config(path: &Path) -> Result<ProcessManagerBuilder> {
-    Err(Error::new(
-        ErrorKind::Config,
-        format!("{} cannot be read: no configuration files yet", path.display()),
-    ))
+    let config = crate::config::load(path).map_err(|errors| {
+        Error::new(ErrorKind::Config, errors.to_string()).with_help("correct the places that are named")
+    })?;
+    for warning in &config.warnings {
+        log::warn!("the configuration has a doubtful place; warning={}", warning.message);
+    }
+    let retention = config.store;
+    let mut builder = ProcessManagerBuilder::default()
+        .store(retention.path)
+        .programs(config.programs)
+        .keep_logs_bytes(retention.logs.max_size)
+        .keep_logs_for(Duration::from_millis(retention.logs.max_age_ms))
+        .keep_runs(retention.runs.max_count)
+        .keep_runs_for(Duration::from_millis(retention.runs.max_age_ms));
+    builder.shared_breakers = config.shared_breakers;
+    Ok(builder)
 }

@@ -1,7 +1,7 @@
 //! Journal records in answers: as the model writes them, with times as RFC 3339 and `cursor` for `seq`.
 
 use super::wire;
-use actix_process_actors::model::{Event, ExitStatus, JournalRecord, SpawnFailure, Timestamp};
+use actix_process_actors::model::{JournalRecord, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// Points in time, with their names here. Other `…_ms` are durations and stay.
@@ -27,45 +27,13 @@ pub(super) fn record(record: &JournalRecord) -> Value {
             map.insert(to.into(), json!(wire::time_or_null(at.as_u64().map(Timestamp))));
         }
     }
-    match &record.event {
-        Event::RunQueued { params, .. } | Event::AttemptStarted { params, .. } => {
-            map.insert("params".into(), wire::params(params));
-        }
-        Event::AttemptEnded { exit, spawn_error, .. } => {
-            map.remove("exit");
-            map.extend(exit.as_ref().map(end));
-            if let Some(failure) = spawn_error {
-                map.extend(spawn(failure));
-            }
-        }
-        _ => {}
-    }
     Value::Object(map)
-}
-
-/// `exit: 1` or `signal: "SIGKILL"`.
-fn end(exit: &ExitStatus) -> (String, Value) {
-    match exit {
-        ExitStatus::Code(code) => ("exit".into(), json!(code)),
-        ExitStatus::Signal { number, .. } => ("signal".into(), json!(wire::signal(*number))),
-        ExitStatus::Unknown => ("exit".into(), Value::Null),
-    }
-}
-
-/// `spawn_error: "ENOENT"`, with the sentence and what to do beside it.
-fn spawn(failure: &SpawnFailure) -> [(String, Value); 3] {
-    let error = if failure.errno.is_empty() { json!(failure.problem) } else { json!(failure.errno) };
-    [
-        ("spawn_error".into(), error),
-        ("message".into(), json!(failure.message)),
-        ("help".into(), json!(failure.help)),
-    ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_process_actors::model::{ParamValue, RunId, Scope, SpawnProblem};
+    use actix_process_actors::model::{Event, ParamValue, RunId, Scope};
 
     fn of(event: Event) -> JournalRecord {
         JournalRecord {
@@ -126,38 +94,25 @@ mod tests {
 
     #[test]
     fn an_end_is_an_exit_or_a_signal_or_a_spawn_error() {
-        let ended = |exit, spawn_error| Event::AttemptEnded {
+        let ended = |exit, signal: Option<&str>, spawn_error: Option<&str>| Event::AttemptEnded {
             exit,
-            spawn_error,
+            signal: signal.map(str::to_owned),
+            spawn_error: spawn_error.map(str::to_owned),
             class: Some("crash".into()),
             rule: None,
             line: None,
             lasted_ms: 5,
             output_complete: true,
         };
-        let common =
-            json!({"kind": "attempt_ended", "class": "crash", "lasted_ms": 5, "output_complete": true});
-        let with = |fields: Value| {
-            let mut all = common.clone();
-            for (name, value) in fields.as_object().unwrap() {
-                all[name] = value.clone();
-            }
-            all
-        };
-        reads(ended(Some(ExitStatus::Code(3)), None), with(json!({"exit": 3})));
-        reads(
-            ended(Some(ExitStatus::Signal { number: 9, core: false }), None),
-            with(json!({"signal": "SIGKILL"})),
-        );
-        let failure = SpawnFailure {
-            problem: SpawnProblem::NotFound,
-            errno: "ENOENT".into(),
-            message: "no file `x`".into(),
-            help: "make it".into(),
-        };
-        reads(
-            ended(None, Some(failure)),
-            with(json!({"spawn_error": "ENOENT", "message": "no file `x`", "help": "make it"})),
-        );
+        for (event, name, value) in [
+            (ended(Some(3), None, None), "exit", json!(3)),
+            (ended(None, Some("SIGKILL"), None), "signal", json!("SIGKILL")),
+            (ended(None, None, Some("ENOENT")), "spawn_error", json!("ENOENT")),
+        ] {
+            let mut fields =
+                json!({"kind": "attempt_ended", "class": "crash", "lasted_ms": 5, "output_complete": true});
+            fields[name] = value;
+            reads(event, fields);
+        }
     }
 }
