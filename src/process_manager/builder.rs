@@ -170,14 +170,14 @@ pub(super) fn from_config(path: &Path) -> Result<ProcessManagerBuilder> {
     for warning in &config.warnings {
         log::warn!("the configuration has a doubtful place; warning={}", warning.message);
     }
-    let retention = config.store;
+    let kept = config.store;
     let mut builder = ProcessManagerBuilder::default()
-        .store(retention.path)
+        .store(kept.path)
         .programs(config.programs)
-        .keep_logs_bytes(retention.logs.max_size)
-        .keep_logs_for(Duration::from_millis(retention.logs.max_age_ms))
-        .keep_runs(retention.runs.max_count)
-        .keep_runs_for(Duration::from_millis(retention.runs.max_age_ms));
+        .keep_logs_bytes(kept.logs_max_bytes)
+        .keep_logs_for(Duration::from_millis(kept.logs_max_age_ms))
+        .keep_runs(kept.runs_max_count as usize)
+        .keep_runs_for(Duration::from_millis(kept.runs_max_age_ms));
     builder.shared_breakers = config.shared_breakers;
     Ok(builder)
 }
