@@ -60,7 +60,7 @@ fn bare(readings: &Path, restarts: usize) -> Vec<f64> {
     let program = CString::new(std::env::current_exe().unwrap().to_str().unwrap()).unwrap();
     let file = CString::new(readings.to_str().unwrap()).unwrap();
     let argv = [program.as_ptr(), c"--child".as_ptr(), file.as_ptr(), std::ptr::null()];
-    let envp = [std::ptr::null()];
+    let envp = [std::ptr::null_mut()];
     for _ in 0..=restarts {
         let mut pid = 0;
         // SAFETY: all pointers are to C strings and null-terminated arrays that outlive the call.
