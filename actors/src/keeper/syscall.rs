@@ -261,7 +261,7 @@ pub(super) fn try_lock(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Waits until one of these processes has ended, or so many milliseconds.
-pub(super) fn wait_any(fds: &[BorrowedFd<'_>], timeout_ms: i32) {
+pub fn wait_any(fds: &[BorrowedFd<'_>], timeout_ms: i32) {
     let mut polls: Vec<_> = fds
         .iter()
         .map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 })
