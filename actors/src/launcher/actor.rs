@@ -1,0 +1,462 @@
+//! Carries messages between the Manager and the keeper.
+
+use super::{
+    compose::{Composed, Places, compose, own_environment},
+    diagnose::{look_at_cwd, look_at_file},
+    link::{Heard, Link},
+    machine::{StartFacts, Variables, diagnose},
+    messages::{
+        Acknowledge, ForgetSecrets, KeepSecrets, Launch, Recover, Recovered, Report, Shutdown, Signal, Stop,
+    },
+    recover::{self, Bereaved, Settled},
+    secrets::{Secrets, make_folder},
+};
+use crate::{
+    keeper::{
+        Keeper, WakeSender,
+        protocol::{Event, Request},
+    },
+    model::{AttemptId, ExitStatus, SpawnFailure, SpawnProblem, Spool},
+};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient,
+    ResponseActFuture, ResponseFuture, WrapFuture,
+};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// Longest wait for an earlier keeper, which is stopping its trees by their own grace. Beyond it that keeper is killed
+/// and its trees are stopped here.
+const OLD_KEEPER_LIMIT: Duration = Duration::from_secs(60);
+
+/// Pause between two looks whether an earlier keeper is gone.
+const OLD_KEEPER_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a [`LauncherActor`] is made of.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LauncherConfig {
+    /// The store's folder; created with mode 0700 if it is missing.
+    pub store: PathBuf,
+    /// The manager's identity, the same for every life of this store. Part of each child's tag.
+    pub manager: u128,
+    /// Who hears [`Report`]s.
+    pub reports: Recipient<Report>,
+    /// Told when spools grew; given to every keeper.
+    pub wake: WakeSender,
+}
+
+impl LauncherConfig {
+    /// All of it.
+    #[must_use]
+    pub const fn new(store: PathBuf, manager: u128, reports: Recipient<Report>, wake: WakeSender) -> Self {
+        Self { store, manager, reports, wake }
+    }
+}
+
+/// The Launcher. See the [room](crate::launcher).
+pub struct LauncherActor {
+    places: Places,
+    secrets: Secrets,
+    reports: Recipient<Report>,
+    wake: WakeSender,
+    inherited: Variables,
+    keeper: KeeperState,
+    /// Counts keepers, so that words of an earlier one are known as such.
+    generation: u64,
+    living: HashMap<u64, Living>,
+    tokens: HashMap<AttemptId, u64>,
+    next_token: u64,
+    /// Starts that came while no keeper could take them.
+    waiting: Vec<Launch>,
+    /// Attempts whose exit records are removed once they are journalled.
+    recovered: HashSet<AttemptId>,
+    enders: Vec<oneshot::Sender<()>>,
+}
+
+enum KeeperState {
+    /// There is none; the next start makes one.
+    None,
+    /// It is there; it has said hello, or has not yet.
+    Up { link: Link, hello: bool },
+    /// An earlier one is waited for or cleaned up after.
+    Busy,
+}
+
+/// What we know of an attempt from its request to its emptiness.
+struct Living {
+    attempt: AttemptId,
+    spool: Spool,
+    secrets: Vec<String>,
+    facts: Option<Box<(String, PathBuf, PathBuf)>>,
+    pid: i32,
+    start_ticks: u64,
+    pidfd: Option<OwnedFd>,
+    /// Copies of the keeper's reading ends, should it die.
+    pipes: Vec<OwnedFd>,
+    /// Told already.
+    exit: Option<ExitStatus>,
+}
+
+/// A keeper of this generation told something.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Word(u64, Heard);
+
+impl LauncherActor {
+    /// A Launcher without a keeper yet: the first [`Launch`] starts one.
+    ///
+    /// # Errors
+    /// The store's folders cannot be created.
+    pub fn new(config: LauncherConfig) -> io::Result<Self> {
+        make_folder(&config.store)?;
+        let places = Places { store: std::fs::canonicalize(&config.store)?, manager: config.manager };
+        make_folder(&places.spool_folder())?;
+        Ok(Self {
+            secrets: Secrets::of(&places.store),
+            places,
+            reports: config.reports,
+            wake: config.wake,
+            inherited: own_environment(),
+            keeper: KeeperState::None,
+            generation: 0,
+            living: HashMap::new(),
+            tokens: HashMap::new(),
+            next_token: 1,
+            waiting: Vec::new(),
+            recovered: HashSet::new(),
+            enders: Vec::new(),
+        })
+    }
+
+    fn report(&self, report: Report) {
+        self.reports.do_send(report);
+    }
+
+    fn fail(&self, attempt: AttemptId, failure: SpawnFailure) {
+        self.report(Report::LaunchFailed { attempt, failure });
+    }
+
+    fn link(&mut self, ctx: &mut Context<Self>) -> io::Result<Option<&Link>> {
+        if matches!(self.keeper, KeeperState::None) {
+            recover::save_boot(&self.places);
+            let keeper = Keeper::start(&self.wake, &self.places.lock())?;
+            match keeper.pid() {
+                Some(pid) => log::info!("keeper started; pid={pid}"),
+                None => log::info!("keeper started on a thread"),
+            }
+            self.generation += 1;
+            let (generation, me) = (self.generation, ctx.address());
+            let link = Link::open(keeper, move |heard| me.do_send(Word(generation, heard)))?;
+            self.keeper = KeeperState::Up { link, hello: false };
+        }
+        Ok(match &self.keeper {
+            KeeperState::Up { link, .. } => Some(link),
+            KeeperState::None | KeeperState::Busy => None,
+        })
+    }
+
+    fn send(&self, attempt: AttemptId, request: impl FnOnce(u64) -> Request) {
+        if let (Some(token), KeeperState::Up { link, .. }) = (self.tokens.get(&attempt), &self.keeper) {
+            link.send(request(*token));
+        }
+    }
+
+    fn launch(&mut self, launch: Launch, ctx: &mut Context<Self>) {
+        if matches!(self.keeper, KeeperState::Busy) {
+            self.waiting.push(launch);
+            return;
+        }
+        let token = self.next_token;
+        let attempt = launch.attempt;
+        let composed = match compose(&launch, token, &self.places, &self.inherited) {
+            Ok(composed) => composed,
+            Err(failure) => return self.fail(attempt, failure),
+        };
+        let Composed { request, secrets, program, cwd } = composed;
+        match self.link(ctx) {
+            Ok(Some(link)) => link.send(Request::Launch(request)),
+            Ok(None) => return self.waiting.push(launch),
+            Err(error) => return self.fail(attempt, no_keeper(&error.to_string())),
+        }
+        self.next_token += 1;
+        self.tokens.insert(attempt, token);
+        let living = Living {
+            attempt,
+            spool: self.places.spool(attempt, token),
+            secrets,
+            facts: Some(Box::new((launch.program.name.clone(), program, cwd))),
+            pid: 0,
+            start_ticks: 0,
+            pidfd: None,
+            pipes: Vec::new(),
+            exit: None,
+        };
+        self.living.insert(token, living);
+    }
+
+    fn hear(&mut self, event: Event, fds: Vec<OwnedFd>) {
+        match event {
+            Event::Hello { pid, .. } => {
+                log::debug!("keeper is ready; pid={pid}");
+                if let KeeperState::Up { hello, .. } = &mut self.keeper {
+                    *hello = true;
+                }
+            }
+            Event::Locked => log::warn!("another keeper holds the lock of this store"),
+            Event::Launched { token, pid, start_ticks } => self.launched(token, pid, start_ticks, fds),
+            Event::LaunchFailed { token, errno } => self.launch_failed(token, errno),
+            Event::Exited { token, status, sizes, leftovers } => {
+                let Some(living) = self.living.get_mut(&token) else { return };
+                living.exit = Some(status);
+                living.pidfd = None;
+                let attempt = living.attempt;
+                self.report(Report::Exited { attempt, exit: status, sizes, leftovers });
+            }
+            Event::Emptied { token, sizes } => {
+                let Some(living) = self.living.remove(&token) else { return };
+                self.report(Report::Emptied { attempt: living.attempt, sizes });
+            }
+        }
+    }
+
+    fn launched(&mut self, token: u64, pid: i32, start_ticks: u64, fds: Vec<OwnedFd>) {
+        let Some(living) = self.living.get_mut(&token) else { return };
+        let mut fds = fds.into_iter();
+        (living.pid, living.start_ticks, living.facts) = (pid, start_ticks, None);
+        living.pidfd = fds.next();
+        living.pipes = fds.collect();
+        let report = Report::Launched {
+            attempt: living.attempt,
+            pid,
+            start_ticks,
+            spool: living.spool.clone(),
+            secrets: std::mem::take(&mut living.secrets),
+        };
+        self.report(report);
+    }
+
+    fn launch_failed(&mut self, token: u64, errno: i32) {
+        let Some(living) = self.living.remove(&token) else { return };
+        self.tokens.remove(&living.attempt);
+        let Some(facts) = living.facts else { return };
+        let (name, program, cwd) = *facts;
+        let failure = diagnose(&StartFacts {
+            name,
+            errno,
+            file: look_at_file(&program),
+            program,
+            cwd_fact: look_at_cwd(&cwd),
+            cwd,
+        });
+        self.fail(living.attempt, failure);
+    }
+
+    /// The keeper is gone: by our word, because another holds the lock, or it died.
+    fn keeper_gone(&mut self, ctx: &mut Context<Self>) {
+        let KeeperState::Up { link, hello } = std::mem::replace(&mut self.keeper, KeeperState::Busy) else {
+            return;
+        };
+        let keeper = link.into_keeper();
+        let orderly = !self.enders.is_empty() && self.living.is_empty();
+        let mut lost = Vec::new();
+        for (token, living) in self.living.drain() {
+            lost.push(Bereaved {
+                attempt: living.attempt,
+                token,
+                pid: living.pid,
+                start_ticks: living.start_ticks,
+                pidfd: living.pidfd,
+                pipes: living.pipes,
+                spool: living.spool,
+                exit: living.exit,
+            });
+        }
+        let told: HashMap<u64, (bool, bool)> =
+            lost.iter().map(|one| (one.token, (one.pid != 0, one.exit.is_some()))).collect();
+        let attempts = u32::try_from(told.values().filter(|(launched, _)| *launched).count()).unwrap_or(u32::MAX);
+        let places = self.places.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            if let Some(keeper) = keeper {
+                keeper.join();
+            }
+            if lost.is_empty() { Vec::new() } else { recover::settle(&places, lost) }
+        });
+        ctx.spawn(work.into_actor(self).map(move |settled, this, ctx| {
+            this.keeper = KeeperState::None;
+            if hello && !orderly {
+                log::error!("keeper lost; attempts={attempts}");
+                let why = "the keeper ended without being told to".to_owned();
+                this.report(Report::KeeperLost { attempts, why });
+            }
+            for one in settled.unwrap_or_default() {
+                this.tell_settled(&one, told.get(&one.token).copied().unwrap_or_default());
+            }
+            for ender in this.enders.drain(..) {
+                // Whoever asked may have gone.
+                let _ = ender.send(());
+            }
+            for launch in std::mem::take(&mut this.waiting) {
+                // A keeper that never came up would not come up at once either: the Manager tries again later.
+                if hello { this.launch(launch, ctx) } else { this.fail(launch.attempt, no_keeper("it ended at once")) }
+            }
+        }));
+    }
+
+    fn tell_settled(&mut self, one: &Settled, (launched, exited): (bool, bool)) {
+        let Settled { attempt, exit, sizes, .. } = *one;
+        if !launched {
+            self.tokens.remove(&attempt);
+            return self.fail(attempt, no_keeper("it died before it answered"));
+        }
+        if !exited {
+            self.report(Report::Exited { attempt, exit, sizes, leftovers: false });
+        }
+        self.report(Report::Emptied { attempt, sizes });
+    }
+}
+
+fn no_keeper(why: &str) -> SpawnFailure {
+    SpawnFailure {
+        problem: SpawnProblem::Keeper,
+        errno: String::new(),
+        message: format!("no keeper took the start: {why}"),
+        help: "it is tried again with a new keeper".into(),
+    }
+}
+
+impl Actor for LauncherActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // A burst of starts and ends must not be refused by the mailbox's default of 16.
+        ctx.set_mailbox_capacity(1_024);
+    }
+}
+
+impl Handler<Word> for LauncherActor {
+    type Result = ();
+
+    fn handle(&mut self, Word(generation, heard): Word, ctx: &mut Self::Context) {
+        match heard {
+            _ if generation != self.generation => {}
+            Heard::Event(event, fds) => self.hear(event, fds),
+            Heard::Closed => self.keeper_gone(ctx),
+        }
+    }
+}
+
+impl Handler<Launch> for LauncherActor {
+    type Result = ();
+
+    fn handle(&mut self, launch: Launch, ctx: &mut Self::Context) {
+        self.launch(launch, ctx);
+    }
+}
+
+impl Handler<Stop> for LauncherActor {
+    type Result = ();
+
+    fn handle(&mut self, Stop { attempt, signal, timeout_ms }: Stop, _: &mut Self::Context) {
+        self.send(attempt, |token| Request::Stop { token, signal, grace_ms: timeout_ms });
+    }
+}
+
+impl Handler<Signal> for LauncherActor {
+    type Result = ();
+
+    fn handle(&mut self, Signal { attempt, signal }: Signal, _: &mut Self::Context) {
+        self.send(attempt, |token| Request::Signal { token, signal });
+    }
+}
+
+impl Handler<Acknowledge> for LauncherActor {
+    type Result = ();
+
+    fn handle(&mut self, Acknowledge { attempt }: Acknowledge, _: &mut Self::Context) {
+        self.send(attempt, |token| Request::Ack { token });
+        self.tokens.remove(&attempt);
+        if self.recovered.remove(&attempt) {
+            drop(std::fs::remove_file(self.places.record(attempt)));
+        }
+    }
+}
+
+impl Handler<KeepSecrets> for LauncherActor {
+    type Result = MessageResult<KeepSecrets>;
+
+    fn handle(&mut self, KeepSecrets { run, values }: KeepSecrets, _: &mut Self::Context) -> Self::Result {
+        let kept = self.secrets.keep(run, &values);
+        MessageResult(kept.map_err(|error| format!("the secrets cannot be kept: {error}")))
+    }
+}
+
+impl Handler<ForgetSecrets> for LauncherActor {
+    type Result = ();
+
+    fn handle(&mut self, ForgetSecrets { run }: ForgetSecrets, _: &mut Self::Context) {
+        self.secrets.forget(run);
+    }
+}
+
+impl Handler<Recover> for LauncherActor {
+    type Result = ResponseActFuture<Self, Vec<Recovered>>;
+
+    fn handle(&mut self, Recover { orphans }: Recover, _: &mut Self::Context) -> Self::Result {
+        self.keeper = KeeperState::Busy;
+        let places = self.places.clone();
+        let first = self.next_token;
+        self.next_token += u64::try_from(orphans.len()).unwrap_or(0);
+        let work = async move {
+            wait_for_old_keeper(&places).await;
+            let work = tokio::task::spawn_blocking(move || recover::recover(&places, orphans, first));
+            work.await.unwrap_or_default()
+        };
+        Box::pin(work.into_actor(self).map(|recovered, this, ctx| {
+            this.keeper = KeeperState::None;
+            this.recovered.extend(recovered.iter().map(|one| one.attempt));
+            for launch in std::mem::take(&mut this.waiting) {
+                this.launch(launch, ctx);
+            }
+            recovered
+        }))
+    }
+}
+
+async fn wait_for_old_keeper(places: &Places) {
+    let mut waited = Duration::ZERO;
+    while recover::keeper_is_alive(places).unwrap_or(false) {
+        if waited.is_zero() {
+            log::info!("an earlier keeper is stopping what it kept");
+        }
+        if waited >= OLD_KEEPER_LIMIT {
+            log::error!("an earlier keeper does not end and is killed");
+            recover::kill_keeper(places);
+            tokio::time::sleep(OLD_KEEPER_PAUSE).await;
+            return;
+        }
+        tokio::time::sleep(OLD_KEEPER_PAUSE).await;
+        waited += OLD_KEEPER_PAUSE;
+    }
+}
+
+impl Handler<Shutdown> for LauncherActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
+        let KeeperState::Up { link, .. } = &self.keeper else { return Box::pin(async {}) };
+        link.send(Request::End);
+        let (sender, receiver) = oneshot::channel();
+        self.enders.push(sender);
+        Box::pin(async move {
+            // The actor may end first, and the keeper with it.
+            let _ = receiver.await;
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! Turns a [`Launch`] into what the keeper is asked for.
+
+use super::{
+    machine::{Surroundings, Variables, arguments, environment, resolve},
+    messages::Launch,
+    search::Disk,
+    secrets::Secrets,
+};
+use crate::{
+    keeper::protocol,
+    model::{
+        AttemptId, Backlog, ParamValue, Program, SpawnFailure, SpawnProblem, Spool, StderrMode,
+    },
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf, absolute},
+};
+
+/// Where things of an attempt lie: functions of store and attempt, so that a later supervisor finds them.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    pub(super) store: PathBuf,
+    pub(super) manager: u128,
+}
+
+impl Places {
+    pub(super) fn spool_folder(&self) -> PathBuf {
+        self.store.join("spool")
+    }
+
+    pub(super) fn spool(&self, attempt: AttemptId, token: u64) -> Spool {
+        Spool { token, stdout: self.of(attempt, "out"), stderr: self.of(attempt, "err") }
+    }
+
+    pub(super) fn record(&self, attempt: AttemptId) -> PathBuf {
+        self.of(attempt, "exit")
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.store.join("keeper.lock")
+    }
+
+    fn of(&self, attempt: AttemptId, kind: &str) -> PathBuf {
+        self.spool_folder().join(format!("{}.{}.{kind}", attempt.run, attempt.number))
+    }
+
+    /// What every tag of ours begins with.
+    pub(super) fn tag_prefix(&self) -> String {
+        format!("{:032x}/", self.manager)
+    }
+
+    pub(super) fn tag(&self, attempt: AttemptId) -> String {
+        format!("{}{attempt}", self.tag_prefix())
+    }
+}
+
+/// A start, ready to be sent.
+pub(super) struct Composed {
+    pub(super) request: protocol::Launch,
+    /// Values to redact.
+    pub(super) secrets: Vec<String>,
+    pub(super) program: PathBuf,
+    pub(super) cwd: PathBuf,
+}
+
+/// Finds the files, renders the arguments, makes the environment.
+pub(super) fn compose(
+    launch: &Launch,
+    token: u64,
+    places: &Places,
+    inherited: &Variables,
+) -> Result<Composed, SpawnFailure> {
+    let program = &*launch.program;
+    let base = absolute(&program.base_dir).map_err(|error| {
+        input(program, format!("its base_dir cannot be used: {error}"), "set base_dir".into())
+    })?;
+    let cwd = base.join(&program.cwd);
+    let secret = launch.params.values().any(|value| *value == ParamValue::Secret);
+    let secrets = if secret {
+        Secrets::of(&places.store).load(launch.attempt.run)
+    } else {
+        BTreeMap::new()
+    };
+    let env_file = read_env_file(program, &base)?;
+    let around = Surroundings {
+        inherited,
+        env_file: env_file.as_deref(),
+        params: &launch.params,
+        secrets: &secrets,
+        tag: &places.tag(launch.attempt),
+    };
+    let variables = environment(program, &around)?;
+    let search = variables.get(b"PATH".as_slice()).map_or(b"/usr/bin:/bin".as_slice(), Vec::as_slice);
+    let found = resolve(program, &base, &cwd, search, &Disk)?;
+    let elements: Vec<String> = found.templates.iter().chain(&program.args).cloned().collect();
+    let mut argv = found.head;
+    argv.extend(arguments(program, &elements, &launch.params)?.into_iter().map(String::into_bytes));
+    let spool = places.spool(launch.attempt, token);
+    let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
+    let hold_at = match program.output.on_backlog {
+        Backlog::Wait => program.output.backlog,
+        Backlog::Drop => 0,
+    };
+    let request = protocol::Launch {
+        token,
+        merge: program.output.stderr == StderrMode::Merge,
+        stop_signal: program.stop_signal,
+        grace_ms: program.stop_timeout_ms,
+        hold_at,
+        program: bytes(&found.program),
+        argv,
+        env: variables.into_iter().map(|(name, value)| [name, value].join(&b'=')).collect(),
+        cwd: bytes(&cwd),
+        stdout: bytes(&spool.stdout),
+        stderr: bytes(&spool.stderr),
+        record: bytes(&places.record(launch.attempt)),
+    };
+    Ok(Composed { request, secrets: secrets.into_values().collect(), program: found.program, cwd })
+}
+
+fn read_env_file(program: &Program, base: &Path) -> Result<Option<String>, SpawnFailure> {
+    let Some(file) = &program.env_file else { return Ok(None) };
+    let path = base.join(file);
+    fs::read_to_string(&path).map(Some).map_err(|error| {
+        let what = format!("its env_file {} cannot be read: {error}", path.display());
+        input(program, what, format!("create {}, or remove env_file", path.display()))
+    })
+}
+
+fn input(program: &Program, what: String, help: String) -> SpawnFailure {
+    SpawnFailure {
+        problem: SpawnProblem::Input,
+        errno: String::new(),
+        message: format!("cannot start `{}`: {what}", program.name),
+        help,
+    }
+}
+
+/// Our own environment, as the children inherit it.
+pub(super) fn own_environment() -> Variables {
+    std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect()
+}

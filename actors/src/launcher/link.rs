@@ -1,0 +1,105 @@
+//! The control socket on Tokio: events come in as they are told, requests wait when there is no room.
+
+use crate::keeper::{Incoming, Keeper, protocol};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    io,
+    os::fd::OwnedFd,
+    rc::Rc,
+};
+use tokio::{io::unix::AsyncFd, task::JoinHandle};
+
+/// Events told in one turn: then others of the thread have theirs.
+const TURN: u32 = 64;
+
+/// Pause before a request is tried again that found no room though the socket is writable (descriptors under way).
+const RETRY: std::time::Duration = std::time::Duration::from_millis(2);
+
+/// What the keeper's socket told.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// An event and its descriptors.
+    Event(protocol::Event, Vec<OwnedFd>),
+    /// The keeper is gone.
+    Closed,
+}
+
+/// A keeper and the way to it. Dropped, the keeper ends by its own rules.
+pub(super) struct Link {
+    keeper: Rc<AsyncFd<Keeper>>,
+    queue: Rc<RefCell<VecDeque<protocol::Request>>>,
+    writing: Rc<Cell<bool>>,
+    reader: JoinHandle<()>,
+}
+
+impl Link {
+    /// Listens to a keeper on this thread. Must be called where a local task can be spawned.
+    pub(super) fn open(keeper: Keeper, hear: impl Fn(Heard) + 'static) -> io::Result<Self> {
+        let keeper = Rc::new(AsyncFd::new(keeper)?);
+        let reader = tokio::task::spawn_local(read(Rc::clone(&keeper), hear));
+        Ok(Self { keeper, queue: Rc::default(), writing: Rc::default(), reader })
+    }
+
+    /// Sends a request, in order; never blocks.
+    pub(super) fn send(&self, request: protocol::Request) {
+        if self.queue.borrow().is_empty() {
+            match self.keeper.get_ref().send(&request) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // An error is the end of the keeper, which its reader tells.
+                _ => return,
+            }
+        }
+        self.queue.borrow_mut().push_back(request);
+        if !self.writing.replace(true) {
+            let (keeper, queue, writing) =
+                (Rc::clone(&self.keeper), Rc::clone(&self.queue), Rc::clone(&self.writing));
+            tokio::task::spawn_local(async move {
+                write(&keeper, &queue).await;
+                writing.set(false);
+            });
+        }
+    }
+
+    /// Takes the keeper back after its end was heard, to wait for its process or thread.
+    pub(super) fn into_keeper(self) -> Option<Keeper> {
+        self.queue.borrow_mut().clear();
+        self.reader.abort();
+        Rc::into_inner(self.keeper).map(AsyncFd::into_inner)
+    }
+}
+
+async fn read(keeper: Rc<AsyncFd<Keeper>>, hear: impl Fn(Heard)) {
+    let mut turn = 0;
+    while let Ok(mut ready) = keeper.readable().await {
+        match keeper.get_ref().receive() {
+            Ok(Incoming::Event(event, fds)) => hear(Heard::Event(event, fds)),
+            Ok(Incoming::Unknown) => log::warn!("keeper said something unknown"),
+            Ok(Incoming::Empty) => ready.clear_ready(),
+            Ok(Incoming::Closed) | Err(_) => break,
+        }
+        turn += 1;
+        if turn % TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(keeper);
+    hear(Heard::Closed);
+}
+
+async fn write(keeper: &AsyncFd<Keeper>, queue: &RefCell<VecDeque<protocol::Request>>) {
+    loop {
+        let Ok(mut ready) = keeper.writable().await else { return };
+        let Some(request) = queue.borrow().front().cloned() else { return };
+        match keeper.get_ref().send(&request) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready.clear_ready();
+                drop(ready);
+                // Room for descriptors is not told by readiness, so time is the second cause to look again.
+                let _ = tokio::time::timeout(RETRY, keeper.writable()).await;
+            }
+            Err(_) => return queue.borrow_mut().clear(),
+            Ok(()) => drop(queue.borrow_mut().pop_front()),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The environment of a child, later sources over earlier ones.
+
+use super::refuse;
+use crate::model::{ParamValue, Params, Program, SpawnFailure, SpawnProblem, Template};
+use std::collections::BTreeMap;
+
+/// What a cleared environment still inherits.
+const KEPT: [&[u8]; 4] = [b"PATH", b"HOME", b"LANG", b"TZ"];
+
+/// The variable of the tag.
+pub const TAG_NAME: &str = "ACTIX_PROCESS";
+
+/// Name and value by bytes: an inherited variable need not be text.
+pub type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What an environment is made of beside the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// Our own environment.
+    pub inherited: &'a Variables,
+    /// Content of the program's `env_file`.
+    pub env_file: Option<&'a str>,
+    /// Effective parameters.
+    pub params: &'a Params,
+    /// Values of the secrets among them.
+    pub secrets: &'a BTreeMap<String, String>,
+    /// The tag's value.
+    pub tag: &'a str,
+}
+
+/// Inherited < `env_file` < `env` < parameters with a variable of their own < the tag.
+///
+/// # Errors
+/// [`SpawnProblem::Input`] names the line, variable or parameter.
+pub fn environment(program: &Program, around: &Surroundings<'_>) -> Result<Variables, SpawnFailure> {
+    let fail = |what: String, help: &str| {
+        refuse(SpawnProblem::Input, format!("cannot start `{}`: {what}", program.name), help)
+    };
+    let mut out = Variables::new();
+    for (name, value) in around.inherited {
+        if !program.env_clear || KEPT.contains(&name.as_slice()) {
+            out.insert(name.clone(), value.clone());
+        }
+    }
+    if let Some(content) = around.env_file {
+        let pairs = parse_env_file(content).map_err(|line| {
+            fail(format!("line {line} of its env_file is not KEY=value"), "correct the line, or make it a comment with #")
+        })?;
+        out.extend(pairs.into_iter().map(|(name, value)| (name.into_bytes(), value.into_bytes())));
+    }
+    let value_of = |name: &str| match around.params.get(name) {
+        Some(ParamValue::Secret) => around.secrets.get(name).cloned(),
+        value => value.map(ToString::to_string),
+    };
+    for name in around.params.iter().filter(|(_, value)| **value == ParamValue::Secret).map(|(name, _)| name) {
+        if !around.secrets.contains_key(name) {
+            let what = format!("the value of its secret `{name}` is no longer known");
+            return Err(fail(what, "start the run anew with the secret"));
+        }
+    }
+    for (name, text) in &program.env {
+        let template = Template::parse(text)
+            .map_err(|error| fail(format!("env.{name} is no template: {error}"), "correct it"))?;
+        if template.is_single_param() && template.names().all(|param| value_of(param).is_none()) {
+            continue;
+        }
+        out.insert(name.clone().into_bytes(), template.render(value_of).into_bytes());
+    }
+    for spec in program.params.values() {
+        if let (Some(name), Some(value)) = (&spec.env, value_of(&spec.name)) {
+            out.insert(name.clone().into_bytes(), value.into_bytes());
+        }
+    }
+    out.insert(TAG_NAME.as_bytes().to_vec(), around.tag.as_bytes().to_vec());
+    let bad = out.iter().find(|(name, value)| {
+        name.is_empty() || name.contains(&b'=') || name.contains(&0) || value.contains(&0)
+    });
+    match bad {
+        Some((name, _)) => {
+            let name = String::from_utf8_lossy(name);
+            Err(fail(format!("the variable `{name}` has a NUL byte or `=` where none can be"), "correct it"))
+        }
+        None => Ok(out),
+    }
+}
+
+/// Reads `KEY=value` lines: empty ones and comments (`#`) are passed over, a pair of quotes around a value is removed,
+/// nothing is interpolated.
+///
+/// # Errors
+/// The number of the first line that is none of these, from 1.
+pub fn parse_env_file(content: &str) -> Result<Vec<(String, String)>, usize> {
+    let mut out = Vec::new();
+    for (index, line) in content.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, value) = line.split_once('=').ok_or(index + 1)?;
+        let name = name.trim();
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            return Err(index + 1);
+        }
+        let value = value.trim();
+        let quoted = ['"', '\''].into_iter().find_map(|q| value.strip_prefix(q)?.strip_suffix(q));
+        out.push((name.to_owned(), quoted.unwrap_or(value).to_owned()));
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Command, ParamSpec};
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+    }
+
+    fn program() -> Program {
+        let mut program = Program::new("p", Command::Argv(vec!["x".into()]));
+        program.env = [("B", "env {v}"), ("C", "env"), ("D", "env"), ("ONLY", "{unset}")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let specs =
+            [ParamSpec::string("v").env("D"), ParamSpec::string("key").secret("KEY"), ParamSpec::string("unset")];
+        program.params = specs.map(|spec| (spec.name.clone(), spec)).into();
+        program
+    }
+
+    #[track_caller]
+    fn made(program: &Program, secrets: &[(&str, &str)]) -> Result<Variables, String> {
+        let inherited = variables(&[("PATH", "/bin"), ("A", "inherited"), ("B", "inherited"), ("ACTIX_PROCESS", "other")]);
+        let params =
+            [("v".to_owned(), ParamValue::from("value")), ("key".to_owned(), ParamValue::Secret)].into();
+        let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        environment(
+            program,
+            &Surroundings {
+                inherited: &inherited,
+                env_file: Some("# comment\nA = 'file $HOME'\nC=file\n\nE=\"x\"y\n"),
+                params: &params,
+                secrets: &secrets,
+                tag: "m/r/1",
+            },
+        )
+        .map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn later_sources_win_and_the_tag_wins_over_all() {
+        let expected = [
+            ("A", "file $HOME"),
+            ("ACTIX_PROCESS", "m/r/1"),
+            ("B", "env value"),
+            ("C", "env"),
+            ("D", "value"),
+            ("E", "\"x\"y"),
+            ("KEY", "hush"),
+            ("PATH", "/bin"),
+        ];
+        assert_eq!(made(&program(), &[("key", "hush")]), Ok(variables(&expected)));
+    }
+
+    #[test]
+    fn a_cleared_environment_keeps_four_names_and_what_is_named() {
+        let mut program = program();
+        program.env_clear = true;
+        program.env.remove("B");
+        let made = made(&program, &[("key", "hush")]).unwrap();
+        assert!(made.contains_key(b"PATH".as_slice()) && !made.contains_key(b"B".as_slice()));
+    }
+
+    #[test]
+    fn a_secret_whose_value_is_gone_is_no_empty_secret() {
+        assert!(made(&program(), &[]).unwrap_err().contains("`key`"));
+    }
+
+    #[test]
+    fn a_line_that_is_no_pair_is_named_by_its_number() {
+        assert_eq!(parse_env_file("A=1\n\nexport B=2"), Err(3));
+        assert_eq!(parse_env_file("A=1\nB"), Err(2));
+        assert_eq!(parse_env_file("=x"), Err(1));
+    }
+}

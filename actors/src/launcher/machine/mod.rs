@@ -1,0 +1,22 @@
+//! What is started, with which arguments and which environment, and what was wrong when it did not start.
+//!
+//! Pure: the file system is asked through [`Files`] or given as gathered facts.
+
+mod argv;
+mod diagnosis;
+mod environment;
+mod resolve;
+
+pub use self::{
+    argv::arguments,
+    diagnosis::{CwdFact, FileFact, StartFacts, diagnose, errno_name},
+    environment::{Surroundings, TAG_NAME, Variables, environment, parse_env_file},
+    resolve::{Files, Resolved, resolve},
+};
+
+use crate::model::{SpawnFailure, SpawnProblem};
+
+/// A start that we refuse before the kernel is asked.
+fn refuse(problem: SpawnProblem, message: impl Into<String>, help: impl Into<String>) -> SpawnFailure {
+    SpawnFailure { problem, errno: String::new(), message: message.into(), help: help.into() }
+}

@@ -1,0 +1,232 @@
+//! Cleaning up after a keeper or a supervisor that died: who is left is stopped, what pipes hold is rescued.
+//!
+//! Everything here may take a while and runs beside the arbiter.
+
+use super::{
+    compose::Places,
+    messages::{Orphan, Recovered},
+    secrets::Secrets,
+};
+use crate::{
+    keeper::{
+        ExitRecord, exit_of, has_ended, rescue,
+        tree::{Process, Snapshot, Strays, TagCache, Tree},
+        wait_any,
+    },
+    model::{AttemptId, ExitStatus, Spool, SpoolSizes, Timestamp},
+};
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    },
+    path::Path,
+};
+
+/// Rounds of killing: each waits for ends up to [`ROUND_MS`], so together about half a minute. Whoever is left then
+/// hangs in the kernel; it is named in the log and given up.
+const ROUNDS: u32 = 600;
+const ROUND_MS: i32 = 50;
+
+/// A tree whose keeper died.
+pub(super) struct Bereaved {
+    pub(super) attempt: AttemptId,
+    pub(super) token: u64,
+    /// 0 when the keeper died before it said.
+    pub(super) pid: i32,
+    pub(super) start_ticks: u64,
+    pub(super) pidfd: Option<OwnedFd>,
+    pub(super) pipes: Vec<OwnedFd>,
+    pub(super) spool: Spool,
+    /// Known when the leader had ended before.
+    pub(super) exit: Option<ExitStatus>,
+}
+
+/// What became of it.
+pub(super) struct Settled {
+    pub(super) token: u64,
+    pub(super) attempt: AttemptId,
+    pub(super) exit: ExitStatus,
+    pub(super) sizes: SpoolSizes,
+}
+
+/// Stops what a dead keeper left, and moves what the pipes hold into the spools.
+pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
+    let by_itself: Vec<bool> = bereaved.iter().map(|b| b.pidfd.as_ref().is_some_and(|fd| has_ended(fd.as_fd()))).collect();
+    let trees = bereaved
+        .iter()
+        .map(|one| Tree::new(one.pid, one.start_ticks, places.tag(one.attempt).into_bytes()))
+        .collect();
+    kill_trees(trees, None);
+    let mut settled = Vec::with_capacity(bereaved.len());
+    for (one, by_itself) in bereaved.into_iter().zip(by_itself) {
+        for (pipe, path) in one.pipes.iter().zip([&one.spool.stdout, &one.spool.stderr]) {
+            rescue_or_say(pipe.as_fd(), path);
+        }
+        // Always asked: a keeper on a thread leaves us its zombies.
+        let word = exit_of(one.pid, one.pidfd.as_ref().map(AsFd::as_fd));
+        // An end by our own SIGKILL says nothing of the program.
+        let exit = one.exit.unwrap_or(if by_itself { word } else { ExitStatus::Unknown });
+        settled.push(Settled {
+            token: one.token,
+            attempt: one.attempt,
+            exit,
+            sizes: sizes_of(&one.spool),
+        });
+    }
+    settled
+}
+
+/// After a restart: reads the old keeper's records, stops who is left, rescues what the pipes hold.
+pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -> Vec<Recovered> {
+    let same_boot = boot_is_the_same(places);
+    let mut trees = Vec::new();
+    let mut pipes = Vec::new();
+    let records: Vec<Option<ExitRecord>> =
+        orphans.iter().map(|orphan| ExitRecord::read(&places.record(orphan.attempt))).collect();
+    for orphan in orphans.iter().filter(|_| same_boot) {
+        let pid = orphan.pid.unwrap_or(0);
+        trees.push(Tree::new(pid, orphan.start_ticks, places.tag(orphan.attempt).into_bytes()));
+        let spool = places.spool(orphan.attempt, 0);
+        let leader = Process::read(pid).filter(|p| pid > 1 && p.start_ticks == orphan.start_ticks);
+        pipes.extend(leader.map(|leader| (spool, open_outputs(&leader))));
+    }
+    if same_boot {
+        kill_trees(trees, Some(places.tag_prefix().as_bytes()));
+    }
+    for (spool, ends) in &pipes {
+        for (end, path) in ends.iter().zip([&spool.stdout, &spool.stderr]) {
+            if let Some(end) = end {
+                rescue_or_say(end.as_fd(), path);
+            }
+        }
+    }
+    remove_strange_records(places, &orphans);
+    let secrets = Secrets::of(&places.store);
+    let answers = orphans.iter().zip(records).zip(first_token..);
+    answers
+        .map(|((orphan, record), token)| {
+            let spool = places.spool(orphan.attempt, token);
+            Recovered {
+                attempt: orphan.attempt,
+                exit: record.map_or(ExitStatus::Unknown, |record| record.status),
+                ended_at: record.map(|record| Timestamp(record.ended_at_ms)),
+                stopped_by_keeper: record.is_some_and(|record| record.stopped_by_keeper),
+                sizes: sizes_of(&spool),
+                spool,
+                secrets: secrets.load(orphan.attempt.run).into_values().collect(),
+            }
+        })
+        .collect()
+}
+
+/// SIGKILL to every member of these trees, and to whoever carries a tag that begins so, until nobody is left.
+fn kill_trees(mut trees: Vec<Tree>, prefix: Option<&[u8]>) {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let mut tags = TagCache::default();
+    for _ in 0..ROUNDS {
+        let Ok(mut snapshot) = Snapshot::take() else {
+            wait_any(&[], ROUND_MS);
+            continue;
+        };
+        snapshot.read_tags(Strays::Anywhere, &mut tags, |pid| pid == own);
+        let mut members: Vec<Process> =
+            trees.iter_mut().flat_map(|tree| tree.members(&snapshot, Strays::Anywhere)).collect();
+        if let Some(prefix) = prefix {
+            let tagged: Vec<Process> = snapshot.tagged(prefix).map(|(_, process)| *process).collect();
+            members.extend(tagged);
+        }
+        members.retain(|member| member.pid != own && member.is_alive());
+        if members.is_empty() {
+            return;
+        }
+        let fds: Vec<OwnedFd> = members.iter().filter_map(Process::open).collect();
+        for member in &members {
+            member.signal(libc::SIGKILL);
+        }
+        let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+        wait_any(&borrowed, ROUND_MS);
+    }
+    log::error!("processes of a lost tree do not end; attempts={}", trees.len());
+}
+
+/// Reading ends of a process's standard output and error, where those are pipes; merged ones once.
+fn open_outputs(process: &Process) -> [Option<OwnedFd>; 2] {
+    let open = |number: u32| {
+        let path = format!("/proc/{}/fd/{number}", process.pid);
+        let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        metadata.file_type().is_fifo().then(|| (metadata.ino(), OwnedFd::from(file)))
+    };
+    let (stdout, stderr) = (open(1), open(2));
+    let merged = matches!((&stdout, &stderr), (Some((a, _)), Some((b, _))) if a == b);
+    [stdout.map(|(_, fd)| fd), stderr.filter(|_| !merged).map(|(_, fd)| fd)]
+}
+
+fn rescue_or_say(pipe: BorrowedFd<'_>, path: &Path) {
+    match rescue(pipe, path) {
+        Ok(0) => {}
+        Ok(bytes) => log::info!("output rescued from a pipe; bytes={bytes} file={}", path.display()),
+        Err(error) => log::error!("output could not be rescued; file={} error={error}", path.display()),
+    }
+}
+
+fn sizes_of(spool: &Spool) -> SpoolSizes {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    SpoolSizes { stdout: size(&spool.stdout), stderr: size(&spool.stderr) }
+}
+
+/// Records of attempts whose end the journal knows already.
+fn remove_strange_records(places: &Places, orphans: &[Orphan]) {
+    let ours: Vec<_> = orphans.iter().map(|orphan| places.record(orphan.attempt)).collect();
+    let entries = fs::read_dir(places.spool_folder()).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let is_record = path.extension().is_some_and(|extension| extension == "exit" || extension == "new");
+        if is_record && !ours.contains(&path) {
+            drop(fs::remove_file(path));
+        }
+    }
+}
+
+/// Whether the machine has not been started anew since the last supervisor of this store; from then on the answer is
+/// yes. A process id of another boot is nobody's.
+fn boot_is_the_same(places: &Places) -> bool {
+    let now = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let file = places.store.join("boot_id");
+    let same = fs::read_to_string(&file).is_ok_and(|then| then == now);
+    if !same && let Err(error) = fs::write(&file, &now) {
+        log::warn!("boot id could not be saved; error={error}");
+    }
+    same
+}
+
+/// Notes which boot this store's processes are of.
+pub(super) fn save_boot(places: &Places) {
+    boot_is_the_same(places);
+}
+
+/// Whether a keeper still holds the lock; an error when that cannot be known.
+pub(super) fn keeper_is_alive(places: &Places) -> io::Result<bool> {
+    let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(places.lock())?;
+    match file.try_lock() {
+        Ok(()) => Ok(false),
+        Err(fs::TryLockError::WouldBlock) => Ok(true),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Kills the keeper that holds the lock. Its id is in the file; that it is the one is shown by the file being open there.
+pub(super) fn kill_keeper(places: &Places) {
+    let lock = places.lock();
+    let Some(pid) = fs::read_to_string(&lock).ok().and_then(|text| text.trim().parse::<i32>().ok()) else { return };
+    let Some(process) = Process::read(pid) else { return };
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let holds = open.into_iter().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == lock));
+    let is_keeper = fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "keeper\n");
+    if holds && is_keeper {
+        process.signal(libc::SIGKILL);
+    }
+}
