@@ -1,4 +1,59 @@
-//! retry room.
+//! What follows when an attempt has ended: another one, when, and with which parameters; or none.
+//!
+//! # What it is for
+//!
+//! A failed scrape is tried again a little later, and later still if it fails again. If the shop said "too many
+//! requests", the next attempt asks for fewer at a time. A script that does not exist is not tried again at all. These
+//! are three answers to one question, and they belong into one place, because they must agree: the class of an error
+//! decides through one table (`program.classes` over the built-in one) whether there is another attempt, whether the
+//! failure counts, from which delay the wait grows, and which parameters change.
+//!
+//! # How a delay comes about
+//!
+//! ```text
+//! the class's base and cap  →  raw(n), n failures in a row  →  range of the jitter, clipped to min..max
+//!     →  one number drawn from it  →  not less than the other side asked for  →  due
+//! ```
+//!
+//! The curve is the [`backoff`](https://docs.rs/backoff) crate's, used for its law alone. Chance is ours: drawn from
+//! the installation's seed, the run's identity and a counter, so that the same history gives the same delays on every
+//! machine, and no two runs march in step.
+//!
+//! A job's row of failures ends with its success. A daemon's ends when it has been well for `reset_after`; a start
+//! alone is no sign of health, or a program that lives for one second would never run out of retries. Failures that do
+//! not count (a supervisor that died, a system short of memory) use up no retries but do lengthen their own delay.
+//!
+//! # What it promises
+//!
+//! - A delay lies between `min_delay` and `max_delay`, whatever the jitter and however long the row. Only the other
+//!   side's wish goes beyond, and that is bounded by `retry_after_max`.
+//! - No run is started by itself more often than `intensity` allows, whatever the reasons; success does not clear that
+//!   count. Beyond it the run is quarantined until an operator starts it.
+//! - A parameter stays between its floor and what the run asked for. Siblings that share it, and fail together, lower
+//!   it once for each cooldown.
+//! - Equal seed and equal history give equal decisions; a machine that was saved and restored decides as if it had
+//!   never been away.
+//! - Each decision carries its sentence.
+//!
+//! # What it does not promise
+//!
+//! - It starts nothing. [`Report::Due`] says that a wait is over; whether a breaker or a queue holds the start back is
+//!   the Manager's to find out. Such a wait uses up nothing, except that `max_failing` goes on: [`GetDeadline`].
+//! - It writes nothing. State travels in the answer ([`Verdict::saved`]) and is stored with the decision, or not at all.
+//! - It schedules nothing by itself after a restart: [`Restore`] brings counters back, and who still waits is known
+//!   from the runs. Overdue starts are spread by [`startup_spread_ms`].
+//! - A value that was lowered does not rise by itself here; a rule of a class may raise it again up to what the run
+//!   asked for.
+//!
+//! # What was rejected
+//!
+//! - *`backoff::retry` and its future.* They sleep, they call the operation before the delay, and they give up fifteen
+//!   minutes after construction, so that a process which was well for sixteen gets no retry at all. Limits count from
+//!   the first failure of the row instead.
+//! - *Jitter after the cap.* Half of all draws then land on the cap itself, or go beyond it.
+//! - *One counter for all.* With only a counter that success clears, a crash once in eleven minutes goes on for ever;
+//!   with only one that it does not clear, a healthy month ends with the tenth crash. There are two.
+//! - *A timer for each run.* Pending timers slow every message of an actor down. There is one alarm, for the earliest.
 
 mod actor;
 pub mod machine;

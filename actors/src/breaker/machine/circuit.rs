@@ -412,9 +412,9 @@ impl Circuit {
     }
 
     /// It was half-open by guess: says so.
-    pub(super) fn note_guess(&mut self, now: Timestamp, out: &mut Vec<Change>) {
-        let why = "its saved record could not be read, but it was not closed; probes are let through".into();
-        self.note(now, "open", why, out);
+    pub(super) fn note_guess(&mut self, now: Timestamp, from: &str, out: &mut Vec<Change>) {
+        let why = format!("its saved record could not be read, but it was {from}; probes are let through");
+        self.note(now, from, why, out);
     }
 
     pub(super) fn status(&self) -> BreakerStatus {

@@ -231,19 +231,19 @@ impl Machine {
         let (now, wall_ms) = (self.last, self.wall_ms());
         let (mut pending, mut unread) = (Pending::default(), Vec::new());
         for (key, value) in saved {
-            let (mut circuit, guessed) = match saved::read(key, value, self.seed, now, wall_ms) {
-                Read::Whole(circuit) => (circuit, false),
-                Read::Guessed(circuit) => (circuit, true),
+            let circuit = match saved::read(key, value, self.seed, now, wall_ms) {
+                Read::Whole(circuit) => circuit,
+                Read::Guessed(mut circuit, from) => {
+                    unread.push(key.clone());
+                    circuit.note_guess(now, from, &mut pending.events);
+                    pending.touched.insert(circuit.scope.clone());
+                    circuit
+                }
                 Read::Nothing => {
                     unread.push(key.clone());
                     continue;
                 }
             };
-            if guessed {
-                unread.push(key.clone());
-                circuit.note_guess(now, &mut pending.events);
-                pending.touched.insert(circuit.scope.clone());
-            }
             let scope = circuit.scope.clone();
             // A scope that was here already keeps its places, so that `change` can move them.
             let (deadline, idle) =

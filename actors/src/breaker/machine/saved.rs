@@ -27,8 +27,8 @@ struct Record<C> {
 pub(super) enum Read {
     /// As it was, in the time of now.
     Whole(Box<Circuit>),
-    /// Unreadable, but it was not closed: half-open, which lets one probe find out.
-    Guessed(Box<Circuit>),
+    /// Unreadable, but it was in this state, which is not closed: half-open, so that one probe finds out.
+    Guessed(Box<Circuit>, &'static str),
     /// Unreadable, and closed or unknown: as if it had never been.
     Nothing,
 }
@@ -62,11 +62,11 @@ pub(super) fn read(key: &str, value: &[u8], seed: u64, now: Timestamp, wall_ms: 
         circuit.wake(seed, now, record.saved_at.plus(elapsed));
         return Read::Whole(Box::new(circuit));
     }
-    if value.get(1).is_some_and(|state| State::REFUSING.contains(state)) {
+    if let Some(from) = value.get(1).and_then(|state| State::refusing(*state)) {
         let mut circuit = Circuit::new(scope, BreakerPolicy::default(), seed, now);
         circuit.state = State::half_open();
         circuit.level = 1;
-        return Read::Guessed(Box::new(circuit));
+        return Read::Guessed(Box::new(circuit), from);
     }
     Read::Nothing
 }

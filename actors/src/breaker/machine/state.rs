@@ -34,8 +34,15 @@ pub(super) enum State {
 }
 
 impl State {
-    /// State bytes of records that must not come back closed.
-    pub(super) const REFUSING: [u8; 3] = [b'o', b'h', b'f'];
+    /// The name of the state with this byte, if it is one that must not come back closed.
+    pub(super) const fn refusing(byte: u8) -> Option<&'static str> {
+        match byte {
+            b'o' => Some("open"),
+            b'h' => Some("half_open"),
+            b'f' => Some("forced_open"),
+            _ => None,
+        }
+    }
 
     pub(super) const fn half_open() -> Self {
         Self::HalfOpen { leases: BTreeMap::new(), ok: 0, failed_permille: 0 }

@@ -358,7 +358,8 @@ fn of_several_scopes_the_one_that_refuses_longest_is_named() {
     };
     let (a, b, c) = (gate("a", 5_000), gate("b", 9_000), gate("c", 1_000));
     for gate in [&a, &b] {
-        let Admission::Granted { permits, .. } = machine.admit(Timestamp(0), run(1), &[gate.clone()], false)
+        let Admission::Granted { permits, .. } =
+            machine.admit(Timestamp(0), run(1), std::slice::from_ref(gate), false)
         else {
             panic!("denied")
         };

@@ -80,10 +80,10 @@ impl Machine {
         }
         let (decision, failure) = self.decide(now, end, &mut streak);
         let goes_on = matches!(decision, Decision::RetryAt { .. });
-        let (mut events, mut saved) = (Vec::new(), Vec::new());
-        if let Some(failure) = failure {
-            self.adjust_all(now, end, &failure, &mut streak, goes_on, &mut events, &mut saved);
-        }
+        let (events, mut saved) = match failure {
+            Some(failure) => self.adjust_all(now, end, &failure, &mut streak, goes_on),
+            None => (Vec::new(), Vec::new()),
+        };
         if goes_on {
             saved.push(saved::put_run(end.run, &streak));
             self.streaks.insert(end.run, streak);
@@ -194,7 +194,6 @@ impl Machine {
     }
 
     /// Adjusts what the class adjusts. A run that gives up still adjusts what it shares: its siblings go on.
-    #[expect(clippy::too_many_arguments, reason = "two of them are where the answer goes")]
     fn adjust_all(
         &mut self,
         now: Timestamp,
@@ -202,9 +201,8 @@ impl Machine {
         failure: &Failure<'_>,
         streak: &mut Streak,
         goes_on: bool,
-        events: &mut Vec<(Option<Scope>, Event)>,
-        saved: &mut Vec<Put>,
-    ) {
+    ) -> (Vec<(Option<Scope>, Event)>, Vec<Put>) {
+        let (mut events, mut saved) = (Vec::new(), Vec::new());
         for (name, rule) in &failure.rule.adjust {
             let (Some(spec), Some(base)) = (end.program.params.get(name), end.base.get(name)) else {
                 continue;
@@ -238,6 +236,7 @@ impl Machine {
                 streak.params.insert(name.clone(), adjusted);
             }
         }
+        (events, saved)
     }
 
     /// The parameters of the next attempt; `probe` when it probes a half-open breaker.
