@@ -10,7 +10,10 @@ use crate::{
     Param, ProbeParams, ProbeSuccess, Program, Restart, RetryPolicy, ScopeKind, StderrMode, StreamChoice,
     actors::model::{Backoff, ClassifyRule, Inline, Intensity, Matcher, ParamKind, ParamValue, Restore},
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Typed access to one table.
 #[derive(Clone, Copy)]
@@ -63,7 +66,7 @@ impl<'a> Fields<'a> {
     fn path_of(&self, node: &Node) -> Option<PathBuf> {
         let Value::Text(text) = &node.value else { return None };
         match self.sources.get(node.at.file) {
-            Some(source) if node.at.file != self.home => Some(absolute(folder_of(&source.path).join(text))),
+            Some(source) if node.at.file != self.home => Some(absolute(&folder_of(&source.path).join(text))),
             _ => Some(PathBuf::from(text)),
         }
     }
@@ -244,7 +247,7 @@ impl<'a> Fields<'a> {
     fn require(&self, key: &str, at: At, findings: &mut Vec<Finding>) {
         if !self.table.contains_key(key) {
             let message = format!("`{key}` is missing");
-            findings.push(Finding::error(at, "config.required", message, format!("add {key} = …")));
+            findings.push(Finding::error(at, "config.required", message, format!("write {key} = …")));
         }
     }
 
@@ -411,6 +414,7 @@ pub(super) fn policy_of_breaker(fields: &Fields<'_>) -> BreakerPolicy {
     policy
 }
 
-fn absolute(path: PathBuf) -> PathBuf {
-    std::path::absolute(&path).unwrap_or(path)
+/// Absolute, without looking at links: the keeper that uses it may stand in another folder.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

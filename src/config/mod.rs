@@ -27,6 +27,7 @@ mod document;
 mod keys;
 mod keys_of_programs;
 mod not_yet;
+mod place;
 mod reference;
 mod settings;
 mod values;
