@@ -41,7 +41,21 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
 /// # Errors
 /// Everything that is wrong, in the order of the files.
 pub fn parse(text: &str, origin: &Path) -> Result<Config, ConfigErrors> {
+    read(Document::default(), text, origin)
+}
+
+/// As [`parse`], but for text from elsewhere: no file is read, and an `include` is an error, because messages show the
+/// lines of included files.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the text.
+pub fn parse_alone(text: &str, origin: &Path) -> Result<Config, ConfigErrors> {
     let mut document = Document::default();
+    document.alone = true;
+    read(document, text, origin)
+}
+
+fn read(mut document: Document, text: &str, origin: &Path) -> Result<Config, ConfigErrors> {
     document.add(origin, text.to_owned());
     let config = build(&mut document, origin);
     let (errors, warnings) = diagnostics(document.findings, &document.sources);

@@ -263,6 +263,9 @@ impl<'a> Fields<'a> {
             policy.max_delay_ms = policy.max_delay_ms.max(policy.delay_ms);
         }
         self.number("max_delay", &mut policy.max_delay_ms);
+        if !self.table.contains_key("min_delay") {
+            policy.lower_min_delay();
+        }
         self.number("min_delay", &mut policy.min_delay_ms);
         if let Some(Value::Jitter(jitter)) = self.value("jitter") {
             policy.jitter = *jitter;

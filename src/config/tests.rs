@@ -331,6 +331,25 @@ fn includes_that_go_wrong_are_told_at_their_line() {
 }
 
 #[test]
+fn text_from_elsewhere_reads_no_file() {
+    let ConfigErrors(errors) =
+        parse_alone("include = [\"/etc/passwd\"]\n", Path::new("/x/y.toml")).unwrap_err();
+    assert_eq!((errors.len(), errors[0].code.as_str()), (1, "config.include"));
+    assert!(parse_alone(FULL, Path::new("/x/y.toml")).is_ok());
+}
+
+#[test]
+fn a_short_delay_lowers_the_shortest_one_that_nobody_wrote() {
+    let min_delay = |text: &str| {
+        let config = good(&format!("[program.p]\nscript = \"x\"\n[program.p.retry]\n{text}\n"));
+        config.programs[0].retry.min_delay_ms
+    };
+    assert_eq!(min_delay("delay = \"50ms\""), 50);
+    assert_eq!(min_delay("delay = \"50ms\"\nmin_delay = \"20ms\""), 20);
+    assert_eq!(min_delay("delay = \"5s\""), 100);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_one_error() {
     let ConfigErrors(errors) = load(Path::new("/nonexistent/supervise.toml")).unwrap_err();
     assert_eq!((errors.len(), errors[0].code.as_str(), errors[0].line), (1, "config.read", 0));
