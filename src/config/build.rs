@@ -2,16 +2,20 @@
 
 use super::{
     Config, ConfigErrors, Diagnostic, Listen, RetryBudget, ServerConfig, Severity, StoreConfig,
-    build_rules::{Fields, policy_of_breaker},
+    build_rules::{Fields, absolute, policy_of_breaker},
     diagnostic::{At, Finding, Source},
     document::{Document, folder_of, read_text},
+    place::report,
     walk::{Node, Table, Value},
 };
 use crate::{
-    BreakerPolicy, Problem, Program,
+    BreakerPolicy, Program,
     actors::model::{Command, scope_pattern_problem},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// Reads a configuration file and all it includes.
 ///
@@ -37,7 +41,21 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
 /// # Errors
 /// Everything that is wrong, in the order of the files.
 pub fn parse(text: &str, origin: &Path) -> Result<Config, ConfigErrors> {
+    read(Document::default(), text, origin)
+}
+
+/// As [`parse`], but for text from elsewhere: no file is read, and an `include` is an error, because messages show the
+/// lines of included files.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the text.
+pub fn parse_alone(text: &str, origin: &Path) -> Result<Config, ConfigErrors> {
     let mut document = Document::default();
+    document.alone = true;
+    read(document, text, origin)
+}
+
+fn read(mut document: Document, text: &str, origin: &Path) -> Result<Config, ConfigErrors> {
     document.add(origin, text.to_owned());
     let config = build(&mut document, origin);
     let (errors, warnings) = diagnostics(document.findings, &document.sources);
@@ -47,22 +65,33 @@ pub fn parse(text: &str, origin: &Path) -> Result<Config, ConfigErrors> {
     Err(ConfigErrors(errors))
 }
 
+/// Most errors, and most warnings, that are told: beyond, nobody reads on, and finding their lines takes time that a
+/// hostile file must not have. The rest is counted.
+const MOST_TOLD: usize = 1_000;
+
 /// In the order of the files, each thing once, errors and warnings apart.
-fn diagnostics(mut findings: Vec<Finding>, sources: &[Source]) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+fn diagnostics(findings: Vec<Finding>, sources: &[Source]) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|finding| finding.severity == Severity::Error);
+    (told(errors, sources), told(warnings, sources))
+}
+
+fn told(mut findings: Vec<Finding>, sources: &[Source]) -> Vec<Diagnostic> {
     findings.sort_by_key(|finding| (finding.at.file, finding.at.start));
-    let mut all: Vec<Diagnostic> = Vec::new();
-    for finding in findings {
-        let diagnostic = finding.into_diagnostic(sources);
-        // What stands in [defaults] is wrong for every program that inherits it, but written once.
-        let same = |other: &Diagnostic| {
-            (&other.file, other.line, other.column, &other.message)
-                == (&diagnostic.file, diagnostic.line, diagnostic.column, &diagnostic.message)
-        };
-        if !all.iter().any(same) {
-            all.push(diagnostic);
+    // What stands in [defaults] is wrong for every program that inherits it, but written once.
+    let mut seen = BTreeSet::new();
+    findings.retain(|finding| seen.insert((finding.at.file, finding.at.start, finding.message.clone())));
+    if findings.len() > MOST_TOLD {
+        let rest = findings.split_off(MOST_TOLD);
+        if let Some(first) = rest.first() {
+            let (message, help) = (format!("{} more like these", rest.len()), "mend those above first");
+            findings.push(Finding {
+                severity: first.severity,
+                ..Finding::error(first.at, "config.too_many", message, help)
+            });
         }
     }
-    all.into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error)
+    findings.into_iter().map(|finding| finding.into_diagnostic(sources)).collect()
 }
 
 fn build(document: &mut Document, origin: &Path) -> Config {
@@ -73,9 +102,10 @@ fn build(document: &mut Document, origin: &Path) -> Config {
     for (name, node) in &programs {
         let Value::Table(own) = &node.value else { continue };
         let merged = merge(&defaults, own);
-        let program = program(document, name, node.at, &merged);
+        let (program, mut found) = program(document, name, node.at, &merged);
         // Behind a syntax error keys are missing that were written.
         if syntax_is_sound {
+            document.findings.append(&mut found);
             report(document, node.at, &merged, program.check(), Severity::Error);
             report(document, node.at, &merged, program.advice(), Severity::Warning);
         }
@@ -119,18 +149,17 @@ fn merge(defaults: &Table, own: &Table) -> Table {
     merged
 }
 
-fn program(document: &mut Document, name: &str, at: At, table: &Table) -> Program {
+fn program(document: &Document, name: &str, at: At, table: &Table) -> (Program, Vec<Finding>) {
     let home =
-        document.sources.get(at.file).map(|source| folder_of(&source.path).to_owned()).unwrap_or_default();
+        document.sources.get(at.file).map(|source| absolute(folder_of(&source.path))).unwrap_or_default();
     let fields = Fields { table, sources: &document.sources, home: at.file };
-    let mut problems = Vec::new();
-    let command = command(&fields, at, &mut problems);
+    let mut findings = Vec::new();
+    let command = command(&fields, at, &mut findings);
     let mut program = Program::new(name, command);
     program.base_dir = home;
     fields.fill_program(&mut program);
-    fields.fill_rules(&mut program, &mut problems);
-    document.findings.append(&mut problems);
-    program
+    fields.fill_rules(&mut program, &mut findings);
+    (program, findings)
 }
 
 fn command(fields: &Fields<'_>, at: At, findings: &mut Vec<Finding>) -> Command {
@@ -171,80 +200,6 @@ fn command(fields: &Fields<'_>, at: At, findings: &mut Vec<Finding>) -> Command 
     }
 }
 
-/// Finds the place of each problem's path in the file.
-fn report(document: &mut Document, header: At, table: &Table, problems: Vec<Problem>, severity: Severity) {
-    for problem in problems {
-        let own = find(table, &problem.path);
-        let other = problem.other.as_deref().map(|path| find(table, path));
-        // A consequence of something wrong that was told already.
-        if own.guesswork || other.as_ref().is_some_and(|other| other.guesswork) {
-            continue;
-        }
-        let place = match other {
-            Some(other) if !own.exact && other.exact => other,
-            _ => own,
-        };
-        document.findings.push(Finding {
-            severity,
-            at: place.at.unwrap_or(header),
-            code: problem.code,
-            message: problem.message,
-            help: problem.help,
-        });
-    }
-}
-
-/// Where a path leads.
-struct Place {
-    /// The nearest that is written.
-    at: Option<At>,
-    /// Whether it is the thing itself.
-    exact: bool,
-    /// Whether it, or something beside it, could not be read.
-    guesswork: bool,
-}
-
-fn find(table: &Table, path: &str) -> Place {
-    let mut place = Place { at: None, exact: false, guesswork: false };
-    let (mut table, mut rest, mut depth) = (table, path, 0);
-    while !rest.is_empty() {
-        // Names may have dots themselves: the longest written name that the path goes on with.
-        let names = table.iter().filter(|(name, _)| {
-            rest.strip_prefix(name.as_str())
-                .is_some_and(|tail| tail.is_empty() || tail.starts_with(['.', '[']))
-        });
-        let Some((name, node)) = names.max_by_key(|(name, _)| name.len()) else { return place };
-        place.at = Some(node.at);
-        place.guesswork |= matches!(node.value, Value::Bad);
-        place.guesswork |= depth > 0 && table.values().any(|node| matches!(node.value, Value::Bad));
-        rest = rest.get(name.len()..).unwrap_or_default();
-        let mut inner = node;
-        if let Some((index, tail)) = rest.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
-            let items = match &node.value {
-                Value::List(items) => items.as_slice(),
-                _ => &[],
-            };
-            let Some(item) = index.parse::<usize>().ok().and_then(|index| items.get(index)) else {
-                return place;
-            };
-            place.at = Some(item.at);
-            place.guesswork |= matches!(item.value, Value::Bad);
-            inner = item;
-            rest = tail;
-        }
-        rest = rest.strip_prefix('.').unwrap_or(rest);
-        if rest.is_empty() {
-            place.exact = true;
-        }
-        depth += 1;
-        match &inner.value {
-            Value::Table(below) => table = below,
-            _ => return place,
-        }
-    }
-    place
-}
-
 fn shared_breaker(document: &mut Document, (name, node): (String, Node)) -> (String, BreakerPolicy) {
     if let Some(message) = scope_pattern_problem(&name) {
         let help = "write for example [breaker.\"site:*\"]";
@@ -258,17 +213,20 @@ fn shared_breaker(document: &mut Document, (name, node): (String, Node)) -> (Str
 
 fn server(document: &mut Document) -> ServerConfig {
     let mut server = ServerConfig::default();
-    let Some((node, table)) = document.tables.get("server").and_then(|node| Some((node, as_table(node)?)))
-    else {
-        return server;
-    };
-    let fields = Fields { table, sources: &document.sources, home: node.at.file };
+    let empty = Table::new();
+    let node = document.tables.get("server");
+    let table = node.and_then(as_table).unwrap_or(&empty);
+    let fields = Fields { table, sources: &document.sources, home: node.map_or(0, |node| node.at.file) };
     if let Some(file) = fields.path("tokens_file") {
         server.tokens_file = file;
     }
+    let home = document.sources.get(fields.home).map(|source| absolute(folder_of(&source.path)));
+    let home = home.unwrap_or_default();
+    server.tokens_file = home.join(server.tokens_file);
     server.allowed_hosts = fields.texts("allowed_hosts").unwrap_or_default();
     if let (Some(text), Some(node)) = (fields.text("listen"), table.get("listen")) {
         match text.parse::<Listen>() {
+            Ok(Listen::Unix(socket)) => server.listen = Listen::Unix(home.join(socket)),
             Ok(listen) => server.listen = listen,
             Err(message) => {
                 let help = "write for example \"127.0.0.1:9700\" or \"unix:supervise.sock\"";
@@ -290,7 +248,7 @@ fn store(document: &Document, origin: &Path) -> StoreConfig {
         home: node.map_or(0, |node| node.at.file),
     };
     let file = document.sources.get(fields.home).map_or(origin, |source| source.path.as_path());
-    store.path = folder_of(file).join(fields.path("path").unwrap_or(store.path));
+    store.path = absolute(folder_of(file)).join(fields.path("path").unwrap_or(store.path));
     if let Some(retention) = fields.below("retention") {
         if let Some(logs) = retention.below("logs") {
             logs.number("max_age", &mut store.logs_max_age_ms);

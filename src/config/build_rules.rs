@@ -10,7 +10,10 @@ use crate::{
     Param, ProbeParams, ProbeSuccess, Program, Restart, RetryPolicy, ScopeKind, StderrMode, StreamChoice,
     actors::model::{Backoff, ClassifyRule, Inline, Intensity, Matcher, ParamKind, ParamValue, Restore},
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Typed access to one table.
 #[derive(Clone, Copy)]
@@ -63,7 +66,7 @@ impl<'a> Fields<'a> {
     fn path_of(&self, node: &Node) -> Option<PathBuf> {
         let Value::Text(text) = &node.value else { return None };
         match self.sources.get(node.at.file) {
-            Some(source) if node.at.file != self.home => Some(absolute(folder_of(&source.path).join(text))),
+            Some(source) if node.at.file != self.home => Some(absolute(&folder_of(&source.path).join(text))),
             _ => Some(PathBuf::from(text)),
         }
     }
@@ -244,7 +247,7 @@ impl<'a> Fields<'a> {
     fn require(&self, key: &str, at: At, findings: &mut Vec<Finding>) {
         if !self.table.contains_key(key) {
             let message = format!("`{key}` is missing");
-            findings.push(Finding::error(at, "config.required", message, format!("add {key} = …")));
+            findings.push(Finding::error(at, "config.required", message, format!("write {key} = …")));
         }
     }
 
@@ -260,6 +263,9 @@ impl<'a> Fields<'a> {
             policy.max_delay_ms = policy.max_delay_ms.max(policy.delay_ms);
         }
         self.number("max_delay", &mut policy.max_delay_ms);
+        if !self.table.contains_key("min_delay") {
+            policy.lower_min_delay();
+        }
         self.number("min_delay", &mut policy.min_delay_ms);
         if let Some(Value::Jitter(jitter)) = self.value("jitter") {
             policy.jitter = *jitter;
@@ -411,6 +417,7 @@ pub(super) fn policy_of_breaker(fields: &Fields<'_>) -> BreakerPolicy {
     policy
 }
 
-fn absolute(path: PathBuf) -> PathBuf {
-    std::path::absolute(&path).unwrap_or(path)
+/// Absolute, without looking at links: the keeper that uses it may stand in another folder.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

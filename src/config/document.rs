@@ -28,6 +28,8 @@ pub(super) struct Document {
     pub(super) tables: Table,
     pub(super) programs: Vec<(String, Node)>,
     pub(super) breakers: Vec<(String, Node)>,
+    /// Whether includes are refused.
+    pub(super) alone: bool,
     /// Files on the way from the first to the one being read, to find circles.
     open: Vec<PathBuf>,
     seen: BTreeSet<PathBuf>,
@@ -103,6 +105,11 @@ impl Document {
 
     fn include(&mut self, from: &Path, node: &Node) {
         let Value::Text(name) = &node.value else { return };
+        if self.alone {
+            let message = format!("`{name}` is not read: this text may include nothing");
+            self.fail(node.at, "config.include", message, "put everything into one text");
+            return;
+        }
         let path = folder_of(from).join(name);
         let path = path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
         let real = path.canonicalize().unwrap_or_else(|_| path.clone());

@@ -89,7 +89,12 @@ const RETRY: &[Key] = &[
     key("delay", Duration, "\"1s\"", "First delay; `0s` needs `min_delay = \"0s\"`."),
     key("factor", Ratio, "2.0", "Growth, 1.0 to 10.0."),
     key("max_delay", Duration, "\"5m\"", "Longest delay."),
-    key("min_delay", Duration, "\"100ms\"", "Shortest delay."),
+    key(
+        "min_delay",
+        Duration,
+        "\"100ms\"",
+        "Shortest delay; not written, a shorter `delay` other than `0s` lowers it.",
+    ),
     key("jitter", Jitter, "\"equal\"", "Chance in the delay: a word, or a share such as 0.2."),
     key(
         "reset_after",

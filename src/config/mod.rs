@@ -5,7 +5,7 @@
 //!   a tree with positions, because a deserializer stops at the first error.
 //! - **Nothing is ignored silently.** An unknown key is an error with a suggestion, a key that this version accepts
 //!   without acting on it is a [warning](Config::warnings) with the reason.
-//! - **One table of keys** drives the walk and the [reference page](reference), so that they cannot disagree; a test
+//! - **One table of keys** drives the walk and the [reference page](reference()), so that they cannot disagree; a test
 //!   writes every default of the table into a file and finds the same program.
 //! - What is wrong with a program's *meaning* is found by [`Program::check`](crate::Program::check), which also checks
 //!   programs built in code: the same mistake reads the same.
@@ -27,6 +27,7 @@ mod document;
 mod keys;
 mod keys_of_programs;
 mod not_yet;
+mod place;
 mod reference;
 mod settings;
 mod values;
@@ -36,7 +37,7 @@ mod walk;
 mod tests;
 
 pub use self::{
-    build::{load, parse},
+    build::{load, parse, parse_alone},
     diagnostic::{ConfigErrors, Diagnostic, Severity},
     reference::reference,
     settings::{Config, Listen, RetryBudget, ServerConfig, StoreConfig},

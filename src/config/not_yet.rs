@@ -15,37 +15,37 @@ pub(super) const NOT_YET: &[NotYet] = &[
     NotYet {
         path: "retry_budget",
         silent: &[],
-        why: "no budget is kept yet; max_retries and intensity limit the retries of each run",
+        why: "this version keeps no budget; max_retries and intensity limit the retries of each run",
     },
     NotYet {
         path: "server.tokens_file",
         silent: &["tokens.toml"],
-        why: "only the token that the daemon writes into its store is known yet",
+        why: "this version knows only the token that the daemon writes into its store",
     },
     NotYet {
         path: "program.*.params.*.restore",
         silent: &[],
-        why: "an adjusted parameter does not find its way back yet",
+        why: "in this version an adjusted parameter does not find its way back",
     },
     NotYet {
         path: "program.*.retry.startup_spread",
         silent: &["10s"],
-        why: "starts that came due while no supervisor ran are not spread yet",
+        why: "this version does not spread the starts that came due while no supervisor ran",
     },
     NotYet {
         path: "program.*.breaker.on_open",
         silent: &["keep"],
-        why: "living runs are kept yet when a breaker opens",
+        why: "in this version living runs always go on when a breaker opens",
     },
     NotYet {
         path: "breaker.*.on_open",
         silent: &["keep"],
-        why: "living runs are kept yet when a breaker opens",
+        why: "in this version living runs always go on when a breaker opens",
     },
     NotYet {
         path: "program.*.classes.*.inline.action",
         silent: &["none"],
-        why: "errors of a living attempt are only counted yet",
+        why: "in this version errors of a living attempt are only counted",
     },
 ];
 

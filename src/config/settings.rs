@@ -88,7 +88,7 @@ impl fmt::Display for Listen {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct StoreConfig {
-    /// The folder, relative paths joined to the folder of the file. One manager owns it. Default `supervise-data`.
+    /// The folder; the file's is joined to the folder of the file and absolute. One manager owns it. Default `supervise-data`.
     pub path: PathBuf,
     /// Output older than this is removed, in milliseconds. Default 14 days.
     pub logs_max_age_ms: u64,

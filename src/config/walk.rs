@@ -138,14 +138,14 @@ impl Walk<'_> {
     }
 
     fn help_for_unknown(&self, keys: &'static [Key], name: &str) -> String {
-        if let Some(near) = did_you_mean(name, keys.iter().map(|key| key.name)) {
-            return format!("did you mean `{near}`?");
-        }
         let foreign = FOREIGN.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(name));
         if let Some((_, ours)) = foreign
             && keys.iter().any(|key| key.name == ours.split('.').next().unwrap_or_default())
         {
             return format!("it is called `{ours}` here");
+        }
+        if let Some(near) = did_you_mean(name, keys.iter().map(|key| key.name)) {
+            return format!("did you mean `{near}`?");
         }
         let below = keys.iter().find(|key| match &key.kind {
             Kind::Table(keys) | Kind::TableOrFalse(keys) => keys.iter().any(|key| key.name == name),

@@ -62,16 +62,18 @@ impl fmt::Display for Problem {
 }
 
 /// The known name that a mistyped one most likely meant: nearest by edit distance, at most a third of its letters
-/// (and at least one) away, because a wilder guess misleads.
+/// (and at least one) away, because a wilder guess misleads; else one that begins with what was typed.
 #[must_use]
 pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Fewer letters begin too many names.
+    const SHORTEST_BEGINNING: usize = 3;
     let limit = (typed.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .map(|name| (edit_distance(typed, name), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+    let known: Vec<&str> = known.into_iter().collect();
+    let nearest =
+        known.iter().map(|name| (edit_distance(typed, name), *name)).min_by_key(|(distance, _)| *distance);
+    let begun =
+        || known.iter().copied().find(|name| typed.len() >= SHORTEST_BEGINNING && name.starts_with(typed));
+    nearest.filter(|(distance, _)| *distance <= limit).map(|(_, name)| name).or_else(begun)
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
@@ -105,6 +107,7 @@ mod tests {
         assert_eq!(did_you_mean("commnad", known), Some("command"));
         assert_eq!(did_you_mean("Restart", known), Some("restart"));
         assert_eq!(did_you_mean("cdw", known), Some("cwd"));
+        assert_eq!(did_you_mean("comm", known), Some("command"));
         assert_eq!(did_you_mean("interval", known), None);
         assert_eq!(did_you_mean("", known), None);
     }

@@ -51,19 +51,30 @@ macro_rules! durations {
 /// Times are texts with a unit, as in `"1m30s"`; one that cannot be read comes out of
 /// [`Program::check`](crate::model::Program::check).
 impl RetryPolicy {
-    /// Delays that begin here and double, up to `max_delay`.
+    /// Delays that begin here and double, up to `max_delay`. A delay below the default `min_delay` lowers that too,
+    /// unless it is `"0s"`.
     #[must_use]
     pub fn exponential(delay: impl AsRef<str>) -> Self {
-        Self::default().delay(delay)
+        let mut policy = Self::default().delay(delay);
+        policy.lower_min_delay();
+        policy
     }
 
-    /// Always this delay. `max_delay` grows with it.
+    /// Always this delay. `max_delay` grows with it, and `min_delay` shrinks as in [`exponential`](Self::exponential).
     #[must_use]
     pub fn constant(delay: impl AsRef<str>) -> Self {
-        let mut policy = Self::default().delay(delay);
+        let mut policy = Self::exponential(delay);
         policy.backoff = Backoff::Constant;
         policy.max_delay_ms = policy.max_delay_ms.max(policy.delay_ms);
         policy
+    }
+
+    /// Lets a short first delay lower the shortest one, for when nobody named that. Not to nothing: a loop without any
+    /// delay has to be asked for.
+    pub const fn lower_min_delay(&mut self) {
+        if self.delay_ms > 0 && self.delay_ms < self.min_delay_ms {
+            self.min_delay_ms = self.delay_ms;
+        }
     }
 
     durations! {

@@ -59,6 +59,7 @@ impl Program {
         if let Some(breaker) = &self.breaker {
             found.extend(breaker.advice(self.timeout_ms).into_iter().map(|problem| problem.below("breaker")));
         }
+        found.extend(self.short_class_delays());
         found.extend(self.unknown_classes());
         found
     }

@@ -1,7 +1,7 @@
 //! What is wrong with a program's rules about output: classification, classes, redaction.
 
 use super::{
-    Matcher, Program,
+    ClassOverride, Matcher, Program,
     check::{check_exit_code, invalid, range},
 };
 use crate::model::{Adjust, Class, Problem, did_you_mean, format_duration_ms, format_size};
@@ -132,13 +132,6 @@ impl Program {
             let problem = Problem::new("config.conflict", format!("{at}.max_delay"), message, help);
             found.push(problem.against(format!("{at}.delay")));
         }
-        if delay_ms < self.retry.min_delay_ms {
-            let min = format_duration_ms(self.retry.min_delay_ms);
-            let message = format!("`delay` ({delay}) is shorter than `retry.min_delay` ({min})");
-            let help = format!("write delay = \"{min}\" or longer, or a shorter retry.min_delay");
-            let problem = Problem::new("config.conflict", format!("{at}.delay"), message, help);
-            found.push(problem.against("retry.min_delay"));
-        }
     }
 
     fn check_adjust(&self, path: &str, param: &str, adjust: &Adjust, found: &mut Vec<Problem>) {
@@ -188,6 +181,20 @@ impl Program {
         for (at, expression) in output.redact.iter().enumerate() {
             check_regex(&format!("output.redact[{at}]"), expression, 0, found);
         }
+    }
+
+    /// Delays of classes that the shortest delay overrules.
+    pub(super) fn short_class_delays(&self) -> Vec<Problem> {
+        let min_ms = self.retry.min_delay_ms;
+        let short = |(name, rule): (&String, &ClassOverride)| {
+            let delay_ms = rule.delay_ms.filter(|ms| *ms < min_ms)?;
+            let (delay, min) = (format_duration_ms(delay_ms), format_duration_ms(min_ms));
+            let message = format!("`delay` ({delay}) is shorter than `retry.min_delay` ({min}), which holds");
+            let help = format!("write delay = \"{min}\" or longer, or a shorter retry.min_delay");
+            let problem = Problem::new("config.conflict", format!("classes.{name}.delay"), message, help);
+            Some(problem.against("retry.min_delay"))
+        };
+        self.classes.iter().filter_map(short).collect()
     }
 
     /// Rules about classes that nothing finds; a mistyped name would otherwise do nothing, silently.

@@ -75,10 +75,12 @@ fn settings_of_retry_that_contradict_each_other_are_found() {
     problems_of(&with(base().intensity(0, "1m")), &["retry.intensity.restarts config.range"]);
     problems_of(&with(base().intensity(100, "10s")), &["retry.intensity config.conflict"]);
     problems_of(&with(base().no_intensity()), &[]);
-    problems_of(
-        &with(RetryPolicy::constant("10m").min_delay("10m")),
-        &["classes.rate_limited.delay config.conflict"],
-    );
+    let slow = with(RetryPolicy::constant("10m").min_delay("10m"));
+    problems_of(&slow, &[]);
+    assert_eq!(slow.advice()[0].path, "classes.rate_limited.delay");
+    problems_of(&with(RetryPolicy::exponential("10ms")), &[]);
+    assert_eq!(RetryPolicy::exponential("10ms").min_delay_ms, 10);
+    assert_eq!(RetryPolicy::exponential("0s").min_delay_ms, 100);
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! Where in the file the path of a problem leads.
+
+use super::{
+    Severity,
+    diagnostic::{At, Finding},
+    document::Document,
+    walk::{Table, Value},
+};
+use crate::Problem;
+
+/// Finds the place of each problem's path in the file.
+pub(super) fn report(
+    document: &mut Document,
+    header: At,
+    table: &Table,
+    problems: Vec<Problem>,
+    severity: Severity,
+) {
+    for problem in problems {
+        let own = find(table, &problem.path);
+        let other = problem.other.as_deref().map(|path| find(table, path));
+        // A consequence of something wrong that was told already.
+        if own.guesswork || other.as_ref().is_some_and(|other| other.guesswork) {
+            continue;
+        }
+        let place = match other {
+            Some(other) if !own.exact && other.exact => other,
+            _ => own,
+        };
+        document.findings.push(Finding {
+            severity,
+            at: place.at.unwrap_or(header),
+            code: problem.code,
+            message: problem.message,
+            help: problem.help,
+        });
+    }
+}
+
+/// Where a path leads.
+struct Place {
+    /// The nearest that is written.
+    at: Option<At>,
+    /// Whether it is the thing itself.
+    exact: bool,
+    /// Whether it, or something beside it, could not be read.
+    guesswork: bool,
+}
+
+fn find(table: &Table, path: &str) -> Place {
+    let mut place = Place { at: None, exact: false, guesswork: false };
+    let (mut table, mut rest, mut depth) = (table, path, 0);
+    while !rest.is_empty() {
+        // Names may have dots themselves: the longest written name that the path goes on with.
+        let names = table.iter().filter(|(name, _)| {
+            rest.strip_prefix(name.as_str())
+                .is_some_and(|tail| tail.is_empty() || tail.starts_with(['.', '[']))
+        });
+        let Some((name, node)) = names.max_by_key(|(name, _)| name.len()) else { return place };
+        place.at = Some(node.at);
+        place.guesswork |= matches!(node.value, Value::Bad);
+        place.guesswork |= depth > 0 && table.values().any(|node| matches!(node.value, Value::Bad));
+        rest = rest.get(name.len()..).unwrap_or_default();
+        let mut inner = node;
+        if let Some((index, tail)) = rest.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
+            let items = match &node.value {
+                Value::List(items) => items.as_slice(),
+                _ => &[],
+            };
+            let Some(item) = index.parse::<usize>().ok().and_then(|index| items.get(index)) else {
+                return place;
+            };
+            place.at = Some(item.at);
+            place.guesswork |= matches!(item.value, Value::Bad);
+            inner = item;
+            rest = tail;
+        }
+        rest = rest.strip_prefix('.').unwrap_or(rest);
+        if rest.is_empty() {
+            place.exact = true;
+        }
+        depth += 1;
+        match &inner.value {
+            Value::Table(below) => table = below,
+            _ => return place,
+        }
+    }
+    place
+}
