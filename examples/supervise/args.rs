@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Supervises processes, and talks to the daemon that does.
 #[derive(Debug, Parser)]
-#[command(name = "supervise", version, about, disable_help_subcommand = true, after_help = EXIT_CODES)]
+#[command(name = "supervise", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) connection: Connection,
