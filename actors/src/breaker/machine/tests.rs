@@ -350,6 +350,16 @@ fn an_operator_forces_open_ends_it_and_resets() {
 }
 
 #[test]
+fn a_clock_that_steps_back_grants_nothing() {
+    let mut site = Site::with(policy());
+    site.trip(100);
+    assert_eq!(site.denied(50, 1), Some(105));
+    let permit = site.granted(105, 1);
+    let _ = site.ends(10, 1, &permit, FAILED, false);
+    assert_eq!(site.denied(106, 1), Some(115), "the second penalty begins at the latest time heard of");
+}
+
+#[test]
 fn of_several_scopes_the_one_that_refuses_longest_is_named() {
     let mut machine = Machine::new(1);
     let gate = |name: &str, penalty_ms| Gate {

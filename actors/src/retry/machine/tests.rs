@@ -268,6 +268,27 @@ fn an_operator_who_starts_a_run_early_uses_up_none_of_its_intensity() {
 }
 
 #[test]
+fn a_start_that_was_held_back_counts_when_it_was_made() {
+    let mut program = daemon();
+    program.retry.intensity = Some(Intensity { restarts: 1, window_ms: 60_000 });
+    let mut life = Life::of(program);
+    let _ = life.retry("crash", 10);
+    life.now = life.now.plus(100_000);
+    assert_eq!(life.gives_up(&failed("crash"), 50_000), (Phase::Quarantined, EndReason::Intensity));
+}
+
+#[test]
+fn decorrelated_delays_go_by_the_delay_before() {
+    let mut program = daemon();
+    program.retry.jitter = Jitter::Decorrelated;
+    program.retry.intensity = None;
+    let mut life = Life::of(program);
+    let delays: Vec<_> = (0..40).map(|_| life.retry("crash", 10).1).collect();
+    assert!(delays.windows(2).all(|pair| (1_000..pair[0] * 3).contains(&pair[1])), "{delays:?}");
+    assert!(delays.iter().any(|delay| *delay > 9_000), "{delays:?}");
+}
+
+#[test]
 fn an_unseen_end_means_what_on_lost_says() {
     assert_eq!(Life::of(job()).retry("lost", 10), (0, 1_000));
     let fail = Program { on_lost: OnLost::Fail, ..job() };
