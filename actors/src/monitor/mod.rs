@@ -1,6 +1,15 @@
 //! monitor room.
 
-mod machine;
+mod actor;
+mod attempt;
+mod feed;
+mod goal;
+pub mod machine;
 mod messages;
+mod query;
+mod wake;
 
-pub use self::messages::*;
+#[cfg(test)]
+mod tests;
+
+pub use self::{actor::MonitorActor, messages::*};
