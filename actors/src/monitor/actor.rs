@@ -119,9 +119,9 @@ impl MonitorActor {
     }
 
     fn mark(&mut self, attempt: AttemptId) {
-        if let Some(watched) = self.watched.get_mut(&attempt)
-            && !std::mem::replace(&mut watched.dirty, true)
-        {
+        let Some(watched) = self.watched.get_mut(&attempt) else { return };
+        watched.exhausted = false;
+        if !std::mem::replace(&mut watched.dirty, true) {
             self.dirty.push_back(attempt);
         }
     }
@@ -312,7 +312,7 @@ impl MonitorActor {
         let easy = follower.grep.is_none() && follower.query.filter.level.is_none();
         let here = match follower.query.direction {
             Direction::Forward => {
-                follower.query.cursor.map_or(0, |cursor: Cursor| cursor.block) >= self.floor
+                follower.query.cursor.map_or(self.floor == 0, |cursor: Cursor| cursor.block > self.floor)
             }
             Direction::Back => easy && follower.query.cursor.is_none(),
         };
@@ -478,7 +478,7 @@ impl Handler<Drain> for MonitorActor {
         let deadline = Some(clock::now().plus(Drain::LIMIT_MS));
         let wait = Wait::Drain { attempt: drain.attempt, exit: drain.exit, reply };
         self.goals.push(Goal::read(vec![(drain.attempt, drain.up_to)], deadline, wait));
-        if self.goals.last().is_some_and(|goal| goal.reached(&self.watched)) {
+        if self.goals.last().is_some_and(|goal| goal.missing(&self.watched).next().is_none()) {
             self.settle(ctx);
         } else {
             self.mark(drain.attempt);

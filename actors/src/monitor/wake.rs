@@ -24,7 +24,8 @@ pub(crate) struct Wakes(pub(crate) Vec<u64>);
 /// Passes wake-ups on until nobody wants them or nobody sends them any more.
 pub(crate) fn listen(fd: OwnedFd, to: Recipient<Wakes>) -> io::Result<impl Future<Output = ()> + 'static> {
     set_nonblocking(&fd)?;
-    let fd = AsyncFd::with_interest(fd, Interest::READABLE)?;
+    // SAFETY: the descriptor is owned by what is registered, so it stays open for as long as it is.
+    let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
     Ok(async move {
         loop {
             let Ok(mut ready) = fd.readable().await else { return };

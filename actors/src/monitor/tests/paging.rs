@@ -21,6 +21,14 @@ async fn history(world: &World) -> (AttemptId, AttemptId) {
     (a, b)
 }
 
+#[track_caller]
+fn assert_records(found: &[Record], expected: &[Record]) {
+    for (n, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found, expected, "record {n}");
+    }
+    assert_eq!(found.len(), expected.len());
+}
+
 fn everything(limit: usize) -> LogQuery {
     let mut query = LogQuery { limit, ..LogQuery::default() };
     query.filter.program = Some("scraper".into());
@@ -35,8 +43,8 @@ async fn pages_of_any_size_add_up_to_the_whole_in_both_directions() {
     assert_eq!(whole.len(), 6_000);
     assert!(whole.windows(2).all(|pair| pair[0].cursor < pair[1].cursor));
     for limit in [7, 100, 333] {
-        assert_eq!(world.forward(everything(limit)).await, whole, "forwards by {limit}");
-        assert_eq!(world.backward(everything(limit)).await, whole, "backwards by {limit}");
+        assert_records(&world.forward(everything(limit)).await, &whole);
+        assert_records(&world.backward(everything(limit)).await, &whole);
     }
 }
 
@@ -51,11 +59,11 @@ async fn reading_on_from_any_record_neither_repeats_nor_skips() {
             query.cursor = Some(cursor);
             query.direction = Direction::Forward;
             let page = world.query(query.clone()).await;
-            assert_eq!(page.records, whole[at + 1..].iter().take(50).cloned().collect::<Vec<_>>());
+            assert_records(&page.records, &whole[at + 1..(at + 51).min(whole.len())]);
             assert!(page.next.is_some());
             query.direction = Direction::Back;
             let page = world.query(query.clone()).await;
-            assert_eq!(page.records, whole[(at + 1).saturating_sub(50)..=at]);
+            assert_records(&page.records, &whole[(at + 1).saturating_sub(50)..=at]);
         }
     }
 }
