@@ -1,6 +1,6 @@
 //! One stream of one attempt: from its spool file into chunks.
 
-use super::machine::{Redactor, Rules, cut};
+use super::machine::{Cut, Redactor, Rules, cut};
 use crate::{
     model::{AttemptId, Evidence, Stream, Timestamp},
     store::{Chunk, ChunkHead, Found, Output, Piece},
@@ -196,7 +196,7 @@ impl Feed {
                 break;
             }
             let raw = rest.get(..length).unwrap_or_default();
-            self.add(raw, found.ends, found.splits, intake, &mut findings);
+            self.add(raw, &found, intake, &mut findings);
             at += length;
         }
         self.tail = tail;
@@ -205,25 +205,16 @@ impl Feed {
     }
 
     /// One piece.
-    fn add(
-        &mut self,
-        raw: &[u8],
-        ends: Vec<u32>,
-        splits: Vec<u32>,
-        intake: &mut Intake<'_>,
-        findings: &mut Findings,
-    ) {
-        let cleaned = intake.redactor.clean(raw, &ends);
-        let (bytes, shown_ends, raw_lengths) = match &cleaned {
-            Some(cleaned) => {
-                (cleaned.bytes.as_slice(), cleaned.ends.as_slice(), cleaned.raw_lengths.as_slice())
-            }
-            None => (raw, ends.as_slice(), &[][..]),
+    fn add(&mut self, raw: &[u8], cut: &Cut, intake: &mut Intake<'_>, findings: &mut Findings) {
+        let cleaned = intake.redactor.clean(raw, cut);
+        let (bytes, shown, raw_lengths) = match &cleaned {
+            Some(cleaned) => (cleaned.bytes.as_slice(), &cleaned.lines, cleaned.raw_lengths.as_slice()),
+            None => (raw, cut, &[][..]),
         };
         if self.building.as_ref().is_some_and(|(chunk, _)| chunk.bytes.len() + bytes.len() > CHUNK) {
             self.seal();
         }
-        let hits = intake.rules.find(bytes, shown_ends, self.stream);
+        let hits = intake.rules.find(bytes, shown, self.stream);
         *intake.number = (*intake.number + 1).max(intake.now.0 << 12);
         let number = *intake.number;
         let head = self.head();
@@ -232,16 +223,12 @@ impl Feed {
         chunk.head.pieces.push(Piece { number, line, at_ms: intake.now.0 });
         chunk.bytes.extend_from_slice(bytes);
         chunk.head.raw_lengths.extend(raw_lengths.iter().map(|(n, length)| (n + line, *length)));
-        let mut next_split = splits.iter().peekable();
-        for (end, shown) in ends.iter().zip(shown_ends) {
-            if next_split.next_if_eq(&end).is_some() {
-                chunk.head.splits.push(u32::try_from(at).unwrap_or(u32::MAX).saturating_add(*shown));
-            }
-        }
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        chunk.head.splits.extend(shown.splits.iter().map(|split| at.saturating_add(*split)));
         for hit in &hits {
             let Some(rule) = intake.rules.list().get(hit.rule) else { continue };
-            let from = hit.line.checked_sub(1).and_then(|n| shown_ends.get(n)).map_or(0, |end| *end as usize);
-            let to = shown_ends.get(hit.line).map_or(bytes.len(), |end| *end as usize);
+            let from = hit.line.checked_sub(1).and_then(|n| shown.ends.get(n)).map_or(0, |end| *end as usize);
+            let to = shown.ends.get(hit.line).map_or(bytes.len(), |end| *end as usize);
             let text = bytes.get(from..to).unwrap_or_default();
             let evidence = evidence(intake, hit.rule, text, self.stream, self.next_seq + hit.line as u64);
             findings.hits.push((hit.rule, evidence));
@@ -254,11 +241,11 @@ impl Feed {
             let line = line + u32::try_from(hit.line).unwrap_or(u32::MAX);
             chunk.head.found.push(Found { line, label: u32::try_from(place).unwrap_or(u32::MAX) });
         }
-        let lines = ends.len() as u64;
+        let lines = cut.ends.len() as u64;
         chunk.head.lines += u32::try_from(lines).unwrap_or(u32::MAX);
         self.taken += raw.len() as u64;
         chunk.head.to = self.taken;
-        self.open = splits.last().is_some_and(|split| ends.last() == Some(split));
+        self.open = cut.splits.last().is_some_and(|split| cut.ends.last() == Some(split));
         self.next_seq += lines;
         self.lines += lines;
         self.errors += hits.len() as u64;

@@ -169,13 +169,12 @@ fn the_programs_rules_come_first_and_look_where_they_say() {
     assert_eq!(class("boom\r\n", Stream::Stderr).as_deref(), Some("theirs"));
     assert_eq!(class("only this", Stream::Stderr).as_deref(), Some("whole"));
     let block = b"x\nonly this\nonly this one\nHTTP 429\n";
-    let ends = ends(block);
-    let hits: Vec<_> = rules.find(block, &ends, Stream::Stdout).iter().map(|h| h.line).collect();
+    let hits: Vec<_> = rules.find(block, &lines(block), Stream::Stdout).iter().map(|h| h.line).collect();
     assert_eq!(hits, [1, 3]);
 }
 
-fn ends(bytes: &[u8]) -> Vec<u32> {
-    cut(bytes, 1 << 20, &[], usize::MAX, true).ends
+fn lines(bytes: &[u8]) -> Cut {
+    cut(bytes, 1 << 20, &[], usize::MAX, true)
 }
 
 fn evidence(class: &str, at: u64) -> Evidence {
@@ -229,10 +228,10 @@ fn redaction_keeps_the_number_of_lines() {
     let (redactor, problems) = Redactor::new(&program, &["s3cret".into(), "s3cret-longer".into()]);
     assert!(problems.is_empty());
     let block = b"a s3cret-longer b\n\x1b[31mred\x1b[0m\ngone and more\nplain\n";
-    let cleaned = redactor.clean(block, &ends(block)).unwrap();
+    let cleaned = redactor.clean(block, &lines(block)).unwrap();
     assert_eq!(cleaned.bytes, b"a *** b\nred\n***\nplain\n");
     assert_eq!(cleaned.raw_lengths, [(0, 18), (1, 13), (2, 14)]);
-    assert!(redactor.clean(b"plain\n", &[6]).is_none());
+    assert!(redactor.clean(b"plain\n", &lines(b"plain\n")).is_none());
     assert_eq!(redactor.unfinished(b"open s3cre"), (b"open ".to_vec(), 5));
 }
 
@@ -295,7 +294,7 @@ fn in_steps(rules: &Rules, text: &[u8], steps: &[usize], max_line: usize) -> Vec
         let last = have == text.len();
         let block = &text[taken..have];
         let found = cut(block, max_line, &[], 200, last);
-        let hits = rules.find(block.get(..found.length()).unwrap(), &found.ends, Stream::Stdout);
+        let hits = rules.find(block.get(..found.length()).unwrap(), &found, Stream::Stdout);
         for (n, end) in found.ends.iter().enumerate() {
             let hit = hits.iter().find(|hit| hit.line == n).map(|hit| hit.rule);
             lines.push((taken + *end as usize, hit));

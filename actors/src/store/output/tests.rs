@@ -128,7 +128,7 @@ fn segments_are_sealed_found_again_and_deleted_oldest_first() {
     append(&output, &chunk(at, b"more\n"));
     let left = all(&output);
     assert!(left.len() < written.len() && left.last().unwrap().bytes == b"more\n");
-    assert!(super::segment::disk_bytes(&dir.path().join("output")) < 70 << 20);
+    assert!(segment::disk_bytes(&dir.path().join("output")) < 70 << 20);
 }
 
 #[test]
