@@ -4,10 +4,7 @@ use super::{
     attempt::{Rulebook, Watched},
     feed::Stored,
     goal::{Follower, Goal, Wait},
-    machine::Rules,
-    messages::{
-        Close, Drain, Drained, Flush, GetRules, LastOutput, Query, QueryError, Report, RuleInfo, Watch,
-    },
+    messages::{Drained, QueryError, Report},
     query::{self, Search},
     wake::{self, Wakes},
 };
@@ -16,16 +13,12 @@ use crate::{
     model::{AttemptId, Cursor, Direction, LogQuery, Page, Stream, Timestamp},
     store::Output,
 };
-use actix::{
-    Actor, ActorContext, AsyncContext, Context, Handler, Message, MessageResult, Recipient, ResponseFuture,
-    SpawnHandle,
-};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 use std::{
     collections::{HashMap, VecDeque},
     os::fd::OwnedFd,
     sync::Arc,
 };
-use tokio::sync::oneshot;
 
 /// Bytes taken in before other messages get their turn: some milliseconds.
 const TURN: usize = 4 << 20;
@@ -43,33 +36,29 @@ const MAX_UNSTORED: usize = 8 << 20;
 /// A store that failed is tried again after this.
 const RETRY_MS: u64 = 1_000;
 
-/// A question waits so long for output that is written faster than it can be taken in; then it is answered with what is
-/// there.
-const QUESTION_MS: u64 = 2_000;
-
 /// Watches the output of all attempts.
 pub struct MonitorActor {
-    output: Output,
-    wakes: Option<OwnedFd>,
-    manager: Recipient<Report>,
-    watched: HashMap<AttemptId, Watched>,
-    tokens: HashMap<u64, AttemptId>,
-    rules: Rulebook,
-    dirty: VecDeque<AttemptId>,
+    pub(super) output: Output,
+    pub(super) wakes: Option<OwnedFd>,
+    pub(super) manager: Recipient<Report>,
+    pub(super) watched: HashMap<AttemptId, Watched>,
+    pub(super) tokens: HashMap<u64, AttemptId>,
+    pub(super) rules: Rulebook,
+    pub(super) dirty: VecDeque<AttemptId>,
     /// Waiting for the store.
-    held_back: Vec<AttemptId>,
+    pub(super) held_back: Vec<AttemptId>,
     /// Chunks that are being built, by the time at which they are old enough.
-    aging: VecDeque<(Timestamp, AttemptId)>,
-    goals: Vec<Goal>,
-    followers: Vec<Follower>,
-    stored: Arc<Stored>,
-    failed: bool,
-    retry_at: Option<Timestamp>,
-    number: u64,
+    pub(super) aging: VecDeque<(Timestamp, AttemptId)>,
+    pub(super) goals: Vec<Goal>,
+    pub(super) followers: Vec<Follower>,
+    pub(super) stored: Arc<Stored>,
+    pub(super) failed: bool,
+    pub(super) retry_at: Option<Timestamp>,
+    pub(super) number: u64,
     /// Pieces up to this number may be missing in memory.
-    floor: u64,
-    alarm: Option<(Timestamp, SpawnHandle)>,
-    pumping: bool,
+    pub(super) floor: u64,
+    pub(super) alarm: Option<(Timestamp, SpawnHandle)>,
+    pub(super) pumping: bool,
 }
 
 /// Chunks were stored.
@@ -118,7 +107,7 @@ impl MonitorActor {
         }
     }
 
-    fn mark(&mut self, attempt: AttemptId) {
+    pub(super) fn mark(&mut self, attempt: AttemptId) {
         let Some(watched) = self.watched.get_mut(&attempt) else { return };
         watched.exhausted = false;
         if !std::mem::replace(&mut watched.dirty, true) {
@@ -127,7 +116,7 @@ impl MonitorActor {
     }
 
     /// Takes in one attempt for a turn. True when more is there and can be taken in.
-    fn ingest(&mut self, attempt: AttemptId, ctx: &Context<Self>) -> bool {
+    pub(super) fn ingest(&mut self, attempt: AttemptId, ctx: &Context<Self>) -> bool {
         let Some(watched) = self.watched.get_mut(&attempt) else { return false };
         let now = clock::now();
         let full = watched.unstored() > MAX_UNSTORED || self.output.waiting() > MAX_WAITING;
@@ -161,7 +150,7 @@ impl MonitorActor {
     }
 
     /// Gives the store what is ready.
-    fn send(&mut self, attempt: AttemptId, ctx: &Context<Self>) {
+    pub(super) fn send(&mut self, attempt: AttemptId, ctx: &Context<Self>) {
         let Some(watched) = self.watched.get_mut(&attempt).filter(|_| !self.failed) else { return };
         let addr = ctx.address();
         let told = move || addr.do_send(Acked);
@@ -171,7 +160,7 @@ impl MonitorActor {
         }
     }
 
-    fn pump(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
         let mut budget = TURN;
         while let Some(attempt) = self.dirty.pop_front() {
             if let Some(watched) = self.watched.get_mut(&attempt) {
@@ -192,7 +181,7 @@ impl MonitorActor {
     }
 
     /// Answers whom it can, and arms the alarm.
-    fn settle(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn settle(&mut self, ctx: &mut Context<Self>) {
         let now = clock::now();
         for goal in std::mem::take(&mut self.goals) {
             let late = goal.deadline.is_some_and(|deadline| deadline <= now);
@@ -206,7 +195,7 @@ impl MonitorActor {
                     let complete = goal.targets.iter().all(|target| target.read(&self.watched));
                     let _ = reply.send(self.drained(attempt, exit, complete));
                 }
-                Wait::Query(follower) => self.ask(follower, ctx),
+                Wait::Query(follower) => self.ask(*follower, ctx),
                 Wait::Close { attempt, reply } => {
                     self.forget(attempt);
                     let _ = reply.send(());
@@ -292,7 +281,7 @@ impl MonitorActor {
     }
 
     /// All attempts that a question is about.
-    fn about(&self, query: &LogQuery) -> Vec<AttemptId> {
+    pub(super) fn about(&self, query: &LogQuery) -> Vec<AttemptId> {
         let wanted = query::wanted(query);
         let streams = [Stream::Stdout, Stream::Stderr];
         self.watched
@@ -451,138 +440,5 @@ impl Handler<Answered> for MonitorActor {
             follower.due = true;
         }
         self.settle(ctx);
-    }
-}
-
-impl Handler<Watch> for MonitorActor {
-    type Result = ();
-
-    fn handle(&mut self, watch: Watch, ctx: &mut Context<Self>) {
-        let attempt = watch.attempt;
-        if !self.watched.contains_key(&attempt) {
-            let rules = self.rules.of(&watch.program);
-            self.tokens.insert(watch.spool.token, attempt);
-            let watched = Watched::new(watch, rules, &self.output, clock::now());
-            self.watched.insert(attempt, watched);
-        }
-        self.mark(attempt);
-        self.pump(ctx);
-    }
-}
-
-impl Handler<Drain> for MonitorActor {
-    type Result = ResponseFuture<Drained>;
-
-    fn handle(&mut self, drain: Drain, ctx: &mut Context<Self>) -> Self::Result {
-        let (reply, answer) = oneshot::channel();
-        let deadline = Some(clock::now().plus(Drain::LIMIT_MS));
-        let wait = Wait::Drain { attempt: drain.attempt, exit: drain.exit, reply };
-        self.goals.push(Goal::read(vec![(drain.attempt, drain.up_to)], deadline, wait));
-        if self.goals.last().is_some_and(|goal| goal.missing(&self.watched).next().is_none()) {
-            self.settle(ctx);
-        } else {
-            self.mark(drain.attempt);
-            self.pump(ctx);
-        }
-        Box::pin(async move {
-            let lost = Drained { evidence: None, counts: crate::model::Counts::default(), complete: false };
-            answer.await.unwrap_or(lost)
-        })
-    }
-}
-
-impl Handler<Close> for MonitorActor {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, close: Close, ctx: &mut Context<Self>) -> Self::Result {
-        let (reply, answer) = oneshot::channel();
-        if let Some(watched) = self.watched.get_mut(&close.attempt) {
-            watched.closing = Some(close.sizes);
-            self.goals.push(Goal::stored(close.attempt, Wait::Close { attempt: close.attempt, reply }));
-            self.mark(close.attempt);
-            self.pump(ctx);
-        }
-        Box::pin(async move { answer.await.unwrap_or_default() })
-    }
-}
-
-impl Handler<Query> for MonitorActor {
-    type Result = ResponseFuture<Result<Page, QueryError>>;
-
-    fn handle(&mut self, Query { query, wait_ms }: Query, ctx: &mut Context<Self>) -> Self::Result {
-        let grep = match query::pattern(&query) {
-            Ok(grep) => grep,
-            Err(error) => return Box::pin(std::future::ready(Err(error))),
-        };
-        let (reply, answer) = oneshot::channel();
-        let now = clock::now();
-        let about = self.about(&query);
-        let targets = about
-            .into_iter()
-            .filter_map(|id| Some((id, self.watched.get_mut(&id)?.sizes())))
-            .collect::<Vec<_>>();
-        let waits = wait_ms > 0 && query.direction == Direction::Forward;
-        let deadline = if waits { now.plus(wait_ms) } else { now };
-        let follower =
-            Follower { query, grep, deadline, waits, due: false, newest_at_start: self.number, reply };
-        let goal = Goal::read(targets, Some(now.plus(QUESTION_MS)), Wait::Query(follower));
-        let behind: Vec<_> = goal.missing(&self.watched).collect();
-        self.goals.push(goal);
-        behind.iter().for_each(|attempt| self.mark(*attempt));
-        if behind.is_empty() {
-            self.settle(ctx);
-        } else {
-            self.pump(ctx);
-        }
-        Box::pin(async move {
-            answer.await.unwrap_or_else(|_| Err(QueryError::Store("the question was dropped".to_owned())))
-        })
-    }
-}
-
-impl Handler<LastOutput> for MonitorActor {
-    type Result = MessageResult<LastOutput>;
-
-    fn handle(&mut self, LastOutput { attempt }: LastOutput, ctx: &mut Context<Self>) -> Self::Result {
-        if self.watched.get_mut(&attempt).is_some_and(Watched::behind) {
-            self.mark(attempt);
-            self.pump(ctx);
-        }
-        MessageResult(self.watched.get(&attempt).map(|watched| watched.last_output))
-    }
-}
-
-impl Handler<GetRules> for MonitorActor {
-    type Result = MessageResult<GetRules>;
-
-    fn handle(&mut self, GetRules { program }: GetRules, _: &mut Context<Self>) -> Self::Result {
-        let rules: Arc<Rules> = self.rules.of(&program);
-        let info = rules.list().iter().map(|rule| RuleInfo {
-            name: rule.name.to_string(),
-            class: rule.class.to_string(),
-            matches: rule.shown(),
-        });
-        MessageResult(info.collect())
-    }
-}
-
-impl Handler<Flush> for MonitorActor {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, _: Flush, ctx: &mut Context<Self>) -> Self::Result {
-        let all: Vec<_> = self.watched.keys().copied().collect();
-        for attempt in &all {
-            self.ingest(*attempt, ctx);
-            if let Some(watched) = self.watched.get_mut(attempt) {
-                watched.seal();
-            }
-            self.send(*attempt, ctx);
-        }
-        let (reply, answer) = oneshot::channel();
-        self.output.flush(move || {
-            let _ = reply.send(());
-        });
-        self.settle(ctx);
-        Box::pin(async move { answer.await.unwrap_or_default() })
     }
 }

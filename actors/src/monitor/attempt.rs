@@ -55,7 +55,7 @@ pub(crate) struct Watched {
     attempt: AttemptId,
     pub(crate) program: Arc<Program>,
     pub(crate) spool: Spool,
-    pub(crate) redactor: Redactor,
+    pub(crate) redactor: Arc<Redactor>,
     rules: Arc<Rules>,
     stdout: Feed,
     stderr: Feed,
@@ -80,7 +80,7 @@ impl Watched {
         let feed = |stream, path| Feed::resume(attempt, stream, Arc::clone(&name), path, output);
         Self {
             attempt,
-            redactor,
+            redactor: Arc::new(redactor),
             rules,
             stdout: feed(Stream::Stdout, spool.stdout.clone()),
             stderr: feed(Stream::Stderr, spool.stderr.clone()),

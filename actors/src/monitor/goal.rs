@@ -35,7 +35,7 @@ impl Follower {
 
 pub(crate) enum Wait {
     Drain { attempt: AttemptId, exit: ExitStatus, reply: Sender<Drained> },
-    Query(Follower),
+    Query(Box<Follower>),
     Close { attempt: AttemptId, reply: Sender<()> },
 }
 

@@ -3,6 +3,7 @@ use crate::model::{
     ClassifyRule, Command, Evidence, ExitStatus, Level, Matcher, Program, Stream, StreamChoice, Timestamp,
 };
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 fn program() -> Program {
     Program::new("p", Command::Argv(vec!["true".into()]))
@@ -16,7 +17,8 @@ fn built_in() -> Rules {
 
 #[track_caller]
 fn assert_class(line: &str, expected: Option<&str>) {
-    let rules = built_in();
+    static BUILT_IN: LazyLock<Rules> = LazyLock::new(built_in);
+    let rules = &*BUILT_IN;
     let found = rules.line(line.as_bytes(), Stream::Stderr);
     let class = found.map(|rule| rules.list()[rule].class.to_string());
     let name = found.map(|rule| rules.list()[rule].name.to_string());
@@ -263,18 +265,22 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(words, 0..60).prop_map(|words| words.concat().into_bytes())
 }
 
+/// With a rule whose matches may reach over the end of a line.
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    let mut program = program();
+    let pattern = r"boom\s*x|^x$".into();
+    let matcher = Matcher::Pattern { pattern, stream: StreamChoice::Any, retry_after: None };
+    program.classify = vec![ClassifyRule { class: "mine".into(), matcher }];
+    Rules::of(&program)
+});
+
 proptest! {
     /// What is cut and classified does not depend on how the bytes came.
     #[test]
     fn blocks_may_be_cut_anywhere(text in text(), steps in prop::collection::vec(1_usize..40, 1..20), max_line in 64_usize..90) {
-        let mut program = program();
-        program.classify = vec![ClassifyRule {
-            class: "mine".into(),
-            matcher: Matcher::Pattern { pattern: r"boom\s*x|^x$".into(), stream: StreamChoice::Any, retry_after: None },
-        }];
-        let rules = Rules::of(&program);
-        let whole = in_steps(&rules, &text, &[usize::MAX], max_line);
-        prop_assert_eq!(in_steps(&rules, &text, &steps, max_line), whole.clone());
+        let rules = &*RULES;
+        let whole = in_steps(rules, &text, &[usize::MAX], max_line);
+        prop_assert_eq!(in_steps(rules, &text, &steps, max_line), whole.clone());
         // And it is what each line alone says.
         let mut at = 0;
         for (end, rule) in whole {

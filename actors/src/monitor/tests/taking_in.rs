@@ -191,3 +191,36 @@ async fn a_drain_of_output_that_is_not_there_is_incomplete_and_does_not_wait() {
     world.monitor.send(Close { attempt: id, sizes: SpoolSizes::default() }).await.unwrap();
     assert!(world.monitor.send(LastOutput { attempt: id }).await.unwrap().is_none());
 }
+
+#[test]
+fn a_dropped_backlog_is_counted_line_by_line() {
+    use crate::monitor::{
+        feed::{Feed, Intake, Reading},
+        machine::{Redactor, Rules},
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let output = Output::open(&store).unwrap();
+    let path = dir.path().join("out");
+    let lines: String = (1..=10_000).map(|n| format!("line {n}\n")).collect();
+    append(&path, lines.as_bytes());
+    let mut feed = Feed::resume(attempt(1), Stream::Stdout, "p".into(), path, &output);
+    let (rules, redactor, mut number) = (Rules::of(&program()), Redactor::default(), 0);
+    let mut intake = Intake {
+        rules: &rules,
+        redactor: &redactor,
+        max_line: 1_000,
+        now: crate::clock::now(),
+        number: &mut number,
+    };
+    feed.drop_backlog(20_000, &mut intake);
+    while feed.read(u64::MAX).unwrap() == Reading::More {
+        feed.take(&mut intake, false);
+    }
+    assert!(feed.gaps > 8_000 && feed.lines > 500);
+    assert_eq!(feed.lines + feed.gaps, 10_000);
+    let chunks: Vec<_> = feed.chunks().collect();
+    assert_eq!(chunks[0].head.gap, feed.gaps);
+    assert_eq!(chunks[1].head.first_seq, feed.gaps + 1);
+    assert!(chunks[1].bytes.starts_with(format!("line {}\n", feed.gaps + 1).as_bytes()));
+}
