@@ -5,6 +5,7 @@
 //! search goes on at the next line. So the answer never depends on where blocks begin and end.
 
 use super::{
+    cut::Cut,
     level::level,
     packs::{AFTER_SIGNALS, BEFORE_SIGNALS, Pack},
 };
@@ -108,32 +109,54 @@ impl Rules {
         &self.problems
     }
 
-    /// The lines of a block that show a class, in order, each with the first rule that matches. `ends` says where the
-    /// lines end.
+    /// The lines of a block that show a class, in order, each with the first rule that matches.
     #[must_use]
-    pub fn find(&self, bytes: &[u8], ends: &[u32], stream: Stream) -> Vec<Hit> {
+    pub fn find(&self, bytes: &[u8], lines: &Cut, stream: Stream) -> Vec<Hit> {
         let mut hits = Vec::new();
+        let (mut first, mut start) = (0, 0);
+        // Where an overlong line is split there is no newline, yet its parts count as lines: so each stretch between
+        // splits is a block of its own, or `^` and `$` would mean another thing than in the line alone.
+        for end in lines.splits.iter().chain(lines.ends.last()) {
+            let past = lines.ends.partition_point(|line| line <= end);
+            let ends = lines.ends.get(first..past).unwrap_or_default();
+            let stretch = bytes.get(start..*end as usize).unwrap_or_default();
+            self.find_between(
+                stretch,
+                start,
+                ends,
+                |line, rule| hits.push(Hit { line: first + line, rule }),
+                stream,
+            );
+            (first, start) = (past, *end as usize);
+        }
+        hits
+    }
+
+    /// Looks at a stretch that begins at `base`; `ends` are places in the block.
+    fn find_between(
+        &self,
+        bytes: &[u8],
+        base: usize,
+        ends: &[u32],
+        mut hit: impl FnMut(usize, usize),
+        stream: Stream,
+    ) {
+        let end_of = |line: usize| ends.get(line).map_or(bytes.len(), |end| *end as usize - base);
+        let start_of = |line: usize| line.checked_sub(1).map_or(0, end_of);
         let mut line = 0;
         while line < ends.len() {
-            let start =
-                line.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |end| *end as usize);
             if let Some(block) = &self.block {
-                let Some(found) = block.find_at(bytes, start) else { break };
-                // An empty match at the end of a line belongs to it.
-                line = ends.partition_point(|end| (*end as usize) <= found.start()).max(line);
-                if line >= ends.len() {
-                    break;
-                }
+                let Some(found) = block.find_at(bytes, start_of(line)) else { return };
+                line = ends.partition_point(|end| (*end as usize - base) <= found.start()).max(line);
             }
-            let from = line.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |end| *end as usize);
-            let to = ends.get(line).map_or(bytes.len(), |end| *end as usize);
-            let text = bytes.get(from..to).unwrap_or_default();
-            if let Some(rule) = self.line(text, stream) {
-                hits.push(Hit { line, rule });
+            let text = bytes.get(start_of(line)..end_of(line)).unwrap_or_default();
+            if line < ends.len()
+                && let Some(rule) = self.line(text, stream)
+            {
+                hit(line, rule);
             }
             line += 1;
         }
-        hits
     }
 
     /// The first rule that matches this line.

@@ -44,12 +44,12 @@ pub(super) const BEFORE_SIGNALS: &[Pack] = &[
         Class::OOM,
         r"\bout of memory\b|\bOutOfMemoryError\b|^MemoryError\b|\bCannot allocate memory\b|\bstd::bad_alloc\b|JavaScript heap out of memory|\bmemory allocation of \d+ bytes failed|\boom[- ]?kill(?:ed|er)\b",
     ),
-    told(
+    pack(
         "captcha",
         Class::BLOCKED,
         r"\b(?:captcha|recaptcha|hcaptcha)\b.{0,40}\b(?:required|detected|challenge|encountered|page|found|solve)|\b(?:solve|got|hit|detected|encountered)\b.{0,20}\bcaptcha\b|\bunusual traffic\b|\bcf-chl\b|\bcloudflare\b.{0,40}\b(?:block|challenge|denied)",
     ),
-    told(
+    pack(
         "banned",
         Class::BLOCKED,
         r"\b(?:ip|address|account|client|you)\b.{0,30}\b(?:been |is |was |are )(?:temporarily |permanently )?(?:banned|blocked|blacklisted)\b|\baccess denied by\b",
@@ -64,6 +64,14 @@ pub(super) const BEFORE_SIGNALS: &[Pack] = &[
     ),
     told("http_403", Class::BLOCKED, status!("403", r"\b403 forbidden\b")),
     told("http_401", Class::CONFIG, status!("401", r"\b401 unauthorized\b|\binvalid api[ _-]?key\b")),
+    told(
+        "http_5xx",
+        Class::UPSTREAM,
+        status!(
+            "500|502|503|504|52[0-9]",
+            r"\b50[0234] (?:internal server error|bad gateway|service unavailable|gateway time-?out)\b|^(?:internal server error|bad gateway|service unavailable|gateway time-?out)\b"
+        ),
+    ),
     pack(
         "dns",
         Class::NETWORK,
@@ -82,15 +90,7 @@ pub(super) const BEFORE_SIGNALS: &[Pack] = &[
     pack(
         "timeout",
         Class::NETWORK,
-        r"\b(?:connection|connect|read|request|operation|socket|handshake)(?: has| was)? timed[ -]out\b|\b(?:connect|read|connection|request|socket|gateway) ?timeout(?:error|exception)?\b(?:$|[^a-z0-9_=])(?:[^=0-9]|$)|\bETIMEDOUT\b|\bESOCKETTIMEDOUT\b|\b(?:Read|Connect|Socket)Timeout(?:Error|Exception)?\b|\bcontext deadline exceeded\b|\bi/o timeout\b",
-    ),
-    told(
-        "http_5xx",
-        Class::UPSTREAM,
-        status!(
-            "500|502|503|504|52[0-9]",
-            r"\b50[0234] (?:internal server error|bad gateway|service unavailable|gateway time-?out)\b|^(?:internal server error|bad gateway|service unavailable|gateway time-?out)\b"
-        ),
+        r"\b(?:connection|connect|read|request|operation|socket|handshake)(?: has| was)? timed[ -]out\b|\b(?:connect|read|connection|request|socket) ?timeout(?:error|exception)?(?:$|[.!)]|:? (?:after|while|on|for|from|to|connecting|reading|exceeded|occurred|expired)\b)|\bETIMEDOUT\b|\bESOCKETTIMEDOUT\b|\b(?:Read|Connect|Socket)Timeout(?:Error|Exception)?\b|\bcontext deadline exceeded\b|\bi/o timeout\b",
     ),
     pack(
         "command_not_found",

@@ -1,5 +1,6 @@
 //! What must not be stored: values of secrets, matches of the program's patterns, and terminal escapes if it says so.
 
+use super::cut::Cut;
 use crate::model::Program;
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -25,8 +26,8 @@ pub struct Redactor {
 pub struct Cleaned {
     /// The lines.
     pub bytes: Vec<u8>,
-    /// Where they end.
-    pub ends: Vec<u32>,
+    /// Where they end now.
+    pub lines: Cut,
     /// Lines whose length changed, with the length they had.
     pub raw_lengths: Vec<(u32, u64)>,
 }
@@ -69,14 +70,14 @@ impl Redactor {
 
     /// The lines without what must not be stored; nothing when they may stay as they are.
     #[must_use]
-    pub fn clean(&self, bytes: &[u8], ends: &[u32]) -> Option<Cleaned> {
+    pub fn clean(&self, bytes: &[u8], lines: &Cut) -> Option<Cleaned> {
         let somewhere = |pattern: &Option<Regex>| pattern.as_ref().is_some_and(|p| p.is_match(bytes));
         if !somewhere(&self.hide) && !somewhere(&self.strip) {
             return None;
         }
         let mut cleaned = Cleaned { bytes: Vec::with_capacity(bytes.len()), ..Cleaned::default() };
         let mut start = 0;
-        for (line, end) in (0_u32..).zip(ends) {
+        for (line, end) in (0_u32..).zip(&lines.ends) {
             let whole = bytes.get(start..*end as usize).unwrap_or_default();
             let before = cleaned.bytes.len();
             let (text, newline) = whole.strip_suffix(b"\n").map_or((whole, false), |text| (text, true));
@@ -90,7 +91,11 @@ impl Redactor {
             if cleaned.bytes.len() - before != whole.len() {
                 cleaned.raw_lengths.push((line, whole.len() as u64));
             }
-            cleaned.ends.push(u32::try_from(cleaned.bytes.len()).unwrap_or(u32::MAX));
+            let now = u32::try_from(cleaned.bytes.len()).unwrap_or(u32::MAX);
+            cleaned.lines.ends.push(now);
+            if lines.splits.binary_search(end).is_ok() {
+                cleaned.lines.splits.push(now);
+            }
             start = *end as usize;
         }
         Some(cleaned)

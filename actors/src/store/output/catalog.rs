@@ -15,10 +15,10 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    thread,
+    thread::{self, JoinHandle},
 };
 
 /// Chunks that may wait for the writer: at most 48 MiB. Beyond it [`Output::append`] refuses, and what is to be stored stays in
@@ -67,8 +67,32 @@ type ReadJob = Box<dyn FnOnce() + Send>;
 #[derive(Clone)]
 pub struct Output {
     pub(super) shared: Arc<Shared>,
-    writer: SyncSender<Job>,
-    readers: SyncSender<ReadJob>,
+    lanes: Arc<Lanes>,
+}
+
+/// The ways to the threads. The last handle waits for them, so that who drops it can open the store again.
+struct Lanes {
+    writer: Option<SyncSender<Job>>,
+    readers: Option<SyncSender<ReadJob>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        (self.writer, self.readers) = (None, None);
+        for thread in self.threads.drain(..).filter(|t| t.thread().id() != thread::current().id()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Lanes {
+    fn write(&self, job: Job) -> Result<(), Job> {
+        let Some(writer) = &self.writer else { return Err(job) };
+        writer.try_send(job).map_err(|error| match error {
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+        })
+    }
 }
 
 impl std::fmt::Debug for Output {
@@ -82,6 +106,7 @@ pub(super) struct Shared {
     catalog: Mutex<Catalog>,
     cache: Mutex<Cache>,
     pub(super) waiting: AtomicU64,
+    pub(super) refusing: AtomicBool,
     damage: Option<String>,
     /// The lock on the folder.
     _store: Store,
@@ -119,25 +144,27 @@ impl Output {
             catalog: Mutex::new(catalog),
             cache: Mutex::new(Cache::default()),
             waiting: AtomicU64::new(0),
+            refusing: AtomicBool::new(false),
             damage,
             _store: store.clone(),
         });
         let (writer, jobs) = sync_channel(WRITER_QUEUE);
+        let mut threads = Vec::new();
+        let mut spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            let thread = thread::Builder::new().name(name.to_owned()).spawn(work).map_err(failed)?;
+            threads.push(thread);
+            Ok::<_, StoreError>(())
+        };
         let for_writer = shared.clone();
-        thread::Builder::new()
-            .name("output-writer".into())
-            .spawn(move || writer::serve(&for_writer, &jobs))
-            .map_err(failed)?;
+        spawn("output-writer", Box::new(move || writer::serve(&for_writer, &jobs)))?;
         let (readers, jobs) = sync_channel::<ReadJob>(READER_QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..READERS {
             let jobs = jobs.clone();
-            thread::Builder::new()
-                .name("output-reader".into())
-                .spawn(move || answer(&jobs))
-                .map_err(failed)?;
+            spawn("output-reader", Box::new(move || answer(&jobs)))?;
         }
-        Ok(Self { shared, writer, readers })
+        let lanes = Lanes { writer: Some(writer), readers: Some(readers), threads };
+        Ok(Self { shared, lanes: Arc::new(lanes) })
     }
 
     /// What was damaged when it was opened, in a sentence for people.
@@ -149,7 +176,7 @@ impl Output {
     /// How much is kept from now on.
     pub fn set_retention(&self, retention: Retention) {
         self.shared.catalog().retention = retention;
-        let _ = self.writer.try_send(Job::Retain);
+        let _ = self.lanes.write(Job::Retain);
     }
 
     /// Stores a chunk; chunks are stored in the order of the calls. `done` runs on the writer's thread once it survives
@@ -162,7 +189,7 @@ impl Output {
     ) -> bool {
         let size = chunk.bytes.len() as u64;
         self.shared.waiting.fetch_add(size, Ordering::Relaxed);
-        let sent = self.writer.try_send(Job::Append(chunk, Box::new(done))).is_ok();
+        let sent = self.lanes.write(Job::Append(chunk, Box::new(done))).is_ok();
         if !sent {
             self.shared.waiting.fetch_sub(size, Ordering::Relaxed);
         }
@@ -177,15 +204,16 @@ impl Output {
 
     /// Answers once everything given before is stored. Never blocks.
     pub fn flush(&self, done: impl FnOnce() + Send + 'static) {
-        match self.writer.try_send(Job::Flush(Box::new(done))) {
-            Ok(()) => {}
-            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
-                log::warn!("output not flushed: the writer makes no progress");
-                if let Job::Flush(done) = job {
-                    done();
-                }
-            }
+        if let Err(Job::Flush(done)) = self.lanes.write(Job::Flush(Box::new(done))) {
+            log::warn!("output not flushed: the writer makes no progress");
+            done();
         }
+    }
+
+    /// After a chunk could not be stored all later ones are refused, so that none is stored with one missing before it.
+    /// This ends it; to be called when [`Output::waiting`] is 0.
+    pub fn resume(&self) {
+        self.shared.refusing.store(false, Ordering::SeqCst);
     }
 
     /// How far a stream is stored. From memory.
@@ -218,10 +246,10 @@ impl Output {
             .unwrap_or(0)
     }
 
-    /// Runs a question on one of the readers' threads; false when too many wait.
+    /// Runs something that blocks on one of the readers' threads; false when too much waits.
     #[must_use]
     pub fn read(&self, job: impl FnOnce() + Send + 'static) -> bool {
-        self.readers.try_send(Box::new(job)).is_ok()
+        self.lanes.readers.as_ref().is_some_and(|readers| readers.try_send(Box::new(job)).is_ok())
     }
 
     /// Segments that may hold such output, with the numbers of their first and last piece. From memory.

@@ -59,11 +59,16 @@ fn work(shared: &Shared, group: Vec<Job>) {
     for job in group {
         match job {
             Job::Append(chunk, done) => {
-                let result = head.append(next, &chunk).map(|(chunk, size)| {
-                    next = chunk.key + 1;
-                    packed += size;
-                    written.push(chunk);
-                });
+                let result = if shared.refusing.load(Ordering::SeqCst) {
+                    Err("an earlier chunk could not be stored".to_owned())
+                } else {
+                    head.append(next, &chunk).map(|(chunk, size)| {
+                        next = chunk.key + 1;
+                        packed += size;
+                        written.push(chunk);
+                    })
+                };
+                shared.refusing.fetch_or(result.is_err(), Ordering::SeqCst);
                 answers.push((done, chunk.bytes.len() as u64, result.map_err(StoreError::Failed)));
             }
             Job::Flush(done) => flushes.push(done),
@@ -71,6 +76,7 @@ fn work(shared: &Shared, group: Vec<Job>) {
         }
     }
     let flushed = if written.is_empty() { Ok(()) } else { head.flush().map_err(StoreError::Failed) };
+    shared.refusing.fetch_or(flushed.is_err(), Ordering::SeqCst);
     if flushed.is_ok() && !written.is_empty() {
         head.flushed(next - 1);
         let mut catalog = shared.catalog();

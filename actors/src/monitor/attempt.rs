@@ -1,0 +1,265 @@
+//! One watched attempt: its two streams, its rules, what its output has shown.
+
+use super::{
+    feed::{Feed, Findings, Intake, Reading, Stored},
+    machine::{Redactor, Rules, Seen},
+    messages::{Drained, Report, Watch},
+};
+use crate::{
+    model::{
+        AttemptId, Backlog, ClassifyRule, Counts, Evidence, ExitStatus, Program, Spool, SpoolSizes, Stream,
+        Timestamp,
+    },
+    store::Output,
+};
+use std::{collections::HashMap, sync::Arc};
+
+/// Compiled rules by program: compiling takes milliseconds, a restart must not.
+#[derive(Default)]
+pub(crate) struct Rulebook(HashMap<String, (Vec<ClassifyRule>, Arc<Rules>)>);
+
+/// Programs whose rules are kept; beyond it all are dropped and compiled again when needed.
+const KEPT_RULES: usize = 1_024;
+
+impl Rulebook {
+    pub(crate) fn of(&mut self, program: &Program) -> Arc<Rules> {
+        if let Some((classify, rules)) = self.0.get(&program.name)
+            && *classify == program.classify
+        {
+            return rules.clone();
+        }
+        let rules = Arc::new(Rules::of(program));
+        for problem in rules.problems() {
+            log::warn!("rule left out; program={} problem={problem}", program.name);
+        }
+        if self.0.len() >= KEPT_RULES {
+            self.0.clear();
+        }
+        self.0.insert(program.name.clone(), (program.classify.clone(), rules.clone()));
+        rules
+    }
+}
+
+/// What one turn of taking in brought.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub(crate) reports: Vec<Report>,
+    pub(crate) lines: u64,
+    pub(crate) grew: bool,
+    pub(crate) more: bool,
+    /// A chunk was begun then.
+    pub(crate) began: Option<Timestamp>,
+}
+
+pub(crate) struct Watched {
+    attempt: AttemptId,
+    pub(crate) program: Arc<Program>,
+    pub(crate) spool: Spool,
+    pub(crate) redactor: Arc<Redactor>,
+    rules: Arc<Rules>,
+    stdout: Feed,
+    stderr: Feed,
+    seen: Seen,
+    pub(crate) last_output: Timestamp,
+    pub(crate) closing: Option<SpoolSizes>,
+    closed: bool,
+    pub(crate) dirty: bool,
+    pub(crate) held_back: bool,
+    /// The spools have nothing more right now.
+    pub(crate) exhausted: bool,
+}
+
+impl Watched {
+    pub(crate) fn new(watch: Watch, rules: Arc<Rules>, output: &Output, now: Timestamp) -> Self {
+        let Watch { attempt, program, spool, secrets } = watch;
+        let (redactor, problems) = Redactor::new(&program, &secrets);
+        for problem in problems {
+            log::warn!("pattern left out; program={} problem={problem}", program.name);
+        }
+        let name: Arc<str> = program.name.as_str().into();
+        let feed = |stream, path| Feed::resume(attempt, stream, Arc::clone(&name), path, output);
+        Self {
+            attempt,
+            redactor: Arc::new(redactor),
+            rules,
+            stdout: feed(Stream::Stdout, spool.stdout.clone()),
+            stderr: feed(Stream::Stderr, spool.stderr.clone()),
+            seen: Seen::default(),
+            last_output: now,
+            closing: None,
+            closed: false,
+            dirty: false,
+            held_back: false,
+            exhausted: false,
+            program,
+            spool,
+        }
+    }
+
+    pub(crate) fn feeds(&self) -> impl Iterator<Item = &Feed> {
+        [&self.stdout, &self.stderr].into_iter()
+    }
+
+    fn feeds_mut(&mut self) -> [&mut Feed; 2] {
+        [&mut self.stdout, &mut self.stderr]
+    }
+
+    /// What the spools hold now.
+    pub(crate) fn sizes(&mut self) -> SpoolSizes {
+        SpoolSizes { stdout: self.stdout.size(), stderr: self.stderr.size() }
+    }
+
+    pub(crate) fn has_read(&self, sizes: SpoolSizes) -> bool {
+        self.stdout.read_to() >= sizes.stdout && self.stderr.read_to() >= sizes.stderr
+    }
+
+    pub(crate) fn behind(&mut self) -> bool {
+        let sizes = self.sizes();
+        !self.has_read(sizes)
+    }
+
+    pub(crate) fn unstored(&self) -> usize {
+        self.stdout.unstored() + self.stderr.unstored()
+    }
+
+    /// Reads each stream once and makes chunks of it.
+    pub(crate) fn take_in(&mut self, now: Timestamp, number: &mut u64) -> Taken {
+        let mut taken = Taken::default();
+        if self.closed {
+            return taken;
+        }
+        let limit = self.closing.unwrap_or(SpoolSizes { stdout: u64::MAX, stderr: u64::MAX });
+        let mut found = Findings::default();
+        let max_line = usize::try_from(self.program.output.max_line).unwrap_or(usize::MAX).min(16 << 20);
+        let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
+        let mut intake = Intake { rules: &rules, redactor: &redactor, max_line, now, number };
+        let closing = self.closing.is_some();
+        for (feed, limit) in [(&mut self.stdout, limit.stdout), (&mut self.stderr, limit.stderr)] {
+            let before = (feed.building_since(), feed.read_to());
+            let reading = feed.read(limit).unwrap_or_else(|error| {
+                log::warn!("spool cannot be read; attempt={} error={error}", feed.attempt);
+                Reading::End
+            });
+            let last = closing && reading == Reading::End;
+            if reading == Reading::More || last {
+                let more = feed.take(&mut intake, last);
+                found.lines += more.lines;
+                found.hits.extend(more.hits);
+            }
+            taken.more |= reading == Reading::More;
+            taken.grew |= feed.read_to() > before.1;
+            if last {
+                feed.seal();
+            }
+            let began = feed.building_since().filter(|since| Some(*since) != before.0);
+            taken.began = taken.began.or(began);
+        }
+        self.exhausted = !taken.more;
+        if closing && !taken.more {
+            self.closed = true;
+        }
+        if taken.grew {
+            self.last_output = now;
+        }
+        taken.lines = found.lines;
+        taken.reports = self.reports(found);
+        taken
+    }
+
+    fn reports(&mut self, found: Findings) -> Vec<Report> {
+        let mut by_class: Vec<(Evidence, u64)> = Vec::new();
+        for (rule, evidence) in found.hits {
+            match by_class.iter_mut().find(|(first, _)| first.class == evidence.class) {
+                Some((_, count)) => *count += 1,
+                None => by_class.push((evidence.clone(), 1)),
+            }
+            self.seen.note(rule, evidence);
+        }
+        let attempt = self.attempt;
+        by_class.into_iter().map(|(evidence, count)| Report::ErrorSeen { attempt, evidence, count }).collect()
+    }
+
+    /// When nothing can be stored, and the program says so, the oldest goes.
+    pub(crate) fn drop_backlog(&mut self, now: Timestamp, number: &mut u64) {
+        if self.program.output.on_backlog != Backlog::Drop {
+            return;
+        }
+        let limit = self.program.output.backlog;
+        let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
+        let mut intake = Intake { rules: &rules, redactor: &redactor, max_line: 0, now, number };
+        self.feeds_mut().into_iter().for_each(|feed| feed.drop_backlog(limit, &mut intake));
+    }
+
+    /// Gives the store what is ready; false when it takes no more.
+    pub(crate) fn send(
+        &mut self,
+        output: &Output,
+        stored: &Arc<Stored>,
+        told: &(impl Fn() + Clone + Send + 'static),
+    ) -> bool {
+        self.feeds_mut().into_iter().for_each(|feed| feed.send(output, stored, told));
+        !self.feeds().any(Feed::unsent)
+    }
+
+    pub(crate) fn seal(&mut self) {
+        self.feeds_mut().into_iter().for_each(Feed::seal);
+    }
+
+    /// Ends chunks of this age; says since when a younger one is being built.
+    pub(crate) fn seal_old(&mut self, now: Timestamp, age_ms: u64) -> Option<Timestamp> {
+        for feed in self.feeds_mut() {
+            if feed.building_since().is_some_and(|since| now.since(since) >= age_ms) {
+                feed.seal();
+            }
+        }
+        self.feeds().filter_map(Feed::building_since).min()
+    }
+
+    pub(crate) fn unsend(&mut self) {
+        self.feeds_mut().into_iter().for_each(Feed::unsend);
+    }
+
+    /// See [`Feed::stored_to`].
+    pub(crate) fn stored_to(&mut self, stream: Stream, to: u64, output: &Output) -> u64 {
+        // Two streams share what is kept; the one that writes more has more of it in use anyway.
+        let keep = usize::try_from(self.program.output.recent / 2).unwrap_or(usize::MAX);
+        match stream {
+            Stream::Stdout => self.stdout.stored_to(to, keep, output),
+            Stream::Stderr => self.stderr.stored_to(to, keep, output),
+        }
+    }
+
+    /// Whether everything was taken in and stored after the end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed && self.feeds().all(Feed::all_stored)
+    }
+
+    /// Gives disk and memory back; returns the newest number that memory had.
+    pub(crate) fn close(&mut self) -> u64 {
+        self.feeds_mut().into_iter().for_each(Feed::delete_spool);
+        self.feeds_mut().into_iter().map(|feed| feed.shrink(0)).max().unwrap_or(0)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            lines: self.feeds().map(|feed| feed.lines).sum(),
+            errors: self.feeds().map(|feed| feed.errors).sum(),
+            gaps: self.feeds().map(|feed| feed.gaps).sum(),
+        }
+    }
+
+    /// What kind of end this is.
+    pub(crate) fn drained(&self, exit: ExitStatus, complete: bool, now: Timestamp) -> Drained {
+        let mut number = 0;
+        let (rules, redactor) = (&*self.rules, &self.redactor);
+        let intake = Intake { rules, redactor, max_line: 0, now, number: &mut number };
+        let mut seen = self.seen.clone();
+        for (rule, evidence) in self.feeds().filter_map(|feed| feed.unfinished_hit(&intake)) {
+            seen.note(rule, evidence);
+        }
+        // What was not read decides nothing.
+        let seen = if complete { seen } else { Seen::default() };
+        let evidence = seen.verdict(&self.rules, exit, &self.program.success_exit_codes, now);
+        Drained { evidence, counts: self.counts(), complete }
+    }
+}

@@ -1,0 +1,494 @@
+//! One stream of one attempt: from its spool file into chunks.
+
+use super::machine::{Cut, Redactor, Rules, cut};
+use crate::{
+    model::{AttemptId, Evidence, Stream, Timestamp},
+    store::{Chunk, ChunkHead, Found, Output, Piece},
+};
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io,
+    os::{fd::AsRawFd, unix::fs::FileExt},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Raw bytes of a chunk: 48 KiB of lines pack to some 10 KiB, which one value of sled holds well.
+const CHUNK: usize = 48 << 10;
+
+/// Bytes read at once: fairness between children, and one observed time for all of them.
+pub(crate) const READ: usize = 256 << 10;
+
+/// The spool is given back in steps of this size: a hole costs a system call and a change of the file's map.
+const PUNCH: u64 = 4 << 20;
+
+/// A chunk in memory.
+struct Recent {
+    chunk: Arc<Chunk>,
+    sent: bool,
+}
+
+/// Streams whose chunks were stored, or failed to be, since the last look. Filled on the writer's thread.
+#[derive(Debug, Default)]
+pub(crate) struct Stored(Mutex<Vec<(AttemptId, Stream, Option<u64>)>>);
+
+impl Stored {
+    /// True when the list was empty: somebody has to be told then.
+    fn push(&self, attempt: AttemptId, stream: Stream, to: Option<u64>) -> bool {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        list.push((attempt, stream, to));
+        list.len() == 1
+    }
+
+    pub(crate) fn take(&self) -> Vec<(AttemptId, Stream, Option<u64>)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What taking in needs besides the bytes.
+pub(crate) struct Intake<'a> {
+    pub(crate) rules: &'a Rules,
+    pub(crate) redactor: &'a Redactor,
+    pub(crate) max_line: usize,
+    pub(crate) now: Timestamp,
+    pub(crate) number: &'a mut u64,
+}
+
+/// What was found in one reading.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) hits: Vec<(usize, Evidence)>,
+    pub(crate) lines: u64,
+}
+
+/// How far a reading came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reading {
+    /// Something was read, and there may be more.
+    More,
+    /// Nothing is left.
+    End,
+}
+
+pub(crate) struct Feed {
+    pub(crate) attempt: AttemptId,
+    pub(crate) stream: Stream,
+    program: Arc<str>,
+    path: PathBuf,
+    file: Option<Arc<File>>,
+    /// Read, but not a whole line yet; begins at `taken` in the spool.
+    tail: Vec<u8>,
+    taken: u64,
+    next_seq: u64,
+    open: bool,
+    building: Option<(Chunk, Timestamp)>,
+    recent: VecDeque<Recent>,
+    held: usize,
+    unstored: usize,
+    stored: u64,
+    punched: u64,
+    pub(crate) lines: u64,
+    pub(crate) errors: u64,
+    pub(crate) gaps: u64,
+}
+
+impl Feed {
+    /// Goes on where the store ends.
+    pub(crate) fn resume(
+        attempt: AttemptId,
+        stream: Stream,
+        program: Arc<str>,
+        path: PathBuf,
+        output: &Output,
+    ) -> Self {
+        let at = output.position(attempt, stream);
+        Self {
+            attempt,
+            stream,
+            program,
+            path,
+            file: None,
+            tail: Vec::new(),
+            taken: at.to,
+            next_seq: at.next_seq.max(1),
+            open: at.open,
+            building: None,
+            recent: VecDeque::new(),
+            held: 0,
+            unstored: 0,
+            stored: at.to,
+            punched: 0,
+            lines: at.lines,
+            errors: at.errors,
+            gaps: at.gaps,
+        }
+    }
+
+    /// Bytes of the spool that were read.
+    pub(crate) fn read_to(&self) -> u64 {
+        self.taken + self.tail.len() as u64
+    }
+
+    /// Bytes in memory that are not stored yet.
+    pub(crate) fn unstored(&self) -> usize {
+        self.unstored
+    }
+
+    pub(crate) fn all_stored(&self) -> bool {
+        self.building.is_none() && self.stored >= self.taken
+    }
+
+    /// When the chunk that is being built was begun.
+    pub(crate) fn building_since(&self) -> Option<Timestamp> {
+        self.building.as_ref().map(|(_, since)| *since)
+    }
+
+    /// Bytes in the spool now; 0 when there is none.
+    pub(crate) fn size(&mut self) -> u64 {
+        if self.file.is_none() {
+            self.file = File::open(&self.path).ok().map(Arc::new);
+            if let Some(file) = self.file.clone() {
+                self.skip_hole(&file);
+            }
+        }
+        self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
+    }
+
+    /// What was given back cannot be read again: when the store has lost it, it is lost.
+    fn skip_hole(&mut self, file: &File) {
+        let Ok(from) = libc::off_t::try_from(self.taken) else { return };
+        // SAFETY: the descriptor is open during the call, which touches no memory of ours. Reads give their own place.
+        let data = unsafe { libc::lseek(file.as_raw_fd(), from, libc::SEEK_DATA) };
+        if let Ok(data) = u64::try_from(data)
+            && data > self.taken
+        {
+            log::error!("stored output is missing; attempt={} bytes={}", self.attempt, data - self.taken);
+            self.taken = data;
+            self.stored = data;
+            self.gaps += 1;
+        }
+    }
+
+    /// Reads on, up to this place in the spool.
+    pub(crate) fn read(&mut self, up_to: u64) -> io::Result<Reading> {
+        let size = self.size().min(up_to);
+        let from = self.read_to();
+        let Some(file) = self.file.as_ref().filter(|_| size > from) else { return Ok(Reading::End) };
+        let length = usize::try_from(size - from).unwrap_or(READ).min(READ);
+        let have = self.tail.len();
+        self.tail.resize(have + length, 0);
+        let read = file.read_at(self.tail.get_mut(have..).unwrap_or_default(), from);
+        self.tail.truncate(have + read.as_ref().map_or(0, |n| *n));
+        Ok(if read? == 0 { Reading::End } else { Reading::More })
+    }
+
+    /// Makes chunks of what was read. With `last`, a line without its end is one too.
+    pub(crate) fn take(&mut self, intake: &mut Intake<'_>, last: bool) -> Findings {
+        let mut findings = Findings::default();
+        let tail = std::mem::take(&mut self.tail);
+        let mut at = 0;
+        loop {
+            let rest = tail.get(at..).unwrap_or_default();
+            let found = cut(rest, intake.max_line, intake.redactor.secrets(), CHUNK, last);
+            let length = found.length();
+            if length == 0 {
+                break;
+            }
+            let raw = rest.get(..length).unwrap_or_default();
+            self.add(raw, &found, intake, &mut findings);
+            at += length;
+        }
+        self.tail = tail;
+        self.tail.drain(..at);
+        findings
+    }
+
+    /// One piece.
+    fn add(&mut self, raw: &[u8], cut: &Cut, intake: &mut Intake<'_>, findings: &mut Findings) {
+        let cleaned = intake.redactor.clean(raw, cut);
+        let (bytes, shown, raw_lengths) = match &cleaned {
+            Some(cleaned) => (cleaned.bytes.as_slice(), &cleaned.lines, cleaned.raw_lengths.as_slice()),
+            None => (raw, cut, &[][..]),
+        };
+        if self.building.as_ref().is_some_and(|(chunk, _)| chunk.bytes.len() + bytes.len() > CHUNK) {
+            self.seal();
+        }
+        let hits = intake.rules.find(bytes, shown, self.stream);
+        *intake.number = (*intake.number + 1).max(intake.now.0 << 12);
+        let number = *intake.number;
+        let head = self.head();
+        let (chunk, _) = self.building.get_or_insert_with(|| (Chunk { head, bytes: Vec::new() }, intake.now));
+        let (line, at) = (chunk.head.lines, chunk.bytes.len());
+        chunk.head.pieces.push(Piece { number, line, at_ms: intake.now.0 });
+        chunk.bytes.extend_from_slice(bytes);
+        chunk.head.raw_lengths.extend(raw_lengths.iter().map(|(n, length)| (n + line, *length)));
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        chunk.head.splits.extend(shown.splits.iter().map(|split| at.saturating_add(*split)));
+        for hit in &hits {
+            let Some(rule) = intake.rules.list().get(hit.rule) else { continue };
+            let from = hit.line.checked_sub(1).and_then(|n| shown.ends.get(n)).map_or(0, |end| *end as usize);
+            let to = shown.ends.get(hit.line).map_or(bytes.len(), |end| *end as usize);
+            let text = bytes.get(from..to).unwrap_or_default();
+            let evidence = evidence(intake, hit.rule, text, self.stream, self.next_seq + hit.line as u64);
+            findings.hits.push((hit.rule, evidence));
+            let label = (rule.class.clone(), rule.name.clone());
+            let known = chunk.head.labels.iter().position(|have| *have == label);
+            let place = known.unwrap_or_else(|| {
+                chunk.head.labels.push(label);
+                chunk.head.labels.len() - 1
+            });
+            let line = line + u32::try_from(hit.line).unwrap_or(u32::MAX);
+            chunk.head.found.push(Found { line, label: u32::try_from(place).unwrap_or(u32::MAX) });
+        }
+        let lines = cut.ends.len() as u64;
+        chunk.head.lines += u32::try_from(lines).unwrap_or(u32::MAX);
+        self.taken += raw.len() as u64;
+        chunk.head.to = self.taken;
+        self.open = cut.splits.last().is_some_and(|split| cut.ends.last() == Some(split));
+        self.next_seq += lines;
+        self.lines += lines;
+        self.errors += hits.len() as u64;
+        self.held += bytes.len();
+        self.unstored += bytes.len();
+        findings.lines += lines;
+    }
+
+    fn head(&self) -> ChunkHead {
+        ChunkHead {
+            attempt: self.attempt,
+            stream: self.stream,
+            program: self.program.clone(),
+            from: self.taken,
+            to: self.taken,
+            first_seq: self.next_seq,
+            lines: 0,
+            pieces: Vec::new(),
+            labels: Vec::new(),
+            found: Vec::new(),
+            splits: Vec::new(),
+            raw_lengths: Vec::new(),
+            continues: self.open,
+            gap: 0,
+        }
+    }
+
+    /// The unfinished line as evidence, if it shows a class: a process that dies does not finish its line.
+    pub(crate) fn unfinished_hit(&self, intake: &Intake<'_>) -> Option<(usize, Evidence)> {
+        if self.tail.is_empty() {
+            return None;
+        }
+        let (text, _) = intake.redactor.unfinished(&self.tail);
+        let rule = intake.rules.line(&text, self.stream)?;
+        Some((rule, evidence(intake, rule, &text, self.stream, self.next_seq)))
+    }
+
+    /// The backlog is over its limit and nothing can be stored: what is oldest goes, down to half the limit, and one
+    /// line says how much it was.
+    pub(crate) fn drop_backlog(&mut self, limit: u64, intake: &mut Intake<'_>) {
+        let size = self.size();
+        let Some(file) = self.file.clone().filter(|_| size.saturating_sub(self.taken) > limit) else {
+            return;
+        };
+        let goal = size - limit / 2;
+        let (mut at, mut lines) = (self.taken, 0_u64);
+        let mut block = vec![0; READ];
+        'skip: while at < size {
+            let Ok(read @ 1..) = file.read_at(&mut block, at) else { break };
+            let bytes = block.get(..read).unwrap_or_default();
+            for newline in memchr::memchr_iter(b'\n', bytes) {
+                lines += 1;
+                if at + newline as u64 + 1 >= goal {
+                    at += newline as u64 + 1;
+                    break 'skip;
+                }
+            }
+            at += read as u64;
+        }
+        self.seal();
+        let gone = at - self.taken;
+        log::warn!("output dropped; attempt={} lines={lines} bytes={gone}", self.attempt);
+        let mut head = self.head();
+        (head.lines, head.gap, head.to, head.raw_lengths) = (1, lines.max(1), at, vec![(0, gone)]);
+        *intake.number = (*intake.number + 1).max(intake.now.0 << 12);
+        head.pieces.push(Piece { number: *intake.number, line: 0, at_ms: intake.now.0 });
+        let bytes = format!(
+            "[{lines} lines ({gone} bytes) were dropped: they came faster than they could be stored]\n"
+        );
+        (self.held, self.unstored) = (self.held + bytes.len(), self.unstored + bytes.len());
+        self.recent
+            .push_back(Recent { chunk: Arc::new(Chunk { head, bytes: bytes.into_bytes() }), sent: false });
+        self.gaps += lines.max(1);
+        self.next_seq += lines.max(1);
+        (self.taken, self.open) = (at, false);
+        self.tail.clear();
+    }
+
+    /// Ends the chunk that is being built.
+    pub(crate) fn seal(&mut self) {
+        if let Some((chunk, _)) = self.building.take() {
+            self.recent.push_back(Recent { chunk: Arc::new(chunk), sent: false });
+        }
+    }
+
+    /// Gives the store what it has not been given. `told` is called on the writer's thread.
+    pub(crate) fn send(
+        &mut self,
+        output: &Output,
+        stored: &Arc<Stored>,
+        told: &(impl Fn() + Clone + Send + 'static),
+    ) {
+        for recent in self.recent.iter_mut().filter(|recent| !recent.sent) {
+            let (stored, told) = (stored.clone(), told.clone());
+            let (attempt, stream, to) = (self.attempt, self.stream, recent.chunk.head.to);
+            recent.sent = output.append(recent.chunk.clone(), move |result| {
+                if let Err(error) = &result {
+                    log::error!("output not stored; attempt={attempt} error={error}");
+                }
+                if stored.push(attempt, stream, result.is_ok().then_some(to)) {
+                    told();
+                }
+            });
+            if !recent.sent {
+                break;
+            }
+        }
+    }
+
+    pub(crate) fn unsent(&self) -> bool {
+        self.recent.back().is_some_and(|recent| !recent.sent)
+    }
+
+    /// The store has it up to here: memory and disk may be given back. Returns the number of the newest piece that left
+    /// memory.
+    pub(crate) fn stored_to(&mut self, to: u64, keep: usize, output: &Output) -> u64 {
+        self.stored = self.stored.max(to);
+        self.unstored = self
+            .recent
+            .iter()
+            .filter(|recent| recent.chunk.head.to > self.stored)
+            .map(|recent| recent.chunk.bytes.len())
+            .sum::<usize>()
+            + self.building.as_ref().map_or(0, |(chunk, _)| chunk.bytes.len());
+        self.give_back(output);
+        self.shrink(keep)
+    }
+
+    /// Memory beyond this goes, as far as it is stored.
+    pub(crate) fn shrink(&mut self, keep: usize) -> u64 {
+        let mut gone = 0;
+        while self.held > keep
+            && let Some(first) = self.recent.front()
+            && first.chunk.head.to <= self.stored
+        {
+            self.held -= first.chunk.bytes.len();
+            gone = first.chunk.head.last_number();
+            self.recent.pop_front();
+        }
+        gone
+    }
+
+    /// Storing failed: everything that is not stored is to be given again.
+    pub(crate) fn unsend(&mut self) {
+        for recent in self.recent.iter_mut().filter(|recent| recent.chunk.head.to > self.stored) {
+            recent.sent = false;
+        }
+    }
+
+    fn give_back(&mut self, output: &Output) {
+        let to = self.stored & !0xfff;
+        let from = self.punched;
+        let Some(file) = self.file.clone().filter(|_| to.saturating_sub(from) >= PUNCH) else { return };
+        let path = self.path.clone();
+        self.punched = to;
+        let asked = output.read(move || punch(&file, &path, from, to));
+        if !asked {
+            self.punched = from;
+        }
+    }
+
+    /// Everything is stored: the spool goes.
+    pub(crate) fn delete_spool(&mut self) {
+        self.file = None;
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::warn!("spool not deleted; path={} error={error}", self.path.display());
+            }
+            _ => {}
+        }
+    }
+
+    /// The first byte of the spool that memory holds.
+    pub(crate) fn floor(&self) -> u64 {
+        let recent = self.recent.front().map(|recent| recent.chunk.head.from);
+        recent.or(self.building.as_ref().map(|(chunk, _)| chunk.head.from)).unwrap_or(self.taken)
+    }
+
+    /// All chunks in memory, in order.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Arc<Chunk>> {
+        let building = self.building.as_ref().map(|(chunk, _)| Arc::new(chunk.clone()));
+        self.recent.iter().map(|recent| recent.chunk.clone()).chain(building)
+    }
+
+    /// The unfinished line: what may be shown of it, where it begins, what that stands for, its number.
+    pub(crate) fn unfinished(&self, redactor: &Redactor) -> Option<Unfinished> {
+        if self.tail.is_empty() {
+            return None;
+        }
+        let (bytes, length) = redactor.unfinished(&self.tail);
+        (length > 0).then(|| Unfinished {
+            attempt: self.attempt,
+            stream: self.stream,
+            program: self.program.clone(),
+            bytes,
+            from: self.taken,
+            to: self.taken + length as u64,
+            seq: self.next_seq,
+        })
+    }
+}
+
+/// A line whose end has not been written yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Unfinished {
+    pub(crate) attempt: AttemptId,
+    pub(crate) stream: Stream,
+    pub(crate) program: Arc<str>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) seq: u64,
+}
+
+fn evidence(intake: &Intake<'_>, rule: usize, line: &[u8], stream: Stream, seq: u64) -> Evidence {
+    let text = line.strip_suffix(b"\n").unwrap_or(line);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let mut shown = String::from_utf8_lossy(text.get(..Evidence::MAX_BYTES).unwrap_or(text)).into_owned();
+    while shown.len() > Evidence::MAX_BYTES {
+        shown.pop();
+    }
+    let known = intake.rules.list().get(rule);
+    Evidence {
+        class: known.map_or_else(String::new, |rule| rule.class.to_string()),
+        rule: known.map_or_else(String::new, |rule| rule.name.to_string()),
+        line: shown,
+        stream: Some(stream),
+        seq,
+        at: intake.now,
+        retry_after_ms: intake.rules.retry_after_ms(rule, text),
+    }
+}
+
+/// Gives the disk back.
+fn punch(file: &File, path: &std::path::Path, from: u64, to: u64) {
+    // The reading handle cannot do it.
+    let Ok(file) = std::fs::OpenOptions::new().write(true).open(path).map_err(|_| file) else { return };
+    let (Ok(from), Ok(length)) = (libc::off_t::try_from(from), libc::off_t::try_from(to - from)) else {
+        return;
+    };
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: the descriptor is open during the call, which touches no memory of ours.
+    if unsafe { libc::fallocate(file.as_raw_fd(), mode, from, length) } != 0 {
+        log::debug!("spool not given back; error={}", io::Error::last_os_error());
+    }
+}

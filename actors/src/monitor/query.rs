@@ -1,0 +1,437 @@
+//! Questions: stored chunks and those in memory as one ordered stream of lines.
+//!
+//! Segments, chunks and pieces wait in one queue ordered by their number; what comes out first is opened into what it
+//! holds. So a chunk is unpacked once, and only when its turn comes, in either direction.
+
+use super::{feed::Unfinished, machine::level, messages::QueryError};
+use crate::{
+    model::{AttemptId, Cursor, Direction, LogQuery, Page, Record, Stream, Timestamp},
+    store::{Chunk, ChunkRef, Line, Output, Wanted},
+};
+use regex::bytes::{Regex, RegexBuilder};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+/// Records when a query gives no limit.
+const DEFAULT_LIMIT: usize = 100;
+
+/// Bytes of lines in one page; a page ends there whatever its limit says, so that memory stays flat.
+const PAGE_BYTES: usize = 8 << 20;
+
+/// Largest compiled pattern of a question, in bytes; a larger one is refused.
+const PATTERN_BYTES: usize = 1 << 20;
+
+/// A question with all that memory knows, to be answered on any thread.
+pub(crate) struct Search {
+    pub(crate) query: LogQuery,
+    pub(crate) grep: Option<Regex>,
+    pub(crate) memory: Vec<Arc<Chunk>>,
+    pub(crate) unfinished: Vec<Unfinished>,
+    /// From where on memory has a stream: what the store has of that is left out.
+    pub(crate) floors: HashMap<(AttemptId, Stream), u64>,
+    /// The newest number given.
+    pub(crate) newest: u64,
+    pub(crate) now: Timestamp,
+}
+
+/// Compiles `grep`.
+pub(crate) fn pattern(query: &LogQuery) -> Result<Option<Regex>, QueryError> {
+    let Some(grep) = &query.filter.grep else { return Ok(None) };
+    let built = RegexBuilder::new(grep).size_limit(PATTERN_BYTES).build();
+    built.map(Some).map_err(|error| QueryError::Pattern(error.to_string()))
+}
+
+/// What narrows segments and chunks.
+pub(crate) fn wanted(query: &LogQuery) -> Wanted<'_> {
+    let filter = &query.filter;
+    Wanted {
+        program: filter.program.as_deref(),
+        run: filter.run,
+        attempt: filter.attempt,
+        stream: filter.stream,
+        class: filter.class.as_deref(),
+        since_ms: filter.since.map(|at| at.0),
+        until_ms: filter.until.map(|at| at.0),
+    }
+}
+
+/// What waits in the queue.
+enum Item {
+    Segment(u64),
+    Stored(u64, ChunkRef),
+    Held(Arc<Chunk>),
+    Piece(Arc<Opened>, usize),
+}
+
+/// A chunk whose lines are known.
+struct Opened {
+    chunk: Arc<Chunk>,
+    lines: Vec<Span>,
+    /// False when no line of it can match.
+    worth: bool,
+}
+
+/// A [`Line`] without its bytes.
+#[derive(Clone, Copy)]
+struct Span {
+    start: usize,
+    end: usize,
+    newline: bool,
+    partial: bool,
+    raw_from: u64,
+    raw_to: u64,
+    label: Option<u32>,
+}
+
+struct Reader<'a> {
+    search: &'a Search,
+    output: Option<&'a Output>,
+    limit: usize,
+    grep_block: Option<Regex>,
+    queue: BTreeMap<(u64, u64), Item>,
+    ticket: u64,
+    records: VecDeque<Record>,
+    bytes: usize,
+    /// The last line that was looked at, wanted or not.
+    seen: Option<Cursor>,
+    /// The place before the oldest record that was given.
+    before: Option<Cursor>,
+    full: bool,
+    /// How far lines of a stream were given: what was stored twice is given once.
+    given: HashMap<(AttemptId, Stream), u64>,
+}
+
+/// Answers. Without `output` only memory is looked at, and the answer is nothing when it would have to go on at numbers up
+/// to `floor`, which memory no longer has all of.
+pub(crate) fn page(search: &Search, output: Option<&Output>, floor: u64) -> Result<Option<Page>, QueryError> {
+    let forward = search.query.direction == Direction::Forward;
+    let limit = if search.query.limit == 0 { DEFAULT_LIMIT } else { search.query.limit };
+    // Anchors of the text would mean another thing in a block.
+    let block = search
+        .query
+        .filter
+        .grep
+        .as_ref()
+        .filter(|p| !p.contains(r"\A") && !p.contains(r"\z") && !p.contains("-m"));
+    let grep_block =
+        block.and_then(|p| RegexBuilder::new(p).multi_line(true).size_limit(PATTERN_BYTES).build().ok());
+    let mut reader = Reader {
+        search,
+        output,
+        limit,
+        grep_block,
+        queue: BTreeMap::new(),
+        ticket: 0,
+        records: VecDeque::new(),
+        bytes: 0,
+        seen: None,
+        before: None,
+        full: false,
+        given: HashMap::new(),
+    };
+    reader.begin();
+    if !forward && search.query.cursor.is_none() {
+        reader.unfinished_back();
+    }
+    while !reader.full {
+        let item = if forward { reader.queue.pop_first() } else { reader.queue.pop_last() };
+        let Some(((number, _), item)) = item else { break };
+        if output.is_none() && !forward && number <= floor {
+            return Ok(None);
+        }
+        reader.open(item)?;
+    }
+    if output.is_none() && !forward && !reader.full && floor > 0 {
+        return Ok(None);
+    }
+    if forward && !reader.full {
+        reader.unfinished_forward();
+    }
+    Ok(Some(reader.finish(forward)))
+}
+
+impl Reader<'_> {
+    fn forward(&self) -> bool {
+        self.search.query.direction == Direction::Forward
+    }
+
+    fn push(&mut self, number: u64, item: Item) {
+        self.ticket += 1;
+        // Backwards, what was put in first must come out first among equals.
+        let ticket = if self.forward() { self.ticket } else { u64::MAX - self.ticket };
+        self.queue.insert((number, ticket), item);
+    }
+
+    fn key(&self, first: u64, last: u64) -> u64 {
+        if self.forward() { first } else { last }
+    }
+
+    /// Whether something between these numbers of this stream can lie on the wanted side of the cursor.
+    fn beyond(&self, first: u64, last: u64, own: Option<(AttemptId, Stream, u64, u64)>) -> bool {
+        let Some(cursor) = self.search.query.cursor else { return true };
+        let own =
+            own.filter(|(attempt, stream, _, _)| (*attempt, *stream) == (cursor.attempt, cursor.stream));
+        match (self.forward(), own) {
+            (true, Some((_, _, _, to))) => to > cursor.offset,
+            (false, Some((_, _, from, _))) => from < cursor.offset,
+            (true, None) => last >= cursor.block,
+            (false, None) => first <= cursor.block,
+        }
+    }
+
+    fn begin(&mut self) {
+        let wanted = wanted(&self.search.query);
+        for chunk in &self.search.memory {
+            let head = &chunk.head;
+            let own = Some((head.attempt, head.stream, head.from, head.to));
+            if self.beyond(head.first_number(), head.last_number(), own) {
+                self.push(self.key(head.first_number(), head.last_number()), Item::Held(chunk.clone()));
+            }
+        }
+        let Some(output) = self.output else { return };
+        for (segment, first, last) in output.segments(&wanted) {
+            if self.beyond(first, last, None) {
+                self.push(self.key(first, last), Item::Segment(segment));
+            }
+        }
+    }
+
+    fn open(&mut self, item: Item) -> Result<(), QueryError> {
+        let failed = |error: crate::store::StoreError| QueryError::Store(error.to_string());
+        match item {
+            Item::Segment(segment) => {
+                let Some(output) = self.output else { return Ok(()) };
+                for chunk in output.chunks(segment, &wanted(&self.search.query)).map_err(failed)? {
+                    let held = self.search.floors.get(&(chunk.attempt, chunk.stream));
+                    let own = Some((chunk.attempt, chunk.stream, chunk.from, chunk.to));
+                    if held.is_none_or(|floor| chunk.from < *floor)
+                        && self.beyond(chunk.first_number, chunk.last_number, own)
+                    {
+                        let key = self.key(chunk.first_number, chunk.last_number);
+                        self.push(key, Item::Stored(segment, chunk));
+                    }
+                }
+            }
+            Item::Stored(segment, chunk) => {
+                let Some(output) = self.output else { return Ok(()) };
+                match output.chunk(segment, chunk.key).map_err(failed)? {
+                    Some(chunk) => self.pieces(Arc::new(chunk)),
+                    None => {
+                        log::warn!("damaged output left out; attempt={} from={}", chunk.attempt, chunk.from)
+                    }
+                }
+            }
+            Item::Held(chunk) => self.pieces(chunk),
+            Item::Piece(opened, piece) => self.lines(&opened, piece),
+        }
+        Ok(())
+    }
+
+    fn pieces(&mut self, chunk: Arc<Chunk>) {
+        let worth = self.grep_block.as_ref().is_none_or(|grep| grep.is_match(&chunk.bytes));
+        let base = chunk.bytes.as_ptr() as usize;
+        let span = |line: Line<'_>| {
+            let start = line.bytes.as_ptr() as usize - base;
+            Span {
+                start,
+                end: start + line.bytes.len(),
+                newline: line.newline,
+                partial: line.partial,
+                raw_from: line.raw_from,
+                raw_to: line.raw_to,
+                label: line.label,
+            }
+        };
+        let lines = chunk.lines().map(span).collect();
+        let numbers: Vec<_> = chunk.head.pieces.iter().map(|piece| piece.number).collect();
+        let opened = Arc::new(Opened { chunk, lines, worth });
+        for (piece, number) in numbers.into_iter().enumerate() {
+            self.push(number, Item::Piece(opened.clone(), piece));
+        }
+    }
+
+    fn lines(&mut self, opened: &Opened, place: usize) {
+        let head = &opened.chunk.head;
+        let Some(piece) = head.pieces.get(place) else { return };
+        let first = piece.line as usize;
+        let last = head.pieces.get(place + 1).map_or(opened.lines.len(), |next| next.line as usize);
+        let (forward, count) = (self.forward(), last.saturating_sub(first));
+        let feed = (head.attempt, head.stream);
+        let given = self.given.get(&feed).copied();
+        let mut edge = None;
+        for step in 0..count {
+            let index = if forward { first + step } else { last - 1 - step };
+            let Some(span) = opened.lines.get(index) else { continue };
+            let Some(span) = self.side(*span, piece.number, feed, given) else { continue };
+            if self.full {
+                return;
+            }
+            edge = Some(if forward { span.raw_to } else { span.raw_from });
+            let line = u32::try_from(index - first).unwrap_or(u32::MAX);
+            let cursor = Cursor {
+                block: piece.number,
+                line: line + 1,
+                attempt: head.attempt,
+                stream: head.stream,
+                offset: span.raw_to,
+            };
+            self.seen = Some(cursor);
+            if opened.worth {
+                self.offer(opened, span, cursor, piece.at_ms, head.first_seq + index as u64);
+            }
+        }
+        if let Some(edge) = edge {
+            self.given.insert(feed, edge);
+        }
+    }
+
+    /// The line, as far as it lies on the wanted side of the cursor.
+    fn side(
+        &self,
+        mut span: Span,
+        number: u64,
+        feed: (AttemptId, Stream),
+        given: Option<u64>,
+    ) -> Option<Span> {
+        let forward = self.forward();
+        if let Some(cursor) = self.search.query.cursor {
+            let own = feed == (cursor.attempt, cursor.stream);
+            match (forward, own) {
+                (true, true) if span.raw_to <= cursor.offset => return None,
+                (true, true) if span.raw_from < cursor.offset => {
+                    // The beginning was given when the line was unfinished.
+                    let unchanged = span.raw_to - span.raw_from
+                        == (span.end - span.start) as u64 + u64::from(span.newline);
+                    if unchanged {
+                        span.start += usize::try_from(cursor.offset - span.raw_from).unwrap_or(0);
+                        span.start = span.start.min(span.end);
+                    }
+                    span.partial = true;
+                }
+                (false, true) if span.raw_to > cursor.offset => return None,
+                (true, false) if number <= cursor.block => return None,
+                (false, false) if number >= cursor.block => return None,
+                _ => {}
+            }
+        }
+        let repeated = given.is_some_and(|at| if forward { span.raw_to <= at } else { span.raw_from >= at });
+        if repeated {
+            return None;
+        }
+        Some(span)
+    }
+
+    fn offer(&mut self, opened: &Opened, span: Span, cursor: Cursor, at_ms: u64, seq: u64) {
+        let head = &opened.chunk.head;
+        let filter = &self.search.query.filter;
+        let bytes = opened.chunk.bytes.get(span.start..span.end).unwrap_or_default();
+        let label = span.label.and_then(|label| head.labels.get(label as usize));
+        if filter.since.is_some_and(|since| at_ms < since.0)
+            || filter.until.is_some_and(|until| at_ms >= until.0)
+            || filter.program.as_ref().is_some_and(|program| **program != *head.program)
+            || filter.class.as_ref().is_some_and(|class| label.is_none_or(|(have, _)| **have != **class))
+            || self.search.grep.as_ref().is_some_and(|grep| !grep.is_match(bytes))
+        {
+            return;
+        }
+        let level = level(bytes);
+        if filter.level.is_some_and(|least| level.is_none_or(|have| have < least)) {
+            return;
+        }
+        self.before = Some(Cursor { line: cursor.line - 1, offset: span.raw_from, ..cursor });
+        self.emit(Record {
+            cursor,
+            seq,
+            at: Timestamp(at_ms),
+            program: head.program.to_string(),
+            attempt: head.attempt,
+            stream: head.stream,
+            level,
+            class: label.map(|(class, _)| class.to_string()),
+            bytes: bytes.to_vec(),
+            newline: span.newline,
+            partial: span.partial,
+        });
+    }
+
+    fn emit(&mut self, record: Record) {
+        self.bytes += record.bytes.len();
+        if self.forward() {
+            self.records.push_back(record);
+        } else {
+            self.records.push_front(record);
+        }
+        self.full = self.records.len() >= self.limit || self.bytes >= PAGE_BYTES;
+    }
+
+    fn unfinished(&mut self, line: &Unfinished) {
+        let filter = &self.search.query.filter;
+        let skip = match self.search.query.cursor {
+            Some(cursor) if (cursor.attempt, cursor.stream) == (line.attempt, line.stream) => {
+                cursor.offset.saturating_sub(line.from)
+            }
+            _ => 0,
+        };
+        let unchanged = line.bytes.len() as u64 == line.to - line.from;
+        let from = if unchanged { usize::try_from(skip).unwrap_or(usize::MAX) } else { 0 };
+        let bytes = line.bytes.get(from..).unwrap_or_default();
+        let level = level(&line.bytes);
+        if line.from + skip >= line.to
+            || filter.class.is_some()
+            || filter.since.is_some_and(|since| self.search.now < since)
+            || filter.until.is_some_and(|until| self.search.now >= until)
+            || filter.level.is_some_and(|least| level.is_none_or(|have| have < least))
+            || self.search.grep.as_ref().is_some_and(|grep| !grep.is_match(&line.bytes))
+        {
+            return;
+        }
+        let cursor = Cursor {
+            block: self.search.newest,
+            line: u32::MAX,
+            attempt: line.attempt,
+            stream: line.stream,
+            offset: line.to,
+        };
+        self.seen = Some(cursor);
+        self.before = Some(Cursor { block: self.search.newest + 1, line: 0, offset: line.from, ..cursor });
+        self.emit(Record {
+            cursor,
+            seq: line.seq,
+            at: self.search.now,
+            program: line.program.to_string(),
+            attempt: line.attempt,
+            stream: line.stream,
+            level,
+            class: None,
+            bytes: bytes.to_vec(),
+            newline: false,
+            partial: true,
+        });
+    }
+
+    fn unfinished_back(&mut self) {
+        for line in &self.search.unfinished {
+            if !self.full {
+                self.unfinished(line);
+            }
+        }
+    }
+
+    /// A cursor knows the place in one stream only; with several unfinished lines reading on would repeat the others.
+    fn unfinished_forward(&mut self) {
+        if let [line] = self.search.unfinished.as_slice() {
+            self.unfinished(line);
+        }
+    }
+
+    fn finish(self, forward: bool) -> Page {
+        let next = match (forward, self.full) {
+            (true, _) => self.seen.or(self.search.query.cursor),
+            (false, true) => self.before,
+            (false, false) => None,
+        };
+        Page { records: self.records.into(), next, more: self.full }
+    }
+}
