@@ -113,8 +113,12 @@ impl Loop {
         let mut buffer = vec![libc::epoll_event { events: 0, u64: 0 }; 256];
         while !self.is_over() {
             let timeout = self.timeout(now_ns());
-            let ready: Vec<(u64, u32)> =
-                self.epoll.wait(&mut buffer, timeout)?.iter().map(|event| (event.u64, event.events)).collect();
+            let ready: Vec<(u64, u32)> = self
+                .epoll
+                .wait(&mut buffer, timeout)?
+                .iter()
+                .map(|event| (event.u64, event.events))
+                .collect();
             for (key, events) in ready {
                 match key {
                     CONTROL => self.control_ready(events),
@@ -139,7 +143,8 @@ impl Loop {
     }
 
     fn is_over(&self) -> bool {
-        (self.abandoned || self.ending) && self.attempts.values().all(|attempt| attempt.empty)
+        (self.abandoned || self.ending)
+            && self.attempts.values().all(|attempt| attempt.empty)
             && (self.control.is_none() || self.outbox.is_empty())
     }
 
@@ -333,7 +338,8 @@ impl Loop {
 
     /// Lets go of a pipe. The watch is ended by name: the daemon holds the same pipe, so closing our end would not do it.
     pub(super) fn close_stream(&mut self, token: u64, index: usize) {
-        if let Some(stream) = self.attempts.get_mut(&token).and_then(|attempt| attempt.streams.get_mut(index)) {
+        if let Some(stream) = self.attempts.get_mut(&token).and_then(|attempt| attempt.streams.get_mut(index))
+        {
             if let Some(pipe) = stream.pipe() {
                 self.epoll.remove(pipe);
             }

@@ -356,8 +356,8 @@ mod tests {
 
     fn launch() -> impl Strategy<Value = Request> {
         let list = || proptest::collection::vec(text(), 0..4);
-        (any::<(u64, bool, i32, u64, u64)>(), list(), list(), [text(), text(), text(), text(), text()]).prop_map(
-            |((token, merge, stop_signal, grace_ms, hold_at), argv, env, texts)| {
+        (any::<(u64, bool, i32, u64, u64)>(), list(), list(), [text(), text(), text(), text(), text()])
+            .prop_map(|((token, merge, stop_signal, grace_ms, hold_at), argv, env, texts)| {
                 let [program, cwd, stdout, stderr, record] = texts;
                 Request::Launch(Launch {
                     token,
@@ -373,8 +373,7 @@ mod tests {
                     stderr,
                     record,
                 })
-            },
-        )
+            })
     }
 
     fn request() -> impl Strategy<Value = Request> {

@@ -139,12 +139,8 @@ impl Loop {
     pub(super) fn write_record(&self, token: u64) {
         let Some(attempt) = self.attempts.get(&token).filter(|attempt| !attempt.acknowledged) else { return };
         let Some(End { status, at_ms, by_keeper }) = attempt.end else { return };
-        let record = ExitRecord {
-            status,
-            ended_at_ms: at_ms,
-            sizes: attempt.sizes(),
-            stopped_by_keeper: by_keeper,
-        };
+        let record =
+            ExitRecord { status, ended_at_ms: at_ms, sizes: attempt.sizes(), stopped_by_keeper: by_keeper };
         drop(record.write(&attempt.record));
     }
 

@@ -58,8 +58,7 @@ impl Socket {
     }
 
     fn send_raw(&self, message: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let mut part =
-            libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
+        let mut part = libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
         let mut control = Control([0; 64]);
         // SAFETY: all zeroes is a valid msghdr.
         let mut header: libc::msghdr = unsafe { std::mem::zeroed() };

@@ -68,9 +68,8 @@ pub(super) fn spawn(launch: &Launch, ends: &Ends<'_>) -> io::Result<i32> {
 /// Starts this executable again as the keeper: `control` becomes descriptor 3, and the environment is ours plus `mark`.
 pub(super) fn spawn_self(mark: &[u8], null: BorrowedFd<'_>, control: BorrowedFd<'_>) -> io::Result<i32> {
     use std::os::unix::ffi::OsStrExt;
-    let mut env: Vec<Vec<u8>> = std::env::vars_os()
-        .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
-        .collect();
+    let mut env: Vec<Vec<u8>> =
+        std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect();
     env.push(mark.to_vec());
     let env = Vector::new(&env)?;
     let argv = Vector::new(&[b"actix-process-keeper".to_vec()])?;
@@ -138,9 +137,7 @@ impl Actions {
 
     fn directory(&mut self, path: &CString) -> io::Result<()> {
         // SAFETY: the structure is initialised; the path is copied.
-        error_number(unsafe {
-            libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, path.as_ptr())
-        })
+        error_number(unsafe { libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, path.as_ptr()) })
     }
 
     /// Our own descriptors close by themselves; those of a host application may not.

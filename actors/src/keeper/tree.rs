@@ -150,7 +150,8 @@ impl Snapshot {
             self.processes.get(pid).is_some_and(|process| process.start_ticks == *start)
         });
         for process in candidates.into_iter().filter(|p| p.is_alive() && p.pid > 1 && !skip(p.pid)) {
-            let tag = known.0.entry((process.pid, process.start_ticks)).or_insert_with(|| tag_of(process.pid));
+            let tag =
+                known.0.entry((process.pid, process.start_ticks)).or_insert_with(|| tag_of(process.pid));
             if let Some(tag) = tag {
                 self.tagged.entry(tag.clone()).or_default().push(process.pid);
             }
@@ -261,8 +262,12 @@ impl Tree {
         }
         let mut seen = HashSet::new();
         snapshot.descend(open, &mut seen);
-        let members: Vec<Process> =
-            seen.iter().filter_map(|pid| snapshot.processes.get(pid)).filter(|p| p.is_alive()).copied().collect();
+        let members: Vec<Process> = seen
+            .iter()
+            .filter_map(|pid| snapshot.processes.get(pid))
+            .filter(|p| p.is_alive())
+            .copied()
+            .collect();
         for process in &members {
             self.known.insert(process.pid, process.start_ticks);
             if process.session == process.pid {

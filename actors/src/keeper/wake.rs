@@ -1,8 +1,6 @@
 //! How the reader of the spools learns that they grew.
 
-use super::{
-    socket::{Received, Socket},
-};
+use super::socket::{Received, Socket};
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},

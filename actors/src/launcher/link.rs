@@ -36,7 +36,8 @@ pub(super) struct Link {
 impl Link {
     /// Listens to a keeper on this thread. Must be called where a local task can be spawned.
     pub(super) fn open(keeper: Keeper, hear: impl Fn(Heard) + 'static) -> io::Result<Self> {
-        let keeper = Rc::new(AsyncFd::new(keeper)?);
+        // SAFETY: a Keeper owns its open socket and neither replaces nor closes it before it is dropped or taken back.
+        let keeper = Rc::new(unsafe { AsyncFd::register(keeper) }?);
         let reader = tokio::task::spawn_local(read(Rc::clone(&keeper), hear));
         Ok(Self { keeper, queue: Rc::default(), writing: Rc::default(), reader })
     }

@@ -30,11 +30,20 @@ pub(crate) const EVERYWHERE: &[Scenario] = &[
     ("a_child_has_a_clean_beginning", a_child_has_a_clean_beginning),
     ("a_large_environment_travels_too", a_large_environment_travels_too),
     ("a_stop_is_over_when_the_whole_tree_is", a_stop_is_over_when_the_whole_tree_is),
-    ("a_tree_that_ignores_sigterm_is_killed_after_the_grace", a_tree_that_ignores_sigterm_is_killed_after_the_grace),
+    (
+        "a_tree_that_ignores_sigterm_is_killed_after_the_grace",
+        a_tree_that_ignores_sigterm_is_killed_after_the_grace,
+    ),
     ("a_paused_child_is_woken_to_hear_its_stop", a_paused_child_is_woken_to_hear_its_stop),
-    ("a_grandchild_with_the_pipe_does_not_delay_the_exit", a_grandchild_with_the_pipe_does_not_delay_the_exit),
+    (
+        "a_grandchild_with_the_pipe_does_not_delay_the_exit",
+        a_grandchild_with_the_pipe_does_not_delay_the_exit,
+    ),
     ("many_stops_share_their_looks", many_stops_share_their_looks),
-    ("without_a_daemon_children_are_stopped_and_recorded", without_a_daemon_children_are_stopped_and_recorded),
+    (
+        "without_a_daemon_children_are_stopped_and_recorded",
+        without_a_daemon_children_are_stopped_and_recorded,
+    ),
     ("a_second_keeper_finds_the_lock_taken", a_second_keeper_finds_the_lock_taken),
 ];
 
@@ -269,7 +278,8 @@ fn a_child_has_a_clean_beginning() {
     let zero = "0000000000000000";
     // The C library ignores its own two signals, 32 and 33, between the spawn and the exec.
     // `ls` itself opens the folder it lists: 0, 1, 2 and that one.
-    let expected = format!("4\n{soft}\nSigBlk:\t{zero}\nSigIgn:\t0000000180000000\n/dev/null\n{pid} {pid}\n{pid}\n");
+    let expected =
+        format!("4\n{soft}\nSigBlk:\t{zero}\nSigIgn:\t0000000180000000\n/dev/null\n{pid} {pid}\n{pid}\n");
     assert_eq!(String::from_utf8(bench.read(token, "out")).unwrap(), expected);
 }
 
