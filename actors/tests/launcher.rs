@@ -1,5 +1,6 @@
 //! The Launcher with a keeper of its own process and real children; supervisors that die are this executable again.
 #![expect(clippy::unwrap_used, reason = "a scenario that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "says which scenario runs")]
 
 use actix::{Actor, Addr, Context, Handler};
 use actix_process_actors::{
@@ -71,7 +72,7 @@ impl Bench {
     }
 
     async fn next(&mut self) -> Report {
-        tokio::time::timeout(PATIENCE, self.reports.recv()).await.expect("a report in time").unwrap()
+        tokio::time::timeout(PATIENCE, self.reports.recv()).await.unwrap().unwrap()
     }
 
     /// The output of one attempt that ends by itself, whose program is to succeed.

@@ -167,11 +167,12 @@ impl Loop {
         for _ in 0..REQUESTS {
             let Some(control) = &self.control else { return };
             match control.receive() {
-                Ok(Received::Message(bytes, fds)) => match Request::decode(&bytes) {
-                    Ok(request) => self.request(request, fds),
-                    // A daemon of another version: what we do not know we cannot do.
-                    Err(_) => {}
-                },
+                Ok(Received::Message(bytes, fds)) => {
+                    // What a daemon of another version says beyond what we know we cannot do.
+                    if let Ok(request) = Request::decode(&bytes) {
+                        self.request(request, fds);
+                    }
+                }
                 Ok(Received::Empty) => return,
                 Ok(Received::Closed) | Err(_) => return self.daemon_gone(),
             }

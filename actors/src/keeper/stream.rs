@@ -163,7 +163,7 @@ fn ended(pipe: BorrowedFd<'_>) -> bool {
 }
 
 fn open_spool(path: &[u8]) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).mode(0o600).open(OsStr::from_bytes(path))
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(OsStr::from_bytes(path))
 }
 
 /// Appends to a spool file what a pipe still holds, after its keeper died. The writers are dead, so the end comes.
