@@ -1,6 +1,5 @@
 //! The Launcher with a keeper of its own process and real children; supervisors that die are this executable again.
 #![expect(clippy::unwrap_used, reason = "a scenario that cannot go on fails")]
-#![expect(clippy::print_stdout, reason = "says which scenario runs")]
 
 use actix::{Actor, Addr, Context, Handler};
 use actix_process_actors::{

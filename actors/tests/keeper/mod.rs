@@ -395,6 +395,11 @@ fn a_storm_of_forks_ends() {
                   export next; eval \"$next\"; eval \"$next\"; echo ready; sleep 1000";
     let (token, _) = bench.shell(script);
     bench.wait_for_output(token, "ready");
+    let mut patience = Patience::new();
+    // Beside the first shell and its long sleep.
+    while bench.alive().len() < 3 {
+        patience.check("the storm");
+    }
     bench.send(&Request::Stop { token, signal: libc::SIGTERM, grace_ms: 50 });
     bench.emptied(token);
     poll(-1, 0, 50);
