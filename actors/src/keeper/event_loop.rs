@@ -148,16 +148,13 @@ impl Loop {
             && (self.control.is_none() || self.outbox.is_empty())
     }
 
-    fn timeout(&mut self, now: u64) -> i32 {
+    fn timeout(&self, now: u64) -> Option<u64> {
         let mut due = self.retry_ns.unwrap_or(u64::MAX).min(self.linger_ns);
         if let Some(Reverse((at, _))) = self.visits.peek() {
             due = due.min(*at);
         }
         due = due.min(self.round_due());
-        if due == u64::MAX {
-            return -1;
-        }
-        i32::try_from(due.saturating_sub(now).div_ceil(1_000_000)).unwrap_or(i32::MAX)
+        (due != u64::MAX).then(|| due.saturating_sub(now))
     }
 
     fn control_ready(&mut self, events: u32) {

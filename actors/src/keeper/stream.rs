@@ -114,7 +114,7 @@ impl Stream {
                 }
                 Next::After(if moved >= FULL { 0 } else { BUSY_PAUSE_NS })
             }
-            Ok(Drained::Empty | Drained::More) if was_full => Next::After(BUSY_PAUSE_NS),
+            Ok(Drained::Empty | Drained::More) if was_full => Next::After(BUSY_PAUSE_NS / 4),
             Ok(Drained::Empty) if moved == 0 => Next::Armed,
             Ok(Drained::Empty | Drained::More) => Next::After(TRICKLE_PAUSE_NS),
         }
