@@ -1,5 +1,6 @@
 //! The keeper as a process: this executable, started again, so it has a `main` of its own.
 #![expect(clippy::unwrap_used, reason = "a scenario that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "says which scenario runs")]
 
 mod keeper;
 

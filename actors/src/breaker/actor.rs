@@ -6,13 +6,13 @@ use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient, Spa
 
 /// The actor. See the room's page for what it promises.
 #[derive(Debug)]
-pub struct Breaker {
+pub struct BreakerActor {
     machine: Machine,
     manager: Recipient<Report>,
     alarm: Option<(Timestamp, SpawnHandle)>,
 }
 
-impl Breaker {
+impl BreakerActor {
     /// An actor that knows nothing yet and reports to `manager`.
     ///
     /// `seed` makes penalties replayable: draw it once for an installation and keep it.
@@ -57,11 +57,11 @@ impl Breaker {
     }
 }
 
-impl Actor for Breaker {
+impl Actor for BreakerActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Admit> for Breaker {
+impl Handler<Admit> for BreakerActor {
     type Result = MessageResult<Admit>;
 
     fn handle(&mut self, msg: Admit, ctx: &mut Context<Self>) -> Self::Result {
@@ -72,7 +72,7 @@ impl Handler<Admit> for Breaker {
     }
 }
 
-impl Handler<Settle> for Breaker {
+impl Handler<Settle> for BreakerActor {
     type Result = MessageResult<Settle>;
 
     fn handle(&mut self, msg: Settle, ctx: &mut Context<Self>) -> Self::Result {
@@ -83,7 +83,7 @@ impl Handler<Settle> for Breaker {
     }
 }
 
-impl Handler<GetBreakers> for Breaker {
+impl Handler<GetBreakers> for BreakerActor {
     type Result = Vec<BreakerStatus>;
 
     fn handle(&mut self, _: GetBreakers, ctx: &mut Context<Self>) -> Vec<BreakerStatus> {
@@ -95,7 +95,7 @@ impl Handler<GetBreakers> for Breaker {
     }
 }
 
-impl Handler<Operate> for Breaker {
+impl Handler<Operate> for BreakerActor {
     type Result = Option<Changes>;
 
     fn handle(&mut self, msg: Operate, ctx: &mut Context<Self>) -> Option<Changes> {
@@ -107,7 +107,7 @@ impl Handler<Operate> for Breaker {
     }
 }
 
-impl Handler<Restore> for Breaker {
+impl Handler<Restore> for BreakerActor {
     type Result = MessageResult<Restore>;
 
     fn handle(&mut self, msg: Restore, ctx: &mut Context<Self>) -> Self::Result {

@@ -60,4 +60,4 @@ mod messages;
 #[cfg(test)]
 mod tests;
 
-pub use self::{actor::Breaker, machine::Machine, messages::*};
+pub use self::{actor::BreakerActor, machine::Machine, messages::*};

@@ -148,16 +148,13 @@ impl Loop {
             && (self.control.is_none() || self.outbox.is_empty())
     }
 
-    fn timeout(&mut self, now: u64) -> i32 {
+    fn timeout(&self, now: u64) -> Option<u64> {
         let mut due = self.retry_ns.unwrap_or(u64::MAX).min(self.linger_ns);
         if let Some(Reverse((at, _))) = self.visits.peek() {
             due = due.min(*at);
         }
         due = due.min(self.round_due());
-        if due == u64::MAX {
-            return -1;
-        }
-        i32::try_from(due.saturating_sub(now).div_ceil(1_000_000)).unwrap_or(i32::MAX)
+        (due != u64::MAX).then(|| due.saturating_sub(now))
     }
 
     fn control_ready(&mut self, events: u32) {
@@ -167,11 +164,12 @@ impl Loop {
         for _ in 0..REQUESTS {
             let Some(control) = &self.control else { return };
             match control.receive() {
-                Ok(Received::Message(bytes, fds)) => match Request::decode(&bytes) {
-                    Ok(request) => self.request(request, fds),
-                    // A daemon of another version: what we do not know we cannot do.
-                    Err(_) => {}
-                },
+                Ok(Received::Message(bytes, fds)) => {
+                    // What a daemon of another version says beyond what we know we cannot do.
+                    if let Ok(request) = Request::decode(&bytes) {
+                        self.request(request, fds);
+                    }
+                }
                 Ok(Received::Empty) => return,
                 Ok(Received::Closed) | Err(_) => return self.daemon_gone(),
             }
@@ -207,10 +205,10 @@ impl Loop {
                 self.lock = Some(file);
                 // SAFETY: no memory is involved.
                 let pid = unsafe { libc::getpid() };
-                self.emit(&Event::Hello { version: VERSION, pid }, Vec::new());
+                self.emit(&Event::Hello { version: VERSION, pid }, &[]);
             }
             Err(_) => {
-                self.emit(&Event::Locked, Vec::new());
+                self.emit(&Event::Locked, &[]);
                 self.ending = true;
             }
         }
@@ -220,7 +218,7 @@ impl Loop {
         let token = launch.token;
         if let Err(error) = self.try_launch(launch) {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            self.emit(&Event::LaunchFailed { token, errno }, Vec::new());
+            self.emit(&Event::LaunchFailed { token, errno }, &[]);
         }
     }
 
@@ -245,11 +243,19 @@ impl Loop {
         let pid = spawn(&launch, &ends)?;
         drop((child_stdout, child_stderr));
         // Nobody but us reaps it, so the id is its own until then, even when it has ended already.
-        let pidfd = pidfd_open(pid).ok();
+        let pidfd = match (pidfd_open(pid), &self.mode) {
+            (Ok(pidfd), _) => Some(pidfd),
+            // SIGCHLD tells its end.
+            (Err(_), Mode::Process { .. }) => None,
+            (Err(error), Mode::Thread) => {
+                drop(syscall::kill_group(pid, libc::SIGKILL));
+                syscall::wait_for(pid);
+                return Err(error);
+            }
+        };
         let start_ticks = Process::read(pid).map_or(0, |process| process.start_ticks);
-        let copies = [Some(&stdout), stderr.as_ref()];
-        let sent = pidfd.iter().chain(copies.into_iter().flatten()).map(OwnedFd::try_clone);
-        let sent: Vec<OwnedFd> = sent.collect::<io::Result<_>>().unwrap_or_default();
+        let own = pidfd.iter().chain([&stdout]).chain(&stderr);
+        self.emit(&Event::Launched { token, pid, start_ticks }, &own.map(AsFd::as_fd).collect::<Vec<_>>());
         let tag = launch.env.iter().find_map(|entry| entry.strip_prefix(TAG.as_bytes()));
         let attempt = Attempt {
             pid,
@@ -267,7 +273,6 @@ impl Loop {
             pidfd,
         };
         self.register(token, attempt);
-        self.emit(&Event::Launched { token, pid, start_ticks }, sent);
         if self.abandoned {
             self.stop_by_itself(token);
         }
@@ -368,14 +373,22 @@ impl Loop {
         }
     }
 
-    pub(super) fn emit(&mut self, event: &Event, fds: Vec<OwnedFd>) {
-        if self.control.is_none() {
-            return;
+    /// Tells the daemon something, with descriptors; copies of these are made only when the message has to wait.
+    pub(super) fn emit(&mut self, event: &Event, fds: &[BorrowedFd<'_>]) {
+        let Some(control) = &self.control else { return };
+        let bytes = event.encode();
+        if self.outbox.is_empty() {
+            match control.send(&bytes, fds) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.retry_ns = Some(now_ns() + RETRY_NS);
+                }
+                // The end of the socket is told by reading it.
+                _ => return,
+            }
         }
-        self.outbox.push_back((event.encode(), fds));
-        if self.outbox.len() == 1 {
-            self.flush();
-        }
+        // Without copies the daemon cannot rescue this pipe, should we die; it can do all else.
+        let copies = fds.iter().map(BorrowedFd::try_clone_to_owned).collect::<io::Result<_>>();
+        self.outbox.push_back((bytes, copies.unwrap_or_default()));
     }
 
     fn flush(&mut self) {

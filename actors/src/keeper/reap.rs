@@ -77,7 +77,7 @@ impl Loop {
         if sizes != before {
             self.note_growth(token);
         }
-        self.emit(&Event::Exited { token, status, sizes, leftovers }, Vec::new());
+        self.emit(&Event::Exited { token, status, sizes, leftovers }, &[]);
         match (stopping, leftovers) {
             (true, _) => {}
             (false, true) => {
@@ -129,7 +129,7 @@ impl Loop {
         if self.abandoned {
             self.write_record(token);
         }
-        self.emit(&Event::Emptied { token, sizes }, Vec::new());
+        self.emit(&Event::Emptied { token, sizes }, &[]);
         if acknowledged {
             self.attempts.remove(&token);
         }

@@ -63,10 +63,9 @@ impl Loop {
             return true;
         }
         let Some(mut stop) = attempt.stop else { return false };
-        if now >= stop.deadline_ns {
+        let killing = now >= stop.deadline_ns;
+        if killing {
             send(attempt, &members, libc::SIGKILL);
-            stop.pause_ns = (stop.pause_ns * 2).clamp(PAUSE_NS, LONGEST_PAUSE_NS);
-            stop.look_ns = now + stop.pause_ns;
         } else if !stop.signalled {
             send(attempt, &members, stop.signal);
             // All of them: one that waits for a paused child of its own has its pause still before it.
@@ -74,13 +73,15 @@ impl Loop {
                 send(attempt, &members, libc::SIGCONT);
             }
             stop.signalled = true;
-            stop.look_ns = stop.deadline_ns;
-        } else if attempt.has_leader() {
-            stop.look_ns = stop.deadline_ns;
-        } else {
-            stop.pause_ns = (stop.pause_ns * 2).clamp(PAUSE_NS, LONGEST_PAUSE_NS);
-            stop.look_ns = stop.deadline_ns.min(now + stop.pause_ns);
         }
+        stop.look_ns = if killing || !attempt.has_leader() {
+            stop.pause_ns = (stop.pause_ns * 2).clamp(PAUSE_NS, LONGEST_PAUSE_NS);
+            let next = now + stop.pause_ns;
+            if killing { next } else { next.min(stop.deadline_ns) }
+        } else {
+            // The leader's end is told to us, and brings the next look.
+            stop.deadline_ns
+        };
         attempt.stop = Some(stop);
         false
     }

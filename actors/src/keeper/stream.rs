@@ -27,6 +27,10 @@ const LARGE_PIPE: libc::c_int = 1 << 20;
 /// that it does not fill it whole at a gigabyte per second.
 const BUSY_PAUSE_NS: u64 = 1_000_000;
 
+/// A visit that moved so much found even a large pipe full, or nearly, and its writer waiting: no pause, but others
+/// have their turn. Writers of lines are never so fast.
+const FULL: u64 = 3 << 18;
+
 /// Pause after a visit that moved little: a person does not see it, and a line-by-line writer costs 100 visits a second.
 const TRICKLE_PAUSE_NS: u64 = 10_000_000;
 
@@ -52,6 +56,8 @@ pub(super) struct Stream {
     /// Bytes in the spool.
     size: u64,
     large: bool,
+    /// Whether the last visit found a full pipe.
+    was_full: bool,
     hold_at: u64,
     /// Bytes until the disk use is looked at again.
     unchecked: u64,
@@ -61,7 +67,17 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) const fn new(pipe: Option<OwnedFd>, path: Vec<u8>, hold_at: u64) -> Self {
-        Self { pipe, path, file: None, size: 0, large: false, hold_at, unchecked: 0, due_ns: None }
+        Self {
+            pipe,
+            path,
+            file: None,
+            size: 0,
+            large: false,
+            was_full: false,
+            hold_at,
+            unchecked: 0,
+            due_ns: None,
+        }
     }
 
     pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
@@ -82,20 +98,25 @@ impl Stream {
     /// Moves what is there, in fair measure.
     pub(super) fn visit(&mut self) -> Next {
         let before = self.size;
-        match self.drain(VISIT) {
+        let drained = self.drain(VISIT);
+        let moved = self.size - before;
+        // One visit soon after a full one finds little and says nothing of the writer.
+        let was_full = std::mem::replace(&mut self.was_full, moved >= FULL);
+        match drained {
             Ok(Drained::Ended) => Next::Ended,
-            Ok(Drained::Empty) if self.size == before => Next::Armed,
-            Ok(Drained::Empty | Drained::More) if self.size - before >= BUSY => {
+            Ok(Drained::Held) | Err(_) => Next::After(STUCK_PAUSE_NS),
+            Ok(Drained::Empty | Drained::More) if moved >= BUSY => {
                 if !self.large
                     && let Some(pipe) = &self.pipe
                 {
                     grow_pipe(pipe.as_fd(), LARGE_PIPE);
                     self.large = true;
                 }
-                Next::After(BUSY_PAUSE_NS)
+                Next::After(if moved >= FULL { 0 } else { BUSY_PAUSE_NS })
             }
+            Ok(Drained::Empty | Drained::More) if was_full => Next::After(BUSY_PAUSE_NS / 4),
+            Ok(Drained::Empty) if moved == 0 => Next::Armed,
             Ok(Drained::Empty | Drained::More) => Next::After(TRICKLE_PAUSE_NS),
-            Ok(Drained::Held) | Err(_) => Next::After(STUCK_PAUSE_NS),
         }
     }
 
@@ -163,7 +184,7 @@ fn ended(pipe: BorrowedFd<'_>) -> bool {
 }
 
 fn open_spool(path: &[u8]) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).mode(0o600).open(OsStr::from_bytes(path))
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(OsStr::from_bytes(path))
 }
 
 /// Appends to a spool file what a pipe still holds, after its keeper died. The writers are dead, so the end comes.

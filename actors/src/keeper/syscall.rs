@@ -292,19 +292,50 @@ impl Epoll {
         check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), op, fd.as_raw_fd(), &raw mut event) }).map(drop)
     }
 
-    /// Waits so many milliseconds at most (-1: for ever) and hands out keys with their events.
+    /// Waits so many nanoseconds at most (`None`: for ever) and hands out keys with their events. A kernel before 5.11
+    /// waits in whole milliseconds.
     pub(super) fn wait<'b>(
         &self,
         buffer: &'b mut [libc::epoll_event],
-        timeout_ms: i32,
+        timeout_ns: Option<u64>,
     ) -> io::Result<&'b [libc::epoll_event]> {
         let room = i32::try_from(buffer.len()).unwrap_or(i32::MAX);
-        // SAFETY: `buffer` has `room` entries to write to.
-        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), buffer.as_mut_ptr(), room, timeout_ms) };
-        match check(count) {
+        let mut count = self.wait_exactly(buffer, room, timeout_ns);
+        if matches!(&count, Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))) {
+            let ms = timeout_ns.map_or(-1, |ns| i32::try_from(ns.div_ceil(1_000_000)).unwrap_or(i32::MAX));
+            // SAFETY: `buffer` has `room` entries to write to.
+            count = check(unsafe { libc::epoll_wait(self.0.as_raw_fd(), buffer.as_mut_ptr(), room, ms) });
+        }
+        match count {
             Ok(count) => Ok(buffer.get(..usize::try_from(count).unwrap_or(0)).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(&[]),
             Err(error) => Err(error),
         }
+    }
+
+    fn wait_exactly(
+        &self,
+        buffer: &mut [libc::epoll_event],
+        room: i32,
+        timeout_ns: Option<u64>,
+    ) -> io::Result<i32> {
+        let time = timeout_ns.map(|ns| libc::timespec {
+            tv_sec: libc::time_t::try_from(ns / 1_000_000_000).unwrap_or(libc::time_t::MAX),
+            tv_nsec: libc::c_long::try_from(ns % 1_000_000_000).unwrap_or(0),
+        });
+        let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: `buffer` has `room` entries to write to, `time` is null or valid, and no mask is given.
+        let count = unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                self.0.as_raw_fd(),
+                buffer.as_mut_ptr(),
+                room,
+                time,
+                ptr::null::<libc::sigset_t>(),
+                0,
+            )
+        };
+        check(count as libc::c_int)
     }
 }

@@ -369,6 +369,10 @@ impl Handler<Stop> for LauncherActor {
     type Result = ();
 
     fn handle(&mut self, Stop { attempt, signal, timeout_ms }: Stop, _: &mut Self::Context) {
+        if let Some(at) = self.waiting.iter().position(|launch| launch.attempt == attempt) {
+            self.waiting.remove(at);
+            return self.fail(attempt, no_keeper("it was stopped while it waited for one"));
+        }
         self.send(attempt, |token| Request::Stop { token, signal, grace_ms: timeout_ms });
     }
 }

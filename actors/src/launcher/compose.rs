@@ -137,3 +137,14 @@ fn input(program: &Program, what: String, help: String) -> SpawnFailure {
 pub(super) fn own_environment() -> Variables {
     std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::TAG_NAME;
+    use crate::keeper::tree::TAG;
+
+    #[test]
+    fn the_keeper_looks_for_the_tag_that_children_get() {
+        assert_eq!(TAG.strip_suffix('='), Some(TAG_NAME));
+    }
+}

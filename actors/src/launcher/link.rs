@@ -30,14 +30,24 @@ pub(super) struct Link {
     keeper: Rc<AsyncFd<Keeper>>,
     queue: Rc<RefCell<VecDeque<protocol::Request>>>,
     writing: Rc<Cell<bool>>,
-    reader: JoinHandle<()>,
+    reader: Reader,
+}
+
+/// The listening task, which must not keep the socket open when the link is gone.
+struct Reader(JoinHandle<()>);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Link {
     /// Listens to a keeper on this thread. Must be called where a local task can be spawned.
     pub(super) fn open(keeper: Keeper, hear: impl Fn(Heard) + 'static) -> io::Result<Self> {
-        let keeper = Rc::new(AsyncFd::new(keeper)?);
-        let reader = tokio::task::spawn_local(read(Rc::clone(&keeper), hear));
+        // SAFETY: a Keeper owns its open socket and neither replaces nor closes it before it is dropped or taken back.
+        let keeper = Rc::new(unsafe { AsyncFd::register(keeper) }?);
+        let reader = Reader(tokio::task::spawn_local(read(Rc::clone(&keeper), hear)));
         Ok(Self { keeper, queue: Rc::default(), writing: Rc::default(), reader })
     }
 
@@ -64,7 +74,7 @@ impl Link {
     /// Takes the keeper back after its end was heard, to wait for its process or thread.
     pub(super) fn into_keeper(self) -> Option<Keeper> {
         self.queue.borrow_mut().clear();
-        self.reader.abort();
+        drop(self.reader);
         Rc::into_inner(self.keeper).map(AsyncFd::into_inner)
     }
 }

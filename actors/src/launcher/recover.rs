@@ -10,7 +10,7 @@ use super::{
 use crate::{
     keeper::{
         ExitRecord, exit_of, has_ended, rescue,
-        tree::{Process, Snapshot, Strays, TagCache, Tree},
+        tree::{Process, Snapshot, Strays, TagCache, Tree, tag_of},
         wait_any,
     },
     model::{AttemptId, ExitStatus, Spool, SpoolSizes, Timestamp},
@@ -90,7 +90,10 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
         pipes.extend(leader.map(|leader| (spool, open_outputs(&leader))));
     }
     if same_boot {
-        kill_trees(trees, Some(places.tag_prefix().as_bytes()));
+        let prefix = places.tag_prefix().into_bytes();
+        // Started by a child of our predecessor, we carry such a tag ourselves, and so does who has nothing to do with it.
+        let is_ours_too = tag_of(own_pid()).is_some_and(|tag| tag.starts_with(&prefix));
+        kill_trees(trees, (!is_ours_too).then_some(prefix.as_slice()));
     }
     for (spool, ends) in &pipes {
         for (end, path) in ends.iter().zip([&spool.stdout, &spool.stderr]) {
@@ -118,9 +121,13 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
         .collect()
 }
 
+fn own_pid() -> i32 {
+    i32::try_from(std::process::id()).unwrap_or(0)
+}
+
 /// SIGKILL to every member of these trees, and to whoever carries a tag that begins so, until nobody is left.
 fn kill_trees(mut trees: Vec<Tree>, prefix: Option<&[u8]>) {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let own = own_pid();
     let mut tags = TagCache::default();
     for _ in 0..ROUNDS {
         let Ok(mut snapshot) = Snapshot::take() else {

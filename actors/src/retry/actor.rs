@@ -7,13 +7,13 @@ use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient, Spa
 
 /// The actor. See the room's page for what it promises.
 #[derive(Debug)]
-pub struct Retry {
+pub struct RetryActor {
     machine: Machine,
     manager: Recipient<Report>,
     alarm: Option<(Timestamp, SpawnHandle)>,
 }
 
-impl Retry {
+impl RetryActor {
     /// An actor that knows nothing yet and reports to `manager`.
     ///
     /// `seed` makes delays replayable: draw it once for an installation and keep it.
@@ -45,11 +45,11 @@ impl Retry {
     }
 }
 
-impl Actor for Retry {
+impl Actor for RetryActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Prepare> for Retry {
+impl Handler<Prepare> for RetryActor {
     type Result = MessageResult<Prepare>;
 
     fn handle(&mut self, msg: Prepare, _: &mut Context<Self>) -> Self::Result {
@@ -57,7 +57,7 @@ impl Handler<Prepare> for Retry {
     }
 }
 
-impl Handler<Ended> for Retry {
+impl Handler<Ended> for RetryActor {
     type Result = MessageResult<Ended>;
 
     fn handle(&mut self, msg: Ended, ctx: &mut Context<Self>) -> Self::Result {
@@ -76,7 +76,7 @@ impl Handler<Ended> for Retry {
     }
 }
 
-impl Handler<Healthy> for Retry {
+impl Handler<Healthy> for RetryActor {
     type Result = MessageResult<Healthy>;
 
     fn handle(&mut self, msg: Healthy, _: &mut Context<Self>) -> Self::Result {
@@ -84,7 +84,7 @@ impl Handler<Healthy> for Retry {
     }
 }
 
-impl Handler<GetDeadline> for Retry {
+impl Handler<GetDeadline> for RetryActor {
     type Result = MessageResult<GetDeadline>;
 
     fn handle(&mut self, msg: GetDeadline, _: &mut Context<Self>) -> Self::Result {
@@ -92,7 +92,7 @@ impl Handler<GetDeadline> for Retry {
     }
 }
 
-impl Handler<Schedule> for Retry {
+impl Handler<Schedule> for RetryActor {
     type Result = ();
 
     fn handle(&mut self, msg: Schedule, ctx: &mut Context<Self>) {
@@ -101,7 +101,7 @@ impl Handler<Schedule> for Retry {
     }
 }
 
-impl Handler<Cancel> for Retry {
+impl Handler<Cancel> for RetryActor {
     type Result = ();
 
     fn handle(&mut self, msg: Cancel, ctx: &mut Context<Self>) {
@@ -110,7 +110,7 @@ impl Handler<Cancel> for Retry {
     }
 }
 
-impl Handler<Forget> for Retry {
+impl Handler<Forget> for RetryActor {
     type Result = MessageResult<Forget>;
 
     fn handle(&mut self, msg: Forget, ctx: &mut Context<Self>) -> Self::Result {
@@ -120,7 +120,7 @@ impl Handler<Forget> for Retry {
     }
 }
 
-impl Handler<Restore> for Retry {
+impl Handler<Restore> for RetryActor {
     type Result = ();
 
     fn handle(&mut self, msg: Restore, ctx: &mut Context<Self>) {

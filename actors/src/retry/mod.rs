@@ -62,7 +62,7 @@ mod messages;
 mod tests;
 
 pub use self::{
-    actor::Retry,
+    actor::RetryActor,
     machine::{End, Machine, startup_spread_ms},
     messages::*,
 };

@@ -39,6 +39,8 @@ pub(crate) const EVERYWHERE: &[Scenario] = &[
         "a_grandchild_with_the_pipe_does_not_delay_the_exit",
         a_grandchild_with_the_pipe_does_not_delay_the_exit,
     ),
+    ("a_held_spool_makes_the_child_wait", a_held_spool_makes_the_child_wait),
+    ("a_storm_of_forks_ends", a_storm_of_forks_ends),
     ("many_stops_share_their_looks", many_stops_share_their_looks),
     (
         "without_a_daemon_children_are_stopped_and_recorded",
@@ -356,6 +358,52 @@ fn a_grandchild_with_the_pipe_does_not_delay_the_exit() {
     let (token, _) = bench.shell("(sleep 0.1; echo late) & exit 0");
     assert!(bench.exited(token).2);
     assert_eq!(bench.emptied(token).stdout, 5);
+}
+
+fn a_held_spool_makes_the_child_wait() {
+    const ALL: u64 = 8 << 20;
+    let mut bench = Bench::new();
+    let mut launch = bench.request(&["/bin/sh", "-c", "head -c 8388608 /dev/zero"]);
+    launch.hold_at = 1 << 20;
+    let (token, _) = bench.launch(launch);
+    let path = bench.path(token, "out");
+    let mut patience = Patience::new();
+    let mut given_back = 0;
+    while given_back < ALL {
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        // One visit and a pipe more than the limit, at most.
+        assert!(metadata.len() - given_back <= 4 << 20, "{} of {given_back}", metadata.len());
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        let (from, length) = (given_back.cast_signed(), (metadata.len() - given_back).cast_signed());
+        if length > 0 {
+            let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+            // SAFETY: no memory is involved.
+            unsafe { libc::fallocate(file.as_raw_fd(), mode, from, length) };
+            given_back = metadata.len();
+        }
+        poll(bench.wake.as_raw_fd(), libc::POLLIN, 20);
+        bench.wake.read(&mut Vec::new()).unwrap();
+        patience.check("the bytes");
+    }
+    assert_eq!(bench.exited(token).1.stdout, ALL);
+}
+
+fn a_storm_of_forks_ends() {
+    let mut bench = Bench::new();
+    // Each generation leaves its group and is gone before it can be looked at; SIGTERM is ignored.
+    let script = "trap '' TERM; next='(setsid sh -c \"sleep 0.01; eval \\\"\\$next\\\"\" &)'; \
+                  export next; eval \"$next\"; eval \"$next\"; echo ready; sleep 1000";
+    let (token, _) = bench.shell(script);
+    bench.wait_for_output(token, "ready");
+    let mut patience = Patience::new();
+    // Beside the first shell and its long sleep.
+    while bench.alive().len() < 3 {
+        patience.check("the storm");
+    }
+    bench.send(&Request::Stop { token, signal: libc::SIGTERM, grace_ms: 50 });
+    bench.emptied(token);
+    poll(-1, 0, 50);
+    assert_eq!(bench.alive(), []);
 }
 
 fn many_stops_share_their_looks() {
