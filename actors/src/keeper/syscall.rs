@@ -134,13 +134,7 @@ pub(super) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
 pub(super) fn pidfd_signal(fd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     // SAFETY: a null siginfo is allowed.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            fd.as_raw_fd(),
-            signal,
-            ptr::null::<libc::siginfo_t>(),
-            0,
-        )
+        libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, ptr::null::<libc::siginfo_t>(), 0)
     };
     check(result as libc::c_int).map(drop)
 }
@@ -262,10 +256,8 @@ pub(super) fn try_lock(fd: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Waits until one of these processes has ended, or so many milliseconds.
 pub fn wait_any(fds: &[BorrowedFd<'_>], timeout_ms: i32) {
-    let mut polls: Vec<_> = fds
-        .iter()
-        .map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 })
-        .collect();
+    let mut polls: Vec<_> =
+        fds.iter().map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }).collect();
     // SAFETY: `polls` has as many entries as it says.
     unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, timeout_ms) };
 }
@@ -308,9 +300,7 @@ impl Epoll {
     ) -> io::Result<&'b [libc::epoll_event]> {
         let room = i32::try_from(buffer.len()).unwrap_or(i32::MAX);
         // SAFETY: `buffer` has `room` entries to write to.
-        let count = unsafe {
-            libc::epoll_wait(self.0.as_raw_fd(), buffer.as_mut_ptr(), room, timeout_ms)
-        };
+        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), buffer.as_mut_ptr(), room, timeout_ms) };
         match check(count) {
             Ok(count) => Ok(buffer.get(..usize::try_from(count).unwrap_or(0)).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(&[]),

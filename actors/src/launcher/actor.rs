@@ -280,7 +280,8 @@ impl LauncherActor {
         }
         let told: HashMap<u64, (bool, bool)> =
             lost.iter().map(|one| (one.token, (one.pid != 0, one.exit.is_some()))).collect();
-        let attempts = u32::try_from(told.values().filter(|(launched, _)| *launched).count()).unwrap_or(u32::MAX);
+        let attempts =
+            u32::try_from(told.values().filter(|(launched, _)| *launched).count()).unwrap_or(u32::MAX);
         let places = self.places.clone();
         let work = tokio::task::spawn_blocking(move || {
             if let Some(keeper) = keeper {
@@ -304,7 +305,11 @@ impl LauncherActor {
             }
             for launch in std::mem::take(&mut this.waiting) {
                 // A keeper that never came up would not come up at once either: the Manager tries again later.
-                if hello { this.launch(launch, ctx) } else { this.fail(launch.attempt, no_keeper("it ended at once")) }
+                if hello {
+                    this.launch(launch, ctx)
+                } else {
+                    this.fail(launch.attempt, no_keeper("it ended at once"))
+                }
             }
         }));
     }

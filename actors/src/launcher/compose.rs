@@ -8,9 +8,7 @@ use super::{
 };
 use crate::{
     keeper::protocol,
-    model::{
-        AttemptId, Backlog, ParamValue, Program, SpawnFailure, SpawnProblem, Spool, StderrMode,
-    },
+    model::{AttemptId, Backlog, ParamValue, Program, SpawnFailure, SpawnProblem, Spool, StderrMode},
 };
 use std::{
     collections::BTreeMap,
@@ -79,11 +77,7 @@ pub(super) fn compose(
     })?;
     let cwd = base.join(&program.cwd);
     let secret = launch.params.values().any(|value| *value == ParamValue::Secret);
-    let secrets = if secret {
-        Secrets::of(&places.store).load(launch.attempt.run)
-    } else {
-        BTreeMap::new()
-    };
+    let secrets = if secret { Secrets::of(&places.store).load(launch.attempt.run) } else { BTreeMap::new() };
     let env_file = read_env_file(program, &base)?;
     let around = Surroundings {
         inherited,

@@ -54,7 +54,8 @@ pub(super) struct Settled {
 
 /// Stops what a dead keeper left, and moves what the pipes hold into the spools.
 pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
-    let by_itself: Vec<bool> = bereaved.iter().map(|b| b.pidfd.as_ref().is_some_and(|fd| has_ended(fd.as_fd()))).collect();
+    let by_itself: Vec<bool> =
+        bereaved.iter().map(|b| b.pidfd.as_ref().is_some_and(|fd| has_ended(fd.as_fd()))).collect();
     let trees = bereaved
         .iter()
         .map(|one| Tree::new(one.pid, one.start_ticks, places.tag(one.attempt).into_bytes()))
@@ -69,12 +70,7 @@ pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
         let word = exit_of(one.pid, one.pidfd.as_ref().map(AsFd::as_fd));
         // An end by our own SIGKILL says nothing of the program.
         let exit = one.exit.unwrap_or(if by_itself { word } else { ExitStatus::Unknown });
-        settled.push(Settled {
-            token: one.token,
-            attempt: one.attempt,
-            exit,
-            sizes: sizes_of(&one.spool),
-        });
+        settled.push(Settled { token: one.token, attempt: one.attempt, exit, sizes: sizes_of(&one.spool) });
     }
     settled
 }
@@ -221,7 +217,9 @@ pub(super) fn keeper_is_alive(places: &Places) -> io::Result<bool> {
 /// Kills the keeper that holds the lock. Its id is in the file; that it is the one is shown by the file being open there.
 pub(super) fn kill_keeper(places: &Places) {
     let lock = places.lock();
-    let Some(pid) = fs::read_to_string(&lock).ok().and_then(|text| text.trim().parse::<i32>().ok()) else { return };
+    let Some(pid) = fs::read_to_string(&lock).ok().and_then(|text| text.trim().parse::<i32>().ok()) else {
+        return;
+    };
     let Some(process) = Process::read(pid) else { return };
     let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let holds = open.into_iter().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == lock));

@@ -23,7 +23,9 @@ pub fn arguments(
         if let Some(secret) = template.names().find(|name| params.get(*name) == Some(&ParamValue::Secret)) {
             return Err(input(
                 program,
-                format!("the argument `{element}` would show the secret `{secret}` to everybody who lists processes"),
+                format!(
+                    "the argument `{element}` would show the secret `{secret}` to everybody who lists processes"
+                ),
                 "let it reach the program by its environment variable",
             ));
         }
@@ -45,7 +47,9 @@ pub fn arguments(
         {
             return Err(input(
                 program,
-                format!("the parameter `{first}` would turn the argument `{element}` into an option: `{text}`"),
+                format!(
+                    "the parameter `{first}` would turn the argument `{element}` into an option: `{text}`"
+                ),
                 format!("put \"--\" before it in args, or set params.{first}.allow_dash = true"),
             ));
         }
@@ -82,8 +86,11 @@ mod tests {
 
     #[track_caller]
     fn rendered(elements: &[&str], params: &[(&str, ParamValue)]) -> Result<Vec<String>, String> {
-        let program =
-            program(vec![ParamSpec::string("free").allow_dash(), ParamSpec::string("v"), ParamSpec::integer("n")]);
+        let program = program(vec![
+            ParamSpec::string("free").allow_dash(),
+            ParamSpec::string("v"),
+            ParamSpec::integer("n"),
+        ]);
         let elements: Vec<String> = elements.iter().map(|e| (*e).to_owned()).collect();
         let params = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         arguments(&program, &elements, &params).map_err(|failure| failure.message)
@@ -95,7 +102,10 @@ mod tests {
             ["a b", "\"", "'", "$(reboot)", "`reboot`", "a\nb", "; rm -rf /", "{n}", "*", "é", "", "&& x"]
         {
             let value = [("v", hostile.into())];
-            assert_eq!(rendered(&["--url={v}", "{v}"], &value), Ok(vec![format!("--url={hostile}"), hostile.into()]));
+            assert_eq!(
+                rendered(&["--url={v}", "{v}"], &value),
+                Ok(vec![format!("--url={hostile}"), hostile.into()])
+            );
         }
     }
 
@@ -120,7 +130,10 @@ mod tests {
 
     #[test]
     fn an_element_that_is_only_an_unset_parameter_is_left_out() {
-        assert_eq!(rendered(&["a", "{v}", "--x={v}", "{{v}}"], &[]), Ok(vec!["a".into(), "--x=".into(), "{v}".into()]));
+        assert_eq!(
+            rendered(&["a", "{v}", "--x={v}", "{{v}}"], &[]),
+            Ok(vec!["a".into(), "--x=".into(), "{v}".into()])
+        );
     }
 
     #[test]

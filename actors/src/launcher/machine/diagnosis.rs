@@ -122,7 +122,8 @@ fn by_errno(facts: &StartFacts) -> Option<Finding> {
 
 fn by_file(facts: &StartFacts) -> Finding {
     let path = facts.program.display();
-    let other = |what: String| (SpawnProblem::Other, what, "the kernel's word says what was wrong".to_owned());
+    let other =
+        |what: String| (SpawnProblem::Other, what, "the kernel's word says what was wrong".to_owned());
     match &facts.file {
         FileFact::Missing => (
             SpawnProblem::NotFound,
@@ -204,7 +205,10 @@ pub fn errno_name(errno: i32) -> String {
         (libc::ELIBBAD, "ELIBBAD"),
         (libc::ESRCH, "ESRCH"),
     ];
-    NAMES.iter().find(|(number, _)| *number == errno).map_or_else(|| format!("errno {errno}"), |(_, n)| (*n).into())
+    NAMES
+        .iter()
+        .find(|(number, _)| *number == errno)
+        .map_or_else(|| format!("errno {errno}"), |(_, n)| (*n).into())
 }
 
 #[cfg(test)]
@@ -233,7 +237,10 @@ mod tests {
     #[test]
     fn one_enoent_is_three_different_faults() {
         let (problem, text) = says(libc::ENOENT, FileFact::Missing, CwdFact::Usable);
-        assert_eq!((problem, text.as_str()), (SpawnProblem::NotFound, "cannot start `p`: no file `/app/run.sh`; cwd is /srv"));
+        assert_eq!(
+            (problem, text.as_str()),
+            (SpawnProblem::NotFound, "cannot start `p`: no file `/app/run.sh`; cwd is /srv")
+        );
         let (problem, text) = says(libc::ENOENT, present(true, Some(("/bin/shh", false))), CwdFact::Usable);
         assert!(problem == SpawnProblem::Interpreter && text.contains("`/bin/shh`, which does not exist"));
         let (problem, text) = says(libc::ENOENT, present(true, None), CwdFact::Missing);

@@ -44,7 +44,10 @@ pub fn environment(program: &Program, around: &Surroundings<'_>) -> Result<Varia
     }
     if let Some(content) = around.env_file {
         let pairs = parse_env_file(content).map_err(|line| {
-            fail(format!("line {line} of its env_file is not KEY=value"), "correct the line, or make it a comment with #")
+            fail(
+                format!("line {line} of its env_file is not KEY=value"),
+                "correct the line, or make it a comment with #",
+            )
         })?;
         out.extend(pairs.into_iter().map(|(name, value)| (name.into_bytes(), value.into_bytes())));
     }
@@ -52,7 +55,8 @@ pub fn environment(program: &Program, around: &Surroundings<'_>) -> Result<Varia
         Some(ParamValue::Secret) => around.secrets.get(name).cloned(),
         value => value.map(ToString::to_string),
     };
-    for name in around.params.iter().filter(|(_, value)| **value == ParamValue::Secret).map(|(name, _)| name) {
+    for name in around.params.iter().filter(|(_, value)| **value == ParamValue::Secret).map(|(name, _)| name)
+    {
         if !around.secrets.contains_key(name) {
             let what = format!("the value of its secret `{name}` is no longer known");
             return Err(fail(what, "start the run anew with the secret"));
@@ -122,15 +126,23 @@ mod tests {
         program.env = [("B", "env {v}"), ("C", "env"), ("D", "env"), ("ONLY", "{unset}")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
-        let specs =
-            [ParamSpec::string("v").env("D"), ParamSpec::string("key").secret("KEY"), ParamSpec::string("unset")];
+        let specs = [
+            ParamSpec::string("v").env("D"),
+            ParamSpec::string("key").secret("KEY"),
+            ParamSpec::string("unset"),
+        ];
         program.params = specs.map(|spec| (spec.name.clone(), spec)).into();
         program
     }
 
     #[track_caller]
     fn made(program: &Program, secrets: &[(&str, &str)]) -> Result<Variables, String> {
-        let inherited = variables(&[("PATH", "/bin"), ("A", "inherited"), ("B", "inherited"), ("ACTIX_PROCESS", "other")]);
+        let inherited = variables(&[
+            ("PATH", "/bin"),
+            ("A", "inherited"),
+            ("B", "inherited"),
+            ("ACTIX_PROCESS", "other"),
+        ]);
         let params =
             [("v".to_owned(), ParamValue::from("value")), ("key".to_owned(), ParamValue::Secret)].into();
         let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

@@ -77,9 +77,11 @@ pub fn resolve(
                     script: Some(script),
                 }),
                 Some((first, rest)) => {
-                    let interpreter = find_program(program, first, cwd, search, files).map_err(|failure| {
-                        SpawnFailure { problem: as_interpreter(failure.problem), ..failure }
-                    })?;
+                    let interpreter =
+                        find_program(program, first, cwd, search, files).map_err(|failure| SpawnFailure {
+                            problem: as_interpreter(failure.problem),
+                            ..failure
+                        })?;
                     let mut head = vec![bytes(&interpreter)];
                     head.extend(rest.iter().map(|word| word.clone().into_bytes()));
                     head.push(file);
@@ -105,7 +107,8 @@ fn find_script(
     files: &impl Files,
 ) -> Result<PathBuf, SpawnFailure> {
     let mut parts = Path::new(name).components();
-    let one_name = matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name);
+    let one_name =
+        matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name);
     if !one_name || name.contains('\0') {
         return Err(refuse(
             SpawnProblem::Input,
@@ -117,7 +120,9 @@ fn find_script(
         let folder = base.join(folder);
         let names = std::iter::once(name.to_owned())
             .chain(EXTENSIONS.iter().map(|(extension, _)| format!("{name}.{extension}")));
-        let Some(found) = names.map(|name| folder.join(name)).find(|path| files.is_file(path)) else { continue };
+        let Some(found) = names.map(|name| folder.join(name)).find(|path| files.is_file(path)) else {
+            continue;
+        };
         let inside = files.canonical(&folder).zip(files.canonical(&found));
         return match inside {
             Some((folder, script)) if script.starts_with(&folder) => Ok(script),
