@@ -1,8 +1,16 @@
 //! Opens a store and starts the five actors on threads of their own.
 
-use super::ManagerActor;
-use actix::Addr;
-use std::path::PathBuf;
+use super::{ManagerActor, Rooms, ToBreaker, ToLauncher, ToMonitor, ToRetry, machine::Limits};
+use crate::{
+    breaker::BreakerActor,
+    keeper::wake_pair,
+    launcher::{LauncherActor, LauncherConfig},
+    monitor::MonitorActor,
+    retry::RetryActor,
+    store::{self, Loaded, Output, Retention, Store},
+};
+use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
+use std::{os::fd::AsFd, path::PathBuf, sync::mpsc};
 
 /// How to open a manager.
 #[derive(Clone, Debug)]
@@ -65,10 +73,80 @@ impl Running {
     }
 }
 
-/// Opens the store, takes up what the last manager left, starts the actors. Blocks until they can be talked to.
+/// Opens the store and starts the actors. Blocks until they can be talked to.
+///
+/// What the last manager left is taken up by the first [`Configure`](super::Configure), which knows the programs.
 ///
 /// # Errors
 /// [`OpenError`] says who holds the store, or what is wrong with it.
 pub fn open(options: Options) -> Result<Running, OpenError> {
-    Err(OpenError::Store(format!("{} cannot be opened yet", options.store.display())))
+    let store = Store::open(&options.store).map_err(|error| match error {
+        store::OpenError::Held { .. } => OpenError::Locked(error.to_string()),
+        other => OpenError::Store(other.to_string()),
+    })?;
+    let saved = store.load().map_err(|error| OpenError::Store(error.to_string()))?;
+    let output = Output::open(&store).map_err(|error| OpenError::Store(error.to_string()))?;
+    output
+        .set_retention(Retention { max_bytes: options.logs_max_bytes, max_age_ms: options.logs_max_age_ms });
+    let mut seed = [0; 16];
+    getrandom::fill(&mut seed).map_err(|error| OpenError::Keeper(format!("no randomness: {error}")))?;
+    let limits = Limits { runs_max_count: options.runs_max_count, runs_max_age_ms: options.runs_max_age_ms };
+    let parts = Parts { store, saved, output, seed: u128::from_ne_bytes(seed), limits };
+    let (tell, told) = mpsc::channel();
+    let thread = std::thread::Builder::new()
+        .name("process-manager".into())
+        .spawn(move || live(parts, &tell))
+        .map_err(|error| OpenError::Keeper(format!("no thread: {error}")))?;
+    match told.recv() {
+        Ok(Ok(addr)) => Ok(Running { addr, thread }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(OpenError::Keeper("the manager's thread panicked at its start".into())),
+    }
+}
+
+/// What the manager's thread takes with it.
+struct Parts {
+    store: Store,
+    saved: Loaded,
+    output: Output,
+    seed: u128,
+    limits: Limits,
+}
+
+/// The manager's thread: an actix system of its own, whatever runtime the application has.
+fn live(parts: Parts, tell: &mpsc::Sender<Result<Addr<ManagerActor>, OpenError>>) {
+    let system = actix::System::new();
+    let started = system.block_on(async { start(parts) });
+    let lives = started.is_ok();
+    let heard = tell.send(started).is_ok();
+    if lives && heard {
+        // An error here means a non-zero exit code, which nobody sets.
+        let _ = system.run();
+    }
+}
+
+fn start(parts: Parts) -> Result<Addr<ManagerActor>, OpenError> {
+    let keeper = |error: std::io::Error| OpenError::Keeper(error.to_string());
+    let (wake, woken) = wake_pair().map_err(keeper)?;
+    let woken = woken.as_fd().try_clone_to_owned().map_err(keeper)?;
+    let Parts { store, saved, output, seed, limits } = parts;
+    let (dir, manager_id, chance) = (store.dir().to_owned(), store.manager_id(), store.seed());
+    let context = Context::<ManagerActor>::new();
+    let addr = context.address();
+    let config = LauncherConfig::new(dir, manager_id, addr.clone().recipient(), wake);
+    let launcher = LauncherActor::new(config).map_err(keeper)?.start();
+    let retry = RetryActor::new(chance, addr.clone().recipient()).start();
+    let breaker = BreakerActor::new(chance, addr.clone().recipient()).start();
+    let reports = addr.clone().recipient();
+    // A thread of its own: it reads and classifies while decisions are made here.
+    let arbiter = Arbiter::new();
+    let monitor =
+        MonitorActor::start_in_arbiter(&arbiter.handle(), move |_| MonitorActor::new(output, woken, reports));
+    let rooms = Rooms {
+        launcher: ToLauncher::new(&launcher),
+        monitor: ToMonitor::new(&monitor),
+        retry: ToRetry::new(&retry),
+        breaker: ToBreaker::new(&breaker),
+    };
+    Ok(context.run(ManagerActor::new(store, saved, rooms, limits, seed)))
 }
