@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .script_path([concat!(env!("CARGO_MANIFEST_DIR"), "/examples/scripts")])
                 .args(["--site", "{host}", "--qpi", "{qpi}"])
                 .param(Param::string("host").required())
-                .param(Param::integer("qpi").default(100).range(10..=200))
+                .param(Param::integer("qpi").default(100).range(10..=200).adjust_cooldown_ms(0))
                 .classify(Classify::pattern("rate_limited", "HTTP 429"))
                 .class("rate_limited", ClassRule::retry().delay("500ms").adjust("qpi", Adjust::multiply(0.5)))
                 .retry(RetryPolicy::exponential("500ms").max_delay("5s").max_retries(5)),
@@ -24,7 +24,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let run = pm.start("scraper").param("host", "shop.example").requested_by("you").send().await?;
     let end = run.wait().await?;
     for attempt in &run.status().await?.attempts {
-        println!("attempt {} with qpi {:?}: {:?}", attempt.number, attempt.params.get("qpi"), attempt.class);
+        let qpi = attempt.params.get("qpi").map(|value| value.to_json());
+        let class = attempt.class.as_deref().unwrap_or("fine");
+        println!("attempt {} with qpi {}: {class}", attempt.number, qpi.unwrap_or_default());
     }
     let why = pm.why(run.id()).await?;
     println!("\n{}", why.summary);

@@ -47,6 +47,9 @@ impl Failure {
         };
         for error in body.get("errors").and_then(Value::as_array).into_iter().flatten() {
             let part = |key: &str| escape(error.get(key).and_then(Value::as_str).unwrap_or_default());
+            if what.contains(&part("detail")) {
+                continue;
+            }
             what.push_str(&format!("\n  {} {}", part("pointer"), part("detail")));
         }
         if let Some(seconds) = body.get("retry_after_s").and_then(Value::as_f64) {

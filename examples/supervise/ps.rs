@@ -122,7 +122,9 @@ pub(crate) fn failure(reason: &Value) -> Option<String> {
         (None, Some(Value::Number(signal))) => out.push_str(&format!(" (signal {signal})")),
         _ => {}
     }
-    if !text(reason, "message").is_empty() {
+    // An exit that nothing in the output explains has nothing but itself for a message.
+    let message = text(reason, "message");
+    if !message.is_empty() && !out.ends_with(&format!("({message})")) {
         out.push_str(&format!(": {}", escape(text(reason, "message"))));
     }
     Some(out)

@@ -20,19 +20,25 @@ pub(crate) enum Target {
 impl Target {
     /// Asks the daemon. Program names are lower case and ids upper case, so a name is rarely asked for twice.
     pub(crate) fn find(client: &Client, name: &str) -> Result<Self, Failure> {
+        let mut unknown = None;
         if is_program_name(name) {
             match client.get(&format!("/programs/{name}"), &[]) {
                 Ok(program) => return Ok(Self::Program(name.to_owned(), program)),
                 Err(failure) if failure.code == code::UNKNOWN && !may_be_run(name) => return Err(failure),
                 Err(failure) if failure.code != code::UNKNOWN => return Err(failure),
-                Err(_) => {}
+                Err(failure) => unknown = Some(failure),
             }
         }
         if !may_be_run(name) {
             return Err(Failure::new(code::UNKNOWN, format!("`{name}` names no program and no run"))
                 .help("`supervise ps` shows both; the end of a run's id has at least 6 characters"));
         }
-        let run = client.get(&format!("/runs/{}", percent(&name.to_ascii_uppercase())), &[])?;
+        let run = client.get(&format!("/runs/{}", percent(&name.to_ascii_uppercase())), &[]);
+        // What looks like a program's name was meant as one.
+        let run = run.map_err(|failure| match unknown {
+            Some(program) if failure.code == code::UNKNOWN => program,
+            _ => failure,
+        })?;
         let id = run.get("id").and_then(Value::as_str).unwrap_or(name).to_owned();
         Ok(Self::Run(id, run))
     }

@@ -25,7 +25,8 @@ pub(crate) fn check(connection: &Connection, ask: &File) -> Result<u8, Failure> 
 }
 
 pub(crate) fn up(connection: &Connection, ask: &Up) -> Result<u8, Failure> {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let filter = env_logger::Env::default().default_filter_or("info,actix_server=warn");
+    env_logger::Builder::from_env(filter).init();
     raise_descriptor_limit();
     let file = file(ask.config.as_ref(), connection);
     let mut config = facade::load(&file)?;

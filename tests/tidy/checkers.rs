@@ -52,6 +52,10 @@ fn machines() {
     finds(impure, machine, "pub(super) use tokio::time::Instant;");
     finds(impure, "actors/src/breaker/machine.rs", "fn a() { std::fs::read(x) }");
     finds(impure, "actors/src/breaker/machine.rs", "use crate::breaker::messages::Admit;");
+    finds(impure, machine, "fn a() { unsafe { libc::kill(1, libc::SIGTERM) } }");
+    finds(impure, "actors/src/manager/machine/start.rs", "use crate::store::Store;");
+    passes(impure, "actors/src/manager/machine/start.rs", "use crate::{breaker::Admit, manager::Start};");
+    passes(impure, machine, "use libc::{ENOENT, SIGTERM};\nuse std::os::unix::ffi::OsStrExt;");
     passes(impure, machine, "use crate::model::{Run, Timestamp};\nuse super::jitter::Seed;\nuse std::fmt;");
     passes(impure, "actors/src/retry/actor.rs", "use crate::clock;");
 }
