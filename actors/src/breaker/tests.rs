@@ -34,10 +34,10 @@ impl Handler<Report> for Recorder {
     }
 }
 
-fn start() -> (Addr<Breaker>, Heard) {
+fn start() -> (Addr<BreakerActor>, Heard) {
     let (heard, began) = (Heard::default(), clock::now());
     let recorder = Recorder { heard: heard.clone(), began }.start();
-    (Breaker::new(7, recorder.recipient()).start(), heard)
+    (BreakerActor::new(7, recorder.recipient()).start(), heard)
 }
 
 fn site() -> Scope {
@@ -59,7 +59,7 @@ async fn after(ms: u64) {
 }
 
 /// Opens the scope; what was saved with it.
-async fn trip(breaker: &Addr<Breaker>) -> Changes {
+async fn trip(breaker: &Addr<BreakerActor>) -> Changes {
     let Admission::Granted { permits, .. } = breaker.send(admit(1)).await.unwrap() else { panic!("denied") };
     let outcomes = permits.into_iter().map(|p| (p, Outcome::Failure { weight_permille: 1_000 })).collect();
     let run = RunId::from_parts(0, 1);
@@ -68,7 +68,7 @@ async fn trip(breaker: &Addr<Breaker>) -> Changes {
     changes
 }
 
-async fn state(breaker: &Addr<Breaker>) -> String {
+async fn state(breaker: &Addr<BreakerActor>) -> String {
     breaker.send(GetBreakers).await.unwrap().remove(0).state
 }
 

@@ -28,10 +28,10 @@ impl Handler<Report> for Recorder {
     }
 }
 
-fn start() -> (Addr<Retry>, Heard, Timestamp) {
+fn start() -> (Addr<RetryActor>, Heard, Timestamp) {
     let (heard, began) = (Heard::default(), clock::now());
     let recorder = Recorder { heard: heard.clone(), began }.start();
-    (Retry::new(7, recorder.recipient()).start(), heard, began)
+    (RetryActor::new(7, recorder.recipient()).start(), heard, began)
 }
 
 fn run(n: u128) -> RunId {

@@ -1,6 +1,6 @@
 //! From the decision to start an attempt to the decision what its end means.
 
-use super::{Effect, Machine, Next, Stage, StopCause};
+use super::{Effect, Machine, Stage, StopCause};
 use crate::{
     launcher::{self, Report},
     model::{
