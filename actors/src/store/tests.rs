@@ -207,7 +207,6 @@ fn flipped_bits_anywhere_never_refuse_service() {
         fs::write(&db, bytes).unwrap();
         let store = Store::open(broken.path()).unwrap();
         let loaded = store.load().unwrap();
-        println!("at {at}: {} {:?}", loaded.last_seq, loaded.damage);
         assert!(loaded.last_seq == 50 || loaded.damage.is_some());
         for text in journal(&store, 0, 1000) {
             assert!(text.starts_with("record "), "{text}");

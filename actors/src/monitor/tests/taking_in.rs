@@ -86,10 +86,6 @@ async fn after_a_crash_every_byte_is_there_once() {
         let dir = world.crash().await;
         world = World::in_dir(dir);
     }
-    let path = world.dir.path().to_owned();
-    for n in std::fs::read_dir(&path).unwrap().flatten() {
-        println!("{:?}", n.file_name());
-    }
     world.watch(id, &program()).await;
     let records = world.all(id, 3_000).await;
     assert_same(&bytes(&records, Stream::Stdout), &expected);
