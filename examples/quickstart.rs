@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .script_path([concat!(env!("CARGO_MANIFEST_DIR"), "/examples/scripts")])
                 .args(["--site", "{host}", "--qpi", "{qpi}"])
                 .param(Param::string("host").required())
-                .param(Param::integer("qpi").default(100).range(10..=200).adjust_cooldown_ms(0))
+                .param(Param::integer("qpi").default(100).range(10..=200))
                 .classify(Classify::pattern("rate_limited", "HTTP 429"))
                 .class("rate_limited", ClassRule::retry().delay("500ms").adjust("qpi", Adjust::multiply(0.5)))
                 .retry(RetryPolicy::exponential("500ms").max_delay("5s").max_retries(5)),

@@ -225,7 +225,7 @@ impl<'a> Fields<'a> {
         spec.env = self.text("env");
         spec.allow_dash = self.flag("allow_dash").unwrap_or_default();
         spec.adjust_scope = self.text("adjust_scope");
-        self.number("adjust_cooldown", &mut spec.adjust_cooldown_ms);
+        spec.adjust_cooldown_ms = self.optional("adjust_cooldown");
         if let Some(restore) = self.below("restore") {
             let mut rule =
                 Restore { hold_ms: 600_000, every_ms: 300_000, add_micros: 0, avoid_ms: 21_600_000 };

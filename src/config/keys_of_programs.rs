@@ -72,7 +72,12 @@ const PARAM: &[Key] = &[
     key("env", Text, "", "The environment variable that carries it."),
     key("allow_dash", Flag, "false", "Its value may begin an argument with `-`."),
     key("adjust_scope", Text, "(the run)", "Siblings whose key renders the same share the adjusted value."),
-    key("adjust_cooldown", Duration, "\"60s\"", "At most one decrease in this time."),
+    key(
+        "adjust_cooldown",
+        Duration,
+        "\"60s\" with adjust_scope, else \"0s\"",
+        "At most one decrease in this time.",
+    ),
     key("restore", Table(RESTORE), "", "How an adjusted value finds its way back."),
 ];
 

@@ -62,9 +62,11 @@ impl Daemon {
     }
 
     fn keeper(&self) -> i32 {
-        let children = format!("/proc/{0}/task/{0}/children", self.child.id());
-        let text = std::fs::read_to_string(children).expect("it has children");
-        text.split_whitespace().next().expect("the keeper").parse().expect("a pid")
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it has threads");
+        let children =
+            tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+        let children: String = children.collect();
+        children.split_whitespace().next().expect("the keeper").parse().expect("a pid")
     }
 
     fn kill(mut self) {

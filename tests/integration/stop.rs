@@ -42,7 +42,7 @@ async fn every_kind_of_tree_is_gone_when_stop_ends() {
         ),
         ("double-fork", "(setsid sh -c 'sleep 1000 & exit 0' &); sleep 0.2; echo up; exec sleep 1000"),
         ("stopped", "sleep 1000 & kill -STOP $!; echo up; wait"),
-        ("forker", "f() { sleep 1000 & }; for i in 1 2 3 4 5 6 7 8 9; do f; done; echo up; wait"),
+        ("forker", "f() {{ sleep 1000 & }}; for i in 1 2 3 4 5 6 7 8 9; do f; done; echo up; wait"),
     ] {
         let mark = mark(name);
         let bench = bench([shell("tree", line).env("TREE_MARK", &mark).stop_timeout("300ms")]).await;

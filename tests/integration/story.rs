@@ -89,7 +89,7 @@ async fn while_one_probe_is_out_its_siblings_wait_and_follow_when_it_succeeds() 
     let made = std::process::Command::new("mkfifo").arg(&gate).status().expect("mkfifo runs");
     assert!(made.success());
     let line = format!(
-        r#"[ "$1" = bad ] && {{ echo HTTP 429; exit 1; }}; read -r word < "{}"; exit 0"#,
+        r#"[ "$1" = bad ] && {{{{ echo HTTP 429; exit 1; }}}}; read -r word < "{}"; exit 0"#,
         gate.display()
     );
     let program = |name: &str| {

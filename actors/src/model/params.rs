@@ -243,8 +243,8 @@ pub struct ParamSpec {
     pub allow_dash: bool,
     /// Siblings whose key renders the same share the adjusted value; without it the run has its own.
     pub adjust_scope: Option<String>,
-    /// At most one decrease in so many milliseconds. Default 60,000.
-    pub adjust_cooldown_ms: u64,
+    /// At most one decrease in so many milliseconds; `None`: [`ParamSpec::cooldown_ms`] says.
+    pub adjust_cooldown_ms: Option<u64>,
     /// How it finds its way back.
     pub restore: Option<Restore>,
 }
@@ -292,7 +292,7 @@ impl ParamSpec {
             env: None,
             allow_dash: false,
             adjust_scope: None,
-            adjust_cooldown_ms: 60_000,
+            adjust_cooldown_ms: None,
             restore: None,
         }
     }
@@ -358,8 +358,19 @@ impl ParamSpec {
     /// At most one decrease in so many milliseconds; siblings of one incident then halve once.
     #[must_use]
     pub const fn adjust_cooldown_ms(mut self, ms: u64) -> Self {
-        self.adjust_cooldown_ms = ms;
+        self.adjust_cooldown_ms = Some(ms);
         self
+    }
+
+    /// The cooldown in force: 60,000 where siblings share the value, so that one incident which all of them see lowers it
+    /// once; none where the value is the run's own, whose every attempt ran with the value before.
+    #[must_use]
+    pub const fn cooldown_ms(&self) -> u64 {
+        match (self.adjust_cooldown_ms, &self.adjust_scope) {
+            (Some(ms), _) => ms,
+            (None, Some(_)) => 60_000,
+            (None, None) => 0,
+        }
     }
 
     /// Reads a value of this kind from text, as the command line and the file give it. Ranges are checked too.

@@ -62,7 +62,7 @@ pub(super) fn step(
     if lowers {
         // Without a floor of its own a value stops at zero: halving must not make it negative.
         let floor = bound(&spec.min).unwrap_or(if at >= 0 { 0 } else { i128::from(i64::MIN) * grain });
-        if lowered_at.is_some_and(|then| now.since(then) < spec.adjust_cooldown_ms) {
+        if lowered_at.is_some_and(|then| now.since(then) < spec.cooldown_ms()) {
             return Step::Stay;
         }
         if at <= floor {
@@ -236,7 +236,7 @@ mod tests {
                     Step::Move(next) => {
                         prop_assert_ne!(&next.value, &before);
                         if next.value.as_micros() < before.as_micros() {
-                            prop_assert!(lowered.is_none_or(|then| now - then >= spec.adjust_cooldown_ms));
+                            prop_assert!(lowered.is_none_or(|then| now - then >= spec.cooldown_ms()));
                             lowered = Some(now);
                         }
                         kept = Some(next);
