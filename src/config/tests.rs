@@ -1,3 +1,5 @@
+//! Reading good files and bad ones, and keeping the table of keys true.
+
 use super::{
     keys::{Key, Kind, ROOT},
     *,
