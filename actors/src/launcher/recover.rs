@@ -80,6 +80,7 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
     let same_boot = boot_is_the_same(places);
     let mut trees = Vec::new();
     let mut pipes = Vec::new();
+    let mut tagged = None;
     let records: Vec<Option<ExitRecord>> =
         orphans.iter().map(|orphan| ExitRecord::read(&places.record(orphan.attempt))).collect();
     for orphan in orphans.iter().filter(|_| same_boot) {
@@ -87,7 +88,12 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
         trees.push(Tree::new(pid, orphan.start_ticks, places.tag(orphan.attempt).into_bytes()));
         let spool = places.spool(orphan.attempt, 0);
         let leader = Process::read(pid).filter(|p| pid > 1 && p.start_ticks == orphan.start_ticks);
-        pipes.extend(leader.map(|leader| (spool, open_outputs(&leader))));
+        let ends = match leader {
+            Some(leader) => open_outputs(&leader),
+            // It ended, or was not yet written down: whoever of its tree is left holds the same pipes.
+            None => outputs_by_tag(&mut tagged, places.tag(orphan.attempt).as_bytes()),
+        };
+        pipes.push((spool, ends));
     }
     if same_boot {
         let prefix = places.tag_prefix().into_bytes();
@@ -162,11 +168,36 @@ fn open_outputs(process: &Process) -> [Option<OwnedFd>; 2] {
         let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
         let metadata = file.metadata().ok()?;
-        metadata.file_type().is_fifo().then(|| (metadata.ino(), OwnedFd::from(file)))
+        let ours = metadata.file_type().is_fifo() && is_read_write(process.pid, number);
+        ours.then(|| (metadata.ino(), OwnedFd::from(file)))
     };
     let (stdout, stderr) = (open(1), open(2));
     let merged = matches!((&stdout, &stderr), (Some((a, _)), Some((b, _))) if a == b);
     [stdout.map(|(_, fd)| fd), stderr.filter(|_| !merged).map(|(_, fd)| fd)]
+}
+
+/// Whether a descriptor is open for both: our pipes are, those of a shell's pipeline are not.
+fn is_read_write(pid: i32, number: u32) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & libc::O_ACCMODE == libc::O_RDWR)
+}
+
+/// The same ends, from any living process that carries this tag. The processes are looked through once for all tags.
+fn outputs_by_tag(tagged: &mut Option<Snapshot>, tag: &[u8]) -> [Option<OwnedFd>; 2] {
+    let snapshot = tagged.get_or_insert_with(|| {
+        let mut snapshot = Snapshot::take().unwrap_or_else(|_| Snapshot::of(Vec::new()));
+        snapshot.read_tags(Strays::Anywhere, &mut TagCache::default(), |pid| pid == own_pid());
+        snapshot
+    });
+    let mut ends = [None, None];
+    for (_, process) in snapshot.tagged(tag).filter(|(found, _)| *found == tag) {
+        let [stdout, stderr] = open_outputs(process);
+        ends[0] = ends[0].take().or(stdout);
+        ends[1] = ends[1].take().or(stderr);
+    }
+    ends
 }
 
 fn rescue_or_say(pipe: BorrowedFd<'_>, path: &Path) {

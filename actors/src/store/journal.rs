@@ -35,6 +35,10 @@ const TRIM_AT_ONCE: usize = 2_048;
 /// Commits between checkpoints at most: bounds the memory that unwritten state takes and the time of replay.
 const CHECKPOINT_COMMITS: usize = 4_096;
 
+/// A commit that nobody waits for is flushed when no other comes for so long: short, because a process's identity is
+/// one and the death of the supervisor must find it; not at once, because the next commit mostly brings a flush along.
+const LAZY: Duration = Duration::from_millis(20);
+
 /// Quiet for so long: time for a checkpoint.
 const QUIET: Duration = Duration::from_millis(1_000);
 
@@ -285,6 +289,16 @@ impl Engine {
     fn wait(&mut self, requests: &Receiver<Request>) -> Option<Request> {
         if self.pending.is_empty() && !self.unflushed {
             return requests.recv().ok();
+        }
+        if self.unflushed {
+            match requests.recv_timeout(LAZY) {
+                Ok(request) => return Some(request),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Err(problem) = self.flush() {
+                log::warn!("commits that nobody waits for could not be flushed; problem={problem}");
+            }
         }
         match requests.recv_timeout(QUIET) {
             Ok(request) => return Some(request),
