@@ -271,6 +271,16 @@ fn the_full_example_has_every_key_and_the_reference_too() {
 }
 
 #[test]
+fn the_reference_page_is_the_one_of_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/config.md");
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(path, reference()).unwrap();
+    }
+    let page = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(page == reference(), "say `UPDATE_REFERENCE=1 cargo test the_reference_page` and commit docs/");
+}
+
+#[test]
 fn defaults_give_way_key_by_key() {
     let config = good(
         "[defaults]\nscript = \"all\"\nscript_path = [\"s\"]\ntimeout = \"1m\"\n\

@@ -125,7 +125,7 @@ mod tests {
     const HALVE: Adjust = Adjust::Multiply { permille: 500 };
 
     fn qpi() -> ParamSpec {
-        ParamSpec::integer("qpi").range(10..=200)
+        ParamSpec::integer("qpi").range(10..=200).adjust_cooldown_ms(60_000)
     }
 
     fn at(value: i64, lowered_at: u64) -> Adjusted {
@@ -176,6 +176,16 @@ mod tests {
             step(&base, Some(&at(50, 1_000)), &spec, HALVE, Timestamp(61_000)),
             Step::Move(at(25, 61_000))
         );
+    }
+
+    #[test]
+    fn a_value_of_one_run_falls_at_each_failure_and_a_shared_one_once_a_minute() {
+        let base = ParamValue::Integer(100);
+        let own = ParamSpec::integer("qpi");
+        let shared = ParamSpec::integer("qpi").adjust_scope("site:{host}");
+        let soon = Timestamp(1_001);
+        assert_eq!(step(&base, Some(&at(50, 1_000)), &own, HALVE, soon), Step::Move(at(25, 1_001)));
+        assert_eq!(step(&base, Some(&at(50, 1_000)), &shared, HALVE, soon), Step::Stay);
     }
 
     #[test]
