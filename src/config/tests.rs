@@ -274,9 +274,9 @@ fn the_full_example_has_every_key_and_the_reference_too() {
 fn the_reference_page_is_the_one_of_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/config.md");
     if std::env::var_os("UPDATE_REFERENCE").is_some() {
-        std::fs::write(path, reference()).unwrap();
+        fs::write(path, reference()).unwrap();
     }
-    let page = std::fs::read_to_string(path).unwrap_or_default();
+    let page = fs::read_to_string(path).unwrap_or_default();
     assert!(page == reference(), "say `UPDATE_REFERENCE=1 cargo test the_reference_page` and commit docs/");
 }
 

@@ -228,7 +228,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn i15_values_stay_between_floor_and_base_and_fall_once_per_cooldown(
+        fn values_stay_between_floor_and_base_and_fall_once_per_cooldown(
             base in 10..=200i64,
             moves in proptest::collection::vec((0..3u8, -2_000..2_000i64, 0..90_000u64), 1..60),
         ) {

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn i11_no_herd_forms_at_the_longest_delay() {
+    fn no_herd_forms_at_the_longest_delay() {
         for jitter in [Jitter::Equal, Jitter::Full, Jitter::Proportional(100), Jitter::Decorrelated] {
             let raw = LAW.raw(u32::MAX);
             let delays: BTreeSet<_> =
@@ -112,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn i10_every_delay_is_between_the_shortest_and_the_longest(
+        fn every_delay_is_between_the_shortest_and_the_longest(
             jitter in jitters(),
             base in 0..700_000_000u64,
             max in 0..604_800_000u64,
@@ -136,7 +136,7 @@ mod tests {
         }
 
         #[test]
-        fn i19_the_same_seed_draws_the_same(seed in 0..=u64::MAX, run in 0..=u128::MAX, count in 0..50u64) {
+        fn the_same_seed_draws_the_same(seed in 0..=u64::MAX, run in 0..=u128::MAX, count in 0..50u64) {
             let run = RunId::from_bytes(run.to_be_bytes());
             prop_assert_eq!(draw(seed, run, count), draw(seed, run, count));
             prop_assert_ne!(split_mix_64(seed ^ count), split_mix_64(seed ^ (count + 1)));
