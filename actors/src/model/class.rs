@@ -127,7 +127,7 @@ pub enum Adjust {
     },
 }
 
-/// What happens when errors of a class are seen while the attempt still runs.
+/// What happens when errors of a class are seen while the attempt still runs. Not acted upon yet: such errors are counted.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Inline {
     /// So many …
