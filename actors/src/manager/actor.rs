@@ -227,6 +227,10 @@ impl ManagerActor {
                     drained,
                 });
             }
+            Effect::AskDeadline(ask) => {
+                let run = ask.run;
+                question(&self.rooms.retry.deadline, ask, ctx, move |at| Input::FailsUntil { run, at });
+            }
             Effect::AskLastOutput(attempt) => {
                 let ask = monitor::LastOutput { attempt };
                 question(&self.rooms.monitor.last_output, ask, ctx, move |at| Input::WroteLast {

@@ -59,6 +59,7 @@ ways! {
         schedule: retry::Schedule,
         cancel: retry::Cancel,
         forget: retry::Forget,
+        deadline: retry::GetDeadline,
         restore: retry::Restore,
     }
     /// What the Breaker is told.

@@ -88,6 +88,7 @@ records! {
     retry::Schedule => |_, _| ();
     retry::Cancel => |_, _| ();
     retry::Forget => |_, _| Vec::new();
+    retry::GetDeadline => |_, _| None;
     retry::Restore => |_, _| ();
     breaker::Admit => |_, admit| breaker::Admission::Granted {
         permits: admit.gates.into_iter()

@@ -190,18 +190,31 @@ impl Machine {
         self.queues.entry(program.name.clone()).or_default().insert((now, id));
         let event = Event::StartBlocked { reason: HeldReason::Concurrency, retry_at: None, why };
         self.record_run(id, false, None, event);
+        self.ask_deadline(id);
     }
 
-    /// Gives a place back and hands it to the run that waits longest.
+    /// Gives a place back, for the run that waits longest.
     pub(super) fn release_place(&mut self, program: &str) {
         if let Some(taken) = self.places.get_mut(program) {
             *taken = taken.saturating_sub(1);
         }
-        let Some(next) = self.queues.get_mut(program).and_then(std::collections::BTreeSet::pop_first) else {
-            return;
-        };
-        *self.places.entry(program.to_owned()).or_default() += 1;
-        if !self.shutting_down {
+        self.hand_out_places(program);
+    }
+
+    /// Lets runs in line start while there are places. A reload may have made more of them, or fewer.
+    pub(super) fn hand_out_places(&mut self, name: &str) {
+        while !self.shutting_down
+            && let Some(next) = self.queues.get(name).and_then(|queue| queue.first().copied())
+        {
+            let own = self.live.get(&next.1).map(|live| &live.program);
+            let Some(program) = self.programs.get(name).or(own) else { return };
+            if !self.has_place(program) {
+                return;
+            }
+            if let Some(queue) = self.queues.get_mut(name) {
+                queue.remove(&next);
+            }
+            *self.places.entry(name.to_owned()).or_default() += 1;
             self.ask(next.1);
         }
     }
@@ -252,11 +265,12 @@ impl Machine {
                 self.absorb(changes);
                 let scopes: Vec<_> = permits.iter().map(|permit| permit.scope.clone()).collect();
                 let asking = self.live.get_mut(&id).filter(|live| live.stage == Stage::Asking);
+                let asks = asking.is_some();
                 let Some(live) = asking.filter(|_| !self.shutting_down) else {
-                    // Stopped while the breakers were asked: the permits go back unused.
+                    // Stopped while the breakers were asked, or asked twice: the permits go back unused.
                     let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
                     self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
-                    return self.suspend(id);
+                    return if asks { self.suspend(id) } else { self.commit(false) };
                 };
                 live.permits = permits;
                 self.disarm(id);
@@ -300,6 +314,16 @@ impl Machine {
         if let Some(at) = retry_at {
             // Breakers tell of their changes; spacing after closing is no change, so the time is watched as well.
             self.arm(id, at.max(now.plus(1)), Timer::AskAgain);
+        }
+        self.ask_deadline(id);
+    }
+
+    /// A run that fails must not wait beyond its `max_failing`.
+    fn ask_deadline(&mut self, id: RunId) {
+        let Some(live) = self.live.get(&id) else { return };
+        if live.program.retry.max_failing_ms.is_some() {
+            let ask = retry::GetDeadline { run: id, program: live.program.clone() };
+            self.effects.push(Effect::AskDeadline(ask));
         }
     }
 

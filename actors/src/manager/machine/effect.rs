@@ -28,6 +28,8 @@ pub enum Effect {
     Judge(Box<retry::Ended>),
     /// Ask what kind of end it was; the answer is [`Input::Drained`].
     Drain(monitor::Drain),
+    /// Ask until when a run that is held back may wait; the answer is [`Input::FailsUntil`].
+    AskDeadline(retry::GetDeadline),
     /// Ask when it wrote last; the answer is [`Input::WroteLast`].
     AskLastOutput(AttemptId),
     /// Tell Retry that a daemon is healthy; the answer is [`Input::Saved`].
@@ -82,6 +84,7 @@ impl Effect {
             | Self::Settle(_)
             | Self::Judge(_)
             | Self::Drain(_)
+            | Self::AskDeadline(_)
             | Self::AskLastOutput(_)
             | Self::Healthy(_)
             | Self::Forget(_) => false,
@@ -128,6 +131,13 @@ pub enum Input {
         attempt: AttemptId,
         /// The answer.
         drained: monitor::Drained,
+    },
+    /// To [`Effect::AskDeadline`].
+    FailsUntil {
+        /// The run.
+        run: RunId,
+        /// When its `max_failing` is over; nothing when it is not failing.
+        at: Option<Timestamp>,
     },
     /// To [`Effect::AskLastOutput`].
     WroteLast {

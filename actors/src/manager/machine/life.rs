@@ -155,7 +155,8 @@ impl Machine {
         if exit == ExitStatus::Unknown {
             live.stop.get_or_insert(StopCause::Lost);
         }
-        let keep = live.program.leftovers == Leftovers::Keep && live.stop.is_none();
+        let by_itself = live.stop.is_none();
+        let keep = live.program.leftovers == Leftovers::Keep && by_itself;
         let stop = launcher::Stop {
             attempt,
             signal: live.program.stop_signal,
@@ -163,12 +164,14 @@ impl Machine {
         };
         let known_empty = !leftovers;
         live.empty = live.empty || keep || known_empty;
-        let report = Report::Exited { attempt, exit, sizes, leftovers };
-        self.trees.insert(attempt, report);
+        self.trees.insert(attempt, stop);
         self.disarm(attempt.run);
         if leftovers {
             let action = if keep { "keep" } else { "stop" }.to_owned();
-            self.record_run(attempt.run, true, None, Event::LeftoversFound { action });
+            // A stop is for all of them: that its leader was not the last to go is no news.
+            if by_itself {
+                self.record_run(attempt.run, true, None, Event::LeftoversFound { action });
+            }
             if !keep {
                 self.effects.push(Effect::StopTree(stop));
             }

@@ -163,8 +163,8 @@ pub struct Machine {
     queues: HashMap<String, BTreeSet<(Timestamp, RunId)>>,
     /// Runs that a scope refused, oldest first.
     blocked: BTreeMap<Scope, BTreeSet<(Timestamp, RunId)>>,
-    /// Attempts whose trees are not known to be empty although their runs went on.
-    trees: HashMap<AttemptId, launcher::Report>,
+    /// Attempts whose leader ended and whose trees are not known to be empty, and how each is stopped.
+    trees: HashMap<AttemptId, launcher::Stop>,
     timers: BTreeSet<(Timestamp, RunId, Timer)>,
     keys: HashMap<String, (RunId, Timestamp)>,
     next_seq: u64,
@@ -205,6 +205,7 @@ impl Machine {
             Input::Settled { run, keep, changes } => self.settled(run, keep, changes),
             Input::Judged { run, verdict } => self.judged(run, verdict),
             Input::Drained { attempt, drained } => self.drained(attempt, drained),
+            Input::FailsUntil { run, at } => self.fails_until(run, at),
             Input::WroteLast { attempt, at } => self.wrote_last(attempt, at),
             Input::Saved(puts) => {
                 self.batch.puts.extend(puts);

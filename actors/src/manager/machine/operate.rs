@@ -38,6 +38,10 @@ impl Machine {
             }
         }
         self.commit(false);
+        let waiting: Vec<_> = self.queues.keys().cloned().collect();
+        for program in waiting {
+            self.hand_out_places(&program);
+        }
         (changes, self.take_effects())
     }
 
@@ -206,6 +210,9 @@ impl Machine {
                 _ => {}
             }
         }
+        // What outlived its leader with `leftovers = "keep"` may live as long as we do, but not longer.
+        let stops: Vec<_> = self.trees.values().copied().map(Effect::StopTree).collect();
+        self.effects.extend(stops);
         self.take_effects()
     }
 

@@ -1,5 +1,7 @@
 //! The Manager's rules, without a room in sight: scripted answers, recorded effects.
 
+mod waiting;
+
 use super::{Effect, Input, Limits, Machine};
 use crate::{
     breaker::{Admission, Admit, Changes, Gate, Permit},
@@ -24,6 +26,7 @@ struct World {
     admissions: Vec<Admission>,
     decisions: Vec<Decision>,
     class: Option<&'static str>,
+    fails_until: Option<Timestamp>,
     ids: u64,
 }
 
@@ -38,6 +41,7 @@ impl World {
             admissions: Vec::new(),
             decisions: Vec::new(),
             class: None,
+            fails_until: None,
             ids: 0,
         };
         let (_, effects) =
@@ -96,6 +100,7 @@ impl World {
                 let drained = Drained { evidence, counts: Counts::default(), complete: true };
                 Input::Drained { attempt: drain.attempt, drained }
             }
+            Effect::AskDeadline(ask) => Input::FailsUntil { run: ask.run, at: self.fails_until },
             Effect::AskLastOutput(attempt) => Input::WroteLast { attempt, at: None },
             told => {
                 self.note(told);

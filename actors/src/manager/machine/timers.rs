@@ -4,7 +4,7 @@ use super::{Effect, Machine, Stage, StopCause};
 use crate::{
     breaker::{Outcome, Settle},
     launcher,
-    model::{AttemptId, Event, Phase, RunId, Timestamp},
+    model::{AttemptId, EndReason, Event, Phase, RunId, Timestamp},
     retry,
 };
 
@@ -21,6 +21,8 @@ pub(super) enum Timer {
     Healthy,
     /// A refused start may ask again although nothing told us that its scope changed (spacing after closing).
     AskAgain,
+    /// `max_failing` of a run that is held back is over.
+    Failing,
 }
 
 impl Machine {
@@ -74,8 +76,33 @@ impl Machine {
                 Timer::Stable => self.proved(run),
                 Timer::Healthy => self.healthy(run),
                 Timer::AskAgain => self.wake_run(run),
+                Timer::Failing => self.give_up_waiting(run),
             }
         }
+    }
+
+    /// A run that is held back gives up at this time: what holds it back must not keep it beyond its `max_failing`.
+    pub(super) fn fails_until(&mut self, run: RunId, at: Option<Timestamp>) {
+        let Some(at) = at.filter(|_| self.is_held_back(run)) else { return };
+        self.arm(run, at, Timer::Failing);
+        self.fire_timers();
+    }
+
+    fn give_up_waiting(&mut self, id: RunId) {
+        if self.shutting_down || !self.is_held_back(id) {
+            return; // Asked again at this very time: a refusal asks for the deadline anew.
+        }
+        let Some(live) = self.live.get(&id) else { return };
+        let longest = crate::model::format_duration_ms(live.program.retry.max_failing_ms.unwrap_or_default());
+        let held = live.run.held.as_ref();
+        let by = held.and_then(|held| held.scope.as_ref()).map(|scope| format!(" by {scope}"));
+        let why =
+            format!("it was still held back{} when max_failing = {longest} was over", by.unwrap_or_default());
+        self.finish(id, Phase::Failed, EndReason::Deadline, why);
+    }
+
+    fn is_held_back(&self, run: RunId) -> bool {
+        self.live.get(&run).is_some_and(|live| matches!(live.stage, Stage::Queued | Stage::Blocked))
     }
 
     fn ask_last_output(&mut self, run: RunId) {

@@ -1,0 +1,122 @@
+//! Runs in line: who may go on, and for how long one waits.
+
+use super::*;
+use crate::model::Leftovers;
+
+fn denied() -> Admission {
+    let (scope, why) = (Scope("site:x".into()), "open".to_owned());
+    Admission::Denied { scope, retry_at: None, why, changes: Changes::default() }
+}
+
+#[test]
+fn a_run_that_is_held_back_gives_up_when_its_max_failing_is_over() {
+    let mut job = program("job");
+    job.max_concurrent = Some(1);
+    job.retry.max_failing_ms = Some(5_000);
+    let mut world = World::new(vec![job]);
+    world.class = Some("upstream");
+    let run = world.start("job");
+    let next = world.start("job");
+    world.launched(run);
+    world.decisions = vec![retry_in(&world, 1_000)];
+    world.exited(run, ExitStatus::Code(1));
+    world.fails_until = Some(world.now.plus(5_000));
+    world.now = world.now.plus(1_000);
+    world.admissions = vec![denied()];
+    world.input(Input::Retry(retry::Report::Due { run }));
+    world.assert_phase(run, Phase::Blocked);
+
+    world.now = world.now.plus(3_999);
+    world.input(Input::Tick);
+    world.assert_phase(run, Phase::Blocked);
+    assert_eq!(world.machine.next_deadline(), Some(world.now.plus(1)), "the alarm is set");
+    world.now = world.now.plus(1);
+    world.input(Input::Tick);
+    world.assert_phase(run, Phase::Failed);
+    assert_eq!(world.machine.run(run).and_then(|run| run.end_reason), Some(EndReason::Deadline));
+    world.assert_phase(next, Phase::Starting);
+    assert_eq!(world.machine.next_deadline(), None, "nothing of it is left behind");
+}
+
+#[test]
+fn a_run_that_never_failed_waits_as_long_as_it_takes() {
+    let mut job = program("job");
+    job.retry.max_failing_ms = Some(5_000);
+    let mut world = World::new(vec![job]);
+    world.admissions = vec![denied()];
+    let run = world.start("job");
+    world.now = world.now.plus(1_000_000);
+    world.input(Input::Tick);
+    world.assert_phase(run, Phase::Blocked);
+}
+
+#[test]
+fn a_reload_that_makes_places_lets_waiting_runs_start_and_one_that_takes_some_holds_them_back() {
+    let with_places = |places| {
+        let mut job = program("job");
+        job.max_concurrent = Some(places);
+        Configure { programs: vec![job], shared_breakers: Vec::new() }
+    };
+    let mut world = World::new(with_places(1).programs);
+    let runs: Vec<_> = (0..4).map(|_| world.start("job")).collect();
+    let (_, effects) = world.machine.configure(with_places(3), world.now);
+    world.run(effects);
+    let phases = |world: &World| -> Vec<_> {
+        runs.iter().filter_map(|run| world.machine.run(*run)).map(|run| run.phase).collect()
+    };
+    let (on, waits) = (Phase::Starting, Phase::Queued);
+    assert_eq!(phases(&world), [on, on, on, waits]);
+
+    let (_, effects) = world.machine.configure(with_places(1), world.now);
+    world.run(effects);
+    for (place, phase) in [(0, waits), (1, waits), (2, on)] {
+        world.launched(runs[place]);
+        world.exited(runs[place], ExitStatus::Code(0));
+        assert_eq!(phases(&world)[3], phase, "after the end of run {place}");
+    }
+}
+
+#[test]
+fn a_leave_to_start_that_comes_twice_does_not_touch_the_run_that_it_started() {
+    let mut world = World::new(vec![program("job")]);
+    let run = world.start("job");
+    world.launched(run);
+    let admission = Admission::Granted { permits: Vec::new(), probe: None, changes: Changes::default() };
+    world.input(Input::Admitted { run, admission });
+    world.assert_phase(run, Phase::Running);
+}
+
+#[test]
+fn what_outlived_its_leader_is_kept_until_the_shutdown_and_no_longer() {
+    let mut job = program("job");
+    job.leftovers = Leftovers::Keep;
+    let mut world = World::new(vec![job]);
+    let run = world.start("job");
+    world.launched(run);
+    let (attempt, sizes) = (world.attempt(run), SpoolSizes::default());
+    let exit = ExitStatus::Code(0);
+    world.input(Input::Launcher(Report::Exited { attempt, exit, sizes, leftovers: true }));
+    world.assert_phase(run, Phase::Succeeded);
+    world.acts.clear();
+    let effects = world.machine.shutdown(world.now);
+    world.run(effects);
+    world.assert_acts(&["stop 1"]);
+    assert!(!world.machine.is_quiet());
+    world.input(Input::Launcher(Report::Emptied { attempt, sizes }));
+    assert!(world.machine.is_quiet());
+}
+
+#[test]
+fn a_stop_says_nothing_about_who_of_the_tree_went_last() {
+    let mut world = World::new(vec![program("job")]);
+    let run = world.start("job");
+    world.launched(run);
+    let effects = world.machine.stop(run, None, world.now).expect("it lives");
+    world.run(effects);
+    let (attempt, sizes) = (world.attempt(run), SpoolSizes::default());
+    let exit = ExitStatus::Signal { number: 15, core: false };
+    world.input(Input::Launcher(Report::Exited { attempt, exit, sizes, leftovers: true }));
+    world.input(Input::Launcher(Report::Emptied { attempt, sizes }));
+    world.assert_phase(run, Phase::Stopped);
+    assert!(!world.kinds().iter().any(|kind| kind == "leftovers_found"));
+}
