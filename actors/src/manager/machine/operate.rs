@@ -65,7 +65,7 @@ impl Machine {
             return Ok(self.take_effects()); // Two stops are one.
         }
         live.run.wanted = Wanted::Down;
-        let why = "asked for".to_owned();
+        let why = "a stop was asked for".to_owned();
         self.record_run(id, true, None, Event::StopRequested { by, why });
         self.wind_down(id, StopCause::Operator);
         Ok(self.take_effects())
@@ -162,14 +162,14 @@ impl Machine {
                     id,
                     false,
                     None,
-                    Event::StopRequested { by, why: "its delay is skipped".into() },
+                    Event::StopRequested { by, why: "its delay was skipped".into() },
                 );
                 self.act(Effect::Cancel(id));
                 self.commit(true);
                 self.ask(id);
             }
             Stage::Running if stop_running => {
-                let why = "to be started again".to_owned();
+                let why = "a restart was asked for".to_owned();
                 self.record_run(id, true, None, Event::StopRequested { by, why });
                 self.wind_down(id, StopCause::Restart);
             }
