@@ -13,6 +13,44 @@
 //! | [`manager`] | brings *actual* to *wanted*, is the only writer of state |
 //!
 //! [`model`] holds the nouns that the rooms share, [`store`] is sled, [`clock`] the only reader of a clock.
+//!
+//! # By messages
+//!
+//! Every message is public. [`manager::open`] starts the actors on threads of their own and gives the Manager's
+//! address, which is all that one needs:
+//!
+//! ```standalone_crate
+//! use actix_process_actors::{
+//!     manager::{Configure, Logs, Options, Shutdown, Start, Wait, open},
+//!     model::{LogQuery, Program},
+//! };
+//!
+//! #[actix::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     actix_process_actors::keeper::init();
+//!     let folder = tempfile::tempdir()?;
+//!     let running = open(Options::new(folder.path()))?;
+//!     let manager = running.addr.clone();
+//!
+//!     let programs = vec![Program::command("greet", ["echo", "hello"])];
+//!     manager.send(Configure { programs, shared_breakers: Vec::new() }).await?;
+//!     let mut start = Start::default();
+//!     start.program = "greet".into();
+//!     let run = manager.send(start).await??;
+//!     let run = manager.send(Wait { run: run.id }).await??;
+//!
+//!     let mut query = LogQuery::default();
+//!     query.filter.run = Some(run.id);
+//!     let page = manager.send(Logs { query, wait_ms: 0 }).await??;
+//!     assert_eq!(page.records[0].bytes, b"hello");
+//!
+//!     manager.send(Shutdown).await?;
+//!     drop(manager);
+//!     running.join();
+//!     Ok(())
+//! }
+//! ```
+//!
 //! Linux only: pidfds, `splice` and subreapers have no equal elsewhere.
 
 #[cfg(not(target_os = "linux"))]

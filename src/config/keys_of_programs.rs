@@ -75,7 +75,7 @@ const PARAM: &[Key] = &[
     key(
         "adjust_cooldown",
         Duration,
-        "\"60s\" with adjust_scope, else \"0s\"",
+        "(`60s` with `adjust_scope`, else `0s`)",
         "At most one decrease in this time.",
     ),
     key("restore", Table(RESTORE), "", "How an adjusted value finds its way back."),

@@ -9,7 +9,10 @@ use std::fmt::Write as _;
 /// The reference of the configuration file as Markdown: every key with type, default and meaning.
 #[must_use]
 pub fn reference() -> String {
-    let mut page = String::from("# Configuration file\n");
+    let mut page = String::from(
+        "# Configuration file\n\nMade from the table of keys in `src/config`; a test compares. The example\n\
+         [`supervise.toml`](../../examples/supervise.toml) teaches the keys that matter most.\n",
+    );
     section(&mut page, "", ROOT);
     page.push_str("\n## Accepted, not yet acted upon\n\n");
     for entry in NOT_YET {

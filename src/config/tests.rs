@@ -1,3 +1,5 @@
+//! Reading good files and bad ones, and keeping the table of keys true.
+
 use super::{
     keys::{Key, Kind, ROOT},
     *,
@@ -266,6 +268,16 @@ fn the_full_example_has_every_key_and_the_reference_too() {
             assert!(page.contains(&format!("| `{}` |", key.name)), "{path}.{}", key.name);
         }
     });
+}
+
+#[test]
+fn the_reference_page_is_the_one_of_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/config.md");
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        fs::write(path, reference()).unwrap();
+    }
+    let page = fs::read_to_string(path).unwrap_or_default();
+    assert!(page == reference(), "say `UPDATE_REFERENCE=1 cargo test the_reference_page` and commit docs/");
 }
 
 #[test]

@@ -32,13 +32,10 @@ pub(crate) fn shell(name: &str, line: &str) -> Program {
 }
 
 /// What must happen, or a panic that says what did not.
-#[track_caller]
-pub(crate) fn in_time<T>(what: &'static str, future: impl Future<Output = T>) -> impl Future<Output = T> {
-    async move {
-        match tokio::time::timeout(PATIENCE, future).await {
-            Ok(value) => value,
-            Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
-        }
+pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
     }
 }
 

@@ -8,6 +8,7 @@
     clippy::disallowed_methods,
     reason = "tests start programs of their own beside the supervised ones"
 )]
+#![expect(clippy::expect_used, reason = "a scenario that cannot go on fails")]
 
 mod arguments;
 mod bench_of_one;

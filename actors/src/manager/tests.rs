@@ -160,7 +160,7 @@ impl Bench {
 }
 
 #[actix::test]
-async fn one_run_asks_every_room_in_the_order_of_the_design() {
+async fn one_run_asks_every_room_in_order() {
     let bench = bench(true).await;
     let run = bench.start().await;
     bench.heard("launcher::Launch").await;

@@ -127,7 +127,7 @@ pub enum Adjust {
     },
 }
 
-/// What happens when errors of a class are seen while the attempt still runs.
+/// What happens when errors of a class are seen while the attempt still runs. Not acted upon yet: such errors are counted.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Inline {
     /// So many …
@@ -152,7 +152,8 @@ pub enum InlineAction {
     Stop,
 }
 
-/// What a class does: research finding "class → retry, weight, scopes, delay, adjustment in one table".
+/// What a class does: whether to retry, how much it weighs in which scopes, the delay and the adjustment, in one table so
+/// that they agree.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ClassRule {
     /// Whether another attempt may follow.

@@ -3,6 +3,7 @@
 //! Pure data with the checks that belong to it. Nothing here reads a clock, a file or a mailbox, and nothing here
 //! decides: decisions live in the rooms' machines.
 
+mod chance;
 mod class;
 mod exit;
 mod id;
@@ -18,6 +19,7 @@ mod spool;
 mod template;
 mod time;
 
+pub(crate) use self::chance::{high_half, part_of, split_mix_64};
 pub use self::{
     class::{Adjust, Class, ClassRule, Inline, InlineAction, ScopeKind, builtin_class_rule},
     exit::{ExitStatus, SpawnFailure, SpawnProblem, signal_name, signal_number},

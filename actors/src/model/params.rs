@@ -206,7 +206,7 @@ impl ParamKind {
     }
 }
 
-/// How an adjusted parameter finds its way back (the third issue's rules; kept here because it is part of the definition).
+/// How an adjusted parameter finds its way back. Not acted upon yet: it stays where it is until a rule raises it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Restore {
     /// No increase sooner after a decrease, in milliseconds.

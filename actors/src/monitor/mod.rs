@@ -29,7 +29,7 @@
 //! chunk holds pieces of one stream; those of other streams lie in between, so readers merge chunks by number.
 //!
 //! # Rejected
-//! - A record for each line in the store: 11 MB/s (measured in the research), against some hundred by chunk.
+//! - A record for each line in the store: measured 11 MB/s, against some hundred by chunk.
 //! - Reading spools on the pool: classification of a block takes less than handing it over, and order would need a second
 //!   step. The Monitor has a thread of its own anyway; packing, sled and questions run elsewhere.
 //! - inotify and polling: the keeper knows when a spool grew.

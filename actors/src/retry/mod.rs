@@ -41,7 +41,7 @@
 //!   the Manager's to find out. Such a wait uses up nothing, except that `max_failing` goes on: [`GetDeadline`].
 //! - It writes nothing. State travels in the answer ([`Verdict::saved`]) and is stored with the decision, or not at all.
 //! - It schedules nothing by itself after a restart: [`Restore`] brings counters back, and who still waits is known
-//!   from the runs. Overdue starts are spread by [`startup_spread_ms`].
+//!   from the runs. [`startup_spread_ms`] would spread overdue starts; nobody asks for it yet.
 //! - A value that was lowered does not rise by itself here; a rule of a class may raise it again up to what the run
 //!   asked for.
 //!

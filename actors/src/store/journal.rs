@@ -1,26 +1,23 @@
 //! The store's thread: the journal, and the state as its cache.
 //!
-//! A commit is inserted into the journal as one value; its changes of state are kept in memory and reach the state's
+//! A commit is answered when it stands in the write-ahead file, and inserted into the journal as one value; its changes of state are kept in memory and reach the state's
 //! tree at the next *checkpoint*, when nothing else is to do. At open, what the journal holds beyond the checkpoint is
 //! applied again. Changes are absolute values, so applying one twice changes nothing.
 
 use super::{
-    codec::{In, Out},
-    database::{self, guard, panic_text},
-    entry::{
-        Entry, Key, key_bytes, next_key, read_body, read_entry, read_key, read_state, write_entry,
-        write_state,
-    },
+    ahead::Ahead,
+    codec::Out,
+    database::{guard, panic_text},
+    entry::{Key, key_bytes, read_entry, read_state, write_entry, write_state},
     frame::{self, Kind},
     handle::{Commit, Loaded, StoreError},
 };
 use crate::{clock, model::Put};
 use std::{
-    collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    collections::{BTreeMap, VecDeque},
+    fs::File,
+    os::unix::fs::FileExt,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::Duration,
 };
@@ -35,21 +32,25 @@ const TRIM_AT_ONCE: usize = 2_048;
 /// Commits between checkpoints at most: bounds the memory that unwritten state takes and the time of replay.
 const CHECKPOINT_COMMITS: usize = 4_096;
 
-/// A commit that nobody waits for is flushed when no other comes for so long: short, because a process's identity is
-/// one and the death of the supervisor must find it; not at once, because the next commit mostly brings a flush along.
+/// sled flushes when no commit came for so long: the write-ahead file is short most of the time, and a flush is never in
+/// the way of a commit that follows another at once.
 const LAZY: Duration = Duration::from_millis(20);
+
+/// sled flushes when the write-ahead file has grown to this, however busy it is: bounds the file, and what is written
+/// twice after a crash.
+const AHEAD_MAX: u64 = 1 << 20;
+
+/// Commits that are in the write-ahead file and that sled refused. Beyond this, commits are refused too.
+const OWED_MAX: usize = 1_024;
 
 /// Quiet for so long: time for a checkpoint.
 const QUIET: Duration = Duration::from_millis(1_000);
 
-/// Commits that share one flush at most: bounds how long the first of them waits.
+/// Commits that share one write at most: bounds how long the first of them waits.
 const GROUP: usize = 256;
 
-/// Page cache of the journal's database. It is read at open only; the working set is the newest few pages.
-const CACHE: u64 = 16 << 20;
-
-const CHECKPOINT: &str = "checkpoint";
-const CLEAN: &str = "clean";
+pub(super) const CHECKPOINT: &str = "checkpoint";
+pub(super) const CLEAN: &str = "clean";
 
 type Done<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
 
@@ -75,26 +76,29 @@ impl Request {
 }
 
 /// A state key that the tree does not have yet, with the journal's number when it changed.
-struct Pending {
-    seq: u64,
-    value: Option<Vec<u8>>,
+pub(super) struct Pending {
+    pub(super) seq: u64,
+    pub(super) value: Option<Vec<u8>>,
 }
 
 /// The databases and what is not in them yet.
 pub(crate) struct Engine {
-    db: sled::Db,
-    journal: sled::Tree,
-    state: sled::Tree,
-    meta: sled::Tree,
-    pending: BTreeMap<String, Pending>,
-    last_key: Key,
-    last_seq: u64,
-    last_at_ms: u64,
-    clean: bool,
-    since_checkpoint: usize,
-    unflushed: bool,
-    closed: bool,
-    mark: Option<File>,
+    pub(super) db: sled::Db,
+    pub(super) journal: sled::Tree,
+    pub(super) state: sled::Tree,
+    pub(super) meta: sled::Tree,
+    pub(super) pending: BTreeMap<String, Pending>,
+    pub(super) last_key: Key,
+    pub(super) last_seq: u64,
+    pub(super) last_at_ms: u64,
+    pub(super) clean: bool,
+    pub(super) since_checkpoint: usize,
+    pub(super) unflushed: bool,
+    pub(super) closed: bool,
+    pub(super) mark: Option<File>,
+    pub(super) ahead: Option<Ahead>,
+    /// Answered, and not in sled yet because it refused them.
+    pub(super) owed: VecDeque<(Key, Vec<u8>)>,
 }
 
 /// An open journal, and what was wrong with it.
@@ -104,143 +108,13 @@ pub(crate) struct Opened {
 }
 
 impl Engine {
-    /// Opens the journal in this folder, whatever state it is in.
-    pub(crate) fn open(root: &Path) -> Result<Opened, String> {
-        let path = root.join("journal");
-        let mark = root.join("journal.mark");
-        // When sled meets damage it cuts its log there, so what lies behind would be gone before we know of it.
-        let before = root.join("journal.before");
-        let _ = fs::copy(path.join("db"), &before);
-        let opened =
-            Self::open_at(&path).and_then(|(engine, skipped)| engine.check(&mark).map(|e| (e, skipped)));
-        let problem = match opened {
-            Ok((mut engine, skipped)) => {
-                engine.keep_mark(&mark);
-                let _ = fs::remove_file(&before);
-                let damage =
-                    (skipped > 0).then(|| format!("{skipped} journal entries were damaged and are left out"));
-                return Ok(Opened { engine, damage });
-            }
-            Err(problem) => problem,
-        };
-        log::error!("journal damaged; problem={problem}");
-        let aside = database::quarantine(root, &path).map_err(|error| format!("{problem}; {error}"))?;
-        let (mut engine, _) = Self::open_at(&path)?;
-        let saved = engine.salvage(&fs::read(&before).unwrap_or_default())?;
-        let _ = fs::rename(&before, aside.join("db.before"));
-        engine.keep_mark(&mark);
-        let damage = format!(
-            "the journal was damaged ({problem}); it was moved to {}, and {saved} entries were saved from it",
-            aside.display()
-        );
-        Ok(Opened { engine, damage: Some(damage) })
-    }
-
-    fn open_at(path: &Path) -> Result<(Self, u64), String> {
-        let db = database::open(path, CACHE)?;
-        database::restrict(path);
-        let (journal, state, meta) =
-            guard(|| Ok((db.open_tree("journal")?, db.open_tree("state")?, db.open_tree("meta")?)))?;
-        let mut engine = Self {
-            db,
-            journal,
-            state,
-            meta,
-            pending: BTreeMap::new(),
-            last_key: (0, 0),
-            last_seq: 0,
-            last_at_ms: 0,
-            clean: false,
-            since_checkpoint: 0,
-            unflushed: false,
-            closed: false,
-            mark: None,
-        };
-        let skipped = engine.recover()?;
-        Ok((engine, skipped))
-    }
-
-    /// sled takes a damaged log for one that ends there and opens without a word. The mark beside it knows better.
-    fn check(self, mark: &Path) -> Result<Self, String> {
-        let marked = fs::read(mark).ok().and_then(|bytes| read_key(&bytes));
-        match marked {
-            Some(marked) if marked > self.last_key => {
-                Err(format!("entries are missing from {} to {}", self.last_key.0, marked.0))
-            }
-            _ => Ok(self),
-        }
-    }
-
-    /// From now on the key of the newest flushed commit is noted in this file: a few microseconds each time.
-    fn keep_mark(&mut self, mark: &Path) {
-        let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(mark);
-        self.mark = options.map_err(|error| log::warn!("no mark for the journal; error={error}")).ok();
-        self.write_mark();
-    }
-
-    fn write_mark(&self) {
+    pub(super) fn write_mark(&self) {
         if let Some(file) = &self.mark {
             let _ = file.write_all_at(&key_bytes(self.last_key), 0);
         }
     }
 
-    /// Reads the checkpoint and applies what the journal holds beyond it. Returns how many entries were unreadable.
-    fn recover(&mut self) -> Result<u64, String> {
-        let checkpoint = guard(|| self.meta.get(CHECKPOINT))?;
-        if let Some(mut body) = checkpoint.as_deref().and_then(|v| frame::open(Kind::Meta, v)).map(In) {
-            self.last_key = (body.u64().unwrap_or(0), body.u32().unwrap_or(0));
-            self.last_seq = body.u64().unwrap_or(0);
-            self.last_at_ms = body.u64().unwrap_or(0);
-        }
-        self.clean = guard(|| self.meta.get(CLEAN))?.is_some();
-        let beyond = next_key(self.last_key);
-        let entries: Vec<_> = guard(|| self.journal.range(key_bytes(beyond)..).collect())?;
-        let mut skipped = 0;
-        for (key, value) in entries {
-            let (Some(key), Some(entry)) = (read_key(&key), read_entry(&value)) else {
-                skipped += 1;
-                continue;
-            };
-            self.note(key, &entry.records, entry.first_seq, entry.at_ms);
-            self.remember(key.0, entry.puts);
-            self.since_checkpoint += 1;
-        }
-        Ok(skipped)
-    }
-
-    /// Takes over what is readable in the raw bytes of a database that is not.
-    fn salvage(&mut self, raw: &[u8]) -> Result<usize, String> {
-        let mut newest: BTreeMap<String, (u64, Vec<u8>)> = BTreeMap::new();
-        for (seq, key, value) in frame::salvage(Kind::State, raw).filter_map(read_state) {
-            if newest.get(&key).is_none_or(|(have, _)| *have <= seq) {
-                newest.insert(key, (seq, value));
-            }
-        }
-        for (key, (seq, value)) in newest {
-            self.pending.insert(key, Pending { seq, value: Some(value) });
-        }
-        let mut entries: BTreeMap<Key, Entry> = BTreeMap::new();
-        for body in frame::salvage(Kind::Commit, raw) {
-            if let Some((key, entry)) = read_body(body) {
-                entries.insert(key, entry);
-            }
-        }
-        let saved = entries.len();
-        for (key, entry) in entries {
-            let value = write_entry(key, entry.at_ms, entry.first_seq, &entry.records, &entry.puts);
-            guard(|| self.journal.insert(key_bytes(key), value))?;
-            self.note(key, &entry.records, entry.first_seq, entry.at_ms);
-            let puts = entry.puts.into_iter();
-            // A key saved from the state may be newer than what an old journal entry says of it.
-            let newer = |put: &Put| self.pending.get(&put.key).is_none_or(|have| have.seq <= key.0);
-            let puts: Vec<_> = puts.filter(newer).collect();
-            self.remember(key.0, puts);
-        }
-        self.checkpoint()?;
-        Ok(saved)
-    }
-
-    fn note(&mut self, key: Key, records: &[Vec<u8>], first_seq: u64, at_ms: u64) {
+    pub(super) fn note(&mut self, key: Key, records: &[Vec<u8>], first_seq: u64, at_ms: u64) {
         self.last_key = key;
         self.last_at_ms = self.last_at_ms.max(at_ms);
         if let Some(more) = (records.len() as u64).checked_sub(1) {
@@ -248,7 +122,7 @@ impl Engine {
         }
     }
 
-    fn remember(&mut self, seq: u64, puts: Vec<Put>) {
+    pub(super) fn remember(&mut self, seq: u64, puts: Vec<Put>) {
         for put in puts {
             self.pending.insert(put.key, Pending { seq, value: put.value });
         }
@@ -297,7 +171,7 @@ impl Engine {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if let Err(problem) = self.flush() {
-                log::warn!("commits that nobody waits for could not be flushed; problem={problem}");
+                log::warn!("the journal could not be flushed; problem={problem}");
             }
         }
         match requests.recv_timeout(QUIET) {
@@ -311,18 +185,16 @@ impl Engine {
         requests.recv().ok()
     }
 
-    /// This commit and all that wait behind it: one flush, then the answers in order. Returns the request that ended
-    /// the group.
+    /// This commit and all that wait behind it: one write, then the answers in order, then sled. Returns the request that
+    /// ended the group.
     fn group(&mut self, first: Commit, done: Done<()>, requests: &Receiver<Request>) -> Option<Request> {
-        let mut waiting = Vec::with_capacity(8);
-        let mut durable = first.durable;
-        waiting.push((done, self.insert(first)));
+        let (mut commits, mut waiting) = (vec![first], vec![done]);
         let mut next = None;
-        while waiting.len() < GROUP {
+        while commits.len() < GROUP {
             match requests.try_recv() {
                 Ok(Request::Commit(commit, done)) => {
-                    durable |= commit.durable;
-                    waiting.push((done, self.insert(commit)));
+                    commits.push(commit);
+                    waiting.push(done);
                 }
                 Ok(other) => {
                     next = Some(other);
@@ -331,43 +203,88 @@ impl Engine {
                 Err(_) => break,
             }
         }
-        let flushed = if durable { self.flush() } else { Ok(()) };
-        for (done, inserted) in waiting {
-            answer(done, inserted.and_then(|()| flushed.clone()));
+        let written = self.write_ahead(&commits);
+        for done in waiting {
+            answer(done, written.as_ref().map(|_| ()).map_err(Clone::clone));
         }
-        if self.since_checkpoint >= CHECKPOINT_COMMITS
-            && let Err(problem) = self.checkpoint()
-        {
-            log::warn!("checkpoint failed; problem={problem}");
+        for (commit, (key, at_ms, sealed)) in commits.into_iter().zip(written.unwrap_or_default()) {
+            self.note(key, &commit.records, commit.first_seq, at_ms);
+            self.remember(key.0, commit.puts);
+            self.owed.push_back((key, sealed));
+        }
+        self.since_checkpoint += 1;
+        if let Err(problem) = self.insert() {
+            log::error!("the journal takes no entries; owed={} problem={problem}", self.owed.len());
+        }
+        let long = self.ahead.as_ref().is_some_and(|ahead| ahead.bytes() >= AHEAD_MAX);
+        if self.since_checkpoint >= CHECKPOINT_COMMITS {
+            if let Err(problem) = self.checkpoint() {
+                log::warn!("checkpoint failed; problem={problem}");
+            }
+        } else if long && let Err(problem) = self.flush() {
+            log::warn!("the journal could not be flushed; problem={problem}");
         }
         next
     }
 
-    fn insert(&mut self, commit: Commit) -> Result<(), StoreError> {
+    /// Seals these commits and writes them into the write-ahead file: from then on no death of ours loses them.
+    fn write_ahead(&mut self, commits: &[Commit]) -> Result<Vec<(Key, u64, Vec<u8>)>, StoreError> {
         if self.closed {
             return Err(StoreError::Closed);
         }
-        let (seq, count) = self.last_key;
-        let key = if commit.first_seq > seq { (commit.first_seq, 0) } else { (seq, count.saturating_add(1)) };
+        if self.owed.len() > OWED_MAX {
+            return Err(StoreError::Failed(format!("the journal owes {} entries", self.owed.len())));
+        }
         let at_ms = clock::wall_ms();
-        let value = write_entry(key, at_ms, commit.first_seq, &commit.records, &commit.puts);
-        guard(|| self.journal.insert(key_bytes(key), value)).map_err(StoreError::Failed)?;
-        self.note(key, &commit.records, commit.first_seq, at_ms);
-        self.remember(key.0, commit.puts);
-        self.since_checkpoint += 1;
-        self.unflushed = true;
+        let mut last = self.last_key;
+        let mut all = Vec::new();
+        let sealed: Vec<_> = commits
+            .iter()
+            .map(|commit| {
+                let (seq, count) = last;
+                let after = commit.first_seq > seq;
+                last = if after { (commit.first_seq, 0) } else { (seq, count.saturating_add(1)) };
+                let value = write_entry(last, at_ms, commit.first_seq, &commit.records, &commit.puts);
+                all.extend_from_slice(&value);
+                (last, at_ms, value)
+            })
+            .collect();
+        if let Some(ahead) = &mut self.ahead {
+            ahead.append(&all).map_err(|error| StoreError::Failed(format!("write-ahead file: {error}")))?;
+        }
+        Ok(sealed)
+    }
+
+    /// Gives sled what it is owed.
+    fn insert(&mut self) -> Result<(), StoreError> {
+        while let Some((key, sealed)) = self.owed.front() {
+            guard(|| self.journal.insert(key_bytes(*key), sealed.as_slice())).map_err(StoreError::Failed)?;
+            self.unflushed = true;
+            self.owed.pop_front();
+        }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), StoreError> {
+    /// Everything answered so far is in sled and flushed; the write-ahead file is empty again.
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        self.insert()?;
         guard(|| self.db.flush()).map_err(StoreError::Failed)?;
+        self.flushed();
+        Ok(())
+    }
+
+    fn flushed(&mut self) {
         self.unflushed = false;
         self.write_mark();
-        Ok(())
+        if let Some(Err(error)) = self.ahead.as_mut().map(Ahead::clear) {
+            // What stays in it is skipped at the next open.
+            log::warn!("the write-ahead file could not be emptied; error={error}");
+        }
     }
 
     /// Writes the state, then says so: never the other way round.
-    fn checkpoint(&mut self) -> Result<(), String> {
+    pub(super) fn checkpoint(&mut self) -> Result<(), String> {
+        self.insert().map_err(|error| error.to_string())?;
         for (key, pending) in &self.pending {
             match &pending.value {
                 Some(value) => {
@@ -387,8 +304,7 @@ impl Engine {
         guard(|| self.meta.insert(CHECKPOINT, frame::seal(Kind::Meta, &body.0)))?;
         self.trim()?;
         guard(|| self.db.flush())?;
-        self.unflushed = false;
-        self.write_mark();
+        self.flushed();
         Ok(())
     }
 

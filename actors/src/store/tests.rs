@@ -1,3 +1,5 @@
+//! Commits, locks and what is saved from a damaged store.
+
 use super::*;
 use crate::model::Put;
 use std::{fs, path::Path, sync::mpsc::channel};

@@ -1,4 +1,4 @@
-//! What holds for every sequence of events; the numbers are those of the list of invariants in the design.
+//! What holds for every sequence of events.
 
 use super::{
     tests::{FAILED, policy, run},
@@ -142,7 +142,7 @@ impl World {
 
 proptest! {
     #[test]
-    fn i1_i20_nobody_starts_through_an_open_scope_and_a_refusal_takes_nothing(
+    fn nobody_starts_through_an_open_scope_and_a_refusal_takes_nothing(
         log in log(true), policy in policies(),
     ) {
         let (mut world, mut now) = (World::new(&policy), Timestamp(1_000));
@@ -164,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn i2_probes_are_never_more_than_permits_and_every_lease_ends(log in log(true), policy in policies()) {
+    fn probes_are_never_more_than_permits_and_every_lease_ends(log in log(true), policy in policies()) {
         let (mut world, mut now) = (World::new(&policy), Timestamp(1_000));
         for (gap, what) in &log {
             now = now.plus(*gap);
@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn i3_some_time_later_somebody_may_start_without_an_operator(log in log(true), policy in policies()) {
+    fn some_time_later_somebody_may_start_without_an_operator(log in log(true), policy in policies()) {
         let (mut world, mut now) = (World::new(&policy), Timestamp(1_000));
         for (gap, what) in &log {
             now = now.plus(*gap);
@@ -194,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn i4_i19_it_makes_no_difference_how_often_anybody_looks(
+    fn it_makes_no_difference_how_often_anybody_looks(
         log in log(true), policy in policies(), ticks in prop::collection::vec(0..8_000u64, 120),
     ) {
         let (mut quiet, mut watched) = (World::new(&policy), World::new(&policy));
@@ -212,7 +212,7 @@ proptest! {
     }
 
     #[test]
-    fn i5_i6_i8_until_stands_levels_move_by_one_and_only_failure_opens(log in log(false), policy in policies()) {
+    fn until_stands_levels_move_by_one_and_only_failure_opens(log in log(false), policy in policies()) {
         let (mut world, mut now) = (World::new(&policy), Timestamp(1_000));
         let top = penalty::top_level(&policy);
         let (mut level, mut open_until) = (0, None);
@@ -254,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn i7_outcomes_of_another_epoch_change_nothing(log in log(true), policy in policies(), outcome in outcomes()) {
+    fn outcomes_of_another_epoch_change_nothing(log in log(true), policy in policies(), outcome in outcomes()) {
         let (mut world, mut now) = (World::new(&policy), Timestamp(1_000));
         for (gap, what) in &log {
             now = now.plus(*gap);
@@ -273,7 +273,7 @@ proptest! {
     }
 
     #[test]
-    fn i9_neutral_outcomes_leave_no_trace(log in log(false), policy in policies()) {
+    fn neutral_outcomes_leave_no_trace(log in log(false), policy in policies()) {
         let (mut world, mut now) = (World::new(&policy), Timestamp(1_000));
         for (gap, what) in &log {
             now = now.plus(*gap);
@@ -292,7 +292,7 @@ proptest! {
     }
 
     #[test]
-    fn i17_a_restored_machine_decides_as_the_one_that_was_saved(
+    fn a_restored_machine_decides_as_the_one_that_was_saved(
         log in log(true), policy in policies(), cut in 0..120usize,
     ) {
         let (mut world, mut now) = (World::new(&policy), Timestamp(1_000));
@@ -328,7 +328,7 @@ proptest! {
     }
 
     #[test]
-    fn i17_an_open_scope_comes_back_open_or_half_open_and_never_sooner(
+    fn an_open_scope_comes_back_open_or_half_open_and_never_sooner(
         down_ms in 0..200_000u64,
         step in -400_000..400_000i64,
         clock_ahead in -900_000..900_000i64,

@@ -1,6 +1,6 @@
 //! How long an open breaker refuses.
 
-use crate::model::{BreakerPolicy, Scope};
+use crate::model::{BreakerPolicy, Scope, high_half, split_mix_64};
 
 /// The penalty of a level in milliseconds, before chance: `penalty · factor^(level-1)`, at most `max_penalty`.
 #[must_use]
@@ -27,7 +27,7 @@ pub(super) fn lengthened(penalty_ms: u64, jitter_permille: u32, u: u32) -> u64 {
 #[must_use]
 pub(super) fn draw(seed: u64, scope: &Scope, count: u64) -> u32 {
     let hash = scope.0.bytes().fold(seed, |hash, byte| split_mix_64(hash ^ u64::from(byte)));
-    u32::try_from(split_mix_64(hash ^ count) >> 32).unwrap_or(u32::MAX)
+    high_half(split_mix_64(hash ^ count))
 }
 
 /// Penalties of level 1, 2 … up to the first that is the longest; whole nanoseconds, cut to milliseconds at the end.
@@ -40,14 +40,6 @@ fn curve(policy: &BreakerPolicy) -> impl Iterator<Item = u64> {
         (next > *ns).then_some(next)
     })
     .map(|ns| u64::try_from(ns / 1_000_000).unwrap_or(u64::MAX))
-}
-
-/// SplitMix64, one step: small, well mixed, and the same everywhere.
-const fn split_mix_64(state: u64) -> u64 {
-    let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

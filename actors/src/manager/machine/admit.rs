@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Most scopes that may gate one start: each costs a message's share and a place in memory (resilience findings §3.3).
+/// Most scopes that may gate one start: each costs a message's share and a place in memory.
 /// Further ones are left out; the configuration check refuses them before.
 const GATES_MAX: usize = 8;
 

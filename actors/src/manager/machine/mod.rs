@@ -1,6 +1,6 @@
 //! Every decision of the Manager, as a value: inputs and `now` come in, effects come out.
 //!
-//! A run walks through [`Stage`]s; [`Phase`] is what a user sees of them. One input makes at most a few steps: ask a
+//! A run walks through `Stage`s; [`Phase`] is what a user sees of them. One input makes at most a few steps: ask a
 //! room, take its answer, decide. What a decision changes is collected in the batch and written as one commit, and the
 //! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
 //! (process made, ended), `judge` (what follows), `operate` (what people ask), `timers`, `restore` (after our own death), `explain`.

@@ -5,7 +5,7 @@ mod waiting;
 
 use super::{Effect, Input, Limits, Machine};
 use crate::{
-    breaker::{Admission, Changes, Permit},
+    breaker::{Admission, Admit, Changes, Gate, Permit},
     launcher::{self, Report},
     manager::{Configure, Start, StartError},
     model::{
@@ -58,94 +58,78 @@ impl World {
 
     fn run(&mut self, effects: Vec<Effect>) {
         for effect in effects {
-            let answer = match effect {
-                Effect::Commit { records, puts, .. } => {
-                    self.records.extend(records);
-                    for put in puts {
-                        match put.value {
-                            Some(value) => self.state.insert(put.key, value),
-                            None => self.state.remove(&put.key),
-                        };
-                    }
-                    continue;
-                }
-                Effect::Admit(admit) => {
-                    let granted = || Admission::Granted {
-                        permits: admit
-                            .gates
-                            .iter()
-                            .map(|gate| Permit {
-                                scope: gate.scope.clone(),
-                                epoch: 0,
-                                lease_until: None,
-                                stable_ms: None,
-                            })
-                            .collect(),
-                        probe: None,
-                        changes: Changes::default(),
-                    };
-                    let admission =
-                        if self.admissions.is_empty() { granted() } else { self.admissions.remove(0) };
-                    Input::Admitted { run: admit.run, admission }
-                }
-                Effect::Prepare(prepare) => Input::Prepared { run: prepare.run, params: prepare.base },
-                Effect::Settle(settle) => {
-                    self.acts
-                        .push(format!("settle {:?}", settle.outcomes.first().map(|(_, outcome)| *outcome)));
-                    Input::Settled { run: settle.run, keep: settle.keep, changes: Changes::default() }
-                }
-                Effect::Judge(ended) => {
-                    let decision = if self.decisions.is_empty() {
-                        Decision::Done { why: "done".into() }
-                    } else {
-                        self.decisions.remove(0)
-                    };
-                    Input::Judged {
-                        run: ended.run,
-                        verdict: Verdict { decision, events: Vec::new(), saved: Vec::new() },
-                    }
-                }
-                Effect::Drain(drain) => {
-                    let evidence = self.class.map(|class| Evidence {
-                        class: class.into(),
-                        rule: "classify[0]".into(),
-                        line: "HTTP 429".into(),
-                        stream: None,
-                        seq: 1,
-                        at: self.now,
-                        retry_after_ms: None,
-                    });
-                    let drained = Drained { evidence, counts: Counts::default(), complete: true };
-                    Input::Drained { attempt: drain.attempt, drained }
-                }
-                Effect::AskDeadline(ask) => Input::FailsUntil { run: ask.run, at: self.fails_until },
-                Effect::AskLastOutput(attempt) => Input::WroteLast { attempt, at: None },
-                Effect::Healthy(_) | Effect::Forget(_) => continue,
-                Effect::Launch(launch) => {
-                    self.acts.push(format!("launch {}", launch.attempt.number));
-                    continue;
-                }
-                Effect::StopTree(stop) => {
-                    self.acts.push(format!("stop {}", stop.attempt.number));
-                    continue;
-                }
-                Effect::Schedule(schedule) => {
-                    self.acts.push(format!("schedule in {}", schedule.at.since(self.now)));
-                    continue;
-                }
-                Effect::Ended(_) => {
-                    self.acts.push("ended".into());
-                    continue;
-                }
-                Effect::Signal(_)
-                | Effect::Acknowledge(_)
-                | Effect::ForgetSecrets(_)
-                | Effect::Watch(_)
-                | Effect::Close(_)
-                | Effect::Cancel(_) => continue,
-            };
-            self.input(answer);
+            if let Some(answer) = self.answer(effect) {
+                self.input(answer);
+            }
         }
+    }
+
+    /// Plays the other rooms for what asks them something.
+    fn answer(&mut self, effect: Effect) -> Option<Input> {
+        Some(match effect {
+            Effect::Admit(admit) => {
+                let admission =
+                    if self.admissions.is_empty() { granted(&admit) } else { self.admissions.remove(0) };
+                Input::Admitted { run: admit.run, admission }
+            }
+            Effect::Prepare(prepare) => Input::Prepared { run: prepare.run, params: prepare.base },
+            Effect::Settle(settle) => {
+                self.acts.push(format!("settle {:?}", settle.outcomes.first().map(|(_, outcome)| *outcome)));
+                Input::Settled { run: settle.run, keep: settle.keep, changes: Changes::default() }
+            }
+            Effect::Judge(ended) => {
+                let decision = if self.decisions.is_empty() {
+                    Decision::Done { why: "done".into() }
+                } else {
+                    self.decisions.remove(0)
+                };
+                Input::Judged {
+                    run: ended.run,
+                    verdict: Verdict { decision, events: Vec::new(), saved: Vec::new() },
+                }
+            }
+            Effect::Drain(drain) => {
+                let evidence = self.class.map(|class| Evidence {
+                    class: class.into(),
+                    rule: "classify[0]".into(),
+                    line: "HTTP 429".into(),
+                    stream: None,
+                    seq: 1,
+                    at: self.now,
+                    retry_after_ms: None,
+                });
+                let drained = Drained { evidence, counts: Counts::default(), complete: true };
+                Input::Drained { attempt: drain.attempt, drained }
+            }
+            Effect::AskDeadline(ask) => Input::FailsUntil { run: ask.run, at: self.fails_until },
+            Effect::AskLastOutput(attempt) => Input::WroteLast { attempt, at: None },
+            told => {
+                self.note(told);
+                return None;
+            }
+        })
+    }
+
+    /// Keeps what nobody answers at once.
+    fn note(&mut self, effect: Effect) {
+        let act = match effect {
+            Effect::Commit { records, puts, .. } => {
+                self.records.extend(records);
+                for put in puts {
+                    match put.value {
+                        Some(value) => self.state.insert(put.key, value),
+                        None => self.state.remove(&put.key),
+                    };
+                }
+                return;
+            }
+            Effect::Launch(launch) => format!("launch {}", launch.attempt.number),
+            Effect::StopTree(stop) => format!("stop {}", stop.attempt.number),
+            Effect::Schedule(schedule) => format!("schedule in {}", schedule.at.since(self.now)),
+            Effect::Ended(_) => "ended".into(),
+            _ => return,
+        };
+        self.acts.push(act);
     }
 
     fn try_start(&mut self, program: &str) -> Result<RunId, StartError> {
@@ -200,6 +184,16 @@ impl World {
     fn kinds(&self) -> Vec<String> {
         let kind = |record: &JournalRecord| serde_json::to_value(record).expect("json")["kind"].clone();
         self.records.iter().map(|record| kind(record).as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+fn granted(admit: &Admit) -> Admission {
+    let permit =
+        |gate: &Gate| Permit { scope: gate.scope.clone(), epoch: 0, lease_until: None, stable_ms: None };
+    Admission::Granted {
+        permits: admit.gates.iter().map(permit).collect(),
+        probe: None,
+        changes: Changes::default(),
     }
 }
 

@@ -1,3 +1,5 @@
+//! Programs as they are built, checked and overridden.
+
 use super::*;
 use crate::model::{
     Adjust, BreakerPolicy, ClassOverride, Jitter, ParamSpec, ParamValue, RetryPolicy, ScopeKind,

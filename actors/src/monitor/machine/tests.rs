@@ -1,3 +1,5 @@
+//! What makes a line an error, how lines are cut and what is blanked.
+
 use super::*;
 use crate::model::{
     ClassifyRule, Command, Evidence, ExitStatus, Level, Matcher, Program, Stream, StreamChoice, Timestamp,

@@ -1,3 +1,5 @@
+//! Reading pages back: forwards, backwards, filtered, and following.
+
 use super::*;
 use crate::model::{Cursor, Level};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! From spool to store: nothing lost, nothing doubled, nothing secret, whatever dies in between.
+
 use super::*;
 use crate::{
     model::{Class, ClassifyRule, Matcher, StreamChoice},

@@ -125,7 +125,7 @@ mod tests {
     const HALVE: Adjust = Adjust::Multiply { permille: 500 };
 
     fn qpi() -> ParamSpec {
-        ParamSpec::integer("qpi").range(10..=200)
+        ParamSpec::integer("qpi").range(10..=200).adjust_cooldown_ms(60_000)
     }
 
     fn at(value: i64, lowered_at: u64) -> Adjusted {
@@ -179,6 +179,16 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_one_run_falls_at_each_failure_and_a_shared_one_once_a_minute() {
+        let base = ParamValue::Integer(100);
+        let own = ParamSpec::integer("qpi");
+        let shared = ParamSpec::integer("qpi").adjust_scope("site:{host}");
+        let soon = Timestamp(1_001);
+        assert_eq!(step(&base, Some(&at(50, 1_000)), &own, HALVE, soon), Step::Move(at(25, 1_001)));
+        assert_eq!(step(&base, Some(&at(50, 1_000)), &shared, HALVE, soon), Step::Stay);
+    }
+
+    #[test]
     fn every_kind_of_number_is_lowered_by_at_least_one_unit() {
         let free = ParamSpec::integer("n");
         assert_eq!(moved(&free, 3, Adjust::Multiply { permille: 999 }), 2.into());
@@ -218,7 +228,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn i15_values_stay_between_floor_and_base_and_fall_once_per_cooldown(
+        fn values_stay_between_floor_and_base_and_fall_once_per_cooldown(
             base in 10..=200i64,
             moves in proptest::collection::vec((0..3u8, -2_000..2_000i64, 0..90_000u64), 1..60),
         ) {

@@ -66,7 +66,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn i13_no_half_open_window_holds_more_starts_than_allowed(
+        fn no_half_open_window_holds_more_starts_than_allowed(
             restarts in 1..8u32,
             window_ms in 1..500u64,
             gaps in proptest::collection::vec(0..200u64, 1..200),

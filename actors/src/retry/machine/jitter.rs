@@ -4,7 +4,7 @@
 //! puts many runs on exactly the longest delay, where they come back as a herd.
 
 use super::law::Law;
-use crate::model::{Jitter, RunId};
+use crate::model::{Jitter, RunId, high_half, part_of, split_mix_64};
 
 /// The delay in milliseconds: `raw_ms` spread by `jitter`, inside the law's shortest and longest delay.
 ///
@@ -27,8 +27,7 @@ pub(super) fn spread(jitter: Jitter, law: &Law, raw_ms: u64, previous_ms: Option
     let floor = law.min_ms.min(law.max_ms);
     let high = high.clamp(floor, law.max_ms);
     let low = low.clamp(floor, high);
-    let step = (u128::from(high - low) * u128::from(u)) >> 32;
-    low + u64::try_from(step).unwrap_or(0)
+    low + part_of(high - low, u)
 }
 
 /// The drawn number of this run's `count`th restart: the same on every machine, unrelated between runs.
@@ -41,12 +40,7 @@ pub(super) fn draw(seed: u64, run: RunId, count: u64) -> u32 {
 /// identity alone, so that a second restart in the middle moves nobody.
 #[must_use]
 pub fn startup_spread_ms(run: RunId, over_ms: u64) -> u64 {
-    let part = (u128::from(over_ms) * u128::from(high_half(hash(run)))) >> 32;
-    u64::try_from(part).unwrap_or(0)
-}
-
-fn high_half(x: u64) -> u32 {
-    u32::try_from(x >> 32).unwrap_or(u32::MAX)
+    part_of(over_ms, high_half(hash(run)))
 }
 
 /// A hash that stays the same for ever, which the standard library's does not promise.
@@ -54,14 +48,6 @@ fn hash(run: RunId) -> u64 {
     let wide = u128::from_be_bytes(run.to_bytes());
     let half = |x: u128| u64::try_from(x & u128::from(u64::MAX)).unwrap_or(0);
     split_mix_64(half(wide) ^ split_mix_64(half(wide >> 64)))
-}
-
-/// SplitMix64, one step: small, well mixed, and the same everywhere.
-const fn split_mix_64(state: u64) -> u64 {
-    let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -90,12 +76,6 @@ mod tests {
     }
 
     #[test]
-    fn split_mix_64_is_the_published_one() {
-        assert_eq!(split_mix_64(0), 0xe220_a839_7b1d_cdaf);
-        assert_eq!(split_mix_64(1_234_567), 6_457_827_717_110_365_317);
-    }
-
-    #[test]
     fn each_jitter_has_its_range() {
         for (jitter, previous, low, high) in [
             (Jitter::None, None, 8_000, 8_000),
@@ -111,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn i11_no_herd_forms_at_the_longest_delay() {
+    fn no_herd_forms_at_the_longest_delay() {
         for jitter in [Jitter::Equal, Jitter::Full, Jitter::Proportional(100), Jitter::Decorrelated] {
             let raw = LAW.raw(u32::MAX);
             let delays: BTreeSet<_> =
@@ -132,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn i10_every_delay_is_between_the_shortest_and_the_longest(
+        fn every_delay_is_between_the_shortest_and_the_longest(
             jitter in jitters(),
             base in 0..700_000_000u64,
             max in 0..604_800_000u64,
@@ -156,7 +136,7 @@ mod tests {
         }
 
         #[test]
-        fn i19_the_same_seed_draws_the_same(seed in 0..=u64::MAX, run in 0..=u128::MAX, count in 0..50u64) {
+        fn the_same_seed_draws_the_same(seed in 0..=u64::MAX, run in 0..=u128::MAX, count in 0..50u64) {
             let run = RunId::from_bytes(run.to_be_bytes());
             prop_assert_eq!(draw(seed, run, count), draw(seed, run, count));
             prop_assert_ne!(split_mix_64(seed ^ count), split_mix_64(seed ^ (count + 1)));

@@ -419,7 +419,7 @@ fn restarting(jitter: bool, always: bool) -> Program {
 
 proptest! {
     #[test]
-    fn i17_i19_a_restored_machine_decides_as_the_one_that_was_saved(
+    fn a_restored_machine_decides_as_the_one_that_was_saved(
         log in happenings(), cut in 0..60usize, always in any::<bool>(),
     ) {
         let program = restarting(true, always);
@@ -455,7 +455,7 @@ proptest! {
     }
 
     #[test]
-    fn i16_delays_of_a_crash_loop_never_shrink(uptimes in prop::collection::vec(0..600_000u64, 1..40)) {
+    fn delays_of_a_crash_loop_never_shrink(uptimes in prop::collection::vec(0..600_000u64, 1..40)) {
         let mut life = Life::of(daemon());
         let mut before = 0;
         for uptime in uptimes {
@@ -466,7 +466,7 @@ proptest! {
     }
 
     #[test]
-    fn i15_effective_parameters_stay_between_floor_and_base(log in happenings()) {
+    fn effective_parameters_stay_between_floor_and_base(log in happenings()) {
         let program = restarting(false, false);
         let (mut machine, mut now) = (Machine::new(3), Timestamp(1_000_000_000));
         for (gap, what) in &log {

@@ -1,3 +1,5 @@
+//! Segments and chunks of stored output, whole and damaged.
+
 use super::*;
 use crate::{
     model::{AttemptId, RunId, Stream},
