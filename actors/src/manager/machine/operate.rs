@@ -4,7 +4,7 @@ use super::{Effect, Machine, Stage, StopCause};
 use crate::{
     breaker::{Outcome, Settle},
     launcher,
-    manager::{Configure, Configured, RunError},
+    manager::{Configure, Configured, RunError, StartError},
     model::{EndReason, Event, Phase, RunId, Timestamp, Wanted},
 };
 use std::{collections::HashMap, sync::Arc};
@@ -142,6 +142,11 @@ impl Machine {
             let Some(program) = self.programs.get(&run.program).cloned() else {
                 return Err(RunError::ProgramGone(run.program.clone()));
             };
+            self.check_room(&program).map_err(|refusal| match refusal {
+                StartError::AlreadyRunning { program, run } => RunError::AlreadyRunning { program, run },
+                StartError::QueueFull { program, limit } => RunError::QueueFull { program, limit },
+                other => RunError::Store(other.to_string()), // A room check knows no other.
+            })?;
             let mut run = run.clone();
             self.ended.remove(&id);
             run.wanted = Wanted::Up;
