@@ -160,7 +160,12 @@ impl Machine {
             self.commit(true);
             return Ok(self.take_effects());
         }
-        let stage = self.living_run(id)?.stage.clone();
+        let live = self.living_run(id)?;
+        let stage = live.stage.clone();
+        if live.run.wanted == Wanted::Down {
+            self.take_stop_back(id, by);
+            return Ok(self.take_effects());
+        }
         match stage {
             Stage::Backoff => {
                 self.record_run(
@@ -182,6 +187,35 @@ impl Machine {
             _ => {}
         }
         Ok(self.take_effects())
+    }
+
+    /// A start of a run that is being stopped: the last word holds. What is on its way down goes down first.
+    fn take_stop_back(&mut self, id: RunId, by: Option<String>) {
+        let now = self.now;
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.run.wanted = Wanted::Up;
+        match live.stage {
+            Stage::Starting => {
+                live.stop = None;
+                live.run.phase = Phase::Starting;
+            }
+            Stage::Running | Stage::Draining | Stage::Judging => {
+                if live.stop == Some(StopCause::Operator) {
+                    live.stop = Some(StopCause::Restart);
+                }
+            }
+            Stage::Emptying(_) => live.stage = Stage::Emptying(super::Next::Start(now)),
+            // A stop ends these at once.
+            Stage::Queued
+            | Stage::Asking
+            | Stage::Blocked
+            | Stage::Preparing
+            | Stage::Backoff
+            | Stage::Suspended => {}
+        }
+        let params = live.run.params.clone();
+        self.record_run(id, false, None, Event::RunQueued { params, requested_by: by });
+        self.commit(true);
     }
 
     /// Sends a signal to the group of a run's process.

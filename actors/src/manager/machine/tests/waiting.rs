@@ -170,3 +170,35 @@ fn a_run_whose_program_is_gone_leaves_its_place_to_the_next_one() {
     let third = next.start("job");
     next.assert_phase(third, Phase::Starting);
 }
+
+#[test]
+fn a_start_during_a_stop_is_heard_once_the_tree_is_down() {
+    for stage in ["starting", "running", "emptying"] {
+        let mut world = World::new(vec![program("job")]);
+        let run = world.start("job");
+        let (attempt, sizes) = (world.attempt(run), SpoolSizes::default());
+        let exit = ExitStatus::Signal { number: 15, core: false };
+        if stage != "starting" {
+            world.launched(run);
+        }
+        let effects = world.machine.stop(run, None, world.now).expect("it lives");
+        world.run(effects);
+        if stage == "emptying" {
+            world.input(Input::Launcher(Report::Exited { attempt, exit, sizes, leftovers: true }));
+        }
+        world.assert_phase(run, Phase::Stopping);
+        let effects = world.machine.restart(run, None, false, world.now).expect("it lives");
+        world.run(effects);
+        match stage {
+            "starting" => {
+                world.launched(run);
+                world.assert_phase(run, Phase::Running);
+                continue;
+            }
+            "running" => world.exited(run, exit),
+            _ => world.input(Input::Launcher(Report::Emptied { attempt, sizes })),
+        }
+        world.assert_phase(run, Phase::Starting);
+        assert_eq!(world.attempt(run).number, 2, "{stage}");
+    }
+}
