@@ -150,6 +150,15 @@ struct Batch {
     acts: Vec<Effect>,
 }
 
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.records.is_empty()
+            && self.puts.is_empty()
+            && self.dirty.is_empty()
+            && self.dirty_attempts.is_empty()
+    }
+}
+
 /// The Manager's whole knowledge.
 #[derive(Debug, Default)]
 pub struct Machine {
@@ -327,9 +336,11 @@ impl Machine {
     /// (`now` false): it goes out with the next decision, or after [`COMPANY_MS`].
     fn commit(&mut self, now: bool) {
         if !now {
-            let due = self.now.plus(COMPANY_MS);
-            self.write_at.get_or_insert(due);
             self.effects.append(&mut self.batch.acts);
+            if !self.batch.is_empty() {
+                let due = self.now.plus(COMPANY_MS);
+                self.write_at.get_or_insert(due);
+            }
             return;
         }
         self.write_at = None;
