@@ -7,8 +7,7 @@ use super::{
 };
 use crate::{
     model::{
-        AttemptId, Backlog, ClassifyRule, Counts, Evidence, ExitStatus, Program, Spool, SpoolSizes, Stream,
-        Timestamp,
+        AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, Spool, SpoolSizes, Stream, Timestamp,
     },
     store::Output,
 };
