@@ -181,23 +181,31 @@ impl From<StartError> for Error {
             }
             StartError::TooLarge { .. } => Self::new(ErrorKind::InvalidParams, message)
                 .with_help("put large input into a file and give its path as a parameter"),
-            StartError::QueueFull { program, .. } => Self::new(ErrorKind::QueueFull, message).with_help(
-                format!("wait until a run ends, or raise `queue` or `max_concurrent` of `{program}`"),
-            ),
+            StartError::QueueFull { program, .. } => {
+                Self::new(ErrorKind::QueueFull, message).with_help(queue_help(&program))
+            }
             StartError::Blocked { scope, retry_at, .. } => {
                 let mut error = Self::new(ErrorKind::Blocked, message)
                     .with_help(format!("wait, or reset the breaker of `{scope}`"));
                 error.inner.retry_after_ms = retry_at.map(|at| at.since(clock::now()));
                 error
             }
-            StartError::AlreadyRunning { .. } => Self::new(ErrorKind::AlreadyRunning, message)
-                .with_help("a daemon has one living run: restart that one"),
+            StartError::AlreadyRunning { .. } => {
+                Self::new(ErrorKind::AlreadyRunning, message).with_help(ONE_RUN_HELP)
+            }
             StartError::ShuttingDown => Self::new(ErrorKind::ShuttingDown, message),
             StartError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
             // The contract may grow; an error that nobody knows here still has its own words.
             _ => Self::new(ErrorKind::Store, message),
         }
     }
+}
+
+/// What to do about a daemon that lives already.
+const ONE_RUN_HELP: &str = "a daemon has one living run: restart that one";
+
+fn queue_help(program: &str) -> String {
+    format!("wait until a run ends, or raise `queue` or `max_concurrent` of `{program}`")
 }
 
 /// What to do about a store that refuses.
@@ -212,6 +220,12 @@ impl From<RunError> for Error {
             RunError::NotRunning { .. } => Self::new(ErrorKind::NotRunning, message),
             RunError::ProgramGone(name) => Self::new(ErrorKind::UnknownProgram, message)
                 .with_help(format!("configure `{name}` again, or start another program")),
+            RunError::AlreadyRunning { .. } => {
+                Self::new(ErrorKind::AlreadyRunning, message).with_help(ONE_RUN_HELP)
+            }
+            RunError::QueueFull { program, .. } => {
+                Self::new(ErrorKind::QueueFull, message).with_help(queue_help(&program))
+            }
             RunError::ShuttingDown => Self::new(ErrorKind::ShuttingDown, message),
             RunError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
             _ => Self::new(ErrorKind::Store, message),
@@ -257,8 +271,10 @@ impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         let message = error.to_string();
         match error {
-            OpenError::Locked(_) => Self::new(ErrorKind::StoreLocked, message)
-                .with_help("one supervisor owns a store: build the ProcessManager once, and clone it"),
+            OpenError::Locked(_) => Self::new(ErrorKind::StoreLocked, message).with_help(
+                "one supervisor owns a store: end that one or give this one a folder of its own; within a \
+                     program, build the ProcessManager once and clone it",
+            ),
             OpenError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
             _ => Self::new(ErrorKind::Keeper, message),
         }

@@ -7,6 +7,7 @@ use actix_process::{
     web::{self, Access, Server},
 };
 use std::{
+    collections::BTreeSet,
     net::TcpListener,
     path::{Path, PathBuf},
     time::Duration,
@@ -72,8 +73,16 @@ impl Daemon {
 
     /// Programs and rules of shared scopes are those of the file from now on; living runs are not touched.
     pub(crate) async fn reload(&self, config: Config) -> Result<String, Failure> {
+        let eager: BTreeSet<_> =
+            config.programs.iter().filter(|p| p.autostart).map(|p| p.name.clone()).collect();
         let changed = self.pm.configure(config.programs, config.shared_breakers).await;
         let changed = changed.map_err(|error| failure(&error))?;
+        // New ones only: a job that was started with the daemon and is done must not run at each reload.
+        for name in changed.added.iter().filter(|name| eager.contains(*name)) {
+            if let Err(error) = self.pm.start(name).requested_by("autostart").send().await {
+                log::error!("a program could not be started; program={name} error={error}");
+            }
+        }
         let (added, differ, removed) = (changed.added.len(), changed.changed.len(), changed.removed.len());
         Ok(format!("added={added} changed={differ} removed={removed}"))
     }

@@ -320,7 +320,8 @@ pub(crate) fn is_ended(run: &Value) -> bool {
     matches!(text(run, "phase"), "succeeded" | "failed" | "stopped" | "quarantined")
 }
 
-fn is_partial(record: &Value) -> bool {
+/// Whether the child has not ended the line with this record.
+pub(crate) fn is_partial(record: &Value) -> bool {
     record.get("partial").and_then(Value::as_bool).unwrap_or(false)
 }
 

@@ -10,9 +10,13 @@ pub(crate) fn owner(address: SocketAddr) -> Option<String> {
         .find_map(|table| listening_inode(&table, address.port()))?;
     let wanted = format!("socket:[{inode}]");
     for process in fs::read_dir("/proc").ok()?.flatten() {
+        // `self` and `thread-self` lead to us a second time, and may come first.
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         if holds(&process.path(), &wanted) {
             let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("pid {} ({})", process.file_name().display(), name.trim()));
+            return Some(format!("pid {pid} ({})", name.trim()));
         }
     }
     None

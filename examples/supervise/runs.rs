@@ -4,7 +4,7 @@ use crate::{
     args::{IfBlocked, Retry, Run},
     client::{Client, percent},
     failure::{Failure, code},
-    logs::{is_ended, items, next_cursor, text},
+    logs::{is_ended, is_partial, items, next_cursor, text},
     screen::{Screen, escape},
     target::Target,
 };
@@ -91,14 +91,20 @@ fn wait(client: &Client, id: &str) -> Result<u8, Failure> {
     }
 }
 
-/// A line of the child on the stream it wrote it to.
+/// A line of the child, or a part of one, on the stream it wrote it to.
 fn pass_on(record: &Value) -> Result<(), Failure> {
-    let line = escape(text(record, "text"));
+    let line = passed_on(record);
     match text(record, "stream") {
-        "stderr" => writeln!(std::io::stderr().lock(), "{line}")?,
-        _ => writeln!(std::io::stdout().lock(), "{line}")?,
+        "stderr" => std::io::stderr().lock().write_all(line.as_bytes())?,
+        _ => std::io::stdout().lock().write_all(line.as_bytes())?,
     }
     Ok(())
+}
+
+/// The child ended its line where the record is not partial.
+fn passed_on(record: &Value) -> String {
+    let end = if is_partial(record) { "" } else { "\n" };
+    format!("{}{end}", escape(text(record, "text")))
 }
 
 /// Says how the run ended when it did not end well; the exit code of its last attempt.
@@ -109,10 +115,16 @@ fn report(run: &Value) -> u8 {
     if phase == "succeeded" {
         return code;
     }
-    let message = run.get("reason").map(|reason| text(reason, "message")).unwrap_or_default();
-    eprintln!("supervise: {phase}: {}; `supervise why {}` says more", escape(message), text(run, "id"));
+    eprintln!("{}", farewell(run));
     // A run that did not succeed never looks as if it had.
     if code == 0 { 1 } else { code }
+}
+
+fn farewell(run: &Value) -> String {
+    let message = run.get("reason").map(|reason| text(reason, "message")).unwrap_or_default();
+    // A stop has no reason of the program's own.
+    let because = if message.is_empty() { String::new() } else { format!(": {}", escape(message)) };
+    format!("supervise: {}{because}; `supervise why {}` says more", text(run, "phase"), text(run, "id"))
 }
 
 /// The attempt's exit code, 128+n for a signal, 1 when it never started.
@@ -143,6 +155,22 @@ fn print_id(screen: &mut Screen, answer: &Value) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_in_parts_is_passed_on_as_one() {
+        let record =
+            |text: &str, partial: bool| json!({"text": text, "stream": "stdout", "partial": partial});
+        let parts = [record("aa", true), record("bb", true), record("c", false), record("next", false)];
+        assert_eq!(parts.iter().map(passed_on).collect::<String>(), "aabbc\nnext\n");
+    }
+
+    #[test]
+    fn the_last_word_says_why_when_there_is_a_reason() {
+        let stopped = json!({"phase": "stopped", "id": "X", "reason": null});
+        assert_eq!(farewell(&stopped), "supervise: stopped; `supervise why X` says more");
+        let failed = json!({"phase": "failed", "id": "X", "reason": {"message": "HTTP 503"}});
+        assert_eq!(farewell(&failed), "supervise: failed: HTTP 503; `supervise why X` says more");
+    }
 
     #[test]
     fn the_exit_code_is_that_of_the_last_attempt() {

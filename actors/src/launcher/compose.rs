@@ -75,7 +75,8 @@ pub(super) fn compose(
     let base = absolute(&program.base_dir).map_err(|error| {
         input(program, format!("its base_dir cannot be used: {error}"), "set base_dir".into())
     })?;
-    let cwd = base.join(&program.cwd);
+    // Without the `.` of the default, which only makes paths in messages harder to read.
+    let cwd: PathBuf = base.join(&program.cwd).components().collect();
     let secret = launch.params.values().any(|value| *value == ParamValue::Secret);
     let secrets = if secret { Secrets::of(&places.store).load(launch.attempt.run) } else { BTreeMap::new() };
     let env_file = read_env_file(program, &base)?;

@@ -231,7 +231,12 @@ fn boot_is_the_same(places: &Places) -> bool {
     let now = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let file = places.store.join("boot_id");
     let same = fs::read_to_string(&file).is_ok_and(|then| then == now);
-    if !same && let Err(error) = fs::write(&file, &now) {
+    let write = || {
+        use std::{io::Write, os::unix::fs::OpenOptionsExt};
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&file)?;
+        file.write_all(now.as_bytes())
+    };
+    if !same && let Err(error) = write() {
         log::warn!("boot id could not be saved; error={error}");
     }
     same

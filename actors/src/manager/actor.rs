@@ -47,7 +47,6 @@ pub struct ManagerActor {
 #[derive(Debug)]
 struct Pending {
     number: u64,
-    durable: bool,
     records: Arc<Vec<JournalRecord>>,
     puts: Arc<Vec<Put>>,
     acts: Vec<Effect>,
@@ -97,8 +96,8 @@ impl ManagerActor {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
         for effect in effects {
             match effect {
-                Effect::Commit { records, puts, durable } => self.submit(records, puts, durable, ctx),
-                act if act.is_act() => match self.pending.iter_mut().rfind(|pending| pending.durable) {
+                Effect::Commit { records, puts } => self.submit(records, puts, ctx),
+                act if act.is_act() => match self.pending.back_mut() {
                     Some(pending) => pending.acts.push(act),
                     None => self.act(act),
                 },
@@ -112,7 +111,7 @@ impl ManagerActor {
     /// Resolves when everything decided so far is written.
     pub(super) fn written(&mut self) -> oneshot::Receiver<()> {
         let (tell, told) = oneshot::channel();
-        match self.pending.iter_mut().rfind(|pending| pending.durable) {
+        match self.pending.back_mut() {
             Some(pending) => pending.waiters.push(tell),
             None => drop(tell.send(())),
         }
@@ -125,17 +124,10 @@ impl ManagerActor {
 
     // ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    fn submit(
-        &mut self,
-        records: Vec<JournalRecord>,
-        puts: Vec<Put>,
-        durable: bool,
-        ctx: &mut Context<Self>,
-    ) {
+    fn submit(&mut self, records: Vec<JournalRecord>, puts: Vec<Put>, ctx: &mut Context<Self>) {
         self.commits += 1;
         self.pending.push_back(Pending {
             number: self.commits,
-            durable,
             records: Arc::new(records),
             puts: Arc::new(puts),
             acts: Vec::new(),
@@ -152,7 +144,7 @@ impl ManagerActor {
             records.push(serde_json::to_vec(record).unwrap_or_default());
         }
         let first_seq = pending.records.first().map_or(0, |record| record.seq);
-        let commit = Commit { first_seq, records, puts: pending.puts.to_vec(), durable: pending.durable };
+        let commit = Commit { first_seq, records, puts: pending.puts.to_vec() };
         let manager = ctx.address();
         self.store.commit(commit, move |result| manager.do_send(Written { number, result }));
     }
@@ -264,8 +256,10 @@ impl ManagerActor {
 
     fn rearm(&mut self, ctx: &mut Context<Self>) {
         let deadline = self.machine.next_deadline();
-        if self.alarm.as_ref().map(|(at, _)| *at) == deadline {
-            return;
+        if let (Some((set, _)), Some(at)) = (&self.alarm, deadline)
+            && *set <= at
+        {
+            return; // An alarm that comes early finds nothing due and is set anew: cheaper than to set it at every step.
         }
         if let Some((_, stale)) = self.alarm.take() {
             ctx.cancel_future(stale);
@@ -283,6 +277,14 @@ impl ManagerActor {
 
     /// Once nobody's process is left and everything is written: output stored, keeper gone, store closed.
     fn finish_shutdown(&mut self, ctx: &mut Context<Self>) {
+        if self.shutdown.is_none() {
+            return;
+        }
+        for effect in self.machine.write_out() {
+            if let Effect::Commit { records, puts } = effect {
+                self.submit(records, puts, ctx);
+            }
+        }
         if !self.machine.is_quiet() || !self.pending.is_empty() {
             return;
         }

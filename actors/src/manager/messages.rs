@@ -193,6 +193,22 @@ pub enum RunError {
         /// Where it is.
         phase: Phase,
     },
+    /// It is over, and another run of its daemon lives.
+    #[error("`{program}` runs already, as {run}")]
+    AlreadyRunning {
+        /// The program.
+        program: String,
+        /// The run that lives.
+        run: RunId,
+    },
+    /// It is over, and its program has as many waiting runs as `queue` allows.
+    #[error("`{program}` has {limit} runs waiting already")]
+    QueueFull {
+        /// The program.
+        program: String,
+        /// Its `queue`.
+        limit: u32,
+    },
     /// Its program is no longer configured.
     #[error("the program `{0}` of this run is no longer configured")]
     ProgramGone(String),

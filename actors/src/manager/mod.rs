@@ -20,8 +20,8 @@
 //! - **Two stops are one, an end told twice is one.** Answers that come late are recognised by their attempt's number.
 //!
 //! # Non-promises
-//! - A journal record that no act depends on (a refused start, a seen pid) is written without waiting; the last half
-//!   second of those may be missing after a power cut, and is, after a mere death of the process, in the store.
+//! - A journal record that no act depends on (a refused start, a seen pid) waits up to 20 ms for a decision to be written
+//!   with; a death in between loses it. The next manager finds the process by its tag then.
 //! - When the store refuses a commit, everything behind it waits and is tried again; nothing is started unwritten.
 //!
 //! # Rejected

@@ -119,10 +119,14 @@ fn read_journal(
 impl Handler<GetEvents> for ManagerActor {
     type Result = ResponseFuture<Result<Vec<JournalRecord>, String>>;
 
-    fn handle(&mut self, get: GetEvents, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, get: GetEvents, ctx: &mut Context<Self>) -> Self::Result {
+        let effects = self.machine.write_out();
+        self.carry_out(effects, ctx);
+        let written = self.written();
         let (store, mut news) = (self.store.clone(), self.news.subscribe());
         let limit = if get.limit == 0 { JOURNAL_PAGE } else { get.limit };
         Box::pin(async move {
+            let _ = written.await; // What is decided and not yet written belongs to the answer.
             let found = read_journal(&store, get.after, limit).await?;
             if !found.is_empty() || get.wait_ms == 0 {
                 return Ok(found);
@@ -141,7 +145,9 @@ impl Handler<GetEvents> for ManagerActor {
 impl Handler<Why> for ManagerActor {
     type Result = ResponseFuture<Result<Explanation, RunError>>;
 
-    fn handle(&mut self, Why { run: id }: Why, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Why { run: id }: Why, ctx: &mut Context<Self>) -> Self::Result {
+        let effects = self.machine.write_out();
+        self.carry_out(effects, ctx);
         let Some(run) = self.machine.run(id).cloned() else {
             return Box::pin(async move { Err(RunError::Unknown(id)) });
         };

@@ -149,7 +149,7 @@ impl Bench {
 
     fn live_through(&self, attempt: AttemptId, exit: ExitStatus) {
         let spool = Spool { token: 1, stdout: "out".into(), stderr: "err".into() };
-        let sizes = SpoolSizes::default();
+        let sizes = SpoolSizes { stdout: 9, stderr: 0 };
         for report in [
             launcher::Report::Launched { attempt, pid: 7, start_ticks: 1, spool, secrets: Vec::new() },
             launcher::Report::Exited { attempt, exit, sizes, leftovers: false },

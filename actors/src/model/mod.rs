@@ -40,5 +40,5 @@ pub use self::{
     size::{format_size, parse_size},
     spool::{Spool, SpoolSizes},
     template::{Template, TemplateError},
-    time::{Timestamp, format_duration_ms, parse_duration_ms},
+    time::{Timestamp, format_duration_ms, parse_duration_ms, say_duration_ms},
 };

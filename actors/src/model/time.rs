@@ -88,6 +88,20 @@ pub fn format_duration_ms(ms: u64) -> String {
     out
 }
 
+/// The same for a sentence: measured times without the digits that nobody reads. Milliseconds are told below ten
+/// seconds, seconds below an hour.
+#[must_use]
+pub fn say_duration_ms(ms: u64) -> String {
+    const SECOND: u64 = 1_000;
+    const HOUR: u64 = 3_600 * SECOND;
+    let told = match ms {
+        0..10_000 => ms,
+        10_000..HOUR => ms / SECOND * SECOND,
+        _ => ms / (60 * SECOND) * (60 * SECOND),
+    };
+    format_duration_ms(told)
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}ms", self.0)
@@ -97,6 +111,21 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_tells_no_more_digits_than_people_read() {
+        for (ms, told) in [
+            (0, "0s"),
+            (365, "365ms"),
+            (9_999, "9s999ms"),
+            (60_688, "1m"),
+            (75_001, "1m15s"),
+            (3_661_500, "1h1m"),
+            (90_000_000, "1d1h"),
+        ] {
+            assert_eq!(say_duration_ms(ms), told);
+        }
+    }
 
     #[test]
     fn durations_read_back_as_written() {

@@ -1,5 +1,6 @@
 //! What the Monitor is told, and what it tells.
 
+use super::machine::silent;
 use crate::model::{
     AttemptId, Counts, Evidence, ExitStatus, LogQuery, Page, Program, Spool, SpoolSizes, Timestamp,
 };
@@ -37,6 +38,17 @@ pub struct Drain {
 impl Drain {
     /// Longest wait for the output up to an exit: a store that stalls must not hold a restart back for longer.
     pub const LIMIT_MS: u64 = 5_000;
+
+    /// The answer for an attempt that wrote nothing until its end: there is nothing to read, so nobody need be asked, and
+    /// a restart is two changes of thread cheaper.
+    #[must_use]
+    pub fn of_silence(&self, program: &Program, now: Timestamp) -> Option<Drained> {
+        (self.up_to == SpoolSizes::default()).then(|| Drained {
+            evidence: silent(program, self.exit, now),
+            counts: Counts::default(),
+            complete: true,
+        })
+    }
 }
 
 /// The answer to [`Drain`].

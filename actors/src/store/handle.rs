@@ -43,9 +43,6 @@ pub struct Commit {
     pub records: Vec<Vec<u8>>,
     /// Changes of state.
     pub puts: Vec<Put>,
-    /// Whether the answer means that it survives our death. Otherwise it goes out with the next durable one, or within
-    /// about a second.
-    pub durable: bool,
 }
 
 /// What the store held when it was opened.

@@ -14,7 +14,6 @@ fn record(seq: u64) -> Commit {
         first_seq: seq,
         records: vec![format!("record {seq}").into_bytes()],
         puts: vec![put(&format!("run/{}", seq % 7), &seq.to_string())],
-        durable: true,
     }
 }
 
@@ -116,7 +115,7 @@ fn answers_come_in_the_order_of_the_commits() {
     let (done, wait) = channel();
     for seq in 1..=500 {
         let done = done.clone();
-        store.commit(Commit { durable: seq % 3 == 0, ..record(seq) }, move |result| {
+        store.commit(record(seq), move |result| {
             result.unwrap();
             done.send(seq).unwrap();
         });
@@ -238,7 +237,7 @@ fn a_database_of_noise_is_moved_aside_and_what_can_be_read_is_saved() {
 
 #[test]
 #[ignore = "a measurement: run it alone"]
-fn how_long_a_durable_commit_takes() {
+fn how_long_a_commit_takes() {
     let dir = tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let started = crate::clock::wall_ms();

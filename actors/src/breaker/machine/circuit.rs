@@ -9,6 +9,7 @@ use super::{
 };
 use crate::model::{
     BreakerPolicy, Event, OnProbeExpiry, ProbeSuccess, RunId, Scope, Timestamp, format_duration_ms,
+    say_duration_ms,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -99,10 +100,8 @@ impl Circuit {
             State::Closed => {}
             State::Open { .. } => {
                 let penalty = at.since(self.changed_at);
-                let why = format!(
-                    "the penalty is over after {}; probes are let through",
-                    format_duration_ms(penalty)
-                );
+                let why =
+                    format!("the penalty is over after {}; probes are let through", say_duration_ms(penalty));
                 self.become_half_open(at, why, out);
             }
             State::ForcedOpen { .. } => {
@@ -150,9 +149,7 @@ impl Circuit {
             State::Open { until } => {
                 Err(Refusal { retry_at: Some(*until), why: format!("open: {}", self.why) })
             }
-            State::ForcedOpen { until } => {
-                Err(Refusal { retry_at: *until, why: format!("forced open: {}", self.why) })
-            }
+            State::ForcedOpen { until } => Err(Refusal { retry_at: *until, why: self.why.clone() }),
             State::HalfOpen { leases, .. } => {
                 let permits = policy.half_open.permits.max(1);
                 let out = u32::try_from(leases.len()).unwrap_or(u32::MAX);
@@ -243,7 +240,10 @@ impl Circuit {
             *ok = ok.saturating_add(1);
             let (ok, asked) = (*ok, self.policy.half_open.successes.max(1));
             if ok >= asked {
-                let why = format!("{ok} probes succeeded, of half_open.successes = {asked}");
+                let why = match asked {
+                    1 => "the probe succeeded".to_owned(),
+                    _ => format!("{ok} probes succeeded, as half_open.successes = {asked} asks"),
+                };
                 self.close(now, why, out);
             }
             return true;
@@ -252,7 +252,7 @@ impl Circuit {
         self.window.push(now, 0, self.policy.window);
         if self.level > 0 && now.since(self.changed_at) >= self.policy.decay_after_ms {
             self.level -= 1;
-            let after = format_duration_ms(now.since(self.changed_at));
+            let after = say_duration_ms(now.since(self.changed_at));
             let why = format!("a success {after} after the last change; back to level {}", self.level);
             self.note(now, "closed", why, out);
         }
@@ -297,7 +297,7 @@ impl Circuit {
         let lasts = penalty::lengthened(penalty_ms, self.policy.penalty_jitter_permille, u);
         self.begin_epoch();
         self.state = State::Open { until: at.plus(lasts) };
-        let why = format!("{cause}; open for {}, level {}", format_duration_ms(lasts), self.level);
+        let why = format!("{cause}; open for {}, level {}", say_duration_ms(lasts), self.level);
         self.note(at, from, why, out);
     }
 

@@ -62,6 +62,13 @@ impl Machine {
         if bytes > Start::MAX_BYTES {
             return Err(StartError::TooLarge { bytes });
         }
+        self.check_room(program)?;
+        let gates = self.gates(program, &params, start.requested_by.as_deref());
+        Ok(Checked { program: program.clone(), params, secrets, gates })
+    }
+
+    /// Whether one more run of this program may live or wait.
+    pub(super) fn check_room(&self, program: &Program) -> Result<(), StartError> {
         if program.is_daemon() && program.max_concurrent.is_none() {
             let living = self.live.values().find(|live| live.run.program == program.name);
             if let Some(live) = living {
@@ -73,8 +80,7 @@ impl Machine {
         if !self.has_place(program) && waiting >= limit as usize {
             return Err(StartError::QueueFull { program: program.name.clone(), limit });
         }
-        let gates = self.gates(program, &params, start.requested_by.as_deref());
-        Ok(Checked { program: program.clone(), params, secrets, gates })
+        Ok(())
     }
 
     /// Creates a run for a checked start. The run exists, and is written, before anything is started for it.

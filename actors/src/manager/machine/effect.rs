@@ -15,8 +15,6 @@ pub enum Effect {
         records: Vec<JournalRecord>,
         /// State that changed with them.
         puts: Vec<Put>,
-        /// Whether what follows waits for it.
-        durable: bool,
     },
     /// Ask the breakers; the answer is [`Input::Admitted`].
     Admit(breaker::Admit),

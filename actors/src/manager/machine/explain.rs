@@ -2,15 +2,22 @@
 
 use crate::{
     manager::{Explanation, Sentence},
-    model::{EndReason, Event, HeldReason, JournalRecord, Params, Phase, Run, Timestamp, format_duration_ms},
+    model::{
+        Class, EndReason, Event, HeldReason, JournalRecord, Params, Phase, Run, Timestamp, say_duration_ms,
+    },
 };
 
 /// Explains a run from its own records and those of the scopes that gate it.
 #[must_use]
 pub fn explain(run: &Run, records: &[JournalRecord], now: Timestamp) -> Explanation {
+    let first = records.iter().position(|record| matches!(record.event, Event::RunQueued { .. }));
     let chain = records
         .iter()
-        .filter_map(|record| sentence(record).map(|text| Sentence { at: record.at, seq: record.seq, text }))
+        .enumerate()
+        .filter_map(|(place, record)| {
+            let again = first.is_some_and(|first| place > first);
+            sentence(record, again).map(|text| Sentence { at: record.at, seq: record.seq, text })
+        })
         .collect();
     Explanation {
         summary: summary(run),
@@ -22,36 +29,51 @@ pub fn explain(run: &Run, records: &[JournalRecord], now: Timestamp) -> Explanat
 }
 
 fn summary(run: &Run) -> String {
-    let attempts = match run.attempt {
-        0 => "no attempt yet".to_owned(),
-        1 => "1 attempt".to_owned(),
-        n => format!("{n} attempts"),
+    let who = format!("{} run {}", run.program, run.id.short());
+    let after = match run.attempt {
+        0 => "before its first attempt".to_owned(),
+        1 => "after 1 attempt".to_owned(),
+        n => format!("after {n} attempts"),
     };
-    let reason = match &run.reason {
-        Some(reason) if run.phase != Phase::Succeeded => {
+    let what = match run.phase {
+        Phase::Queued => format!("waits in line {after}"),
+        Phase::Blocked => format!("is held back {after}"),
+        Phase::Backoff => format!("waits for its next attempt {after}"),
+        Phase::Starting => format!("is starting attempt {}", run.attempt),
+        Phase::Running => format!("is running, attempt {}", run.attempt),
+        Phase::Stopping => format!("is being stopped, attempt {}", run.attempt),
+        Phase::Succeeded => format!("succeeded {after}"),
+        Phase::Failed => format!("failed {after}"),
+        Phase::Stopped => format!("was stopped {after}"),
+        Phase::Quarantined => format!("is quarantined {after}"),
+    };
+    let reason = match (&run.reason, run.phase) {
+        (None, _) | (_, Phase::Succeeded) => String::new(),
+        (Some(reason), Phase::Failed | Phase::Quarantined) => {
             format!(": {} ({})", reason.class, quoted(&reason.message))
         }
-        Some(_) | None => String::new(),
+        (Some(reason), _) => format!("; its last failure was {} ({})", reason.class, quoted(&reason.message)),
     };
-    format!("{} run {} is {} after {attempts}{reason}", run.program, run.id.short(), run.phase.name())
+    format!("{who} {what}{reason}")
 }
 
 fn holds(run: &Run, now: Timestamp) -> Option<String> {
     let held = run.held.as_ref()?;
-    let by = match held.reason {
-        HeldReason::Breaker => "a breaker",
-        HeldReason::Budget => "the retry budget",
-        HeldReason::Concurrency => "max_concurrent",
-    };
-    let scope = held.scope.as_ref().map(|scope| format!(" of {scope}")).unwrap_or_default();
-    let since = format_duration_ms(seconds(now.since(held.since)));
-    Some(format!("{by}{scope} has held it for {since}: {}", held.why))
+    let waited = say_duration_ms(seconds(now.since(held.since)));
+    Some(match (held.reason, &held.scope) {
+        (HeldReason::Breaker, Some(scope)) => {
+            format!("the breaker {scope}, for {waited} now: {}", held.why)
+        }
+        (HeldReason::Breaker, None) => format!("a breaker, for {waited} now: {}", held.why),
+        (HeldReason::Budget, _) => format!("the retry budget, for {waited} now: {}", held.why),
+        (HeldReason::Concurrency, _) => format!("{}, for {waited} now", held.why),
+    })
 }
 
 fn next(run: &Run, now: Timestamp) -> String {
     let when = |at: Timestamp| match at.since(now) {
         0 => "now".to_owned(),
-        ms => format!("in {}", format_duration_ms(if ms < 1_000 { ms } else { seconds(ms) })),
+        ms => format!("in {}", say_duration_ms(if ms < 1_000 { ms } else { seconds(ms) })),
     };
     match run.phase {
         Phase::Queued => "it starts when one of the program's runs ends".into(),
@@ -81,6 +103,10 @@ fn help(run: &Run) -> Option<String> {
             reason.or_else(|| Some(format!("look at its output, then: supervise retry {}", run.id.short())))
         }
         (Phase::Failed, _) => reason,
+        (Phase::Blocked, _) => {
+            let scope = run.held.as_ref()?.scope.as_ref()?;
+            Some(format!("to let it through all the same: supervise breaker reset {scope}"))
+        }
         _ => None,
     }
 }
@@ -99,47 +125,29 @@ fn list(params: &Params) -> String {
     if texts.is_empty() { String::new() } else { format!(" with {}", texts.join(" ")) }
 }
 
-/// What one record says, or nothing when it adds nothing to the story.
-fn sentence(record: &JournalRecord) -> Option<String> {
+/// What one record says, or nothing when it adds nothing to the story. `again`: it is not the first word about the run.
+fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
     let attempt = record.attempt.map(|n| format!("attempt {n}")).unwrap_or_default();
     let scope = record.scope.as_ref().map(ToString::to_string).unwrap_or_default();
     Some(match &record.event {
         Event::RunQueued { params, requested_by } => {
-            let by = requested_by.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
-            format!("asked for{by}{}", list(params))
+            let again = if again { " again" } else { "" };
+            format!("asked for{again}{}{}", by_whom(requested_by.as_ref()), list(params))
         }
         Event::AttemptStarted { params, probe } => {
             let probe = if *probe { ", as a probe of a half-open breaker" } else { "" };
             format!("{attempt} started{}{probe}", list(params))
         }
         Event::AttemptSpawned { .. } | Event::ProgramConfigured { .. } => return None,
-        Event::AttemptEnded { exit, signal, spawn_error, class, rule, line, lasted_ms, output_complete } => {
-            let how = match (exit, signal, spawn_error) {
-                (_, _, Some(errno)) => format!("could not be started ({errno})"),
-                (Some(code), _, _) => {
-                    format!("ended with exit {code} after {}", format_duration_ms(*lasted_ms))
-                }
-                (_, Some(signal), _) => {
-                    format!("was ended by {signal} after {}", format_duration_ms(*lasted_ms))
-                }
-                (None, None, None) => "ended unseen".to_owned(),
-            };
-            let what = match (class, rule) {
-                (None, _) => ": success".to_owned(),
-                (Some(class), Some(rule)) => format!(": {class} by rule {rule}"),
-                (Some(class), None) => format!(": {class}"),
-            };
-            let line = line.as_ref().map(|line| format!(", from {}", quoted(line))).unwrap_or_default();
-            let incomplete = if *output_complete { "" } else { " (its output could not be read in time)" };
-            format!("{attempt} {how}{what}{line}{incomplete}")
-        }
-        Event::RetryScheduled { delay_ms, why, .. } => {
-            format!("next attempt in {}: {why}", format_duration_ms(*delay_ms))
-        }
+        event @ Event::AttemptEnded { .. } => format!("{attempt} {}", end(event)?),
+        Event::RetryScheduled { why, .. } => why.clone(),
         Event::StartBlocked { reason: HeldReason::Breaker, why, .. } => {
-            format!("start held back by {scope}: {why}")
+            format!("start held back by the breaker {scope}: {why}")
         }
         Event::StartBlocked { why, .. } => format!("start held back: {why}"),
+        Event::BreakerChanged { from, to, why, .. } if from == to => {
+            format!("breaker {scope} stays {from}: {why}")
+        }
         Event::BreakerChanged { from, to, why, .. } => format!("breaker {scope} went {from} → {to}: {why}"),
         Event::ProbeExpired { .. } => {
             format!("the probe of {scope} kept its permit for too long and lost it")
@@ -152,16 +160,58 @@ fn sentence(record: &JournalRecord) -> Option<String> {
         Event::LeftoversFound { action } => {
             format!("processes of {attempt} outlived their leader; leftovers = \"{action}\"")
         }
-        Event::StopRequested { by, why } => {
-            let by = by.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
-            format!("a stop was requested{by}: {why}")
-        }
+        Event::StopRequested { by, why } => format!("{why}{}", by_whom(by.as_ref())),
+        // "stopped: stopped as asked" says it twice.
+        Event::RunEnded { phase, why, .. } if why.starts_with(phase.name()) => why.clone(),
         Event::RunEnded { phase, why, .. } => format!("{}: {why}", phase.name()),
-        Event::SupervisorRestarted { down_ms, clean } => {
-            let how = if *clean { "after an orderly end" } else { "after its death" };
-            format!("the supervisor came back {how}; it was away for {}", format_duration_ms(*down_ms))
+        Event::SupervisorRestarted { down_ms, clean: true } => {
+            let away = say_duration_ms(*down_ms);
+            format!("the supervisor came back after an orderly end; it was away for {away}")
+        }
+        // Nobody wrote down when it died.
+        Event::SupervisorRestarted { down_ms, clean: false } => {
+            let age = say_duration_ms(*down_ms);
+            format!("the supervisor came back after its death; its last record was {age} old")
         }
         Event::KeeperLost { why, .. } => format!("the keeper died: {why}"),
         Event::ActorRestarted { actor, why } => format!("the {actor} was started again: {why}"),
     })
+}
+
+fn by_whom(who: Option<&String>) -> String {
+    who.map(|who| format!(" by {who}")).unwrap_or_default()
+}
+
+/// How an attempt ended and what that was taken for. Nothing for another event.
+fn end(event: &Event) -> Option<String> {
+    let Event::AttemptEnded { exit, signal, spawn_error, class, rule, line, lasted_ms, output_complete } =
+        event
+    else {
+        return None;
+    };
+    if let Some(errno) = spawn_error {
+        let (class, why) = (class.as_deref().unwrap_or_default(), line.as_deref().unwrap_or(errno));
+        return Some(format!("could not be started: {why} ({class})"));
+    }
+    let lasted = say_duration_ms(*lasted_ms);
+    let how = match (exit, signal) {
+        (Some(code), _) => format!("ended with exit {code} after {lasted}"),
+        (None, Some(signal)) => format!("was ended by {signal} after {lasted}"),
+        (None, None) => format!("ended unseen after {lasted} at most"),
+    };
+    let what = match (class.as_deref(), rule, line) {
+        (None, _, _) => ": success".to_owned(),
+        (Some(Class::OPERATOR_STOP), _, _) => ", as asked".to_owned(),
+        (Some(Class::SHUTDOWN), _, _) => ", because the supervisor was shut down".to_owned(),
+        (Some(Class::LOST), _, _) => ": lost, because the supervisor or its keeper died".to_owned(),
+        // What these say is no line of output.
+        (Some(class @ (Class::TIMEOUT_RUN | Class::STALLED | Class::EARLY_EXIT)), _, Some(why)) => {
+            format!(": {class}, {why}")
+        }
+        (Some(class), Some(rule), Some(line)) => format!(": {class} by rule {rule}, from {}", quoted(line)),
+        (Some(class), Some(rule), None) => format!(": {class} by rule {rule}"),
+        (Some(class), None, _) => format!(": {class}"),
+    };
+    let incomplete = if *output_complete { "" } else { " (its output could not be read in time)" };
+    Some(format!("{how}{what}{incomplete}"))
 }

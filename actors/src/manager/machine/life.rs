@@ -176,7 +176,12 @@ impl Machine {
                 self.effects.push(Effect::StopTree(stop));
             }
         }
-        self.effects.push(Effect::Drain(monitor::Drain { attempt, exit, up_to: sizes }));
+        let drain = monitor::Drain { attempt, exit, up_to: sizes };
+        let program = self.live.get(&attempt.run).map(|live| live.program.clone());
+        match program.and_then(|program| drain.of_silence(&program, self.now)) {
+            Some(drained) => self.drained(attempt, drained),
+            None => self.effects.push(Effect::Drain(drain)),
+        }
     }
 
     fn emptied(&mut self, attempt: AttemptId, sizes: SpoolSizes) {

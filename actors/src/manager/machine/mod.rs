@@ -150,6 +150,15 @@ struct Batch {
     acts: Vec<Effect>,
 }
 
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.records.is_empty()
+            && self.puts.is_empty()
+            && self.dirty.is_empty()
+            && self.dirty_attempts.is_empty()
+    }
+}
+
 /// The Manager's whole knowledge.
 #[derive(Debug, Default)]
 pub struct Machine {
@@ -170,10 +179,17 @@ pub struct Machine {
     next_seq: u64,
     shutting_down: bool,
     batch: Batch,
+    /// When the batch is written at the latest.
+    write_at: Option<Timestamp>,
     effects: Vec<Effect>,
     now: Timestamp,
     limits: Limits,
 }
+
+/// How long a record that no act depends on waits for a decision to be written with: short enough that a reader of the
+/// journal does not notice, long enough that the life of a short child brings one. A death of ours in between loses
+/// the record, which then says nothing that the next manager could not find out.
+const COMPANY_MS: u64 = 20;
 
 /// How much of the past is kept.
 #[derive(Clone, Copy, Debug)]
@@ -224,7 +240,16 @@ impl Machine {
 
     /// When the next timer is due.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _, _)| *at)
+        let timer = self.timers.first().map(|(at, _, _)| *at);
+        timer.into_iter().chain(self.write_at).min()
+    }
+
+    /// Writes what waits for company: before somebody reads the journal, and at the end.
+    pub fn write_out(&mut self) -> Vec<Effect> {
+        if self.write_at.is_some() {
+            self.commit(true);
+        }
+        self.take_effects()
     }
 
     /// Questions come last: what one step decided is on its way before an answer can lead to the next decision.
@@ -237,6 +262,9 @@ impl Machine {
     fn settle_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.fire_timers();
+        if self.write_at.is_some_and(|at| at <= self.now) {
+            self.commit(true);
+        }
     }
 
     // ── the batch ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -304,8 +332,18 @@ impl Machine {
         self.batch.acts.push(effect);
     }
 
-    /// Writes the batch as one commit, and lets its acts follow.
-    fn commit(&mut self, durable: bool) {
+    /// Writes the batch as one commit, and lets its acts follow. What no act depends on may wait for company
+    /// (`now` false): it goes out with the next decision, or after [`COMPANY_MS`].
+    fn commit(&mut self, now: bool) {
+        if !now {
+            self.effects.append(&mut self.batch.acts);
+            if !self.batch.is_empty() {
+                let due = self.now.plus(COMPANY_MS);
+                self.write_at.get_or_insert(due);
+            }
+            return;
+        }
+        self.write_at = None;
         let batch = std::mem::take(&mut self.batch);
         let mut puts = batch.puts;
         for id in batch.dirty {
@@ -321,7 +359,7 @@ impl Machine {
             }
         }
         if !batch.records.is_empty() || !puts.is_empty() {
-            self.effects.push(Effect::Commit { records: batch.records, puts, durable });
+            self.effects.push(Effect::Commit { records: batch.records, puts });
         }
         self.effects.extend(batch.acts);
     }

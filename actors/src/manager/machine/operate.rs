@@ -4,7 +4,7 @@ use super::{Effect, Machine, Stage, StopCause};
 use crate::{
     breaker::{Outcome, Settle},
     launcher,
-    manager::{Configure, Configured, RunError},
+    manager::{Configure, Configured, RunError, StartError},
     model::{EndReason, Event, Phase, RunId, Timestamp, Wanted},
 };
 use std::{collections::HashMap, sync::Arc};
@@ -65,7 +65,7 @@ impl Machine {
             return Ok(self.take_effects()); // Two stops are one.
         }
         live.run.wanted = Wanted::Down;
-        let why = "asked for".to_owned();
+        let why = "a stop was asked for".to_owned();
         self.record_run(id, true, None, Event::StopRequested { by, why });
         self.wind_down(id, StopCause::Operator);
         Ok(self.take_effects())
@@ -142,6 +142,11 @@ impl Machine {
             let Some(program) = self.programs.get(&run.program).cloned() else {
                 return Err(RunError::ProgramGone(run.program.clone()));
             };
+            self.check_room(&program).map_err(|refusal| match refusal {
+                StartError::AlreadyRunning { program, run } => RunError::AlreadyRunning { program, run },
+                StartError::QueueFull { program, limit } => RunError::QueueFull { program, limit },
+                other => RunError::Store(other.to_string()), // A room check knows no other.
+            })?;
             let mut run = run.clone();
             self.ended.remove(&id);
             run.wanted = Wanted::Up;
@@ -155,21 +160,26 @@ impl Machine {
             self.commit(true);
             return Ok(self.take_effects());
         }
-        let stage = self.living_run(id)?.stage.clone();
+        let live = self.living_run(id)?;
+        let stage = live.stage.clone();
+        if live.run.wanted == Wanted::Down {
+            self.take_stop_back(id, by);
+            return Ok(self.take_effects());
+        }
         match stage {
             Stage::Backoff => {
                 self.record_run(
                     id,
                     false,
                     None,
-                    Event::StopRequested { by, why: "its delay is skipped".into() },
+                    Event::StopRequested { by, why: "its delay was skipped".into() },
                 );
                 self.act(Effect::Cancel(id));
                 self.commit(true);
                 self.ask(id);
             }
             Stage::Running if stop_running => {
-                let why = "to be started again".to_owned();
+                let why = "a restart was asked for".to_owned();
                 self.record_run(id, true, None, Event::StopRequested { by, why });
                 self.wind_down(id, StopCause::Restart);
             }
@@ -177,6 +187,35 @@ impl Machine {
             _ => {}
         }
         Ok(self.take_effects())
+    }
+
+    /// A start of a run that is being stopped: the last word holds. What is on its way down goes down first.
+    fn take_stop_back(&mut self, id: RunId, by: Option<String>) {
+        let now = self.now;
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.run.wanted = Wanted::Up;
+        match live.stage {
+            Stage::Starting => {
+                live.stop = None;
+                live.run.phase = Phase::Starting;
+            }
+            Stage::Running | Stage::Draining | Stage::Judging => {
+                if live.stop == Some(StopCause::Operator) {
+                    live.stop = Some(StopCause::Restart);
+                }
+            }
+            Stage::Emptying(_) => live.stage = Stage::Emptying(super::Next::Start(now)),
+            // A stop ends these at once.
+            Stage::Queued
+            | Stage::Asking
+            | Stage::Blocked
+            | Stage::Preparing
+            | Stage::Backoff
+            | Stage::Suspended => {}
+        }
+        let params = live.run.params.clone();
+        self.record_run(id, false, None, Event::RunQueued { params, requested_by: by });
+        self.commit(true);
     }
 
     /// Sends a signal to the group of a run's process.

@@ -154,13 +154,14 @@ impl Machine {
         let mut recovered: BTreeMap<RunId, Recovered> =
             recovered.into_iter().map(|one| (one.attempt.run, one)).collect();
         let ids: Vec<_> = self.live.keys().copied().collect();
+        // All places first: a run in line may be older than one that has a place.
+        for live in self.live.values_mut().filter(|live| live.run.phase != Phase::Queued) {
+            live.stage = Stage::Suspended;
+            *self.places.entry(live.run.program.clone()).or_default() += 1;
+        }
         for id in ids {
             let Some(live) = self.live.get(&id) else { continue };
             let known = self.programs.contains_key(&live.run.program);
-            let queued = live.run.phase == Phase::Queued;
-            if !queued {
-                *self.places.entry(live.run.program.clone()).or_default() += 1;
-            }
             match recovered.remove(&id) {
                 Some(one) => self.take_up_end(one, known),
                 None if !known => self.finish(

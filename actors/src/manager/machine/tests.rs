@@ -1,5 +1,6 @@
 //! The Manager's rules, without a room in sight: scripted answers, recorded effects.
 
+mod sentences;
 mod waiting;
 
 use super::{Effect, Input, Limits, Machine};
@@ -409,6 +410,8 @@ fn a_timeout_stops_the_tree_and_is_the_class_of_the_end() {
     let mut world = World::new(vec![slow]);
     let run = world.start("job");
     world.launched(run);
+    let effects = world.machine.write_out();
+    world.run(effects);
     assert_eq!(world.machine.next_deadline(), Some(world.now.plus(1_000)));
     world.now = world.now.plus(1_000);
     world.input(Input::Tick);
@@ -452,6 +455,13 @@ fn what_was_alive_when_the_supervisor_died_is_lost_and_follows_on_lost() {
         let mut world = World::new(vec![job.clone()]);
         let run = world.start("job");
         world.launched(run);
+        assert_eq!(
+            world.machine.next_deadline(),
+            Some(world.now.plus(20)),
+            "the pid waits for company, not for long"
+        );
+        world.now = world.now.plus(20);
+        world.input(Input::Tick);
 
         let mut next = World::new(vec![job]);
         next.machine.restore(&world.state, world.now);

@@ -206,7 +206,10 @@ impl Program {
         let known = self.params.keys().map(String::as_str);
         let help = match did_you_mean(name, known.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if self.params.is_empty() => format!("define it: [program.{}.params.{name}]", self.name),
+            None if self.params.is_empty() => format!(
+                "define it: [program.{}.params.{name}]; a literal brace is doubled, as in {{{{{name}}}}}",
+                self.name
+            ),
             None => format!("the parameters are {}", known.collect::<Vec<_>>().join(", ")),
         };
         Problem::new("config.unknown_param", path, format!("`{name}` is not a parameter"), help)

@@ -17,6 +17,15 @@ use std::sync::Arc;
 /// memory of the host. A rule beyond it is refused.
 const SIZE_LIMIT: usize = 8 << 20;
 
+/// Built-in rules by exit code, of class `config`: codes of `sysexits.h` that say "do not try this again".
+pub(super) const USAGE: [(&str, i32); 2] = [("builtin:exit_usage", 64), ("builtin:exit_config", 78)];
+
+/// Name of the rule for ends by a signal.
+pub(super) const SIGNALLED: &str = "signal";
+
+/// Name of the rule for every other failure.
+pub(super) const FAILURE: &str = "exit_code";
+
 /// What a rule matches.
 #[derive(Clone, Debug)]
 pub enum What {
@@ -88,12 +97,11 @@ impl Rules {
                 Matcher::Signal(number) => made.push(&name, &rule.class, What::Signal(*number)),
             }
         }
-        made.push("builtin:exit_usage", Class::CONFIG, What::ExitCode(64));
-        made.push("builtin:exit_config", Class::CONFIG, What::ExitCode(78));
+        USAGE.iter().for_each(|(name, code)| made.push(name, Class::CONFIG, What::ExitCode(*code)));
         BEFORE_SIGNALS.iter().for_each(|pack| made.pack(pack));
-        made.push("signal", Class::CRASH, What::AnySignal);
+        made.push(SIGNALLED, Class::CRASH, What::AnySignal);
         AFTER_SIGNALS.iter().for_each(|pack| made.pack(pack));
-        made.push("exit_code", Class::EXIT_NONZERO, What::AnyFailure);
+        made.push(FAILURE, Class::EXIT_NONZERO, What::AnyFailure);
         made.finish()
     }
 

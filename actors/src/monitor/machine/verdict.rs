@@ -1,7 +1,7 @@
 //! Which class an end has.
 
-use super::classify::Rules;
-use crate::model::{Class, Evidence, ExitStatus, Timestamp};
+use super::classify::{FAILURE, Rules, SIGNALLED, USAGE};
+use crate::model::{Class, Evidence, ExitStatus, Matcher, Program, Timestamp};
 use std::collections::BTreeMap;
 
 /// Errors older than this at the end did not cause it: resilience.md gives the attempt's last minute.
@@ -43,6 +43,32 @@ impl Seen {
     }
 }
 
+/// The same for an attempt that wrote nothing: without reading, and without the patterns that nothing could match.
+#[must_use]
+pub fn silent(program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evidence> {
+    let code = match exit {
+        ExitStatus::Code(code) if program.success_exit_codes.contains(&code) => return None,
+        ExitStatus::Unknown => return Some(by_exit(Class::LOST, "end_not_seen", now)),
+        ExitStatus::Code(code) => Some(code),
+        ExitStatus::Signal { .. } => None,
+    };
+    let own = program.classify.iter().enumerate().find(|(_, rule)| match (&rule.matcher, exit) {
+        (Matcher::ExitCode(wanted), ExitStatus::Code(code)) => *wanted == code,
+        (Matcher::Signal(wanted), ExitStatus::Signal { number, .. }) => *wanted == number,
+        _ => false,
+    });
+    if let Some((n, rule)) = own {
+        return Some(by_exit(&rule.class, &format!("classify[{n}]"), now));
+    }
+    let usage = USAGE.iter().find(|(_, wanted)| code == Some(*wanted));
+    let (name, class) = match (usage, code) {
+        (Some((name, _)), _) => (*name, Class::CONFIG),
+        (None, Some(_)) => (FAILURE, Class::EXIT_NONZERO),
+        (None, None) => (SIGNALLED, Class::CRASH),
+    };
+    Some(by_exit(class, name, now))
+}
+
 fn by_exit(class: &str, rule: &str, at: Timestamp) -> Evidence {
     Evidence {
         class: class.to_owned(),
@@ -52,5 +78,29 @@ fn by_exit(class: &str, rule: &str, at: Timestamp) -> Evidence {
         seq: 0,
         at,
         retry_after_ms: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Classify, Command};
+
+    #[test]
+    fn silence_is_judged_as_the_rules_would() {
+        let plain = Program::new("plain", Command::Argv(vec!["true".into()]));
+        let mut own = plain.clone().classify(Classify::pattern("x", "y"));
+        own = own.classify(Classify::exit_code("oom", 137)).classify(Classify::signal("stopped", "SIGTERM"));
+        own = own.classify(Classify::exit_code("mine", 78)).success_exit_codes([0, 3]);
+        let signals = [9, 11, 15].map(|number| ExitStatus::Signal { number, core: false });
+        let codes = [0, 1, 3, 64, 78, 126, 127, 137, 255].map(ExitStatus::Code);
+        for program in [plain, own] {
+            let rules = Rules::of(&program);
+            for exit in codes.into_iter().chain(signals).chain([ExitStatus::Unknown]) {
+                let now = Timestamp(5);
+                let read = Seen::default().verdict(&rules, exit, &program.success_exit_codes, now);
+                assert_eq!(silent(&program, exit, now), read, "{} {exit}", program.name);
+            }
+        }
     }
 }

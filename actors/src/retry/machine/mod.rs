@@ -25,7 +25,7 @@ use self::{
 };
 use crate::model::{
     Adjust, Class, ClassRule, EndReason, Event, OnLost, ParamSpec, Params, Phase, ProbeParams, Program, Put,
-    Restart, RunId, Scope, Timestamp, format_duration_ms, render_key,
+    Restart, RunId, Scope, Timestamp, format_duration_ms, render_key, say_duration_ms,
 };
 use std::collections::HashMap;
 
@@ -131,7 +131,7 @@ impl Machine {
         streak.automatic = true;
         let why = format!(
             "it ended by itself after {}, and a daemon is always started again; {}",
-            format_duration_ms(end.uptime_ms),
+            say_duration_ms(end.uptime_ms),
             wait.in_words(None)
         );
         wait.retry(now, streak.n, why)
@@ -155,7 +155,7 @@ impl Machine {
         let place = streak.count(failure.rule.counts, now);
         let limit = policy.max_retries.or(if end.program.is_daemon() { None } else { Some(JOB_RETRIES) });
         if let Some(limit) = limit.filter(|limit| failure.rule.counts && place > *limit) {
-            let why = format!("failure {place} in a row ({class}), and max_retries = {limit} are used up");
+            let why = format!("{} ({class}); max_retries = {limit} allows no more", nth_failure(place));
             return gave_up(EndReason::MaxRetries, why);
         }
         let law = Law::of(policy, &failure.rule);
@@ -166,8 +166,8 @@ impl Machine {
         {
             let why = format!(
                 "it has failed for {}, and the next attempt in {} ({class}) would be later than max_failing = {}",
-                format_duration_ms(now.since(first)),
-                format_duration_ms(wait.delay_ms),
+                say_duration_ms(now.since(first)),
+                say_duration_ms(wait.delay_ms),
                 format_duration_ms(longest)
             );
             return gave_up(EndReason::Deadline, why);
@@ -179,7 +179,7 @@ impl Machine {
         streak.previous_ms = Some(wait.drawn_ms);
         let counted = if failure.rule.counts { "" } else { " that does not count" };
         let hint = failure.hint_ms.map(|hint| (hint, policy.retry_after_max_ms));
-        let why = format!("failure {place} in a row{counted} ({class}); {}", wait.in_words(hint));
+        let why = format!("{}{counted} ({class}); {}", nth_failure(place), wait.in_words(hint));
         wait.retry(now, streak.n, why)
     }
 
@@ -360,17 +360,23 @@ impl Wait {
 
     /// The delay in words; `hint` is what the other side asked for and the most it may ask for.
     fn in_words(&self, hint: Option<(u64, u64)>) -> String {
-        let delay = format_duration_ms(self.delay_ms);
+        let delay = say_duration_ms(self.delay_ms);
         match hint {
             Some((asked, most)) if asked > most && self.delay_ms > self.drawn_ms => format!(
-                "the other side asks for {}, of which retry_after_max allows {delay}",
+                "next attempt in {delay}: the other side asks for {}, and retry_after_max allows no more",
                 format_duration_ms(asked)
             ),
-            Some(_) if self.delay_ms > self.drawn_ms => format!("the other side asks for {delay}"),
+            Some(_) if self.delay_ms > self.drawn_ms => {
+                format!("next attempt in {delay}, as the other side asks")
+            }
             _ if self.delay_ms == self.raw_ms => format!("next attempt in {delay}"),
             _ => format!("next attempt in {delay} ({} before jitter)", format_duration_ms(self.raw_ms)),
         }
     }
+}
+
+fn nth_failure(place: u32) -> String {
+    if place == 1 { "the first failure".to_owned() } else { format!("failure {place} in a row") }
 }
 
 const fn gave_up(reason: EndReason, why: String) -> Decision {

@@ -146,10 +146,10 @@ fn the_sentence_of_a_retry_says_what_made_the_delay() {
     let mut life = Life::of(program);
     let outcome = Outcome::Failed { class: "rate_limited".into(), retry_after_ms: Some(90_000_000) };
     for (outcome, part) in [
-        (failed("crash"), "failure 1 in a row (crash); next attempt in "),
+        (failed("crash"), "the first failure (crash); next attempt in "),
         (failed("crash"), "(2s before jitter)"),
-        (failed("lost"), "failure 1 in a row that does not count (lost)"),
-        (outcome, "the other side asks for 1d1h, of which retry_after_max allows 1h"),
+        (failed("lost"), "the first failure that does not count (lost)"),
+        (outcome, "next attempt in 1h: the other side asks for 1d1h, and retry_after_max allows no more"),
     ] {
         let Decision::RetryAt { why, .. } = life.end(&outcome, 10).decision else { panic!("gave up") };
         assert!(why.contains(part), "{why}");

@@ -1,7 +1,7 @@
 //! Runs in line: who may go on, and for how long one waits.
 
 use super::*;
-use crate::model::Leftovers;
+use crate::{manager::RunError, model::Leftovers};
 
 fn denied() -> Admission {
     let (scope, why) = (Scope("site:x".into()), "open".to_owned());
@@ -119,4 +119,86 @@ fn a_stop_says_nothing_about_who_of_the_tree_went_last() {
     world.input(Input::Launcher(Report::Emptied { attempt, sizes }));
     world.assert_phase(run, Phase::Stopped);
     assert!(!world.kinds().iter().any(|kind| kind == "leftovers_found"));
+}
+
+#[test]
+fn an_ended_run_starts_again_only_where_a_new_one_could() {
+    let mut api = program("api");
+    api.restart = Restart::Always;
+    let mut job = program("job");
+    job.max_concurrent = Some(1);
+    job.queue = 1;
+    let mut world = World::new(vec![api, job]);
+    let stopped = |world: &mut World, name: &str| {
+        let run = world.start(name);
+        world.launched(run);
+        let effects = world.machine.stop(run, None, world.now).expect("it lives");
+        world.run(effects);
+        world.exited(run, ExitStatus::Code(0));
+        run
+    };
+    let old = stopped(&mut world, "api");
+    let new = world.start("api");
+    let refusal = world.machine.restart(old, None, false, world.now).map(drop);
+    assert_eq!(refusal, Err(RunError::AlreadyRunning { program: "api".into(), run: new }));
+
+    let old = stopped(&mut world, "job");
+    let _ = (world.start("job"), world.start("job"));
+    let refusal = world.machine.restart(old, None, false, world.now).map(drop);
+    assert_eq!(refusal, Err(RunError::QueueFull { program: "job".into(), limit: 1 }));
+    world.assert_phase(old, Phase::Stopped);
+}
+
+#[test]
+fn a_run_whose_program_is_gone_leaves_its_place_to_the_next_one() {
+    let mut job = program("job");
+    job.max_concurrent = Some(1);
+    let mut world = World::new(vec![job.clone()]);
+    world.admissions = vec![denied()];
+    let (first, second) = (world.start("job"), world.start("job"));
+
+    let mut next = World::new(Vec::new());
+    next.machine.restore(&world.state, world.now);
+    let effects = next.machine.resume(Vec::new(), 5, false, next.now);
+    next.run(effects);
+    for run in [first, second] {
+        next.assert_phase(run, Phase::Failed);
+    }
+    let (_, effects) =
+        next.machine.configure(Configure { programs: vec![job], shared_breakers: Vec::new() }, next.now);
+    next.run(effects);
+    let third = next.start("job");
+    next.assert_phase(third, Phase::Starting);
+}
+
+#[test]
+fn a_start_during_a_stop_is_heard_once_the_tree_is_down() {
+    for stage in ["starting", "running", "emptying"] {
+        let mut world = World::new(vec![program("job")]);
+        let run = world.start("job");
+        let (attempt, sizes) = (world.attempt(run), SpoolSizes::default());
+        let exit = ExitStatus::Signal { number: 15, core: false };
+        if stage != "starting" {
+            world.launched(run);
+        }
+        let effects = world.machine.stop(run, None, world.now).expect("it lives");
+        world.run(effects);
+        if stage == "emptying" {
+            world.input(Input::Launcher(Report::Exited { attempt, exit, sizes, leftovers: true }));
+        }
+        world.assert_phase(run, Phase::Stopping);
+        let effects = world.machine.restart(run, None, false, world.now).expect("it lives");
+        world.run(effects);
+        match stage {
+            "starting" => {
+                world.launched(run);
+                world.assert_phase(run, Phase::Running);
+                continue;
+            }
+            "running" => world.exited(run, exit),
+            _ => world.input(Input::Launcher(Report::Emptied { attempt, sizes })),
+        }
+        world.assert_phase(run, Phase::Starting);
+        assert_eq!(world.attempt(run).number, 2, "{stage}");
+    }
 }
