@@ -1,6 +1,6 @@
 //! The scrapers' story: errors read from output change the next try, a breaker holds starts back, and `why` tells it.
 
-use crate::bench_of_one::{bench, in_time};
+use crate::bench_of_one::{Gate, bench, in_time};
 use actix_process::{
     Adjust, BreakerPolicy, ClassRule, Classify, Jitter, Param, ProbeParams, Program, RetryPolicy,
     actors::model::{Event, Phase},
@@ -85,13 +85,8 @@ async fn two_failures_open_the_breaker_one_probe_closes_it_and_why_tells_both() 
 async fn while_one_probe_is_out_its_siblings_wait_and_follow_when_it_succeeds() {
     // The first two fail at once; the next one to start (the probe) waits for a line on which it may succeed.
     let folder = tempfile::tempdir().expect("a folder");
-    let gate = folder.path().join("gate");
-    let made = std::process::Command::new("mkfifo").arg(&gate).status().expect("mkfifo runs");
-    assert!(made.success());
-    let line = format!(
-        r#"[ "$1" = bad ] && {{{{ echo HTTP 429; exit 1; }}}}; read -r word < "{}"; exit 0"#,
-        gate.display()
-    );
+    let gate = Gate::new(folder.path());
+    let line = format!(r#"[ "$1" = bad ] && {{{{ echo HTTP 429; exit 1; }}}}; {}"#, gate.wait());
     let program = |name: &str| {
         Program::command(name, ["sh", "-c", &line, "sh", "{kind}"])
             .param(Param::string("kind").required())
@@ -115,12 +110,10 @@ async fn while_one_probe_is_out_its_siblings_wait_and_follow_when_it_succeeds() 
     let second = bench.pm.start("two").param("kind", "good").send().await.expect("it waits");
     bench.phase(&first, Phase::Running).await;
     assert_eq!(second.status().await.expect("known").phase, Phase::Blocked, "one probe at a time");
-    let open = tokio::task::spawn_blocking(move || std::fs::write(&gate, "go\n").map(|()| gate));
-    let gate = in_time("the probe reads", open).await.expect("no panic").expect("it is written");
+    gate.open();
     assert!(in_time("the probe's end", first.wait()).await.expect("it ends").is_success());
     bench.phase(&second, Phase::Running).await;
-    let open = tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n"));
-    in_time("the sibling reads", open).await.expect("no panic").expect("it is written");
+    gate.open();
     assert!(in_time("the sibling's end", second.wait()).await.expect("it ends").is_success());
     bench.end().await;
 }
