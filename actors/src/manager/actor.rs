@@ -3,6 +3,7 @@
 
 use super::{
     Rooms,
+    ids::RunIds,
     machine::{Effect, Input, Limits, Machine},
 };
 use crate::{
@@ -32,7 +33,7 @@ pub struct ManagerActor {
     /// What the store held when it was opened, until the first configuration makes sense of it.
     pub(super) saved: Option<Loaded>,
     pub(super) started_at: Timestamp,
-    pub(super) random: Random,
+    pub(super) ids: RunIds,
     pub(super) waiters: HashMap<RunId, Vec<oneshot::Sender<Run>>>,
     pub(super) news: watch::Sender<u64>,
     pub(super) shutdown: Option<Vec<oneshot::Sender<()>>>,
@@ -50,18 +51,6 @@ struct Pending {
     puts: Arc<Vec<Put>>,
     acts: Vec<Effect>,
     waiters: Vec<oneshot::Sender<()>>,
-}
-
-/// A source of run ids: seeded once from the system, then counted through, so that ids of one millisecond differ.
-#[derive(Debug)]
-pub(super) struct Random(pub(super) u128);
-
-impl Random {
-    pub(super) fn run_id(&mut self, at: Timestamp) -> RunId {
-        // An odd step walks through all 2^80 values before one repeats.
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15_F39D);
-        RunId::from_parts(at.0, self.0)
-    }
 }
 
 /// The store has written, or refused, a commit.
@@ -86,7 +75,7 @@ impl ManagerActor {
             rooms,
             saved: Some(saved),
             started_at: clock::now(),
-            random: Random(seed),
+            ids: RunIds::new(seed),
             waiters: HashMap::new(),
             news: watch::Sender::new(0),
             shutdown: None,

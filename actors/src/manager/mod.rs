@@ -33,6 +33,7 @@
 //!   answer is awaited (the machine's own stage) are three facts.
 
 mod actor;
+mod ids;
 pub mod machine;
 mod messages;
 mod queries;

@@ -143,7 +143,7 @@ impl Handler<Start> for ManagerActor {
             Ok(checked) => checked,
             Err(error) => return Box::pin(async { Err(error) }),
         };
-        let id = self.random.run_id(clock::now());
+        let id = self.ids.next(clock::now());
         if checked.secrets.is_empty() && start.if_blocked == IfBlocked::Wait {
             let effects = self.machine.start(checked, &start, id, clock::now());
             self.carry_out(effects, ctx);
