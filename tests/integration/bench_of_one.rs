@@ -63,7 +63,10 @@ impl Bench {
                 seen = self.news(seen).await;
             }
         };
-        in_time("the phase", look).await
+        match tokio::time::timeout(PATIENCE, look).await {
+            Ok(status) => status,
+            Err(_) => panic!("never {phase:?}: {:#?}\n{:#?}", run.status().await, self.journal().await),
+        }
     }
 
     /// Waits for journal records after this one; the newest.

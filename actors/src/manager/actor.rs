@@ -3,7 +3,7 @@
 
 use super::{
     Rooms,
-    ids::RunIds,
+    ids::Ids,
     machine::{Effect, Input, Limits, Machine},
 };
 use crate::{
@@ -33,7 +33,7 @@ pub struct ManagerActor {
     /// What the store held when it was opened, until the first configuration makes sense of it.
     pub(super) saved: Option<Loaded>,
     pub(super) started_at: Timestamp,
-    pub(super) ids: RunIds,
+    pub(super) ids: Ids,
     pub(super) waiters: HashMap<RunId, Vec<oneshot::Sender<Run>>>,
     pub(super) news: watch::Sender<u64>,
     pub(super) shutdown: Option<Vec<oneshot::Sender<()>>>,
@@ -75,7 +75,7 @@ impl ManagerActor {
             rooms,
             saved: Some(saved),
             started_at: clock::now(),
-            ids: RunIds::new(seed),
+            ids: Ids::new(seed),
             waiters: HashMap::new(),
             news: watch::Sender::new(0),
             shutdown: None,

@@ -1,51 +1,50 @@
-//! Ids for new runs: later ones are greater, so that who asked first is first in every line.
+//! Ids of new runs.
 
 use crate::model::{RunId, Timestamp};
 
-/// From one id to the next. Odd, so that ends of ids, by which people name runs, differ for as long as possible.
-const STEP: u128 = 0x9E37_79B9_7F4A_7C15_F39D;
-/// Between ids of one millisecond: odd too, and small enough that half a trillion of them stay below the next one.
-const STEP_WITHIN: u128 = 0x5F_35D7_6E4B;
-/// 79 of the 80 bits: the first id of a millisecond leaves room above it.
-const MASK: u128 = (1 << 79) - 1;
-
-/// A source of run ids, seeded once from the system.
+/// A source of run ids: seeded once from the system, then counted through. Each id sorts behind the one before, those of
+/// one millisecond too: lines of waiting runs are ordered by it.
 #[derive(Debug)]
-pub(super) struct RunIds {
-    chance: u128,
-    last_ms: u64,
-    last: u128,
+pub(super) struct Ids {
+    random: u128,
+    last: Timestamp,
+    /// The upper half of the random bits, which is counted up within a millisecond.
+    upper: u128,
 }
 
-impl RunIds {
+impl Ids {
+    /// Half of the 80 random bits. The lower half is what people type, so it looks different each time.
+    const HALF: u32 = 40;
+
     pub(super) const fn new(seed: u128) -> Self {
-        Self { chance: seed, last_ms: 0, last: 0 }
+        Self { random: seed, last: Timestamp(0), upper: 0 }
     }
 
-    /// Greater than every id before, also within a millisecond and after a clock was set back.
-    pub(super) fn next(&mut self, now: Timestamp) -> RunId {
-        if now.0 > self.last_ms {
-            self.chance = self.chance.wrapping_add(STEP);
-            (self.last_ms, self.last) = (now.0, self.chance & MASK);
+    pub(super) fn next(&mut self, at: Timestamp) -> RunId {
+        // An odd step walks through all 2^80 values before one repeats.
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15_F39D);
+        if at > self.last {
+            self.last = at;
+            // One bit is left free, so that counting never overflows within a millisecond.
+            self.upper = (self.random >> Self::HALF) & ((1 << (Self::HALF - 1)) - 1);
         } else {
-            self.last += STEP_WITHIN;
+            self.upper += 1;
         }
-        RunId::from_parts(self.last_ms, self.last)
+        let lower = self.random & ((1 << Self::HALF) - 1);
+        RunId::from_parts(self.last.0, (self.upper << Self::HALF) | lower)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
-    fn later_ids_are_greater_and_their_ends_differ() {
-        let mut ids = RunIds::new(u128::MAX);
-        let times = (0..5_000).map(|n| 1_000_000 + n / 50 % 70);
-        let made: Vec<_> = times.map(|ms| ids.next(Timestamp(ms))).collect();
-        assert!(made.is_sorted_by(|a, b| a < b));
-        let ends: BTreeSet<_> = made.iter().map(|id| id.short()).collect();
-        assert_eq!(ends.len(), made.len());
+    fn ids_of_one_millisecond_and_of_a_clock_that_steps_back_sort_as_they_were_asked_for() {
+        let mut ids = Ids::new(u128::MAX / 3);
+        let made: Vec<_> = [5, 5, 5, 4, 6, 6].map(Timestamp).into_iter().map(|at| ids.next(at)).collect();
+        assert!(made.is_sorted_by(|a, b| a < b), "{made:?}");
+        let ends: std::collections::BTreeSet<_> = made.iter().map(|id| id.short()).collect();
+        assert_eq!(ends.len(), made.len(), "what people type differs");
     }
 }

@@ -132,10 +132,12 @@ impl Handler<GetEvents> for ManagerActor {
                 return Ok(found);
             }
             let newer = news.wait_for(|seq| *seq > get.after);
-            match tokio::time::timeout(Duration::from_millis(get.wait_ms), newer).await {
-                Ok(Ok(_)) => read_journal(&store, get.after, limit).await,
-                Ok(Err(_)) | Err(_) => Ok(found),
-            }
+            let newer = tokio::time::timeout(Duration::from_millis(get.wait_ms), newer).await;
+            // What `wait_for` answers locks the channel: kept while the store is asked, it would stop this very thread at
+            // the next record.
+            let is_newer = matches!(&newer, Ok(Ok(_)));
+            drop(newer);
+            if is_newer { read_journal(&store, get.after, limit).await } else { Ok(found) }
         })
     }
 }

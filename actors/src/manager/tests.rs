@@ -11,6 +11,7 @@ use crate::{
     store::Store,
 };
 use actix::{Actor, Addr, Context, Handler, Message, MessageResult};
+use futures_util::future::join_all;
 use std::sync::{Arc, Mutex};
 
 type Heard = Arc<Mutex<Vec<String>>>;
@@ -249,4 +250,30 @@ async fn a_refused_start_creates_no_run() {
     let act = breaker::OperatorAct::Reset;
     let operate = OperateBreaker { scope, act, by: None, reason: None };
     assert!(bench.manager.send(operate).await.expect("it lives").is_err());
+}
+
+#[actix::test]
+async fn a_follower_that_is_told_of_a_record_does_not_hold_the_next_one_up() {
+    let bench = bench(false).await;
+    let followers = (0..4).map(|_| async {
+        let mut after = 0;
+        while after < 300 {
+            let news = bench.manager.send(GetEvents { after, limit: 0, wait_ms: 60_000 }).await;
+            news.expect("the manager lives").expect("the journal reads");
+            // The newest decision, which may not be written yet: there is something to wait for.
+            after = bench.manager.send(GetInfo).await.expect("the manager lives").last_seq;
+        }
+    });
+    // Out of step with each other, so that one commit is written while another is read.
+    let bench = &bench;
+    let starters = (0..8).map(|pace| async move {
+        for _ in 0..25 {
+            bench.start().await;
+            for _ in 0..pace * 7 {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let (starters, followers) = (join_all(starters), join_all(followers));
+    futures_util::future::join(starters, followers).await;
 }

@@ -7,8 +7,7 @@ use super::{
 };
 use crate::{
     model::{
-        AttemptId, Backlog, ClassifyRule, Counts, Evidence, ExitStatus, Program, Spool, SpoolSizes, Stream,
-        Timestamp,
+        AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, Spool, SpoolSizes, Stream, Timestamp,
     },
     store::Output,
 };
@@ -16,16 +15,18 @@ use std::{collections::HashMap, sync::Arc};
 
 /// Compiled rules by program: compiling takes milliseconds, a restart must not.
 #[derive(Default)]
-pub(crate) struct Rulebook(HashMap<String, (Vec<ClassifyRule>, Arc<Rules>)>);
+pub(crate) struct Rulebook(HashMap<String, Arc<Rules>>);
 
-/// Programs whose rules are kept; beyond it all are dropped and compiled again when needed.
+/// Sets of rules that are kept; beyond it all are dropped and compiled again when needed.
 const KEPT_RULES: usize = 1_024;
 
 impl Rulebook {
+    /// The compiled rules of a program. Programs with the same rules share them: an automaton takes half a megabyte and
+    /// ten milliseconds, and most programs have the built-in rules alone.
     pub(crate) fn of(&mut self, program: &Program) -> Arc<Rules> {
-        if let Some((classify, rules)) = self.0.get(&program.name)
-            && *classify == program.classify
-        {
+        // What cannot be written cannot be shared; rules are plain data, which can.
+        let key = serde_json::to_string(&program.classify).unwrap_or_else(|_| program.name.clone());
+        if let Some(rules) = self.0.get(&key) {
             return rules.clone();
         }
         let rules = Arc::new(Rules::of(program));
@@ -35,7 +36,7 @@ impl Rulebook {
         if self.0.len() >= KEPT_RULES {
             self.0.clear();
         }
-        self.0.insert(program.name.clone(), (program.classify.clone(), rules.clone()));
+        self.0.insert(key, rules.clone());
         rules
     }
 }
