@@ -3,7 +3,7 @@
 use crate::bench_of_one::{Gate, bench, in_time};
 use actix_process::{
     Adjust, BreakerPolicy, ClassRule, Classify, Jitter, Param, ProbeParams, Program, RetryPolicy,
-    actors::model::{Event, Phase},
+    actors::model::{EndReason, Event, Phase},
 };
 
 /// Refuses more than 25 questions per interval, as shops do.
@@ -115,5 +115,30 @@ async fn while_one_probe_is_out_its_siblings_wait_and_follow_when_it_succeeds() 
     bench.phase(&second, Phase::Running).await;
     gate.open();
     assert!(in_time("the sibling's end", second.wait()).await.expect("it ends").is_success());
+    bench.end().await;
+}
+
+#[actix::test]
+async fn a_run_that_a_breaker_holds_back_gives_up_at_its_max_failing() {
+    let job = Program::command("job", ["sh", "-c", "echo HTTP 429; exit 1"])
+        .class("rate_limited", ClassRule::retry().delay("10ms"))
+        .retry(RetryPolicy::exponential("10ms").min_delay("1ms").jitter(Jitter::None).max_failing("1s"))
+        .shared_breaker("site:x");
+    let folder = tempfile::tempdir().expect("a folder");
+    let pm = actix_process::ProcessManager::builder()
+        .store(folder.path())
+        .program(job)
+        .shared_breaker_policy("site:*", BreakerPolicy::failures(1).penalty("1h"))
+        .start()
+        .await
+        .expect("it starts");
+    let bench = crate::bench_of_one::Bench { pm, folder };
+    let run = bench.run("job").await;
+    assert_eq!((run.phase, run.end_reason), (Phase::Failed, Some(EndReason::Deadline)), "{run:?}");
+    assert_eq!(run.attempts.len(), 1, "the breaker let no other start through");
+    let why = bench.pm.why(run.id).await.expect("it is known");
+    let last = why.chain.last().map(|sentence| sentence.text.as_str());
+    let told = "failed: it was still held back by site:x when max_failing = 1s was over";
+    assert_eq!(last, Some(told));
     bench.end().await;
 }
