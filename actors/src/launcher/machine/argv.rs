@@ -40,11 +40,7 @@ pub fn arguments(
                 "remove it from the parameter",
             ));
         }
-        if text.starts_with('-')
-            && let Some(first) = template.leading_param()
-            && !behind_dashes
-            && !brings_its_dash_rightly(program, &template, params)
-        {
+        if !behind_dashes && let Some(first) = program.option_by_value(&template, params) {
             return Err(input(
                 program,
                 format!(
@@ -57,16 +53,6 @@ pub fn arguments(
         out.push(text);
     }
     Ok(out)
-}
-
-/// The first character comes from the first parameter that is not empty; should it come from text behind empty ones,
-/// nobody has allowed it.
-fn brings_its_dash_rightly(program: &Program, template: &Template, params: &Params) -> bool {
-    let mut values = template.names().filter_map(|name| Some((name, params.get(name)?)));
-    values.find(|(_, value)| !value.to_string().is_empty()).is_some_and(|(name, value)| {
-        let allowed = program.params.get(name).is_some_and(|spec| spec.allow_dash);
-        value.to_string().starts_with('-') && (allowed || value.is_number())
-    })
 }
 
 fn input(program: &Program, what: String, help: impl Into<String>) -> SpawnFailure {

@@ -366,6 +366,7 @@ impl Program {
                 Err(detail) => problems.push(ParamProblem { name: name.clone(), detail }),
             }
         }
+        problems.extend(self.options_by_values(&params));
         if problems.is_empty() { Ok((params, secrets)) } else { Err(problems) }
     }
 }

@@ -11,6 +11,7 @@ mod check_params;
 mod check_rules;
 mod classify;
 mod definition;
+mod option;
 mod override_builder;
 #[cfg(test)]
 mod tests;
