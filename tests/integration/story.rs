@@ -142,3 +142,36 @@ async fn a_run_that_a_breaker_holds_back_gives_up_at_its_max_failing() {
     assert_eq!(last, Some(told));
     bench.end().await;
 }
+
+#[actix::test]
+async fn why_tells_that_a_sibling_changed_a_parameter_that_both_share() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gate = Gate::new(folder.path());
+    let line = format!(
+        r#"[ "$2" = patient ] && {{{{ {}; exit 0; }}}}; [ "$1" -le 50 ] && exit 0; echo HTTP 429; exit 1"#,
+        gate.wait()
+    );
+    let program = |name: &str| {
+        Program::command(name, ["sh", "-c", &line, "sh", "{qpi}", "{kind}"])
+            .param(Param::string("kind").default("hasty"))
+            .param(Param::integer("qpi").default(100).adjust_scope("site:shop"))
+            .class("rate_limited", ClassRule::retry().delay("10ms").adjust("qpi", Adjust::multiply(0.5)))
+            .retry(RetryPolicy::exponential("10ms").min_delay("1ms").jitter(Jitter::None))
+    };
+    let bench = bench([program("one"), program("two")]).await;
+    let patient = bench.pm.start("one").param("kind", "patient").send().await.expect("it fits");
+    bench.phase(&patient, Phase::Running).await;
+    let hasty = bench.run("two").await;
+    assert_eq!((hasty.phase, hasty.attempt), (Phase::Succeeded, 2), "{hasty:?}");
+
+    let told = format!("two run {} failed and changed it for all: qpi 100 → 50", hasty.id.short());
+    let chain = bench.pm.why(patient.id()).await.expect("known").chain;
+    assert!(chain.iter().any(|sentence| sentence.text.starts_with(&told)), "`{told}` is not in {chain:#?}");
+    let own = bench.pm.why(hasty.id).await.expect("known").chain;
+    assert!(own.iter().any(|sentence| sentence.text.starts_with("qpi 100 → 50")), "{own:#?}");
+    assert!(own.iter().all(|sentence| !sentence.text.contains("for all")), "{own:#?}");
+
+    gate.open();
+    assert!(in_time("its end", patient.wait()).await.expect("it ends").is_success());
+    bench.end().await;
+}

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     breaker, clock,
-    model::{JournalRecord, Phase, Run, RunId},
+    model::{Event, JournalRecord, Phase, Run, RunId, Scope},
     monitor,
 };
 use actix::{AsyncContext, Context, Handler, MessageResult, ResponseFuture};
@@ -152,7 +152,7 @@ impl Handler<Why> for ManagerActor {
             return Box::pin(async move { Err(RunError::Unknown(id)) });
         };
         let (store, written) = (self.store.clone(), self.written());
-        let scopes = self.machine.scopes_of(&run);
+        let (scopes, shared) = (self.machine.scopes_of(&run), self.machine.shared_params_of(&run));
         Box::pin(async move {
             let _ = written.await; // What is decided and not yet written belongs to the answer.
             let mut after = run.journal_from.saturating_sub(1);
@@ -165,7 +165,7 @@ impl Handler<Why> for ManagerActor {
                 let over = |record: &JournalRecord| run.ended_at.is_some_and(|end| record.at > end);
                 let done = page.iter().any(|record| record.run != Some(id) && over(record));
                 records.extend(page.into_iter().filter(|record| match &record.run {
-                    Some(run) => *run == id,
+                    Some(run) => *run == id || (!over(record) && changes_any(record, &shared)),
                     None => !over(record) && record.scope.as_ref().is_none_or(|scope| scopes.contains(scope)),
                 }));
                 if done {
@@ -175,6 +175,12 @@ impl Handler<Why> for ManagerActor {
             Ok(explain(&run, &records, clock::now()))
         })
     }
+}
+
+/// Whether a sibling's failure changed a parameter that is one of these.
+fn changes_any(record: &JournalRecord, shared: &[(Scope, String)]) -> bool {
+    let Event::ParamChanged { name: changed, .. } = &record.event else { return false };
+    shared.iter().any(|(scope, name)| name == changed && record.scope.as_ref() == Some(scope))
 }
 
 impl Handler<Logs> for ManagerActor {

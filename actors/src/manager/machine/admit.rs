@@ -151,6 +151,17 @@ impl Machine {
         gates.into_iter().map(|gate| gate.scope).collect()
     }
 
+    /// The parameters of a run that siblings change too, by the key that they share and their name.
+    #[must_use]
+    pub fn shared_params_of(&self, run: &Run) -> Vec<(Scope, String)> {
+        let Some(program) = self.programs.get(&run.program) else { return Vec::new() };
+        let shared = program.params.iter().filter_map(|(name, spec)| {
+            let key = render_key(spec.adjust_scope.as_deref()?, &run.params)?;
+            Some((Scope(key), name.clone()))
+        });
+        shared.collect()
+    }
+
     /// The rules of a shared scope: the exact name, else the longest literal prefix before `*`.
     fn shared_policy(&self, key: &str) -> Option<BreakerPolicy> {
         let fits = |pattern: &str| match pattern.strip_suffix('*') {

@@ -7,7 +7,8 @@ use crate::{
     },
 };
 
-/// Explains a run from its own records and those of the scopes that gate it.
+/// Explains a run from its own records, those of the scopes that gate it, and those of siblings that changed what they
+/// share with it.
 #[must_use]
 pub fn explain(run: &Run, records: &[JournalRecord], now: Timestamp) -> Explanation {
     let first = records.iter().position(|record| matches!(record.event, Event::RunQueued { .. }));
@@ -16,7 +17,15 @@ pub fn explain(run: &Run, records: &[JournalRecord], now: Timestamp) -> Explanat
         .enumerate()
         .filter_map(|(place, record)| {
             let again = first.is_some_and(|first| place > first);
-            sentence(record, again).map(|text| Sentence { at: record.at, seq: record.seq, text })
+            let text = sentence(record, again)?;
+            let text = match record.run {
+                Some(other) if other != run.id => {
+                    let program = record.program.as_deref().unwrap_or("another");
+                    format!("{program} run {} failed and changed it for all: {text}", other.short())
+                }
+                _ => text,
+            };
+            Some(Sentence { at: record.at, seq: record.seq, text })
         })
         .collect();
     Explanation {
