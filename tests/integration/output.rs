@@ -66,7 +66,8 @@ async fn a_line_is_visible_while_the_child_still_runs_and_a_follower_sees_each_o
     let folder = tempfile::tempdir().expect("a folder");
     let gate = folder.path().join("gate");
     assert!(std::process::Command::new("mkfifo").arg(&gate).status().expect("mkfifo runs").success());
-    let line = format!("for i in 1 2 3; do echo line $i; read -r go < {}; done", gate.display());
+    // Open for both, once: a reader that opens anew for each word may meet the writer of the word before, and its end.
+    let line = format!("exec 3<> {}; for i in 1 2 3; do echo line $i; read -r go <&3; done", gate.display());
     let bench = bench([shell("slow", &line)]).await;
     let run = bench.start("slow").await;
     let mut follower = run.logs().follow();
