@@ -14,6 +14,33 @@ pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,
 }
 
+/// A place where children wait for a word. We hold both ends, so nobody's opening or closing is a race.
+pub(crate) struct Gate {
+    path: std::path::PathBuf,
+    ends: std::fs::File,
+}
+
+impl Gate {
+    pub(crate) fn new(folder: &std::path::Path) -> Self {
+        let path = folder.join("gate");
+        let name = std::ffi::CString::new(path.to_str().expect("text")).expect("no NUL");
+        // SAFETY: the name is a C string that outlives the call.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let ends = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("it opens");
+        Self { path, ends }
+    }
+
+    /// Shell that waits here.
+    pub(crate) fn wait(&self) -> String {
+        format!("read -r word < {}", self.path.display())
+    }
+
+    /// Lets one of those who wait go on.
+    pub(crate) fn open(&self) {
+        std::io::Write::write_all(&mut &self.ends, b"go\n").expect("there is room");
+    }
+}
+
 /// A manager with these programs.
 pub(crate) async fn bench(programs: impl IntoIterator<Item = Program>) -> Bench {
     let folder = tempfile::tempdir().expect("a folder");

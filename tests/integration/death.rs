@@ -82,6 +82,14 @@ impl Daemon {
     }
 }
 
+/// A test that fails leaves no daemon behind; its keeper stops the rest.
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[track_caller]
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();

@@ -1,6 +1,6 @@
 //! The message flow of one run, by the public messages of the actors alone: no facade in between.
 
-use crate::bench_of_one::in_time;
+use crate::bench_of_one::{bench, in_time, shell};
 use actix_process::actors::{
     breaker,
     manager::{
@@ -114,4 +114,27 @@ async fn a_second_manager_is_told_who_has_the_store() {
     let error = second.expect_err("one owner").to_string();
     assert!(error.contains(&std::process::id().to_string()), "{error}");
     first.addr.send(Shutdown).await.expect("it answers");
+}
+
+#[actix::test]
+async fn nobody_else_may_read_anything_in_the_store() {
+    use std::os::unix::fs::PermissionsExt;
+    fn files(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() { files(&path, found) } else { found.push(path) }
+        }
+    }
+    let bench = bench([shell("job", "echo hello")]).await;
+    bench.run("job").await;
+    let store = bench.folder.path().join("store");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |data| data.permissions().mode());
+    assert_eq!(mode(&store) & 0o777, 0o700);
+    let mut found = Vec::new();
+    files(&store, &mut found);
+    // The database makes its own files, which the folder protects; these are ours.
+    let ours = found.iter().filter(|path| path.parent() == Some(&*store));
+    let open: Vec<_> = ours.filter(|path| mode(path) & 0o077 != 0).collect();
+    assert!(open.is_empty(), "{open:?}");
+    bench.end().await;
 }

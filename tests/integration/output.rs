@@ -1,6 +1,6 @@
 //! Every byte a child writes is kept, in order per stream.
 
-use crate::bench_of_one::{bench, in_time, shell};
+use crate::bench_of_one::{Gate, bench, in_time, shell};
 use actix_process::actors::model::{Phase, Stream};
 
 #[actix::test]
@@ -64,10 +64,8 @@ async fn merged_streams_keep_the_order_of_writing() {
 #[actix::test]
 async fn a_line_is_visible_while_the_child_still_runs_and_a_follower_sees_each_once() {
     let folder = tempfile::tempdir().expect("a folder");
-    let gate = folder.path().join("gate");
-    assert!(std::process::Command::new("mkfifo").arg(&gate).status().expect("mkfifo runs").success());
-    // Open for both, once: a reader that opens anew for each word may meet the writer of the word before, and its end.
-    let line = format!("exec 3<> {}; for i in 1 2 3; do echo line $i; read -r go <&3; done", gate.display());
+    let gate = Gate::new(folder.path());
+    let line = format!("for i in 1 2 3; do echo line $i; {}; done", gate.wait());
     let bench = bench([shell("slow", &line)]).await;
     let run = bench.start("slow").await;
     let mut follower = run.logs().follow();
@@ -76,9 +74,7 @@ async fn a_line_is_visible_while_the_child_still_runs_and_a_follower_sees_each_o
             in_time("a line", follower.next_record()).await.expect("it reads").expect("there is one");
         assert_eq!(String::from_utf8_lossy(&record.bytes), format!("line {i}"));
         assert_eq!(run.status().await.expect("known").phase, Phase::Running);
-        let gate = gate.clone();
-        let open = tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n"));
-        in_time("the child reads", open).await.expect("no panic").expect("it is written");
+        gate.open();
     }
     assert!(
         in_time("the end", follower.next_record()).await.expect("it reads").is_none(),

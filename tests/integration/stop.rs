@@ -93,6 +93,23 @@ async fn a_shutdown_leaves_nobody() {
 }
 
 #[actix::test]
+async fn what_is_kept_ends_with_the_shutdown_and_a_second_shutdown_is_the_first_one() {
+    let mark = mark("kept");
+    let program = shell("leaver", "sleep 1000 & echo gone; exit 0")
+        .env("TREE_MARK", &mark)
+        .leftovers(Leftovers::Keep)
+        .stop_timeout("300ms");
+    let bench = bench([program]).await;
+    assert_eq!(bench.run("leaver").await.phase, Phase::Succeeded);
+    assert_eq!(marked(&mark).len(), 1);
+    let clone = bench.pm.clone();
+    let (one, other) = in_time("both", async { tokio::join!(bench.pm.shutdown(), clone.shutdown()) }).await;
+    assert!(one.is_ok() && other.is_ok());
+    in_time("a third", clone.shutdown()).await.expect("it is down already");
+    assert_eq!(marked(&mark), BTreeSet::new());
+}
+
+#[actix::test]
 async fn exit_codes_and_signals_are_told_as_they_were() {
     use actix_process::actors::model::ExitStatus;
     let once =

@@ -1,9 +1,9 @@
 //! The scrapers' story: errors read from output change the next try, a breaker holds starts back, and `why` tells it.
 
-use crate::bench_of_one::{bench, in_time};
+use crate::bench_of_one::{Gate, bench, in_time};
 use actix_process::{
     Adjust, BreakerPolicy, ClassRule, Classify, Jitter, Param, ProbeParams, Program, RetryPolicy,
-    actors::model::{Event, Phase},
+    actors::model::{EndReason, Event, Phase},
 };
 
 /// Refuses more than 25 questions per interval, as shops do.
@@ -85,13 +85,8 @@ async fn two_failures_open_the_breaker_one_probe_closes_it_and_why_tells_both() 
 async fn while_one_probe_is_out_its_siblings_wait_and_follow_when_it_succeeds() {
     // The first two fail at once; the next one to start (the probe) waits for a line on which it may succeed.
     let folder = tempfile::tempdir().expect("a folder");
-    let gate = folder.path().join("gate");
-    let made = std::process::Command::new("mkfifo").arg(&gate).status().expect("mkfifo runs");
-    assert!(made.success());
-    let line = format!(
-        r#"[ "$1" = bad ] && {{{{ echo HTTP 429; exit 1; }}}}; read -r word < "{}"; exit 0"#,
-        gate.display()
-    );
+    let gate = Gate::new(folder.path());
+    let line = format!(r#"[ "$1" = bad ] && {{{{ echo HTTP 429; exit 1; }}}}; {}"#, gate.wait());
     let program = |name: &str| {
         Program::command(name, ["sh", "-c", &line, "sh", "{kind}"])
             .param(Param::string("kind").required())
@@ -115,12 +110,35 @@ async fn while_one_probe_is_out_its_siblings_wait_and_follow_when_it_succeeds() 
     let second = bench.pm.start("two").param("kind", "good").send().await.expect("it waits");
     bench.phase(&first, Phase::Running).await;
     assert_eq!(second.status().await.expect("known").phase, Phase::Blocked, "one probe at a time");
-    let open = tokio::task::spawn_blocking(move || std::fs::write(&gate, "go\n").map(|()| gate));
-    let gate = in_time("the probe reads", open).await.expect("no panic").expect("it is written");
+    gate.open();
     assert!(in_time("the probe's end", first.wait()).await.expect("it ends").is_success());
     bench.phase(&second, Phase::Running).await;
-    let open = tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n"));
-    in_time("the sibling reads", open).await.expect("no panic").expect("it is written");
+    gate.open();
     assert!(in_time("the sibling's end", second.wait()).await.expect("it ends").is_success());
+    bench.end().await;
+}
+
+#[actix::test]
+async fn a_run_that_a_breaker_holds_back_gives_up_at_its_max_failing() {
+    let job = Program::command("job", ["sh", "-c", "echo HTTP 429; exit 1"])
+        .class("rate_limited", ClassRule::retry().delay("10ms"))
+        .retry(RetryPolicy::exponential("10ms").min_delay("1ms").jitter(Jitter::None).max_failing("1s"))
+        .shared_breaker("site:x");
+    let folder = tempfile::tempdir().expect("a folder");
+    let pm = actix_process::ProcessManager::builder()
+        .store(folder.path())
+        .program(job)
+        .shared_breaker_policy("site:*", BreakerPolicy::failures(1).penalty("1h"))
+        .start()
+        .await
+        .expect("it starts");
+    let bench = crate::bench_of_one::Bench { pm, folder };
+    let run = bench.run("job").await;
+    assert_eq!((run.phase, run.end_reason), (Phase::Failed, Some(EndReason::Deadline)), "{run:?}");
+    assert_eq!(run.attempts.len(), 1, "the breaker let no other start through");
+    let why = bench.pm.why(run.id).await.expect("it is known");
+    let last = why.chain.last().map(|sentence| sentence.text.as_str());
+    let told = "failed: it was still held back by site:x when max_failing = 1s was over";
+    assert_eq!(last, Some(told));
     bench.end().await;
 }

@@ -234,15 +234,3 @@ fn a_database_of_noise_is_moved_aside_and_what_can_be_read_is_saved() {
     assert_eq!((loaded.state, loaded.last_seq), (state, 50));
     assert_eq!(journal(&store, 49, 10), ["record 50"]);
 }
-
-#[test]
-#[ignore = "a measurement: run it alone"]
-fn how_long_a_commit_takes() {
-    let dir = tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
-    let started = crate::clock::wall_ms();
-    for seq in 1..=5_000 {
-        commit(&store, record(seq));
-    }
-    println!("{} us each", (crate::clock::wall_ms() - started) * 1000 / 5_000);
-}
