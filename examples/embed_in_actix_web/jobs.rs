@@ -52,8 +52,8 @@ pub(crate) struct Failure {
     pub(crate) class: String,
     /// The line of output that says so, or a sentence where none does.
     pub(crate) line: String,
-    /// One thing to do about it.
-    pub(crate) help: String,
+    /// One thing to do about it, where there is one.
+    pub(crate) help: Option<String>,
 }
 
 /// Why something is not done.

@@ -27,10 +27,9 @@ pub(crate) fn run(url: &str) -> Done<()> {
     let alice = Client { agent: agent.clone(), url, user: "alice" };
     let bob = Client { agent, url, user: "bob" };
 
-    let id =
-        alice.start(&json!({"kind": "convert", "params": {"file": "<b>holiday</b>.pdf", "pages": 4}}))?;
+    let id = alice.start(&json!({"kind": "convert", "params": {"file": "-<b>.pdf", "pages": 4}}))?;
     let job = alice.wait(&id, |job| job["phase"] == "succeeded")?;
-    expect(&job["line"], "wrote <b>holiday</b>.pdf.txt")?;
+    expect(&job["line"], "wrote -<b>.pdf.txt")?;
     expect(&job["percent"], 100)?;
     let mut output = alice.get(&format!("{id}/output"))?;
     expect(

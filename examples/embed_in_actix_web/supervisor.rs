@@ -24,7 +24,7 @@ pub(crate) fn programs() -> [Program; 2] {
     [
         Program::script("convert", "convert")
             .script_path([SCRIPTS])
-            .args(["{file}", "{pages}"])
+            .args(["--", "{file}", "{pages}"]) // behind `--` a file may be called `-v`
             .param(Param::string("file").required())
             .param(Param::integer("pages").default(10).range(1..=1_000))
             .classify(Classify::pattern("damaged", "^ERROR .* is damaged"))
@@ -63,7 +63,7 @@ impl Jobs for ProcessManager {
             failure: status.reason.map(|reason| Failure {
                 class: reason.class,
                 line: reason.message,
-                help: reason.help,
+                help: Some(reason.help).filter(|help| !help.is_empty()),
             }),
             summary: why.summary,
             next: why.next,

@@ -19,7 +19,7 @@ impl Fake {
         let failure = (phase == Phase::Backoff).then(|| Failure {
             class: "network".into(),
             line: "ERROR <script>alert(1)</script>".into(),
-            help: "look whether the server is up".into(),
+            help: Some("look whether the server is up".into()),
         });
         self.0.lock().unwrap().push(Job {
             id: id.into(),

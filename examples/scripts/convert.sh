@@ -1,6 +1,7 @@
 #!/bin/sh
 # A converter that says how far it is. A file with "damaged" in its name breaks off at its third page.
-# Usage: convert.sh FILE PAGES
+# Usage: convert.sh [--] FILE PAGES
+[ "$1" != -- ] || shift
 file=$1 pages=$2 page=1
 echo "converting $file, $pages pages"
 while [ "$page" -le "$pages" ]; do
