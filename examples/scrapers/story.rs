@@ -86,7 +86,7 @@ impl Story {
             ),
             (
                 format!("refused after it opened: {after} ≤ {alive} alive + {} probes", self.probers.len()),
-                after <= allowed,
+                self.opened.is_some() && after <= allowed,
             ),
             (
                 format!("{succeeded} of {} runs succeeded", self.ended()),

@@ -53,6 +53,7 @@ pub struct MonitorActor {
     pub(super) followers: Vec<Follower>,
     pub(super) stored: Arc<Stored>,
     pub(super) failed: bool,
+    complained: bool,
     pub(super) retry_at: Option<Timestamp>,
     pub(super) number: u64,
     /// Pieces up to this number may be missing in memory.
@@ -99,6 +100,7 @@ impl MonitorActor {
             followers: Vec::new(),
             stored: Arc::default(),
             failed: false,
+            complained: false,
             retry_at: None,
             number,
             floor: number,
@@ -412,14 +414,21 @@ impl Handler<Acked> for MonitorActor {
     fn handle(&mut self, _: Acked, ctx: &mut Context<Self>) {
         for (attempt, stream, to) in self.stored.take() {
             match (to, self.watched.get_mut(&attempt)) {
-                (Some(to), Some(watched)) => {
+                (Ok(to), Some(watched)) => {
+                    self.complained = false;
                     self.floor = self.floor.max(watched.stored_to(stream, to, &self.output));
                 }
-                (None, _) => {
+                (Err(error), _) => {
+                    // Once for each time of trouble, however many pieces it holds up.
+                    if !std::mem::replace(&mut self.complained, true) {
+                        log::error!(
+                            "output cannot be stored and waits in its spool; attempt={attempt} error={error}"
+                        );
+                    }
                     self.failed = true;
                     self.retry_at = self.retry_at.or(Some(clock::now().plus(RETRY_MS)));
                 }
-                (Some(_), None) => {}
+                (Ok(_), None) => {}
             }
         }
         if !self.failed && self.output.waiting() < MAX_WAITING / 2 {

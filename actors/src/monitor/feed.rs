@@ -29,19 +29,22 @@ struct Recent {
     sent: bool,
 }
 
+/// What the store says of one chunk: its stream is stored up to here, or why it is not.
+pub(crate) type StoreWord = (AttemptId, Stream, Result<u64, String>);
+
 /// Streams whose chunks were stored, or failed to be, since the last look. Filled on the writer's thread.
 #[derive(Debug, Default)]
-pub(crate) struct Stored(Mutex<Vec<(AttemptId, Stream, Option<u64>)>>);
+pub(crate) struct Stored(Mutex<Vec<StoreWord>>);
 
 impl Stored {
     /// True when the list was empty: somebody has to be told then.
-    fn push(&self, attempt: AttemptId, stream: Stream, to: Option<u64>) -> bool {
+    fn push(&self, attempt: AttemptId, stream: Stream, to: Result<u64, String>) -> bool {
         let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         list.push((attempt, stream, to));
         list.len() == 1
     }
 
-    pub(crate) fn take(&self) -> Vec<(AttemptId, Stream, Option<u64>)> {
+    pub(crate) fn take(&self) -> Vec<StoreWord> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -342,10 +345,7 @@ impl Feed {
             let (stored, told) = (stored.clone(), told.clone());
             let (attempt, stream, to) = (self.attempt, self.stream, recent.chunk.head.to);
             recent.sent = output.append(recent.chunk.clone(), move |result| {
-                if let Err(error) = &result {
-                    log::error!("output not stored; attempt={attempt} error={error}");
-                }
-                if stored.push(attempt, stream, result.is_ok().then_some(to)) {
+                if stored.push(attempt, stream, result.map(|()| to).map_err(|error| error.to_string())) {
                     told();
                 }
             });

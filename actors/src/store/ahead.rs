@@ -3,7 +3,9 @@
 //! A flush of sled waits for the disk (0.2 ms and more), and a restart waits for its decision to be written. So a commit
 //! is answered when it is in this file, by one `write` into the page cache, which survives the death of the process as a
 //! flush does, and power loss as little as a flush does. sled gets it right after the answer, and once sled has flushed,
-//! the file is emptied.
+//! writing begins at the front again. What stands behind is old: whoever reads the file passes over keys that sled has.
+//!
+//! The file has its size from the beginning, so that on a full disk decisions can still be written: a stop must work.
 
 use super::{
     entry::{Entry, Key, read_body},
@@ -16,6 +18,9 @@ use std::{
     path::Path,
 };
 
+/// Size of the file: room for a thousand decisions and more while sled, on a full disk, takes none.
+const RESERVE: usize = 2 << 20;
+
 /// Commits since sled's last flush, one sealed entry behind the other.
 pub(crate) struct Ahead {
     file: File,
@@ -23,19 +28,27 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// Opens the file and reads what the last owner left in it. A torn or damaged entry is passed over: it was never
-    /// answered, or its checksum says so.
+    /// Opens the file and reads what its last owners left in it, in order. A torn or damaged entry is passed over: it was
+    /// never answered, or its checksum says so.
     pub(crate) fn open(path: &Path) -> io::Result<(Self, Vec<(Key, Entry)>)> {
         let left = std::fs::read(path).unwrap_or_default();
-        let entries = frame::salvage(Kind::Commit, &left).filter_map(read_body).collect();
+        let mut entries: Vec<_> = frame::salvage(Kind::Commit, &left).filter_map(read_body).collect();
+        entries.sort_by_key(|(key, _)| *key);
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        Ok((Self { file, bytes: left.len() as u64 }, entries))
+        if let Some(missing) = RESERVE.checked_sub(left.len()).filter(|missing| *missing > 0) {
+            // Written, not just declared: blocks that were never written are not there on a full disk.
+            if let Err(error) = file.write_all_at(&vec![0; missing], left.len() as u64) {
+                log::warn!("no room is reserved for decisions on a full disk; error={error}");
+            }
+        }
+        Ok((Self { file, bytes: 0 }, entries))
     }
 
     /// Writes sealed entries behind the others: all of them, or none that a reader would find.
     pub(crate) fn append(&mut self, sealed: &[u8]) -> io::Result<()> {
         if let Err(error) = self.file.write_all_at(sealed, self.bytes) {
-            let _ = self.file.set_len(self.bytes); // Half of a batch must not be found by the next owner.
+            // Half of a batch must not be found by the next owner; its first bytes are there, so they can be overwritten.
+            let _ = self.file.write_all_at(&[0; frame::HEADER], self.bytes);
             return Err(error);
         }
         self.bytes += sealed.len() as u64;
@@ -43,12 +56,8 @@ impl Ahead {
     }
 
     /// sled has flushed all of it.
-    pub(crate) fn clear(&mut self) -> io::Result<()> {
-        if self.bytes > 0 {
-            self.file.set_len(0)?;
-            self.bytes = 0;
-        }
-        Ok(())
+    pub(crate) const fn clear(&mut self) {
+        self.bytes = 0;
     }
 
     pub(crate) const fn bytes(&self) -> u64 {
