@@ -5,19 +5,16 @@ use super::{
     Rooms,
     ids::Ids,
     machine::{Effect, Input, Limits, Machine},
+    outbox::Outbox,
 };
 use crate::{
     breaker, clock, launcher,
-    model::{JournalRecord, Put, Run, RunId, Timestamp},
+    model::{JournalRecord, Run, RunId, Timestamp},
     monitor, retry,
-    store::{Commit, Loaded, Store, StoreError},
+    store::{Loaded, Store, StoreError},
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 use tokio::sync::{oneshot, watch};
 
 /// How long until a commit that the store refused is tried again: a full disk is not freed faster by asking more often,
@@ -38,28 +35,14 @@ pub struct ManagerActor {
     pub(super) news: watch::Sender<u64>,
     pub(super) shutdown: Option<Vec<oneshot::Sender<()>>>,
     subscribers: Vec<Recipient<JournalRecord>>,
-    pending: VecDeque<Pending>,
-    commits: u64,
+    outbox: Outbox,
     alarm: Option<(Timestamp, SpawnHandle)>,
-}
-
-/// A commit on its way to the store, and what waits for it.
-#[derive(Debug)]
-struct Pending {
-    number: u64,
-    records: Arc<Vec<JournalRecord>>,
-    puts: Arc<Vec<Put>>,
-    acts: Vec<Effect>,
-    waiters: Vec<oneshot::Sender<()>>,
 }
 
 /// The store has written, or refused, a commit.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-struct Written {
-    number: u64,
-    result: Result<(), StoreError>,
-}
+struct Written(Result<(), StoreError>);
 
 /// An answer of a room.
 #[derive(Debug, Message)]
@@ -80,8 +63,7 @@ impl ManagerActor {
             news: watch::Sender::new(0),
             shutdown: None,
             subscribers: Vec::new(),
-            pending: VecDeque::new(),
-            commits: 0,
+            outbox: Outbox::default(),
             alarm: None,
         }
     }
@@ -96,9 +78,12 @@ impl ManagerActor {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
         for effect in effects {
             match effect {
-                Effect::Commit { records, puts } => self.submit(records, puts, ctx),
-                act if act.is_act() => match self.pending.back_mut() {
-                    Some(pending) => pending.acts.push(act),
+                Effect::Commit { records, puts } => {
+                    self.outbox.push(records, puts);
+                    self.send_out(ctx);
+                }
+                act if act.is_act() => match self.outbox.newest() {
+                    Some(decision) => decision.acts.push(act),
                     None => self.act(act),
                 },
                 question => self.ask(question, ctx),
@@ -111,8 +96,8 @@ impl ManagerActor {
     /// Resolves when everything decided so far is written.
     pub(super) fn written(&mut self) -> oneshot::Receiver<()> {
         let (tell, told) = oneshot::channel();
-        match self.pending.back_mut() {
-            Some(pending) => pending.waiters.push(tell),
+        match self.outbox.newest() {
+            Some(decision) => decision.waiters.push(tell),
             None => drop(tell.send(())),
         }
         told
@@ -124,47 +109,30 @@ impl ManagerActor {
 
     // ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    fn submit(&mut self, records: Vec<JournalRecord>, puts: Vec<Put>, ctx: &mut Context<Self>) {
-        self.commits += 1;
-        self.pending.push_back(Pending {
-            number: self.commits,
-            records: Arc::new(records),
-            puts: Arc::new(puts),
-            acts: Vec::new(),
-            waiters: Vec::new(),
-        });
-        self.send_commit(self.commits, ctx);
-    }
-
-    fn send_commit(&self, number: u64, ctx: &Context<Self>) {
-        let Some(pending) = self.pending.iter().find(|pending| pending.number == number) else { return };
-        let mut records = Vec::with_capacity(pending.records.len());
-        for record in pending.records.iter() {
-            // A record is a map of plain values: JSON cannot refuse it.
-            records.push(serde_json::to_vec(record).unwrap_or_default());
+    fn send_out(&mut self, ctx: &Context<Self>) {
+        if let Some(commit) = self.outbox.next() {
+            let manager = ctx.address();
+            self.store.commit(commit, move |result| manager.do_send(Written(result)));
         }
-        let first_seq = pending.records.first().map_or(0, |record| record.seq);
-        let commit = Commit { first_seq, records, puts: pending.puts.to_vec() };
-        let manager = ctx.address();
-        self.store.commit(commit, move |result| manager.do_send(Written { number, result }));
     }
 
-    fn was_written(&mut self, number: u64, ctx: &mut Context<Self>) {
-        while self.pending.front().is_some_and(|pending| pending.number <= number) {
-            let Some(pending) = self.pending.pop_front() else { break };
-            for record in pending.records.iter() {
+    fn was_written(&mut self, ctx: &mut Context<Self>) {
+        let decisions = self.outbox.written();
+        self.send_out(ctx);
+        for decision in decisions {
+            for record in &decision.records {
                 self.subscribers.retain(|to| to.connected());
                 for to in &self.subscribers {
                     to.do_send(record.clone());
                 }
             }
-            if let Some(last) = pending.records.last() {
+            if let Some(last) = decision.records.last() {
                 self.news.send_replace(last.seq);
             }
-            for act in pending.acts {
+            for act in decision.acts {
                 self.act(act);
             }
-            for waiter in pending.waiters {
+            for waiter in decision.waiters {
                 let _ = waiter.send(()); // Who asked may have gone.
             }
         }
@@ -282,10 +250,11 @@ impl ManagerActor {
         }
         for effect in self.machine.write_out() {
             if let Effect::Commit { records, puts } = effect {
-                self.submit(records, puts, ctx);
+                self.outbox.push(records, puts);
             }
         }
-        if !self.machine.is_quiet() || !self.pending.is_empty() {
+        self.send_out(ctx);
+        if !self.machine.is_quiet() || !self.outbox.is_empty() {
             return;
         }
         let Some(waiters) = self.shutdown.take() else { return };
@@ -369,12 +338,15 @@ impl Handler<Heard> for ManagerActor {
 impl Handler<Written> for ManagerActor {
     type Result = ();
 
-    fn handle(&mut self, Written { number, result }: Written, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Written(result): Written, ctx: &mut Context<Self>) {
         match result {
-            Ok(()) => self.was_written(number, ctx),
+            Ok(()) => self.was_written(ctx),
             Err(error) => {
                 log::error!("a decision could not be stored and waits; error={error}");
-                ctx.run_later(COMMIT_AGAIN, move |manager, ctx| manager.send_commit(number, ctx));
+                ctx.run_later(COMMIT_AGAIN, |manager, ctx| {
+                    manager.outbox.refused();
+                    manager.send_out(ctx);
+                });
             }
         }
     }

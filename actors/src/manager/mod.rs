@@ -36,6 +36,7 @@ mod actor;
 mod ids;
 pub mod machine;
 mod messages;
+mod outbox;
 mod queries;
 mod requests;
 mod rooms;
