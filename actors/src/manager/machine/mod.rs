@@ -347,8 +347,9 @@ impl Machine {
         let batch = std::mem::take(&mut self.batch);
         let mut puts = batch.puts;
         for id in batch.dirty {
+            let permits = self.live.get(&id).map_or(&[][..], |live| &live.permits);
             if let Some(run) = self.run(id) {
-                puts.push(restore::put_run(run));
+                puts.push(restore::put_run(run, permits));
             }
         }
         for id in batch.dirty_attempts {

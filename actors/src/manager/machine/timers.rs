@@ -42,10 +42,11 @@ impl Machine {
         }
     }
 
-    /// Arms what the present attempt needs, once its process is there.
+    /// Arms what the present attempt needs, once its process is there. An adopted one was there before.
     pub(super) fn arm_attempt(&mut self, run: RunId) {
         let Some(live) = self.live.get(&run) else { return };
-        let (program, now) = (live.program.clone(), self.now);
+        let adopted = live.run.current().filter(|current| current.adopted).map(|current| current.started_at);
+        let (program, now) = (live.program.clone(), adopted.unwrap_or(self.now));
         let stable = live.permits.iter().filter_map(|permit| permit.stable_ms).max();
         if let Some(ms) = program.timeout_ms {
             self.arm(run, now.plus(ms), Timer::Timeout);
@@ -57,7 +58,9 @@ impl Machine {
             self.arm(run, now.plus(ms), Timer::Stable);
         }
         if program.is_daemon() {
-            self.arm(run, now.plus(program.retry.reset_after_ms()), Timer::Healthy);
+            let every = program.retry.reset_after_ms();
+            let lived = self.now.since(now) / every.max(1);
+            self.arm(run, now.plus(every.saturating_mul(lived + 1)), Timer::Healthy);
         }
     }
 
