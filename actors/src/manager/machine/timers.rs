@@ -4,7 +4,7 @@ use super::{Effect, Machine, Stage, StopCause};
 use crate::{
     breaker::{Outcome, Settle},
     launcher,
-    model::{AttemptId, EndReason, Event, Phase, RunId, Timestamp},
+    model::{AttemptId, EndReason, Event, Phase, RunId, StopAct, Timestamp},
     retry,
 };
 
@@ -155,7 +155,9 @@ impl Machine {
             StopCause::Operator | StopCause::Restart | StopCause::Lost => String::new(),
         };
         if !why.is_empty() {
-            self.record_run(run, true, None, Event::StopRequested { by: None, why });
+            let shutdown = cause == StopCause::Shutdown;
+            let act = Some(if shutdown { StopAct::Shutdown } else { StopAct::Rule });
+            self.record_run(run, true, None, Event::StopRequested { act, by: None, why });
         }
         self.act(Effect::StopTree(stop));
         self.commit(true);
