@@ -20,6 +20,7 @@
 //! *A bare number as seconds*: the neighbours disagree on whether it is seconds or milliseconds.
 
 mod build;
+mod build_retry;
 mod build_rules;
 mod command_line;
 mod diagnostic;
@@ -40,5 +41,6 @@ pub use self::{
     build::{load, parse, parse_alone},
     diagnostic::{ConfigErrors, Diagnostic, Severity},
     reference::reference,
-    settings::{Config, Listen, RetryBudget, ServerConfig, StoreConfig},
+    settings::{Config, Listen, ServerConfig, StoreConfig},
 };
+pub use crate::RetryBudget;

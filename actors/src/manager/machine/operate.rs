@@ -101,6 +101,7 @@ impl Machine {
                 self.commit(true);
             }
             Stage::Queued
+            | Stage::Reserving
             | Stage::Asking
             | Stage::Blocked
             | Stage::Preparing
@@ -153,7 +154,8 @@ impl Machine {
             run.end_reason = None;
             run.ended_at = None;
             let params = run.params.clone();
-            self.live.insert(id, super::Live::new(run, program, self.now));
+            let live = super::Live { free: true, ..super::Live::new(run, program, self.now) };
+            self.live.insert(id, live);
             self.record_run(id, false, None, Event::RunQueued { params, requested_by: by });
             self.effects.push(Effect::Forget(id));
             self.enqueue(id);
@@ -167,19 +169,22 @@ impl Machine {
             return Ok(self.take_effects());
         }
         match stage {
-            Stage::Backoff => {
+            Stage::Backoff | Stage::Blocked if self.skips_its_wait(id) => {
                 self.record_run(
                     id,
                     false,
                     None,
                     Event::StopRequested { by, why: "its delay was skipped".into() },
                 );
-                self.act(Effect::Cancel(id));
                 self.commit(true);
-                self.ask(id);
+                self.effects.push(Effect::Overrule(id));
+                self.go_free(id);
             }
             Stage::Running if stop_running => {
                 let why = "a restart was asked for".to_owned();
+                if let Some(live) = self.live.get_mut(&id) {
+                    live.free = true;
+                }
                 self.record_run(id, true, None, Event::StopRequested { by, why });
                 self.wind_down(id, StopCause::Restart);
             }
@@ -194,6 +199,7 @@ impl Machine {
         let now = self.now;
         let Some(live) = self.live.get_mut(&id) else { return };
         live.run.wanted = Wanted::Up;
+        live.free = true;
         match live.stage {
             Stage::Starting => {
                 live.stop = None;
@@ -207,6 +213,7 @@ impl Machine {
             Stage::Emptying(_) => live.stage = Stage::Emptying(super::Next::Start(now)),
             // A stop ends these at once.
             Stage::Queued
+            | Stage::Reserving
             | Stage::Asking
             | Stage::Blocked
             | Stage::Preparing
