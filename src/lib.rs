@@ -39,7 +39,7 @@
 //! | to … | see |
 //! |---|---|
 //! | say what is run | [`Program`], [`Param`], [`Classify`] |
-//! | say what follows a failure | [`RetryPolicy`], [`ClassRule`], [`Adjust`], [`BreakerPolicy`] |
+//! | say what follows a failure | [`RetryPolicy`], [`ClassRule`], [`Adjust`], [`RetryBudget`], [`BreakerPolicy`] |
 //! | start, stop, ask, shut down | [`ProcessManager`], [`StartRequest`], [`RunHandle`] |
 //! | read output | [`LogReader`], from [`RunHandle::logs`] or [`ProcessManager::logs`] |
 //! | know why | [`ProcessManager::why`], [`ProcessManager::events`], [`ProcessManager::on_event`] |
@@ -70,8 +70,8 @@ pub mod config;
 // The words in which programs are defined in code. `Param` and `ClassRule` are what a program says of them.
 pub use actors::model::{
     Adjust, Backlog, BreakerPolicy, ClassOverride as ClassRule, Classify, InlineAction, Jitter, Leftovers,
-    OnLost, OnOpen, OnProbeExpiry, OutputPolicy, ParamSpec as Param, ProbeParams, ProbeSuccess, Problem,
-    Program, Restart, RetryPolicy, ScopeKind, StderrMode, StreamChoice,
+    OnFloor, OnLost, OnOpen, OnProbeExpiry, OutputPolicy, ParamSpec as Param, ProbeParams, ProbeSuccess,
+    Problem, Program, Restart, Restore, RetryBudget, RetryPolicy, ScopeKind, StderrMode, StreamChoice,
 };
 
 mod error;

@@ -52,8 +52,12 @@ pub fn run(
     scenario: Scenario,
     seed: u64,
 ) -> impl Iterator<Item = Result<Value, SimulateError>> + use<> {
-    let setup =
-        Setup { programs: config.programs.clone(), shared_breakers: config.shared_breakers.clone(), seed };
+    let setup = Setup {
+        programs: config.programs.clone(),
+        shared_breakers: config.shared_breakers.clone(),
+        retry_budget: config.retry_budget,
+        seed,
+    };
     let mut simulation = actix_process_actors::simulate::Simulation::new(setup, scenario);
     std::iter::from_fn(move || {
         loop {

@@ -51,6 +51,9 @@ impl Daemon {
         for (pattern, policy) in config.shared_breakers {
             builder = builder.shared_breaker_policy(pattern, policy);
         }
+        if let Some(budget) = config.retry_budget {
+            builder = builder.retry_budget(budget);
+        }
         let pm = builder.start().await.map_err(|error| failure(&error))?;
         match Self::serve(&pm, listener, config.server.allowed_hosts) {
             Ok(server) => Ok(Self { pm, server }),
@@ -75,6 +78,7 @@ impl Daemon {
     pub(crate) async fn reload(&self, config: Config) -> Result<String, Failure> {
         let eager: BTreeSet<_> =
             config.programs.iter().filter(|p| p.autostart).map(|p| p.name.clone()).collect();
+        self.pm.set_retry_budget(config.retry_budget).await.map_err(|error| failure(&error))?;
         let changed = self.pm.configure(config.programs, config.shared_breakers).await;
         let changed = changed.map_err(|error| failure(&error))?;
         // New ones only: a job that was started with the daemon and is done must not run at each reload.

@@ -1,7 +1,8 @@
 //! From walked files to checked values.
 
 use super::{
-    Config, ConfigErrors, Diagnostic, Listen, RetryBudget, ServerConfig, Severity, StoreConfig,
+    Config, ConfigErrors, Diagnostic, Listen, ServerConfig, Severity, StoreConfig,
+    build_retry::{dear_classes, retry_budget},
     build_rules::{Fields, absolute, policy_of_breaker},
     diagnostic::{At, Finding, Source},
     document::{Document, folder_of, read_text},
@@ -100,6 +101,7 @@ fn told(mut findings: Vec<Finding>, sources: &[Source]) -> Vec<Diagnostic> {
 fn build(document: &mut Document, origin: &Path) -> Config {
     let syntax_is_sound = !document.findings.iter().any(|finding| finding.code == "config.syntax");
     let defaults = document.tables.get("defaults").and_then(as_table).cloned().unwrap_or_default();
+    let retry_budget = retry_budget(document);
     let programs = std::mem::take(&mut document.programs);
     let mut built = Vec::new();
     for (name, node) in &programs {
@@ -111,6 +113,7 @@ fn build(document: &mut Document, origin: &Path) -> Config {
             document.findings.append(&mut found);
             report(document, node.at, &merged, program.check(), Severity::Error);
             report(document, node.at, &merged, program.advice(), Severity::Warning);
+            report(document, node.at, &merged, dear_classes(&program, retry_budget), Severity::Error);
         }
         built.push(program);
     }
@@ -118,11 +121,10 @@ fn build(document: &mut Document, origin: &Path) -> Config {
     let shared_breakers = breakers.into_iter().map(|entry| shared_breaker(document, entry)).collect();
     let server = server(document);
     let store = store(document, origin);
-    let retry_budget = retry_budget(document);
     Config { server, store, programs: built, shared_breakers, retry_budget, warnings: Vec::new() }
 }
 
-fn as_table(node: &Node) -> Option<&Table> {
+pub(super) fn as_table(node: &Node) -> Option<&Table> {
     match &node.value {
         Value::Table(table) => Some(table),
         _ => None,
@@ -263,28 +265,4 @@ fn store(document: &Document, origin: &Path) -> StoreConfig {
         }
     }
     store
-}
-
-fn retry_budget(document: &mut Document) -> Option<RetryBudget> {
-    let node = document.tables.get("retry_budget")?;
-    let mut budget = RetryBudget::default();
-    let fields = Fields { table: as_table(node)?, sources: &document.sources, home: node.at.file };
-    fields.number("capacity", &mut budget.capacity_permille);
-    fields.number("deposit", &mut budget.deposit_permille);
-    fields.number("refill_per_minute", &mut budget.refill_per_minute_permille);
-    let at = node.at;
-    if budget.capacity_permille < 1_000 {
-        let message = "`capacity` is less than one token: no retry could ever be paid";
-        document.findings.push(Finding::error(
-            at,
-            "config.range",
-            message,
-            "write for example capacity = 20.0",
-        ));
-    }
-    if budget.deposit_permille == 0 && budget.refill_per_minute_permille == 0 {
-        let message = "`deposit` and `refill_per_minute` are both 0: the budget would never fill again";
-        document.findings.push(Finding::error(at, "config.conflict", message, "set one of them"));
-    }
-    Some(budget)
 }

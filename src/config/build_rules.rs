@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Backlog, BreakerPolicy, ClassRule, InlineAction, Leftovers, OnLost, OnOpen, OnProbeExpiry, OutputPolicy,
     Param, ProbeParams, ProbeSuccess, Program, Restart, RetryPolicy, ScopeKind, StderrMode, StreamChoice,
-    actors::model::{Backoff, ClassifyRule, Inline, Intensity, Matcher, ParamKind, ParamValue, Restore},
+    actors::model::{Backoff, ClassifyRule, Inline, Intensity, Matcher, ParamKind, ParamValue},
 };
 use std::{
     collections::BTreeMap,
@@ -105,7 +105,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A word into its field, where it is one of these.
-    fn word<T: Copy>(&self, key: &str, field: &mut T, meanings: &[(&str, T)]) {
+    pub(super) fn word<T: Copy>(&self, key: &str, field: &mut T, meanings: &[(&str, T)]) {
         if let Some(text) = self.text(key)
             && let Some((_, meaning)) = meanings.iter().find(|(word, _)| *word == text)
         {
@@ -167,7 +167,7 @@ impl<'a> Fields<'a> {
         for (name, node) in self.entries("params") {
             // One that cannot be read exists all the same: what names it is right.
             let spec = match &node.value {
-                Value::Table(table) => Self { table, ..*self }.param(name, node.at, findings),
+                Value::Table(table) => Self { table, ..*self }.param(name, findings),
                 _ => Param::string(name),
             };
             program.params.insert(name.clone(), spec);
@@ -199,7 +199,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn param(&self, name: &str, at: At, findings: &mut Vec<Finding>) -> Param {
+    fn param(&self, name: &str, findings: &mut Vec<Finding>) -> Param {
         let choices = self.texts("choices");
         let kind = match self.text("type").as_deref() {
             Some("integer") => ParamKind::Integer,
@@ -226,20 +226,7 @@ impl<'a> Fields<'a> {
         spec.allow_dash = self.flag("allow_dash").unwrap_or_default();
         spec.adjust_scope = self.text("adjust_scope");
         spec.adjust_cooldown_ms = self.optional("adjust_cooldown");
-        if let Some(restore) = self.below("restore") {
-            let mut rule =
-                Restore { hold_ms: 600_000, every_ms: 300_000, add_micros: 0, avoid_ms: 21_600_000 };
-            restore.number("hold", &mut rule.hold_ms);
-            restore.number("every", &mut rule.every_ms);
-            restore.number("add", &mut rule.add_micros);
-            restore.number("avoid", &mut rule.avoid_ms);
-            restore.require("add", self.table.get("restore").map_or(at, |node| node.at), findings);
-            // Said once: as missing, not also as too small.
-            if !restore.table.contains_key("add") {
-                rule.add_micros = 1;
-            }
-            spec.restore = Some(rule);
-        }
+        self.fill_return(&mut spec);
         spec.settle();
         spec
     }
@@ -324,6 +311,8 @@ impl<'a> Fields<'a> {
         rule.weight_permille = self.optional("weight");
         rule.delay_ms = self.optional("delay");
         rule.max_delay_ms = self.optional("max_delay");
+        rule.max_retries = self.optional("max_retries");
+        rule.cost_permille = self.optional("cost");
         rule.scopes = self.texts("scopes").map(|scopes| {
             let kind = |scope: String| match scope.as_str() {
                 "shared" => ScopeKind::Shared,

@@ -78,14 +78,30 @@ const PARAM: &[Key] = &[
         "(`60s` with `adjust_scope`, else `0s`)",
         "At most one decrease in this time.",
     ),
-    key("restore", Table(RESTORE), "", "How an adjusted value finds its way back."),
+    key(
+        "restore",
+        TableOrFalse(RESTORE),
+        "",
+        "How an adjusted value finds its way back, on success; `false`: it does not.",
+    ),
+    key(
+        "on_floor",
+        Word(&["continue", "give_up"]),
+        "\"continue\"",
+        "What a failure means that finds it at its floor: another attempt there, or the end of the run.",
+    ),
 ];
 
 const RESTORE: &[Key] = &[
     key("hold", Duration, "\"10m\"", "No increase sooner after a decrease."),
     key("every", Duration, "\"5m\"", "At most one increase in this time."),
-    key("add", Amount, "", "What an increase adds."),
-    key("avoid", Duration, "\"6h\"", "How long the last bad value is avoided."),
+    key("add", Amount, "(a tenth of what the run asked for, at least one)", "What an increase adds."),
+    key(
+        "avoid",
+        Duration,
+        "\"6h\"",
+        "How long the value before the last decrease is avoided: the way back ends at nine tenths of it.",
+    ),
 ];
 
 const RETRY: &[Key] = &[
@@ -196,6 +212,13 @@ const CLASS: &[Key] = &[
     key("scopes", List(&Word(&["program", "shared", "user", "global"])), "", "Which breakers hear of it."),
     key("delay", Duration, "", "First delay in place of the program's."),
     key("max_delay", Duration, "", "Longest delay in place of the program's."),
+    key(
+        "max_retries",
+        Count,
+        "",
+        "Failures of the class in a row that are tried again, beside the program's.",
+    ),
+    key("cost", Ratio, "", "What a retry takes from `[retry_budget]`; built in 1.0, `blocked` 2.0."),
     key("adjust", Map(&Adjust), "", "Changes of parameters: multiply, add or set."),
     key("inline", Table(INLINE), "", "What repeated errors do while the attempt still runs."),
 ];

@@ -20,6 +20,7 @@
 //! *A bare number as seconds*: the neighbours disagree on whether it is seconds or milliseconds.
 
 mod build;
+mod build_retry;
 mod build_rules;
 mod command_line;
 mod diagnostic;
@@ -43,5 +44,6 @@ pub use self::{
     diagnostic::{ConfigErrors, Diagnostic, Severity},
     reference::reference,
     scenario::{load_scenario, parse_scenario},
-    settings::{Config, Listen, RetryBudget, ServerConfig, StoreConfig},
+    settings::{Config, Listen, ServerConfig, StoreConfig},
 };
+pub use crate::RetryBudget;

@@ -13,24 +13,9 @@ pub(super) struct NotYet {
 /// All of them. A key leaves this table in the change that gives it its effect.
 pub(super) const NOT_YET: &[NotYet] = &[
     NotYet {
-        path: "retry_budget",
-        silent: &[],
-        why: "this version keeps no budget; max_retries and intensity limit the retries of each run",
-    },
-    NotYet {
         path: "server.tokens_file",
         silent: &["tokens.toml"],
         why: "this version knows only the token that the daemon writes into its store",
-    },
-    NotYet {
-        path: "program.*.params.*.restore",
-        silent: &[],
-        why: "in this version an adjusted parameter does not find its way back",
-    },
-    NotYet {
-        path: "program.*.retry.startup_spread",
-        silent: &["10s"],
-        why: "this version does not spread the starts that came due while no supervisor ran",
     },
     NotYet {
         path: "program.*.breaker.on_open",
@@ -41,11 +26,6 @@ pub(super) const NOT_YET: &[NotYet] = &[
         path: "breaker.*.on_open",
         silent: &["keep"],
         why: "in this version living runs always go on when a breaker opens",
-    },
-    NotYet {
-        path: "program.*.classes.*.inline.action",
-        silent: &["none"],
-        why: "in this version errors of a living attempt are only counted",
     },
 ];
 

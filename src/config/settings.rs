@@ -1,7 +1,7 @@
 //! What a configuration file says, checked.
 
 use super::Diagnostic;
-use crate::{BreakerPolicy, Program, actors::model::rules_of_scope};
+use crate::{BreakerPolicy, Program, RetryBudget, actors::model::rules_of_scope};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 /// A whole configuration, with its included files.
@@ -120,23 +120,5 @@ impl Default for StoreConfig {
             runs_max_age_ms: 90 * DAY_MS,
             runs_max_count: 50_000,
         }
-    }
-}
-
-/// Tokens that retries of all programs share. Thousandths of a token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct RetryBudget {
-    /// Most tokens. Default 20,000.
-    pub capacity_permille: u32,
-    /// Tokens that a first start brings. Default 200.
-    pub deposit_permille: u32,
-    /// Tokens that a minute brings. Default 2,000.
-    pub refill_per_minute_permille: u32,
-}
-
-impl Default for RetryBudget {
-    fn default() -> Self {
-        Self { capacity_permille: 20_000, deposit_permille: 200, refill_per_minute_permille: 2_000 }
     }
 }

@@ -4,7 +4,7 @@ use super::{ProcessManager, shutdown};
 use crate::{Error, ErrorKind, Result};
 use actix_process_actors::{
     manager::{Autostart, Options, open},
-    model::{BreakerPolicy, Program},
+    model::{BreakerPolicy, Program, RetryBudget},
 };
 use std::{
     os::unix::fs::DirBuilderExt,
@@ -19,6 +19,7 @@ pub struct ProcessManagerBuilder {
     store: Option<PathBuf>,
     programs: Vec<Program>,
     shared_breakers: Vec<(String, BreakerPolicy)>,
+    retry_budget: Option<RetryBudget>,
     logs_max_bytes: Option<u64>,
     logs_max_age: Option<Duration>,
     runs_max_count: Option<usize>,
@@ -49,6 +50,12 @@ impl ProcessManagerBuilder {
     /// prefix before `*`. Shared scopes without rules have the defaults.
     pub fn shared_breaker_policy(mut self, pattern: impl Into<String>, policy: BreakerPolicy) -> Self {
         self.shared_breakers.push((pattern.into(), policy));
+        self
+    }
+
+    /// Tokens that retries of all programs share. Default: no budget, each program has its own limits.
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.retry_budget = Some(budget);
         self
     }
 
@@ -84,6 +91,7 @@ impl ProcessManagerBuilder {
     /// opened, a keeper that cannot be started.
     pub async fn start(self) -> Result<ProcessManager> {
         check_programs(&self.programs)?;
+        check_budget(self.retry_budget)?;
         let (store, private) = match self.store.clone() {
             Some(store) => (store, None),
             None => {
@@ -107,6 +115,8 @@ impl ProcessManagerBuilder {
         let addr = running.addr.clone();
         let threads = shutdown::Threads::new(running, private);
         let pm = ProcessManager::new(addr, threads, store);
+        // First: the programs take up what waited for it.
+        pm.set_retry_budget(self.retry_budget).await?;
         pm.configure(self.programs, self.shared_breakers).await?;
         pm.ask(Autostart).await?;
         Ok(pm)
@@ -162,6 +172,18 @@ pub(super) fn check_programs(programs: &[Program]) -> Result<()> {
     })
 }
 
+/// Checks a retry budget likewise.
+pub(super) fn check_budget(budget: Option<RetryBudget>) -> Result<()> {
+    let problems = budget.map(|budget| budget.check()).unwrap_or_default();
+    let Some(first) = problems.first() else { return Ok(()) };
+    let help = first.help.clone();
+    let lines: Vec<_> = problems
+        .iter()
+        .map(|problem| format!("retry_budget.{}: {}", problem.path, problem.message))
+        .collect();
+    Err(Error::new(ErrorKind::Config, lines.join("\n")).with_help(help))
+}
+
 /// The builder that a configuration file describes.
 pub(super) fn from_config(path: &Path) -> Result<ProcessManagerBuilder> {
     let config = crate::config::load(path).map_err(|errors| {
@@ -179,5 +201,6 @@ pub(super) fn from_config(path: &Path) -> Result<ProcessManagerBuilder> {
         .keep_runs(kept.runs_max_count as usize)
         .keep_runs_for(Duration::from_millis(kept.runs_max_age_ms));
     builder.shared_breakers = config.shared_breakers;
+    builder.retry_budget = config.retry_budget;
     Ok(builder)
 }

@@ -12,9 +12,9 @@ use actix_process_actors::{
     breaker::{BreakerStatus, OperatorAct},
     manager::{
         Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetPrograms, GetRun,
-        GetRuns, Info, ManagerActor, OperateBreaker, ProgramStatus, Subscribe,
+        GetRuns, Info, ManagerActor, OperateBreaker, ProgramStatus, SetRetryBudget, Subscribe,
     },
-    model::{BreakerPolicy, JournalRecord, Program, Restart, RunId, Scope},
+    model::{BreakerPolicy, JournalRecord, Program, Restart, RetryBudget, RunId, Scope},
     monitor::RuleInfo,
 };
 use futures_util::future::Either;
@@ -241,6 +241,16 @@ impl ProcessManager {
         let configured = self.ask(Configure { programs, shared_breakers }).await?;
         *self.shared.max_attempts.write().unwrap_or_else(PoisonError::into_inner) = limits;
         Ok(configured)
+    }
+
+    /// These tokens are what retries of all programs share from now on; nothing: no budget. What the bucket holds stays,
+    /// as far as it fits; a new one is full.
+    ///
+    /// # Errors
+    /// The rules contradict each other; nothing is changed then.
+    pub async fn set_retry_budget(&self, budget: Option<RetryBudget>) -> Result<()> {
+        builder::check_budget(budget)?;
+        self.ask(SetRetryBudget { budget }).await
     }
 
     /// How many attempts a run of this program has at most; nothing when there is no limit or no such program. Programs

@@ -150,13 +150,6 @@ impl ManagerActor {
                     admission,
                 });
             }
-            Effect::Prepare(prepare) => {
-                let run = prepare.run;
-                question(&self.rooms.retry.prepare, prepare, ctx, move |params| Input::Prepared {
-                    run,
-                    params,
-                });
-            }
             Effect::Settle(settle) => {
                 let (run, keep) = (settle.run, settle.keep);
                 question(&self.rooms.breaker.settle, settle, ctx, move |changes| Input::Settled {
@@ -165,20 +158,12 @@ impl ManagerActor {
                     changes,
                 });
             }
-            Effect::Judge(ended) => {
-                let run = ended.run;
-                question(&self.rooms.retry.ended, *ended, ctx, move |verdict| Input::Judged { run, verdict });
-            }
             Effect::Drain(drain) => {
                 let attempt = drain.attempt;
                 question(&self.rooms.monitor.drain, drain, ctx, move |drained| Input::Drained {
                     attempt,
                     drained,
                 });
-            }
-            Effect::AskDeadline(ask) => {
-                let run = ask.run;
-                question(&self.rooms.retry.deadline, ask, ctx, move |at| Input::FailsUntil { run, at });
             }
             Effect::AskLastOutput(attempt) => {
                 let ask = monitor::LastOutput { attempt };
@@ -187,10 +172,45 @@ impl ManagerActor {
                     at,
                 });
             }
-            Effect::Healthy(healthy) => question(&self.rooms.retry.healthy, healthy, ctx, Input::Saved),
-            Effect::Forget(run) => {
-                question(&self.rooms.retry.forget, retry::Forget { run }, ctx, Input::Saved)
+            of_retry => self.ask_retry(of_retry, ctx),
+        }
+    }
+
+    fn ask_retry(&self, effect: Effect, ctx: &Context<Self>) {
+        let to = &self.rooms.retry;
+        match effect {
+            Effect::Prepare(prepare) => {
+                let run = prepare.run;
+                question(&to.prepare, prepare, ctx, move |params| Input::Prepared { run, params });
             }
+            Effect::Judge(ended) => {
+                let run = ended.run;
+                question(&to.ended, *ended, ctx, move |verdict| Input::Judged { run, verdict });
+            }
+            Effect::AskDeadline(ask) => {
+                let run = ask.run;
+                question(&to.deadline, ask, ctx, move |at| Input::FailsUntil { run, at });
+            }
+            Effect::Healthy(healthy) => {
+                let run = healthy.run;
+                question(&to.healthy, healthy, ctx, move |change| Input::Changed { run, change });
+            }
+            Effect::Adjust(adjust) => {
+                let run = adjust.run;
+                question(&to.adjust, adjust, ctx, move |change| Input::Changed { run, change });
+            }
+            Effect::Reserve(run) => {
+                let reserve = retry::Reserve { run };
+                question(&to.reserve, reserve, ctx, move |leave| Input::Reserved { run, leave });
+            }
+            Effect::Pay(run) => question(&to.pay, retry::Pay { run }, ctx, Input::Saved),
+            Effect::Deposit => question(&to.deposit, retry::Deposit, ctx, Input::Saved),
+            Effect::Release(run) => to.release.do_send(retry::Release { run }),
+            Effect::SetBudget(budget) => to.set_budget.do_send(retry::SetBudget { budget }),
+            Effect::Overrule(run) => {
+                question(&to.overrule, retry::Overrule { run }, ctx, Input::Saved);
+            }
+            Effect::Forget(run) => question(&to.forget, retry::Forget { run }, ctx, Input::Saved),
             act => log::error!("an act was taken for a question; effect={act:?}"),
         }
     }

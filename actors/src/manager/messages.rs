@@ -4,7 +4,7 @@ use crate::{
     breaker::{BreakerStatus, OperatorAct},
     model::{
         Attempt, BreakerPolicy, IfBlocked, JournalRecord, LogQuery, Page, ParamProblem, Params, Phase,
-        Program, Run, RunId, Scope, Timestamp,
+        Program, RetryBudget, Run, RunId, Scope, Timestamp,
     },
     monitor::{QueryError, RuleInfo},
 };
@@ -21,6 +21,16 @@ pub struct Configure {
     pub programs: Vec<Program>,
     /// Rules of shared scopes: exact name, else the longest literal prefix before `*`.
     pub shared_breakers: Vec<(String, BreakerPolicy)>,
+}
+
+/// These tokens are what retries of all programs share from now on; nothing: no budget. The rules are checked already.
+///
+/// To be sent before the first [`Configure`], which takes up what the last manager left.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SetRetryBudget {
+    /// The rules.
+    pub budget: Option<RetryBudget>,
 }
 
 /// What [`Configure`] changed.

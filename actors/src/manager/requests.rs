@@ -52,6 +52,15 @@ struct Resume {
     fresh: bool,
 }
 
+impl Handler<SetRetryBudget> for ManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, SetRetryBudget { budget }: SetRetryBudget, ctx: &mut Context<Self>) {
+        let effects = self.machine.set_budget(budget, clock::now());
+        self.carry_out(effects, ctx);
+    }
+}
+
 impl Handler<Configure> for ManagerActor {
     type Result = ResponseFuture<Configured>;
 

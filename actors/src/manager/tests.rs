@@ -85,7 +85,14 @@ records! {
         events: Vec::new(),
         saved: Vec::new(),
     };
-    retry::Healthy => |_, _| Vec::new();
+    retry::Healthy => |_, _| retry::Change::default();
+    retry::AdjustInline => |_, _| retry::Change::default();
+    retry::SetBudget => |_, _| ();
+    retry::Reserve => |_, _| retry::Leave::Free;
+    retry::Pay => |_, _| Vec::new();
+    retry::Release => |_, _| ();
+    retry::Deposit => |_, _| Vec::new();
+    retry::Overrule => |_, _| Vec::new();
     retry::Schedule => |_, _| ();
     retry::Cancel => |_, _| ();
     retry::Forget => |_, _| Vec::new();

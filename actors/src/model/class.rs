@@ -127,7 +127,8 @@ pub enum Adjust {
     },
 }
 
-/// What happens when errors of a class are seen while the attempt still runs. Not acted upon yet: such errors are counted.
+/// What happens when errors of a class are seen while the attempt still runs. Each time that so many have come, they are
+/// counted anew.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Inline {
     /// So many …
@@ -144,11 +145,11 @@ pub struct Inline {
 pub enum InlineAction {
     /// Nothing but counting.
     None,
-    /// Adjust the parameters, for the next attempt.
+    /// Adjust the parameters as the class says, now: siblings that share them get it at their next start.
     Adjust,
-    /// Stop the attempt and try again.
+    /// Stop the attempt; it ended by this class then, and is judged like any end.
     Restart,
-    /// Stop the run.
+    /// Stop the attempt; the run has failed.
     Stop,
 }
 
@@ -168,6 +169,10 @@ pub struct ClassRule {
     pub delay_ms: Option<u64>,
     /// Longest delay in place of the program's.
     pub max_delay_ms: Option<u64>,
+    /// Failures of this class in one row that are tried again, beside the program's `max_retries`; `None`: no such limit.
+    pub max_retries: Option<u32>,
+    /// What a retry takes from the retry budget, in thousandths of a token; 0 is free.
+    pub cost_permille: u32,
     /// Parameters to change for the next attempt.
     pub adjust: BTreeMap<String, Adjust>,
     /// What repeated errors do while the attempt still runs.
@@ -185,6 +190,17 @@ pub fn builtin_class_rule(class: &str) -> ClassRule {
         scopes: scopes.to_vec(),
         delay_ms,
         max_delay_ms,
+        max_retries: None,
+        cost_permille: match class {
+            Class::BLOCKED => 2_000,
+            // Retries that are no answer to a failure of the work.
+            Class::SPAWN_TRANSIENT
+            | Class::CLEAN_EXIT
+            | Class::OPERATOR_STOP
+            | Class::SHUTDOWN
+            | Class::LOST => 0,
+            _ => 1_000,
+        },
         adjust: BTreeMap::new(),
         inline: None,
     };

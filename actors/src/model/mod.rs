@@ -13,6 +13,7 @@ mod params;
 mod policy;
 mod problem;
 mod program;
+mod restore;
 mod run;
 mod size;
 mod spool;
@@ -26,16 +27,17 @@ pub use self::{
     id::{AttemptId, RunId, Scope},
     journal::{Event, JournalRecord, Put, StopAct},
     output::{Cursor, Direction, Evidence, Level, LogFilter, LogQuery, Page, Record, Stream},
-    params::{Decimal, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, Restore, render_key},
+    params::{Decimal, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, render_key},
     policy::{
         Backoff, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
-        ProbeSuccess, Ramp, RetryPolicy, Window, rules_of_scope, scope_pattern_problem,
+        ProbeSuccess, Ramp, RetryBudget, RetryPolicy, Window, rules_of_scope, scope_pattern_problem, tokens,
     },
     problem::{Problem, did_you_mean},
     program::{
         Backlog, ClassOverride, Classify, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy,
         Program, REGEX_SIZE_LIMIT, Restart, StderrMode, StreamChoice,
     },
+    restore::{OnFloor, Restore},
     run::{Attempt, Counts, EndReason, HeldBack, HeldReason, IfBlocked, Phase, Reason, Run, Wanted},
     size::{format_size, parse_size},
     spool::{Spool, SpoolSizes},

@@ -1,6 +1,6 @@
 //! Parameters: their definitions, their values, and what is refused.
 
-use super::{Template, format_duration_ms, parse_duration_ms};
+use super::{OnFloor, Restore, Template, format_duration_ms, parse_duration_ms};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -206,19 +206,6 @@ impl ParamKind {
     }
 }
 
-/// How an adjusted parameter finds its way back. Not acted upon yet: it stays where it is until a rule raises it.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Restore {
-    /// No increase sooner after a decrease, in milliseconds.
-    pub hold_ms: u64,
-    /// At most one increase in so many milliseconds.
-    pub every_ms: u64,
-    /// How much an increase adds, in millionths of the unit.
-    pub add_micros: i64,
-    /// How long the last bad value is avoided, in milliseconds.
-    pub avoid_ms: u64,
-}
-
 /// The definition of one parameter.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -245,8 +232,10 @@ pub struct ParamSpec {
     pub adjust_scope: Option<String>,
     /// At most one decrease in so many milliseconds; `None`: [`ParamSpec::cooldown_ms`] says.
     pub adjust_cooldown_ms: Option<u64>,
-    /// How it finds its way back.
+    /// How an adjusted value finds its way back; `None`: it does not. Default [`Restore::default`].
     pub restore: Option<Restore>,
+    /// What a failure does that finds it at its floor. Default continue.
+    pub on_floor: OnFloor,
 }
 
 /// Why a start's parameters are refused: one for each parameter concerned.
@@ -293,7 +282,8 @@ impl ParamSpec {
             allow_dash: false,
             adjust_scope: None,
             adjust_cooldown_ms: None,
-            restore: None,
+            restore: Some(Restore::default()),
+            on_floor: OnFloor::Continue,
         }
     }
 

@@ -1,6 +1,9 @@
 //! The clerk of Retry: carries messages to the machine and keeps its one alarm.
 
-use super::{Cancel, End, Ended, Forget, GetDeadline, Healthy, Machine, Prepare, Report, Restore, Schedule};
+use super::{
+    AdjustInline, Cancel, Deposit, End, Ended, Forget, GetDeadline, Healthy, Machine, Overrule, Pay, Prepare,
+    Release, Report, Reserve, Restore, Schedule, SetBudget,
+};
 use crate::clock;
 use crate::model::Timestamp;
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle};
@@ -80,7 +83,62 @@ impl Handler<Healthy> for RetryActor {
     type Result = MessageResult<Healthy>;
 
     fn handle(&mut self, msg: Healthy, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.machine.healthy(msg.run, &msg.program))
+        MessageResult(self.machine.healthy(clock::now(), msg.run, &msg.program, &msg.base))
+    }
+}
+
+impl Handler<AdjustInline> for RetryActor {
+    type Result = MessageResult<AdjustInline>;
+
+    fn handle(&mut self, msg: AdjustInline, _: &mut Context<Self>) -> Self::Result {
+        let AdjustInline { run, program, base, class } = msg;
+        MessageResult(self.machine.adjust(clock::now(), run, &program, &base, &class))
+    }
+}
+
+impl Handler<SetBudget> for RetryActor {
+    type Result = ();
+
+    fn handle(&mut self, msg: SetBudget, ctx: &mut Context<Self>) {
+        self.machine.set_budget(clock::now(), msg.budget);
+        self.settle(ctx);
+    }
+}
+
+impl Handler<Reserve> for RetryActor {
+    type Result = MessageResult<Reserve>;
+
+    fn handle(&mut self, msg: Reserve, ctx: &mut Context<Self>) -> Self::Result {
+        let leave = self.machine.reserve(clock::now(), msg.run);
+        self.settle(ctx);
+        MessageResult(leave)
+    }
+}
+
+impl Handler<Pay> for RetryActor {
+    type Result = MessageResult<Pay>;
+
+    fn handle(&mut self, msg: Pay, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.machine.pay(clock::now(), msg.run))
+    }
+}
+
+impl Handler<Release> for RetryActor {
+    type Result = ();
+
+    fn handle(&mut self, msg: Release, ctx: &mut Context<Self>) {
+        self.machine.release(msg.run);
+        self.settle(ctx);
+    }
+}
+
+impl Handler<Deposit> for RetryActor {
+    type Result = MessageResult<Deposit>;
+
+    fn handle(&mut self, _: Deposit, ctx: &mut Context<Self>) -> Self::Result {
+        let saved = self.machine.deposit(clock::now());
+        self.settle(ctx);
+        MessageResult(saved)
     }
 }
 
@@ -105,8 +163,19 @@ impl Handler<Cancel> for RetryActor {
     type Result = ();
 
     fn handle(&mut self, msg: Cancel, ctx: &mut Context<Self>) {
-        self.machine.cancel(msg.run);
+        // Nobody starts it now: what is known of the run is forgotten next, or it is due at another time.
+        let _ = self.machine.cancel(msg.run);
         self.settle(ctx);
+    }
+}
+
+impl Handler<Overrule> for RetryActor {
+    type Result = MessageResult<Overrule>;
+
+    fn handle(&mut self, msg: Overrule, ctx: &mut Context<Self>) -> Self::Result {
+        let saved = self.machine.cancel(msg.run);
+        self.settle(ctx);
+        MessageResult(saved)
     }
 }
 

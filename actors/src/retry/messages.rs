@@ -1,8 +1,8 @@
 //! What Retry is told, and what it tells.
 
-pub use super::machine::{Decision, Outcome, Verdict};
+pub use super::machine::{Change, Decision, Leave, Outcome, Verdict};
 
-use crate::model::{Params, Program, Put, RunId, Timestamp};
+use crate::model::{Params, Program, Put, RetryBudget, RunId, Timestamp};
 use actix::Message;
 use std::sync::Arc;
 
@@ -38,15 +38,68 @@ pub struct Ended {
     pub uptime_ms: u64,
 }
 
-/// A daemon has been healthy for its `reset_after`: forget its failures.
+/// A daemon has been healthy for its `reset_after`: forget its failures, and give what was lowered a step back.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Vec<Put>")]
+#[rtype(result = "Change")]
 pub struct Healthy {
     /// The run.
     pub run: RunId,
     /// Its definition.
     pub program: Arc<Program>,
+    /// As asked for.
+    pub base: Params,
 }
+
+/// A living attempt has shown so many errors of a class that its parameters are to be adjusted now.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Change")]
+pub struct AdjustInline {
+    /// The run.
+    pub run: RunId,
+    /// Its definition.
+    pub program: Arc<Program>,
+    /// As asked for.
+    pub base: Params,
+    /// The class.
+    pub class: String,
+}
+
+/// This is the budget of all programs' retries from now on; nothing: none. Sent before [`Restore`].
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SetBudget {
+    /// Its rules.
+    pub budget: Option<RetryBudget>,
+}
+
+/// May this automatic start ask the breakers? A start that lacks tokens is told [`Report::Due`] when it has them.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Leave")]
+pub struct Reserve {
+    /// The run.
+    pub run: RunId,
+}
+
+/// The start whose tokens were set aside is made.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<Put>")]
+pub struct Pay {
+    /// The run.
+    pub run: RunId,
+}
+
+/// The start is not made, or not now: its tokens, or its place in line, are given back.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Release {
+    /// The run.
+    pub run: RunId,
+}
+
+/// A run's first start is made: it brings its tokens.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<Put>")]
+pub struct Deposit;
 
 /// Until when may this run be started by itself? Nothing when it is not failing or has no `max_failing`.
 ///
@@ -78,6 +131,14 @@ pub struct Cancel {
     pub run: RunId,
 }
 
+/// An operator starts the run now: it is not due any more, and the start is not ours.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<Put>")]
+pub struct Overrule {
+    /// The run.
+    pub run: RunId,
+}
+
 /// The run is over or an operator starts it afresh: forget its counters. Shared parameters stay.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Put>")]
@@ -86,7 +147,7 @@ pub struct Forget {
     pub run: RunId,
 }
 
-/// After a restart: the saved state, every key of ours (`retry/…`, `param/…`).
+/// After a restart: the saved state, every key of ours (`retry/…`, `param/…`, `budget/…`).
 ///
 /// Schedules nothing: [`Schedule`] each run that still waits, overdue ones spread by
 /// [`startup_spread_ms`](super::startup_spread_ms).
@@ -101,7 +162,7 @@ pub struct Restore {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub enum Report {
-    /// A scheduled attempt is due.
+    /// A scheduled attempt is due, or one that waited for tokens has them set aside.
     Due {
         /// The run.
         run: RunId,

@@ -30,7 +30,12 @@
 //! - No run is started by itself more often than `intensity` allows, whatever the reasons; success does not clear that
 //!   count. Beyond it the run is quarantined until an operator starts it.
 //! - A parameter stays between its floor and what the run asked for. Siblings that share it, and fail together, lower
-//!   it once for each cooldown.
+//!   it once for each cooldown. Success brings it back, one step in `restore.every`, and for a while not up to where it
+//!   was bad: after endless success it is where the run wanted it.
+//! - Retries of all programs take no more tokens than the budget had, was given by first starts, and got with time. A
+//!   start that lacks tokens waits to the millisecond at which it has them, behind those that asked before it. Tokens
+//!   are set aside before the breakers are asked and taken when the start is made: a start that is refused or deferred
+//!   costs no attempt, no token and no intensity. What an operator starts is free.
 //! - Equal seed and equal history give equal decisions; a machine that was saved and restored decides as if it had
 //!   never been away.
 //! - Each decision carries its sentence.
@@ -41,9 +46,13 @@
 //!   the Manager's to find out. Such a wait uses up nothing, except that `max_failing` goes on: [`GetDeadline`].
 //! - It writes nothing. State travels in the answer ([`Verdict::saved`]) and is stored with the decision, or not at all.
 //! - It schedules nothing by itself after a restart: [`Restore`] brings counters back, and who still waits is known
-//!   from the runs. [`startup_spread_ms`] would spread overdue starts; nobody asks for it yet.
-//! - A value that was lowered does not rise by itself here; a rule of a class may raise it again up to what the run
-//!   asked for.
+//!   from the runs. The Manager spreads starts that came due while nobody was there, by [`startup_spread_ms`].
+//! - Who waited for tokens gets in line anew after a restart, in the order in which the Manager asks. What the bucket
+//!   held is saved with the records that nothing depends on: a death of ours may give back the tokens of the last 20 ms.
+//! - No rule raises a parameter above what the run asked for: a pause that should *grow* when the other side complains
+//!   has to be asked for large and be lowered from there.
+//! - A quarantine ends by an operator alone, and a budget that is empty never ends a run: there is nobody who waits for
+//!   the answer, so later is better than never. `max_failing` bounds the wait.
 //!
 //! # What was rejected
 //!
@@ -53,6 +62,12 @@
 //! - *Jitter after the cap.* Half of all draws then land on the cap itself, or go beyond it.
 //! - *One counter for all.* With only a counter that success clears, a crash once in eleven minutes goes on for ever;
 //!   with only one that it does not clear, a healthy month ends with the tenth crash. There are two.
+//! - *Taking tokens first and refunding them.* A bucket that was full forfeits what time brings meanwhile, and who asks
+//!   in between is told of a shortage that is none. A promise leaves the bucket as it is.
+//! - *Asking the breakers first, then for tokens.* A half-open breaker would spend its one permit on a start that cannot
+//!   be paid, and its ramp a place.
+//! - *Doubling a value back after success.* It oscillates into the next refusal for ever; the way back is additive, slow,
+//!   and remembers the last bad value.
 //! - *A timer for each run.* Pending timers slow every message of an actor down. There is one alarm, for the earliest.
 
 mod actor;

@@ -12,7 +12,8 @@ use crate::{
         machine::{Effect, Input, Limits, Machine},
     },
     model::{
-        AttemptId, BreakerPolicy, JournalRecord, Program, RunId, Spool, SpoolSizes, Timestamp, signal_number,
+        AttemptId, BreakerPolicy, JournalRecord, Program, RetryBudget, RunId, Spool, SpoolSizes, Timestamp,
+        signal_number,
     },
     monitor, retry,
 };
@@ -25,6 +26,8 @@ pub struct Setup {
     pub programs: Vec<Program>,
     /// Rules of shared scopes.
     pub shared_breakers: Vec<(String, BreakerPolicy)>,
+    /// Tokens that retries of all programs share; nothing: no budget.
+    pub retry_budget: Option<RetryBudget>,
     /// Equal seeds draw equal delays and penalties.
     pub seed: u64,
 }
@@ -141,6 +144,8 @@ impl Simulation {
     }
 
     pub(super) fn configure(&mut self) {
+        let effects = self.manager.set_budget(self.setup.retry_budget, self.now);
+        self.effects.extend(effects);
         let configure = Configure {
             programs: self.setup.programs.clone(),
             shared_breakers: self.setup.shared_breakers.clone(),
@@ -287,7 +292,18 @@ impl Simulation {
             Effect::AskLastOutput(attempt) => {
                 Input::WroteLast { attempt, at: self.processes.wrote_last(attempt) }
             }
-            Effect::Healthy(well) => Input::Saved(self.retry.healthy(well.run, &well.program)),
+            Effect::Healthy(well) => {
+                let change = self.retry.healthy(now, well.run, &well.program, &well.base);
+                Input::Changed { run: well.run, change }
+            }
+            Effect::Adjust(ask) => {
+                let change = self.retry.adjust(now, ask.run, &ask.program, &ask.base, &ask.class);
+                Input::Changed { run: ask.run, change }
+            }
+            Effect::Reserve(run) => Input::Reserved { run, leave: self.retry.reserve(now, run) },
+            Effect::Pay(run) => Input::Saved(self.retry.pay(now, run)),
+            Effect::Deposit => Input::Saved(self.retry.deposit(now)),
+            Effect::Overrule(run) => Input::Saved(self.retry.cancel(run)),
             Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
             act => return self.act(act),
         })
@@ -309,7 +325,9 @@ impl Simulation {
             Effect::Launch(launch) => return self.launch(&launch),
             Effect::StopTree(stop) => self.end(stop.attempt, signal_number("SIGTERM")),
             Effect::Schedule(schedule) => self.retry.schedule(schedule.run, schedule.at),
-            Effect::Cancel(run) => self.retry.cancel(run),
+            Effect::Cancel(run) => drop(self.retry.cancel(run)),
+            Effect::Release(run) => self.retry.release(run),
+            Effect::SetBudget(budget) => self.retry.set_budget(self.now, budget),
             // Nothing of these shows in a journal: no signal, spool, secret or waiting caller is simulated.
             _ => {}
         }

@@ -103,7 +103,7 @@ impl Simulation {
             let mine = |key: &str| room.iter().any(|prefix| key.starts_with(prefix));
             saved.iter().filter(|(key, _)| mine(key)).cloned().collect::<Vec<_>>()
         };
-        self.retry.restore(now, &of(&["retry/", "param/"]));
+        self.retry.restore(now, &of(&["retry/", "param/", "budget/"]));
         let (changes, _) = self.breaker.restore(now, &of(&["breaker/"]));
         let (mut recovered, mut adopted) = (Vec::new(), BTreeSet::new());
         for orphan in self.manager.orphans() {

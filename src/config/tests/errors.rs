@@ -104,7 +104,21 @@ fn contradictions_are_told_where_they_are_written() {
     in_program("[program.p.breaker]\npenalty = \"1h\"", 2, 11, conflict, "max_penalty");
     mistake("[breaker.\"site:*\"]\nfailures = 0\nfailure_rate = 0\n", 2, 12, conflict, "");
     mistake("[breaker.\"*:x\"]\n", 1, 10, "config.name", "site:*");
-    mistake("[retry_budget]\ndeposit = 0\nrefill_per_minute = 0\n", 1, 2, conflict, "");
+    mistake("[retry_budget]\ndeposit = 0\nrefill_per_minute = 0\n", 2, 11, conflict, "set one");
+    mistake(
+        "[retry_budget]\ncapacity = 2\n[program.p]\nscript = \"p\"\nclasses.oom.cost = 2.5\n",
+        5,
+        20,
+        conflict,
+        "a cost of 2 or less",
+    );
+    in_program(
+        "params.n = { type = \"integer\", on_floor = \"give_up\" }",
+        1,
+        43,
+        "config.value",
+        "write min",
+    );
     in_program("classes.oom.delay = \"10m\"", 1, 21, conflict, "max_delay = \"10m\"");
 }
 
@@ -166,7 +180,13 @@ fn rules_must_name_what_exists() {
     );
     in_program("[program.p.params.n]\nchoices = [\"a\"]", 2, 1, "config.conflict", "type = \"choice\"");
     in_program("[program.p.params.n]\ntype = \"choice\"", 2, 8, "config.required", "choices = ");
-    in_program("[program.p.params.n]\ntype = \"integer\"\nrestore = {}", 3, 1, "config.required", "add");
+    in_program(
+        "[program.p.params.n]\ntype = \"integer\"\nrestore = { add = 0 }",
+        3,
+        19,
+        "config.range",
+        "tenth",
+    );
     in_program("[[program.p.classify]]\nclass = \"oom\"", 1, 1, "config.conflict", "one rule for each");
     in_program(
         "[[program.p.classify]]\nclass = \"oom\"\npattern = '('",

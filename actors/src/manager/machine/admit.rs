@@ -265,6 +265,17 @@ impl Machine {
         if let Some(program) = current {
             live.program = program;
         }
+        // A first start brings tokens and needs none.
+        if self.under_budget && live.run.attempt > 0 && !live.free {
+            live.stage = Stage::Reserving;
+            self.effects.push(Effect::Reserve(id));
+            return;
+        }
+        self.ask_breakers(id);
+    }
+
+    pub(super) fn ask_breakers(&mut self, id: RunId) {
+        let Some(live) = self.live.get_mut(&id) else { return };
         live.stage = Stage::Asking;
         let (program, params, user) =
             (live.program.clone(), live.run.params.clone(), live.run.requested_by.clone());
@@ -305,6 +316,7 @@ impl Machine {
     }
 
     fn refused(&mut self, id: RunId, scope: Scope, retry_at: Option<crate::model::Timestamp>, why: String) {
+        self.give_tokens_back(id);
         self.disarm(id);
         let now = self.now;
         let Some(live) = self.live.get_mut(&id).filter(|live| live.stage == Stage::Asking) else { return };
@@ -336,7 +348,7 @@ impl Machine {
     }
 
     /// A run that fails must not wait beyond its `max_failing`.
-    fn ask_deadline(&mut self, id: RunId) {
+    pub(super) fn ask_deadline(&mut self, id: RunId) {
         let Some(live) = self.live.get(&id) else { return };
         if live.program.retry.max_failing_ms.is_some() {
             let ask = retry::GetDeadline { run: id, program: live.program.clone() };
@@ -400,14 +412,14 @@ impl Machine {
         }
     }
 
-    /// No start any more in this manager's life: it is due at once in the next one's.
+    /// No start any more in this manager's life: it is made at once in the next one's, which spreads only what came due
+    /// while nobody was there.
     pub(super) fn suspend(&mut self, id: RunId) {
-        let now = self.now;
         let Some(live) = self.live.get_mut(&id) else { return };
         live.permits.clear();
         live.stage = Stage::Suspended;
         live.run.phase = Phase::Backoff;
-        live.run.next_attempt_at = Some(now);
+        live.run.next_attempt_at = None;
         self.batch.dirty.insert(id);
         self.commit(true);
     }

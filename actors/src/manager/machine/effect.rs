@@ -2,7 +2,7 @@
 
 use crate::{
     breaker, launcher,
-    model::{AttemptId, JournalRecord, Put, RunId, Timestamp},
+    model::{AttemptId, JournalRecord, Put, RetryBudget, RunId, Timestamp},
     monitor, retry,
 };
 
@@ -30,8 +30,22 @@ pub enum Effect {
     AskDeadline(retry::GetDeadline),
     /// Ask when it wrote last; the answer is [`Input::WroteLast`].
     AskLastOutput(AttemptId),
-    /// Tell Retry that a daemon is healthy; the answer is [`Input::Saved`].
+    /// Tell Retry that a daemon is healthy; the answer is [`Input::Changed`].
     Healthy(retry::Healthy),
+    /// Ask Retry to adjust parameters for errors of a living attempt; the answer is [`Input::Changed`].
+    Adjust(retry::AdjustInline),
+    /// Ask whether the retry budget has tokens for a start; the answer is [`Input::Reserved`].
+    Reserve(RunId),
+    /// Tell Retry that a start was made whose tokens are set aside; the answer is [`Input::Saved`].
+    Pay(RunId),
+    /// Tell Retry that a first start was made; the answer is [`Input::Saved`].
+    Deposit,
+    /// Tell Retry that a start is not made now; no answer. No act, because it must not arrive after a later [`Effect::Reserve`].
+    Release(RunId),
+    /// Tell Retry which budget there is; no answer. No act, because it must arrive before anything is asked of it.
+    SetBudget(Option<RetryBudget>),
+    /// Tell Retry that somebody starts a waiting run now; the answer is [`Input::Saved`].
+    Overrule(RunId),
     /// Tell Retry to forget a run's counters; the answer is [`Input::Saved`].
     Forget(RunId),
     /// An act of the Launcher.
@@ -57,7 +71,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Whether an answer follows.
+    /// Whether it goes to a room at once: most such questions have an answer.
     pub(super) const fn is_question(&self) -> bool {
         !self.is_act() && !matches!(self, Self::Commit { .. })
     }
@@ -85,6 +99,13 @@ impl Effect {
             | Self::AskDeadline(_)
             | Self::AskLastOutput(_)
             | Self::Healthy(_)
+            | Self::Adjust(_)
+            | Self::Reserve(_)
+            | Self::Pay(_)
+            | Self::Deposit
+            | Self::Release(_)
+            | Self::SetBudget(_)
+            | Self::Overrule(_)
             | Self::Forget(_) => false,
         }
     }
@@ -144,8 +165,22 @@ pub enum Input {
         /// When; nothing when it is not watched.
         at: Option<Timestamp>,
     },
-    /// To [`Effect::Healthy`] and [`Effect::Forget`]: state to save.
+    /// To [`Effect::Forget`], [`Effect::Overrule`], [`Effect::Pay`] and [`Effect::Deposit`]: state to save.
     Saved(Vec<Put>),
+    /// To [`Effect::Healthy`] and [`Effect::Adjust`].
+    Changed {
+        /// The run.
+        run: RunId,
+        /// The answer.
+        change: retry::Change,
+    },
+    /// To [`Effect::Reserve`].
+    Reserved {
+        /// The run that asked.
+        run: RunId,
+        /// The answer.
+        leave: retry::Leave,
+    },
     /// The Launcher's word.
     Launcher(launcher::Report),
     /// The Monitor's word.

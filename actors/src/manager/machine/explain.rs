@@ -93,6 +93,17 @@ fn next(run: &Run, now: Timestamp) -> String {
             Some(at) => format!("attempt {} starts {}", run.attempt + 1, when(at)),
             None => format!("attempt {} is about to start", run.attempt + 1),
         },
+        Phase::Blocked if run.held.as_ref().is_some_and(|held| held.reason == HeldReason::Budget) => {
+            match run.next_attempt_at {
+                Some(at) => {
+                    let (number, when) = (run.attempt + 1, when(at));
+                    format!("attempt {number} starts when the budget has tokens for it, {when} at the latest")
+                }
+                None => {
+                    format!("attempt {} starts when first starts of others bring tokens", run.attempt + 1)
+                }
+            }
+        }
         Phase::Blocked => match run.next_attempt_at {
             Some(at) => format!("attempt {} asks the breaker again {}", run.attempt + 1, when(at)),
             None => format!("attempt {} waits until the breaker lets it through", run.attempt + 1),

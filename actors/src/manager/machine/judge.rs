@@ -67,7 +67,15 @@ impl Machine {
         match cause {
             Some(StopCause::Restart) => return self.after(id, Next::Start(now)),
             Some(StopCause::Shutdown) => return self.suspend(id),
-            Some(StopCause::Operator | StopCause::Timeout | StopCause::Idle | StopCause::Lost) | None => {}
+            Some(
+                StopCause::Operator
+                | StopCause::Timeout
+                | StopCause::Idle
+                | StopCause::Lost
+                | StopCause::Errors
+                | StopCause::TooManyErrors,
+            )
+            | None => {}
         }
         let evidence = live.evidence.as_ref();
         let clean = evidence.is_none_or(|evidence| evidence.class == Class::CLEAN_EXIT);
@@ -103,6 +111,10 @@ impl Machine {
                 .after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
         }
         let next = match verdict.decision {
+            Decision::RetryAt { .. } if live.stop == Some(StopCause::TooManyErrors) => {
+                let why = "its errors ended it, and inline.action = \"stop\" of their class".into();
+                Next::Finish(Phase::Failed, EndReason::NotRetryable, why)
+            }
             Decision::RetryAt { at, n, raw_ms, delay_ms, why } => {
                 let event = Event::RetryScheduled { n, raw_ms, delay_ms, due_at: at, why };
                 self.record_run(id, true, None, event);
@@ -148,8 +160,14 @@ impl Machine {
     }
 
     pub(super) fn due(&mut self, id: RunId) {
-        if self.live.get(&id).is_some_and(|live| live.stage == Stage::Backoff) && !self.shutting_down {
-            self.ask(id);
+        if self.shutting_down {
+            return;
+        }
+        match self.live.get(&id) {
+            Some(live) if live.stage == Stage::Backoff => self.ask(id),
+            // Its tokens are there.
+            Some(_) if self.waits_for_tokens(id) => self.wake_run(id),
+            Some(_) | None => {}
         }
     }
 

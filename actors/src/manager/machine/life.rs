@@ -30,10 +30,13 @@ impl Machine {
         live.stop = None;
         live.exit = None;
         live.error_at = None;
+        live.errors = super::inline::Errors::default();
+        live.free = false;
         live.empty = false;
         let attempt = live.attempt_id();
         let launch = launcher::Launch { attempt, program: live.program.clone(), params: params.clone() };
         self.batch.dirty_attempts.insert(attempt);
+        self.account(id, number);
         self.record_run(id, true, None, Event::AttemptStarted { params, probe });
         self.act(Effect::Launch(launch));
         self.commit(true);
@@ -200,6 +203,7 @@ impl Machine {
             // The acts go out with the decision that is on its way: an end must be written before it is forgotten.
             Stage::Draining | Stage::Judging => {}
             Stage::Queued
+            | Stage::Reserving
             | Stage::Asking
             | Stage::Blocked
             | Stage::Preparing
@@ -264,15 +268,6 @@ impl Machine {
         self.record_run(attempt.run, true, None, event);
         self.settle(attempt.run, class.as_deref());
     }
-
-    pub(super) fn error_seen(&mut self, attempt: AttemptId, evidence: &Evidence, count: u64) {
-        let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number)
-        else {
-            return;
-        };
-        live.error_at = Some(evidence.at);
-        live.run.counts.errors += count;
-    }
 }
 
 /// Classes that say why *we* ended an attempt: they are no failure of the program and leave its last reason alone.
@@ -311,6 +306,8 @@ fn end_class(
         }
         Some(StopCause::Shutdown) => return own(Class::SHUTDOWN, "shutdown", String::new()),
         Some(StopCause::Lost) => return own(Class::LOST, "lost", String::new()),
+        // The errors that ended it.
+        Some(StopCause::Errors | StopCause::TooManyErrors) => return live.evidence.clone(),
         None => {}
     }
     if found.is_none() && live.program.is_daemon() {

@@ -3,11 +3,13 @@
 //! A run walks through `Stage`s; [`Phase`] is what a user sees of them. One input makes at most a few steps: ask a
 //! room, take its answer, decide. What a decision changes is collected in the batch and written as one commit, and the
 //! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
-//! (process made, ended), `judge` (what follows), `operate` (what people ask), `timers`, `restore` (after our own death), `explain`.
+//! (process made, ended), `judge` (what follows), `operate` (what people ask), `inline` (errors of a living attempt), `budget` (tokens), `timers`, `restore` (after our own death), `explain`.
 
 mod admit;
+mod budget;
 mod effect;
 mod explain;
+mod inline;
 mod judge;
 mod life;
 mod operate;
@@ -44,9 +46,11 @@ use timers::Timer;
 enum Stage {
     /// Waits for a place (phase `queued`).
     Queued,
+    /// Retry is asked whether the budget has tokens for the start.
+    Reserving,
     /// The breakers are asked.
     Asking,
-    /// A breaker refused (phase `blocked`).
+    /// A breaker refused, or there are no tokens (phase `blocked`).
     Blocked,
     /// Retry is asked for parameters.
     Preparing,
@@ -86,6 +90,10 @@ enum StopCause {
     Timeout,
     /// `idle_timeout`.
     Idle,
+    /// Errors of a class with `inline.action = "restart"`.
+    Errors,
+    /// Errors of a class with `inline.action = "stop"`.
+    TooManyErrors,
     /// The manager ends.
     Shutdown,
     /// It was found after our own death.
@@ -109,6 +117,12 @@ struct Live {
     empty: bool,
     /// When the last classified error of the present attempt was seen.
     error_at: Option<Timestamp>,
+    /// Errors of the present attempt by class, of those that act while it lives.
+    errors: inline::Errors,
+    /// Whether tokens of the retry budget are set aside for the start that is being prepared.
+    promised: bool,
+    /// Somebody asked for the next start: it is free.
+    free: bool,
     waiting_since: Timestamp,
     timers: Vec<(Timestamp, Timer)>,
 }
@@ -126,6 +140,9 @@ impl Live {
             exit: None,
             empty: true,
             error_at: None,
+            errors: inline::Errors::default(),
+            promised: false,
+            free: false,
             waiting_since: now,
             timers: Vec::new(),
         }
@@ -178,6 +195,8 @@ pub struct Machine {
     keys: HashMap<String, (RunId, Timestamp)>,
     next_seq: u64,
     shutting_down: bool,
+    /// Whether retries need tokens.
+    under_budget: bool,
     batch: Batch,
     /// When the batch is written at the latest.
     write_at: Option<Timestamp>,
@@ -227,6 +246,8 @@ impl Machine {
                 self.batch.puts.extend(puts);
                 self.commit(false);
             }
+            Input::Changed { run, change } => self.changed(run, change),
+            Input::Reserved { run, leave } => self.reserved(run, leave),
             Input::Launcher(report) => self.launcher(report),
             Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, count }) => {
                 self.error_seen(attempt, &evidence, count);

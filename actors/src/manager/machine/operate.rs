@@ -106,6 +106,7 @@ impl Machine {
                 self.commit(true);
             }
             Stage::Queued
+            | Stage::Reserving
             | Stage::Asking
             | Stage::Blocked
             | Stage::Preparing
@@ -158,7 +159,8 @@ impl Machine {
             run.end_reason = None;
             run.ended_at = None;
             let params = run.params.clone();
-            self.live.insert(id, super::Live::new(run, program, self.now));
+            let live = super::Live { free: true, ..super::Live::new(run, program, self.now) };
+            self.live.insert(id, live);
             self.record_run(id, false, None, Event::RunQueued { params, requested_by: by });
             self.effects.push(Effect::Forget(id));
             self.enqueue(id);
@@ -172,15 +174,18 @@ impl Machine {
             return Ok(self.take_effects());
         }
         match stage {
-            Stage::Backoff => {
+            Stage::Backoff | Stage::Blocked if self.skips_its_wait(id) => {
                 let (act, why) = (Some(StopAct::SkipDelay), "its delay was skipped".to_owned());
                 self.record_run(id, false, None, Event::StopRequested { act, by, why });
-                self.act(Effect::Cancel(id));
                 self.commit(true);
-                self.ask(id);
+                self.effects.push(Effect::Overrule(id));
+                self.go_free(id);
             }
             Stage::Running if stop_running => {
                 let (act, why) = (Some(StopAct::Restart), "a restart was asked for".to_owned());
+                if let Some(live) = self.live.get_mut(&id) {
+                    live.free = true;
+                }
                 self.record_run(id, true, None, Event::StopRequested { act, by, why });
                 self.wind_down(id, StopCause::Restart);
             }
@@ -195,6 +200,7 @@ impl Machine {
         let now = self.now;
         let Some(live) = self.live.get_mut(&id) else { return };
         live.run.wanted = Wanted::Up;
+        live.free = true;
         match live.stage {
             Stage::Starting => {
                 live.stop = None;
@@ -208,6 +214,7 @@ impl Machine {
             Stage::Emptying(_) => live.stage = Stage::Emptying(super::Next::Start(now)),
             // A stop ends these at once.
             Stage::Queued
+            | Stage::Reserving
             | Stage::Asking
             | Stage::Blocked
             | Stage::Preparing

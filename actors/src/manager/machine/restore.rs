@@ -46,7 +46,7 @@ impl SavedKey {
             Some("key") => {
                 key.strip_prefix("key/").map_or(Self::Other, |key| Self::IdempotencyKey(key.to_owned()))
             }
-            Some("retry" | "param") => Self::Retry,
+            Some("retry" | "param" | "budget") => Self::Retry,
             Some("breaker") => Self::Breaker,
             _ => Self::Other,
         }
@@ -169,7 +169,12 @@ impl Machine {
         self.record(self.now, None, None, None, Event::SupervisorRestarted { down_ms, clean });
         let mut recovered: BTreeMap<RunId, Recovered> =
             recovered.into_iter().map(|one| (one.attempt.run, one)).collect();
-        let ids: Vec<_> = self.live.keys().copied().collect();
+        let mut ids: Vec<_> = self.live.keys().copied().collect();
+        // Who waited longest asks first again.
+        ids.sort_by_key(|id| {
+            let held = self.live.get(id).and_then(|live| live.run.held.as_ref());
+            (held.map_or(self.now, |held| held.since), *id)
+        });
         // All places first: a run in line may be older than one that has a place.
         for live in self.live.values_mut().filter(|live| live.run.phase != Phase::Queued) {
             live.stage = Stage::Suspended;
@@ -216,6 +221,7 @@ impl Machine {
     }
 
     fn take_up(&mut self, id: RunId) {
+        let now = self.now;
         let Some(live) = self.live.get_mut(&id) else { return };
         if live.run.wanted == Wanted::Down {
             return self.finish(id, Phase::Stopped, EndReason::Operator, "stopped as asked".into());
@@ -223,6 +229,14 @@ impl Machine {
         match (live.run.phase, live.run.next_attempt_at) {
             (Phase::Backoff, Some(at)) => {
                 live.stage = Stage::Backoff;
+                // Came due while nobody was there: not all of them at once.
+                let at = if at > now {
+                    at
+                } else {
+                    now.plus(retry::startup_spread_ms(id, live.program.retry.startup_spread_ms))
+                };
+                live.run.next_attempt_at = Some(at);
+                self.batch.dirty.insert(id);
                 self.act(Effect::Schedule(retry::Schedule { run: id, at }));
             }
             (Phase::Queued, _) => self.enqueue(id),

@@ -1,6 +1,8 @@
 //! The Manager's rules, without a room in sight: scripted answers, recorded effects.
 
+mod retry_states;
 mod sentences;
+mod tokens;
 mod waiting;
 
 use super::{Effect, Input, Limits, Machine};
@@ -30,6 +32,7 @@ struct World {
     judged: Vec<retry::Outcome>,
     class: Option<&'static str>,
     fails_until: Option<Timestamp>,
+    leaves: Vec<retry::Leave>,
     ids: u64,
 }
 
@@ -46,6 +49,7 @@ impl World {
             judged: Vec::new(),
             class: None,
             fails_until: None,
+            leaves: Vec::new(),
             ids: 0,
         };
         let (_, effects) =
@@ -105,6 +109,9 @@ impl World {
                 let drained = Drained { evidence, counts: Counts::default(), complete: true };
                 Input::Drained { attempt: drain.attempt, drained }
             }
+            Effect::Reserve(run) => {
+                Input::Reserved { run, leave: self.leaves.pop().unwrap_or(retry::Leave::Free) }
+            }
             Effect::AskDeadline(ask) => Input::FailsUntil { run: ask.run, at: self.fails_until },
             Effect::AskLastOutput(attempt) => Input::WroteLast { attempt, at: None },
             told => {
@@ -131,6 +138,11 @@ impl World {
             Effect::StopTree(stop) => format!("stop {}", stop.attempt.number),
             Effect::Schedule(schedule) => format!("schedule in {}", schedule.at.since(self.now)),
             Effect::Ended(_) => "ended".into(),
+            Effect::Adjust(adjust) => format!("adjust {}", adjust.class),
+            Effect::Pay(_) => "pay".into(),
+            Effect::Deposit => "deposit".into(),
+            Effect::Release(_) => "release".into(),
+            Effect::Overrule(_) => "overrule".into(),
             _ => return,
         };
         self.acts.push(act);
@@ -444,8 +456,7 @@ fn a_shutdown_stops_what_runs_and_the_next_manager_goes_on_with_it() {
     assert!(next.machine.orphans().is_empty());
     let effects = next.machine.resume(Vec::new(), &BTreeSet::new(), 5, true, next.now);
     next.run(effects);
-    next.assert_acts(&["schedule in 0"]);
-    next.input(Input::Retry(retry::Report::Due { run }));
+    next.assert_acts(&["launch 2"]);
     assert_eq!(next.machine.run(run).map(|run| run.attempt), Some(2));
 }
 

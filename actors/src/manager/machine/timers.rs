@@ -4,7 +4,7 @@ use super::{Effect, Machine, Stage, StopCause};
 use crate::{
     breaker::{Outcome, Settle},
     launcher,
-    model::{AttemptId, EndReason, Event, Phase, RunId, StopAct, Timestamp},
+    model::{AttemptId, EndReason, Event, HeldReason, Phase, RunId, StopAct, Timestamp},
     retry,
 };
 
@@ -98,7 +98,11 @@ impl Machine {
         let Some(live) = self.live.get(&id) else { return };
         let longest = crate::model::format_duration_ms(live.program.retry.max_failing_ms.unwrap_or_default());
         let held = live.run.held.as_ref();
-        let by = held.and_then(|held| held.scope.as_ref()).map(|scope| format!(" by {scope}"));
+        let by = held.and_then(|held| match (held.reason, &held.scope) {
+            (_, Some(scope)) => Some(format!(" by {scope}")),
+            (HeldReason::Budget, None) => Some(" by the retry budget".to_owned()),
+            (_, None) => None,
+        });
         let why =
             format!("it was still held back{} when max_failing = {longest} was over", by.unwrap_or_default());
         self.finish(id, Phase::Failed, EndReason::Deadline, why);
@@ -152,7 +156,11 @@ impl Machine {
             ),
             StopCause::Shutdown => "the supervisor is shutting down".to_owned(),
             // Recorded by whoever asked.
-            StopCause::Operator | StopCause::Restart | StopCause::Lost => String::new(),
+            StopCause::Operator
+            | StopCause::Restart
+            | StopCause::Lost
+            | StopCause::Errors
+            | StopCause::TooManyErrors => String::new(),
         };
         if !why.is_empty() {
             let shutdown = cause == StopCause::Shutdown;
@@ -188,8 +196,8 @@ impl Machine {
         if live.error_at.is_none_or(|at| self.now.since(at) >= every) {
             let outcomes: Vec<_> =
                 live.permits.iter().map(|permit| (permit.clone(), Outcome::Success)).collect();
-            let program = live.program.clone();
-            self.effects.push(Effect::Healthy(retry::Healthy { run, program }));
+            let (program, base) = (live.program.clone(), live.run.params.clone());
+            self.effects.push(Effect::Healthy(retry::Healthy { run, program, base }));
             if !outcomes.is_empty() {
                 self.effects.push(Effect::Settle(Settle { run, class: None, outcomes, keep: true }));
             }

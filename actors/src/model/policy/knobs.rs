@@ -62,8 +62,8 @@ pub struct RetryPolicy {
     pub reset_after_ms: Option<u64>,
     /// Give up when a streak of failures lasts longer; default none.
     pub max_failing_ms: Option<u64>,
-    /// Starts that came due while no supervisor ran are spread over this. Default 10,000. Not acted upon yet:
-    /// they start at once.
+    /// Starts that came due while no supervisor ran are spread over this. Default 10,000; 0: they
+    /// start at once.
     pub startup_spread_ms: u64,
     /// Default 10 in 60,000; `None`: off.
     pub intensity: Option<Intensity>,

@@ -41,6 +41,7 @@ impl Program {
         self.check_params(&mut found);
         self.check_classify(&mut found);
         self.check_classes(&mut found);
+        self.check_costs(&mut found);
         self.check_output(&mut found);
         found.extend(self.retry.check().into_iter().map(|problem| problem.below("retry")));
         if let Some(breaker) = &self.breaker {

@@ -2,7 +2,7 @@
 
 use super::{
     Program,
-    check::{check_variable, invalid, range},
+    check::{check_variable, invalid},
 };
 use crate::model::{ParamKind, ParamSpec, ParamValue, Problem};
 use std::collections::BTreeMap;
@@ -95,16 +95,7 @@ fn check_kind(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
             }
         }
     }
-    if let Some(restore) = &spec.restore {
-        if restore.add_micros <= 0 {
-            let help = "write a positive number";
-            found.push(range(format!("{at}.restore.add"), "`add` must raise the parameter", help));
-        }
-        if !spec.is_numeric() {
-            let message = format!("a parameter of type {} cannot be adjusted or restored", spec.kind.name());
-            found.push(invalid(format!("{at}.restore"), message, "leave restore out, or change the type"));
-        }
-    }
+    super::check_retry::check_return(at, spec, found);
 }
 
 fn check_bounds(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {

@@ -119,6 +119,10 @@ pub struct ClassOverride {
     pub delay_ms: Option<u64>,
     /// See [`ClassRule::max_delay_ms`].
     pub max_delay_ms: Option<u64>,
+    /// See [`ClassRule::max_retries`].
+    pub max_retries: Option<u32>,
+    /// See [`ClassRule::cost_permille`].
+    pub cost_permille: Option<u32>,
     /// See [`ClassRule::adjust`].
     pub adjust: BTreeMap<String, Adjust>,
     /// See [`ClassRule::inline`].
@@ -315,6 +319,8 @@ impl Program {
             }
             rule.delay_ms = own.delay_ms.or(rule.delay_ms);
             rule.max_delay_ms = own.max_delay_ms.or(rule.max_delay_ms);
+            rule.max_retries = own.max_retries.or(rule.max_retries);
+            rule.cost_permille = own.cost_permille.unwrap_or(rule.cost_permille);
             rule.adjust.extend(own.adjust.clone());
             rule.inline = own.inline.or(rule.inline);
         }

@@ -8,6 +8,7 @@
 mod builder;
 mod check;
 mod check_params;
+mod check_retry;
 mod check_rules;
 mod classify;
 mod definition;

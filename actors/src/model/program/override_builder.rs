@@ -56,6 +56,20 @@ impl ClassOverride {
         self
     }
 
+    /// Failures of the class in one row that are tried again, beside the program's `max_retries`.
+    #[must_use]
+    pub const fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = Some(retries);
+        self
+    }
+
+    /// What a retry takes from the retry budget, in tokens with at most three decimals; 0.0 is free.
+    #[must_use]
+    pub fn cost(mut self, tokens: f64) -> Self {
+        self.cost_permille = Some(permille(tokens));
+        self
+    }
+
     /// How the failure changes a parameter for the next attempt, never outside its bounds.
     #[must_use]
     pub fn adjust(mut self, param: impl Into<String>, adjust: Adjust) -> Self {

@@ -2,9 +2,10 @@
 //!
 //! All arithmetic is on millionths of the parameter's unit in 128 bits, so nothing overflows and nothing rounds by
 //! accident. A decrease rounds down and moves by at least one unit, because a value that multiplication no longer
-//! moves would repeat the same failure for ever.
+//! moves would repeat the same failure for ever. The way back is additive and slow, and rounds up: a value that was
+//! found by halving is lost again by doubling.
 
-use crate::model::{Adjust, Decimal, ParamSpec, ParamValue, Timestamp};
+use crate::model::{Adjust, Decimal, OnFloor, ParamSpec, ParamValue, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// An adjusted value, of one run or shared by siblings.
@@ -12,8 +13,29 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Adjusted {
     /// The value.
     pub(super) value: ParamValue,
-    /// When it was last lowered, or last found to be at its floor: both begin a cooldown.
+    /// When it was last lowered, or last found to be at its floor: both begin a cooldown, and hold back the way up.
     pub(super) lowered_at: Option<Timestamp>,
+    /// When a success last raised it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) raised_at: Option<Timestamp>,
+    /// The value before the last decrease, and when that was: bad, as far as we know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_bad: Option<(ParamValue, Timestamp)>,
+    /// It was lowered for errors of an attempt that still lives: the end of that attempt is the same incident.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) inline: bool,
+}
+
+impl Adjusted {
+    /// Nothing was later than `now`: after a restart the clock may stand earlier than before.
+    pub(super) fn clamp(&mut self, now: Timestamp) {
+        for at in [&mut self.lowered_at, &mut self.raised_at] {
+            *at = at.map(|at| at.min(now));
+        }
+        if let Some((_, at)) = &mut self.last_bad {
+            *at = (*at).min(now);
+        }
+    }
 }
 
 /// What one failure does to one parameter.
@@ -66,14 +88,28 @@ pub(super) fn step(
             return Step::Stay;
         }
         if at <= floor {
-            return Step::Exhausted(Adjusted { value: current, lowered_at: Some(now) });
+            let (raised_at, last_bad) =
+                kept.map_or((None, None), |kept| (kept.raised_at, kept.last_bad.clone()));
+            return Step::Exhausted(Adjusted {
+                value: current,
+                lowered_at: Some(now),
+                raised_at,
+                last_bad,
+                inline: false,
+            });
         }
         if target == at {
             return Step::Stay;
         }
         let whole = target.div_euclid(grain) * grain;
         let value = of_kind(&current, whole.min(at - grain).max(floor));
-        return Step::Move(Adjusted { value, lowered_at: Some(now) });
+        return Step::Move(Adjusted {
+            value,
+            lowered_at: Some(now),
+            raised_at: None,
+            last_bad: Some((current, now)),
+            inline: false,
+        });
     }
     let ceiling = bound(&spec.max).map_or(base_micros, |max| max.min(base_micros));
     let whole = (target + grain - 1).div_euclid(grain) * grain;
@@ -81,7 +117,75 @@ pub(super) fn step(
     if raised <= at {
         return Step::Stay;
     }
-    Step::Move(Adjusted { value: of_kind(&current, raised), lowered_at })
+    let last_bad = kept.and_then(|kept| kept.last_bad.clone());
+    let value = of_kind(&current, raised);
+    Step::Move(Adjusted { value, lowered_at, raised_at: Some(now), last_bad, inline: false })
+}
+
+/// Whether a failure that these rules answer finds a parameter at its floor which says that the run gives up then.
+/// A cooldown does not matter: the floor is too much whatever happened of late.
+#[must_use]
+pub(super) fn ends_at_floor(
+    base: &ParamValue,
+    kept: Option<&Adjusted>,
+    spec: &ParamSpec,
+    rule: Adjust,
+) -> bool {
+    if spec.on_floor != OnFloor::GiveUp {
+        return false;
+    }
+    let kept = kept.map(|kept| Adjusted { lowered_at: None, ..kept.clone() });
+    matches!(step(base, kept.as_ref(), spec, rule, Timestamp::default()), Step::Exhausted(_))
+}
+
+/// What a success at `now` makes of an adjusted value: higher, by one step of the way back.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Raise {
+    /// The value, which is to be kept; nothing when it is what the run asked for and there is nothing left to avoid.
+    pub(super) adjusted: Option<Adjusted>,
+    /// The new value.
+    pub(super) value: ParamValue,
+    /// How much more than before it might have been, in millionths.
+    pub(super) add_micros: i128,
+    /// What stopped it short of that, as a value: nine tenths of the last bad one.
+    pub(super) avoided: Option<ParamValue>,
+}
+
+/// A success at `now`, of a run that asked for `base`: nothing when the value stays. It never gets above `base`, and a
+/// value that others brought above it is theirs.
+#[must_use]
+pub(super) fn recover(base: &ParamValue, kept: &Adjusted, spec: &ParamSpec, now: Timestamp) -> Option<Raise> {
+    let rule = spec.restore?;
+    let (at, base_micros) = (kept.value.as_micros()?, base.as_micros()?);
+    let waits = |since: Option<Timestamp>, ms: u64| since.is_some_and(|then| now.since(then) < ms);
+    let changed = kept.raised_at.max(kept.lowered_at);
+    if at >= base_micros || waits(kept.lowered_at, rule.hold_ms) || waits(changed, rule.every_ms) {
+        return None;
+    }
+    let grain = grain(&kept.value);
+    let up = |micros: i128| (micros + grain - 1).div_euclid(grain) * grain;
+    let add_micros = up(rule.add_micros.map_or(base_micros.abs() / 10, i128::from)).max(grain);
+    let bad = kept.last_bad.as_ref().filter(|(_, since)| now.since(*since) < rule.avoid_ms);
+    let cap = bad.and_then(|(bad, _)| bad.as_micros()).map(|bad| {
+        let cap = if bad > 0 { bad * 9 / 10 } else { bad - grain };
+        cap.div_euclid(grain) * grain
+    });
+    let free = up(at + add_micros).min(base_micros);
+    let raised = cap.map_or(free, |cap| free.min(cap));
+    if raised <= at {
+        return None;
+    }
+    let value = of_kind(&kept.value, raised);
+    let whole = raised == base_micros && bad.is_none();
+    let adjusted = (!whole).then(|| Adjusted { value: value.clone(), raised_at: Some(now), ..kept.clone() });
+    let avoided = cap.filter(|cap| *cap < free).and(bad).map(|(bad, _)| bad.clone());
+    Some(Raise { adjusted, value, add_micros, avoided })
+}
+
+/// An amount in words, as it would be written for this value.
+#[must_use]
+pub(super) fn amount(like: &ParamValue, micros: i128) -> String {
+    of_kind(like, micros).to_string()
 }
 
 /// The rule in words: `times 0.5`, `minus 10`, `set to 10`.
@@ -129,7 +233,17 @@ mod tests {
     }
 
     fn at(value: i64, lowered_at: u64) -> Adjusted {
-        Adjusted { value: value.into(), lowered_at: Some(Timestamp(lowered_at)) }
+        let lowered_at = Some(Timestamp(lowered_at));
+        Adjusted { value: value.into(), lowered_at, raised_at: None, last_bad: None, inline: false }
+    }
+
+    /// The value that a step leads to, and when it was lowered last.
+    #[track_caller]
+    fn after(step: Step) -> (ParamValue, Option<u64>) {
+        match step {
+            Step::Move(next) => (next.value, next.lowered_at.map(|at| at.0)),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[track_caller]
@@ -172,10 +286,8 @@ mod tests {
     fn one_incident_lowers_once() {
         let (base, spec) = (ParamValue::Integer(100), qpi());
         assert_eq!(step(&base, Some(&at(50, 1_000)), &spec, HALVE, Timestamp(60_999)), Step::Stay);
-        assert_eq!(
-            step(&base, Some(&at(50, 1_000)), &spec, HALVE, Timestamp(61_000)),
-            Step::Move(at(25, 61_000))
-        );
+        let later = step(&base, Some(&at(50, 1_000)), &spec, HALVE, Timestamp(61_000));
+        assert_eq!(after(later), (25.into(), Some(61_000)));
     }
 
     #[test]
@@ -184,7 +296,7 @@ mod tests {
         let own = ParamSpec::integer("qpi");
         let shared = ParamSpec::integer("qpi").adjust_scope("site:{host}");
         let soon = Timestamp(1_001);
-        assert_eq!(step(&base, Some(&at(50, 1_000)), &own, HALVE, soon), Step::Move(at(25, 1_001)));
+        assert_eq!(after(step(&base, Some(&at(50, 1_000)), &own, HALVE, soon)), (25.into(), Some(1_001)));
         assert_eq!(step(&base, Some(&at(50, 1_000)), &shared, HALVE, soon), Step::Stay);
     }
 
@@ -207,8 +319,8 @@ mod tests {
     fn a_raise_ends_at_what_the_run_asked_for() {
         let (base, spec) = (ParamValue::Integer(100), qpi());
         let raise = Adjust::Add { micros: 30_000_000 };
-        assert_eq!(step(&base, Some(&at(50, 1)), &spec, raise, Timestamp(2)), Step::Move(at(80, 1)));
-        assert_eq!(step(&base, Some(&at(80, 1)), &spec, raise, Timestamp(2)), Step::Move(at(100, 1)));
+        assert_eq!(after(step(&base, Some(&at(50, 1)), &spec, raise, Timestamp(2))), (80.into(), Some(1)));
+        assert_eq!(after(step(&base, Some(&at(80, 1)), &spec, raise, Timestamp(2))), (100.into(), Some(1)));
         assert_eq!(step(&base, Some(&at(100, 1)), &spec, raise, Timestamp(2)), Step::Stay);
     }
 

@@ -43,6 +43,32 @@ pub struct Verdict {
     pub saved: Vec<Put>,
 }
 
+/// What changed although nothing was decided about a run: parameters of its attempts to come.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[must_use = "a change that nobody saves is lost with us"]
+pub struct Change {
+    /// Changed and exhausted parameters, with the shared scope where there is one.
+    pub events: Vec<(Option<Scope>, Event)>,
+    /// To be saved.
+    pub saved: Vec<Put>,
+}
+
+/// May an automatic start go on to the breakers?
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Leave {
+    /// It costs nothing.
+    Free,
+    /// Its tokens are set aside: to be paid when it is made, or given back.
+    Promised,
+    /// It lacks tokens, and is told when it has them like any start that is due.
+    Deferred {
+        /// When that will be at the latest; nothing when time alone brings no tokens.
+        retry_at: Option<Timestamp>,
+        /// A sentence.
+        why: String,
+    },
+}
+
 /// What happens to a run whose attempt ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {

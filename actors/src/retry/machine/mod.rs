@@ -1,10 +1,12 @@
 //! The decisions of Retry: time is an argument, chance is a seed, nothing is read and nothing is sent.
 
 mod adjust;
+mod budget;
 mod decision;
 mod intensity;
 mod jitter;
 mod law;
+mod params;
 mod saved;
 mod schedule;
 mod streak;
@@ -12,20 +14,21 @@ mod streak;
 mod tests;
 
 pub use self::{
-    decision::{Decision, End, Outcome, Verdict},
+    decision::{Change, Decision, End, Leave, Outcome, Verdict},
     jitter::startup_spread_ms,
 };
 
 use self::{
-    adjust::{Adjusted, Step},
+    adjust::Adjusted,
+    budget::{Budget, Promise},
     law::Law,
     saved::Read,
     schedule::Schedule,
     streak::Streak,
 };
 use crate::model::{
-    Adjust, Class, ClassRule, EndReason, Event, OnLost, ParamSpec, Params, Phase, ProbeParams, Program, Put,
-    Restart, RunId, Scope, Timestamp, format_duration_ms, render_key, say_duration_ms,
+    Class, ClassRule, EndReason, OnLost, Params, Phase, Program, Put, Restart, RetryBudget, RunId, Timestamp,
+    format_duration_ms, say_duration_ms,
 };
 use std::collections::HashMap;
 
@@ -40,6 +43,8 @@ pub struct Machine {
     /// By the siblings' key, then by parameter.
     shared: HashMap<String, HashMap<String, Adjusted>>,
     schedule: Schedule,
+    /// What all programs' retries share; nothing when nobody asked for it.
+    budget: Option<Budget>,
 }
 
 /// A failure, as far as it is worked out before it is known whether another attempt follows.
@@ -60,7 +65,13 @@ impl Machine {
     /// Knows nothing yet. Equal seeds draw equal delays.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, streaks: HashMap::new(), shared: HashMap::new(), schedule: Schedule::default() }
+        Self {
+            seed,
+            streaks: HashMap::new(),
+            shared: HashMap::new(),
+            schedule: Schedule::default(),
+            budget: None,
+        }
     }
 
     /// An attempt ended: what now?
@@ -80,9 +91,13 @@ impl Machine {
         }
         let (decision, failure) = self.decide(now, end, &mut streak);
         let goes_on = matches!(decision, Decision::RetryAt { .. });
-        let (events, mut saved) = match failure {
+        let Change { events, mut saved } = match failure {
             Some(failure) => self.adjust_all(now, end, &failure, &mut streak, goes_on),
-            None => (Vec::new(), Vec::new()),
+            // A job's success is evidence of health. A daemon's clean end is not: its life was, each time it was told.
+            None if matches!(decision, Decision::Done { .. }) => {
+                self.recover_all(now, end.program, end.base, None)
+            }
+            None => Change::default(),
         };
         if goes_on {
             saved.push(saved::put_run(end.run, &streak));
@@ -129,6 +144,7 @@ impl Machine {
             return decision;
         }
         streak.automatic = true;
+        streak.cost_permille = rule.cost_permille;
         let why = format!(
             "it ended by itself after {}, and a daemon is always started again; {}",
             say_duration_ms(end.uptime_ms),
@@ -158,6 +174,21 @@ impl Machine {
             let why = format!("{} ({class}); max_retries = {limit} allows no more", nth_failure(place));
             return gave_up(EndReason::MaxRetries, why);
         }
+        if let Some(limit) = failure.rule.max_retries {
+            let count = streak.count_class(class);
+            if count > limit {
+                let why = format!(
+                    "{} by {class}; max_retries = {limit} of this class allows no more",
+                    nth_failure(count)
+                );
+                return gave_up(EndReason::MaxRetries, why);
+            }
+        }
+        if let Some((name, value)) = self.ends_at_floor(end, failure, streak) {
+            let why =
+                format!("it failed ({class}) with {name} at its floor {value}, and on_floor = \"give_up\"");
+            return gave_up(EndReason::NotRetryable, why);
+        }
         let law = Law::of(policy, &failure.rule);
         let wait = self.wait(end, &law, place, failure.hint_ms, streak);
         let at = now.plus(wait.delay_ms);
@@ -176,6 +207,7 @@ impl Machine {
             return decision;
         }
         streak.automatic = true;
+        streak.cost_permille = failure.rule.cost_permille;
         streak.previous_ms = Some(wait.drawn_ms);
         let counted = if failure.rule.counts { "" } else { " that does not count" };
         let hint = failure.hint_ms.map(|hint| (hint, policy.retry_after_max_ms));
@@ -193,95 +225,25 @@ impl Machine {
         Wait { raw_ms, drawn_ms, delay_ms: drawn_ms.max(hint_ms) }
     }
 
-    /// Adjusts what the class adjusts. A run that gives up still adjusts what it shares: its siblings go on.
-    fn adjust_all(
-        &mut self,
-        now: Timestamp,
-        end: End<'_>,
-        failure: &Failure<'_>,
-        streak: &mut Streak,
-        goes_on: bool,
-    ) -> (Vec<(Option<Scope>, Event)>, Vec<Put>) {
-        let (mut events, mut saved) = (Vec::new(), Vec::new());
-        for (name, rule) in &failure.rule.adjust {
-            let (Some(spec), Some(base)) = (end.program.params.get(name), end.base.get(name)) else {
-                continue;
-            };
-            let key = spec.adjust_scope.as_deref().and_then(|key| render_key(key, end.base));
-            if key.is_none() && !goes_on {
-                continue;
-            }
-            let kept = match &key {
-                Some(key) => self.shared.get(key).and_then(|params| params.get(name)),
-                None => streak.params.get(name),
-            };
-            let before = adjust::effective(base, kept.map(|kept| &kept.value), spec);
-            let (adjusted, event) = match adjust::step(base, kept, spec, *rule, now) {
-                Step::Stay => continue,
-                Step::Exhausted(adjusted) => {
-                    let value = adjusted.value.to_string();
-                    (adjusted, Event::ParamExhausted { name: name.clone(), value })
-                }
-                Step::Move(adjusted) => {
-                    let why = changed_because(failure.class, *rule, &adjusted, spec, key.as_deref());
-                    let (from, to) = (before.to_string(), adjusted.value.to_string());
-                    (adjusted, Event::ParamChanged { name: name.clone(), from, to, why })
-                }
-            };
-            events.push((key.clone().map(Scope), event));
-            if let Some(key) = key {
-                saved.push(saved::put_shared(&key, name, &adjusted));
-                self.shared.entry(key).or_default().insert(name.clone(), adjusted);
-            } else {
-                streak.params.insert(name.clone(), adjusted);
-            }
+    /// A daemon has been healthy for its `reset_after`: its row of failures is over, and what was lowered gets a step
+    /// back. A job is healed by success only.
+    pub fn healthy(&mut self, now: Timestamp, run: RunId, program: &Program, base: &Params) -> Change {
+        if !program.is_daemon() {
+            return Change::default();
         }
-        (events, saved)
-    }
-
-    /// The parameters of the next attempt; `probe` when it probes a half-open breaker.
-    #[must_use]
-    pub fn prepare(
-        &self,
-        run: RunId,
-        program: &Program,
-        base: &Params,
-        probe: Option<ProbeParams>,
-    ) -> Params {
-        let own = self.streaks.get(&run);
-        let mut params = base.clone();
-        for (name, value) in &mut params {
-            let Some(spec) = program.params.get(name) else { continue };
-            let kept = match spec.adjust_scope.as_deref().and_then(|key| render_key(key, base)) {
-                Some(key) => self.shared.get(&key).and_then(|params| params.get(name)),
-                None => own.and_then(|streak| streak.params.get(name)),
-            };
-            *value = adjust::effective(value, kept.map(|kept| &kept.value), spec);
-        }
-        let wanted = |spec: &ParamSpec| match probe {
-            None | Some(ProbeParams::Current) => None,
-            Some(ProbeParams::Floor) => spec.min.clone(),
-            Some(ProbeParams::Default) => spec.default.clone(),
-        };
-        // The others say what is probed, such as the host: a probe of another host would prove nothing.
-        for name in program.classes.values().flat_map(|class| class.adjust.keys()) {
-            if let Some(value) = params.get_mut(name)
-                && let Some(wanted) = program.params.get(name).and_then(wanted)
-            {
-                *value = wanted;
-            }
-        }
-        params
-    }
-
-    /// A daemon has been healthy for its `reset_after`: its row of failures is over. A job is healed by success only.
-    pub fn healthy(&mut self, run: RunId, program: &Program) -> Vec<Put> {
-        let Some(streak) = self.streaks.get_mut(&run).filter(|_| program.is_daemon()) else {
-            return Vec::new();
-        };
+        let mut streak = self.streaks.remove(&run);
         let before = streak.clone();
-        streak.forgive();
-        if *streak == before { Vec::new() } else { vec![saved::put_run(run, streak)] }
+        if let Some(streak) = &mut streak {
+            streak.forgive();
+        }
+        let mut change = self.recover_all(now, program, base, streak.as_mut());
+        if let Some(streak) = streak {
+            if before.as_ref() != Some(&streak) {
+                change.saved.push(saved::put_run(run, &streak));
+            }
+            self.streaks.insert(run, streak);
+        }
+        change
     }
 
     /// The latest time at which this run may be started by itself, when it is failing and has a `max_failing`.
@@ -296,33 +258,100 @@ impl Machine {
         self.schedule.set(run, at);
     }
 
-    /// The run is not due after all. If it is started now, somebody else decided so.
-    pub fn cancel(&mut self, run: RunId) {
-        if self.schedule.remove(run)
-            && let Some(streak) = self.streaks.get_mut(&run)
-        {
-            streak.automatic = false;
+    /// The run is not due after all. If it is started now, somebody else decided so: the state to save.
+    pub fn cancel(&mut self, run: RunId) -> Vec<Put> {
+        self.schedule.remove(run);
+        self.release(run);
+        match self.streaks.get_mut(&run) {
+            Some(streak) if streak.automatic => {
+                streak.automatic = false;
+                vec![saved::put_run(run, streak)]
+            }
+            Some(_) | None => Vec::new(),
         }
     }
 
     /// Forgets the run's counters, its own parameters and its schedule. Shared parameters stay.
     pub fn forget(&mut self, run: RunId) -> Vec<Put> {
         self.schedule.remove(run);
+        self.release(run);
         match self.streaks.remove(&run) {
             Some(_) => vec![Put { key: saved::run_key(run), value: None }],
             None => Vec::new(),
         }
     }
 
-    /// When the next run is due.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
-        self.schedule.next()
+    // ── the budget ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// This is the budget of all programs' retries from now on; what there is stays, as far as it fits. A new one is
+    /// full. Without one, whoever waits for it is due.
+    pub fn set_budget(&mut self, now: Timestamp, rules: Option<RetryBudget>) {
+        match (&mut self.budget, rules) {
+            (Some(budget), Some(rules)) => budget.set_rules(now, rules),
+            (None, Some(rules)) => self.budget = Some(Budget::new(rules, now)),
+            (_, None) => {
+                for run in self.budget.take().into_iter().flat_map(Budget::into_line) {
+                    self.schedule.set(run, now);
+                }
+            }
+        }
     }
 
-    /// Takes the next run that is due, in order of time.
+    /// May this start ask the breakers? One that we decided on needs its tokens; they are set aside for it, or it waits
+    /// for them in line and is due when it has them. What an operator starts is free.
+    #[must_use = "tokens that nobody knows to be set aside are never given back"]
+    pub fn reserve(&mut self, now: Timestamp, run: RunId) -> Leave {
+        let own = self.streaks.get(&run).filter(|streak| streak.automatic);
+        let cost = own.map_or(0, |streak| streak.cost_permille);
+        let Some(budget) = self.budget.as_mut().filter(|_| cost > 0) else { return Leave::Free };
+        match budget.ask(now, run, cost) {
+            Promise::Kept => Leave::Promised,
+            Promise::Later { at, why } => Leave::Deferred { retry_at: at, why },
+        }
+    }
+
+    /// The start is made: its tokens are gone. The state to save.
+    pub fn pay(&mut self, now: Timestamp, run: RunId) -> Vec<Put> {
+        let Some(budget) = self.budget.as_mut() else { return Vec::new() };
+        if !budget.pay(now, run) {
+            return Vec::new();
+        }
+        let mut saved = vec![saved::put_budget(budget.level())];
+        if let Some(streak) = self.streaks.get_mut(&run) {
+            // Should its end not be seen, the next start was no retry of ours.
+            streak.cost_permille = 0;
+            saved.push(saved::put_run(run, streak));
+        }
+        saved
+    }
+
+    /// A run's first start brings its tokens, at once. The state to save.
+    pub fn deposit(&mut self, now: Timestamp) -> Vec<Put> {
+        let Some(budget) = self.budget.as_mut() else { return Vec::new() };
+        budget.deposit(now);
+        vec![saved::put_budget(budget.level())]
+    }
+
+    /// The start is not made, or not now: what was set aside for it, or its place in line, is given back.
+    pub fn release(&mut self, run: RunId) {
+        if let Some(budget) = &mut self.budget {
+            budget.release(run);
+        }
+    }
+
+    // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// When the next run is due: by its delay, or because there will be tokens for it.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let paid = self.budget.as_ref().and_then(Budget::next_ready);
+        self.schedule.next().into_iter().chain(paid).min()
+    }
+
+    /// Takes the next run that is due, in order of time; those that waited for tokens come after.
     pub fn take_due(&mut self, now: Timestamp) -> Option<RunId> {
-        self.schedule.take_due(now)
+        let due = self.schedule.take_due(now);
+        due.or_else(|| self.budget.as_mut().and_then(|budget| budget.take_ready(now)))
     }
 
     /// Brings back saved state; the keys of records that could not be read, whose runs begin anew.
@@ -337,8 +366,13 @@ impl Machine {
                     self.streaks.insert(run, streak);
                 }
                 Some(Read::Shared(shared_by, name, mut adjusted)) => {
-                    adjusted.lowered_at = adjusted.lowered_at.map(|at| at.min(now));
+                    adjusted.clamp(now);
                     self.shared.entry(shared_by).or_default().insert(name, adjusted);
+                }
+                Some(Read::Budget(level)) => {
+                    if let Some(budget) = &mut self.budget {
+                        budget.restore(now, level);
+                    }
                 }
                 None => unread.push(key.clone()),
             }
@@ -391,19 +425,4 @@ fn quarantined(at: Timestamp, end: End<'_>, streak: &Streak) -> Option<Decision>
         format_duration_ms(limit.window_ms)
     );
     Some(Decision::GiveUp { phase: Phase::Quarantined, reason: EndReason::Intensity, why })
-}
-
-fn changed_because(
-    class: &str,
-    rule: Adjust,
-    adjusted: &Adjusted,
-    spec: &ParamSpec,
-    key: Option<&str>,
-) -> String {
-    let floor = match &spec.min {
-        Some(min) if *min == adjusted.value => ", which is its floor".to_owned(),
-        _ => String::new(),
-    };
-    let shared = key.map_or_else(String::new, |key| format!("; shared by {key}"));
-    format!("{class}: {} gives {}{floor}{shared}", adjust::in_words(rule), adjusted.value)
 }

@@ -1,6 +1,6 @@
 //! Saved state: a version byte, then JSON. What cannot be read is as if it had never been saved.
 
-use super::{adjust::Adjusted, streak::Streak};
+use super::{adjust::Adjusted, budget::Level, streak::Streak};
 use crate::model::{Put, RunId};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -14,7 +14,12 @@ pub(super) enum Read {
     Run(RunId, Streak),
     /// A shared parameter: the siblings' key, the parameter's name, the value.
     Shared(String, String, Adjusted),
+    /// What the retry budget holds.
+    Budget(Level),
 }
+
+/// The key of the retry budget.
+const BUDGET_KEY: &str = "budget/retry";
 
 /// The key of a run's counters.
 #[must_use]
@@ -28,10 +33,16 @@ pub(super) fn put_run(run: RunId, streak: &Streak) -> Put {
     Put { key: run_key(run), value: encode(streak) }
 }
 
-/// The change that saves a shared parameter. A name has no slash, so the key may.
+/// The change that saves, or forgets, a shared parameter. A name has no slash, so the key may.
 #[must_use]
-pub(super) fn put_shared(key: &str, name: &str, adjusted: &Adjusted) -> Put {
-    Put { key: format!("param/{key}/{name}"), value: encode(adjusted) }
+pub(super) fn put_shared(key: &str, name: &str, adjusted: Option<&Adjusted>) -> Put {
+    Put { key: format!("param/{key}/{name}"), value: adjusted.and_then(encode) }
+}
+
+/// The change that saves what the budget holds.
+#[must_use]
+pub(super) fn put_budget(level: Level) -> Put {
+    Put { key: BUDGET_KEY.to_owned(), value: encode(&level) }
 }
 
 /// Reads one saved record; nothing when it is not ours, of another version, or damaged.
@@ -40,11 +51,14 @@ pub(super) fn read(key: &str, value: &[u8]) -> Option<Read> {
     if let Some(run) = key.strip_prefix("retry/") {
         return Some(Read::Run(run.parse().ok()?, decode(value)?));
     }
+    if key == BUDGET_KEY {
+        return Some(Read::Budget(decode(value)?));
+    }
     let (key, name) = key.strip_prefix("param/")?.rsplit_once('/')?;
     Some(Read::Shared(key.to_owned(), name.to_owned(), decode(value)?))
 }
 
-fn encode(state: &impl Serialize) -> Option<Vec<u8>> {
+fn encode<T: Serialize>(state: &T) -> Option<Vec<u8>> {
     let mut bytes = vec![VERSION];
     // Our own structs of numbers, texts and lists always have a JSON form.
     serde_json::to_writer(&mut bytes, state).ok()?;
@@ -71,12 +85,29 @@ mod tests {
         let streak = Streak { n: 3, first_failure: Some(Timestamp(5)), draws: 4, ..Streak::default() };
         let put = put_run(run, &streak);
         assert_eq!(read(&put.key, &put.value.unwrap()), Some(Read::Run(run, streak)));
-        let adjusted = Adjusted { value: ParamValue::Integer(50), lowered_at: Some(Timestamp(7)) };
-        let put = put_shared("site:http://shop.example/a", "qpi", &adjusted);
+        let adjusted = Adjusted {
+            value: ParamValue::Integer(50),
+            lowered_at: Some(Timestamp(7)),
+            raised_at: None,
+            last_bad: Some((ParamValue::Integer(100), Timestamp(7))),
+            inline: false,
+        };
+        let put = put_shared("site:http://shop.example/a", "qpi", Some(&adjusted));
         assert_eq!(
             read(&put.key, &put.value.unwrap()),
             Some(Read::Shared("site:http://shop.example/a".into(), "qpi".into(), adjusted))
         );
+        let put = put_budget(Level { units: 7, at: Timestamp(8) });
+        let level = Level { units: 7, at: Timestamp(8) };
+        assert_eq!(read(&put.key, &put.value.unwrap()), Some(Read::Budget(level)));
+    }
+
+    #[test]
+    fn a_parameter_that_was_saved_before_there_was_a_way_back_is_read() {
+        let put = put_shared("k", "qpi", None);
+        let old = b"\x01{\"value\":50,\"lowered_at\":7}";
+        let Some(Read::Shared(_, _, adjusted)) = read(&put.key, old) else { panic!("unread") };
+        assert_eq!((adjusted.value, adjusted.last_bad), (ParamValue::Integer(50), None));
     }
 
     #[test]
@@ -89,7 +120,7 @@ mod tests {
     proptest! {
         #[test]
         fn garbage_is_nothing_and_never_a_panic(
-            key in "(retry/|param/|)[a-z/]{0,12}|retry/00000000000000000000000000",
+            key in "(retry/|param/|budget/|)[a-z/]{0,12}|retry/00000000000000000000000000",
             value in proptest::collection::vec(0..=u8::MAX, 0..40),
         ) {
             prop_assert_eq!(read(&key, &value), None);

@@ -27,6 +27,12 @@ impl Schedule {
         at.is_some()
     }
 
+    /// When this run is due, if it is.
+    #[cfg(test)]
+    pub(super) fn find(&self, run: RunId) -> Option<Timestamp> {
+        self.by_run.get(&run).copied()
+    }
+
     /// The time of the earliest.
     #[must_use]
     pub(super) fn next(&self) -> Option<Timestamp> {

@@ -23,6 +23,12 @@ pub(super) struct Streak {
     pub(super) automatic: bool,
     /// Automatic starts of late. Success does not clear them.
     pub(super) starts: Starts,
+    /// Failures in a row by class, of the classes that have a limit of their own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) by_class: BTreeMap<String, u32>,
+    /// What the next start takes from the budget, in thousandths of a token, until it is paid.
+    #[serde(skip_serializing_if = "is_free")]
+    pub(super) cost_permille: u32,
     /// Adjusted parameters that the run shares with nobody.
     pub(super) params: BTreeMap<String, Adjusted>,
 }
@@ -31,6 +37,14 @@ impl Streak {
     /// The run was well: the row of failures is over.
     pub(super) fn forgive(&mut self) {
         (self.n, self.uncounted, self.first_failure, self.previous_ms) = (0, 0, None, None);
+        self.by_class.clear();
+    }
+
+    /// One more failure by a class that has a limit of its own; how many there are in this row.
+    pub(super) fn count_class(&mut self, class: &str) -> u32 {
+        let count = self.by_class.entry(class.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        *count
     }
 
     /// One more failure at this time; the position in the row that its delay goes by.
@@ -50,8 +64,11 @@ impl Streak {
     pub(super) fn clamp(&mut self, now: Timestamp) {
         self.first_failure = self.first_failure.map(|at| at.min(now));
         self.starts.clamp(now);
-        for adjusted in self.params.values_mut() {
-            adjusted.lowered_at = adjusted.lowered_at.map(|at| at.min(now));
-        }
+        self.params.values_mut().for_each(|adjusted| adjusted.clamp(now));
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_free(cost: &u32) -> bool {
+    *cost == 0
 }

@@ -1,7 +1,14 @@
 //! The rules of Retry as a user knows them.
 
+mod adjusting;
+mod budgeting;
+mod conformance;
+mod invariants;
+
 use super::*;
-use crate::model::{ClassOverride, Command, Intensity, Jitter, ParamValue};
+use crate::model::{
+    Adjust, ClassOverride, Command, Event, Intensity, Jitter, ParamSpec, ParamValue, ProbeParams,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -63,6 +70,10 @@ impl Life {
             self.now = at;
         }
         verdict
+    }
+
+    fn healthy(&mut self) -> Change {
+        self.machine.healthy(self.now, run(1), &self.program, &self.base)
     }
 
     /// `n` and delay of the retry that follows.
@@ -185,9 +196,8 @@ fn a_daemon_that_was_well_for_reset_after_begins_its_row_anew() {
     assert_eq!(life.retry("crash", 599_999), (2, 2_000));
     assert_eq!(life.retry("crash", 600_000), (1, 1_000));
     assert_eq!(life.retry("crash", 10), (2, 2_000));
-    let program = life.program.clone();
-    assert_eq!(life.machine.healthy(run(1), &program).len(), 1);
-    assert_eq!(life.machine.healthy(run(1), &program), [], "nothing new to save");
+    assert_eq!(life.healthy().saved.len(), 1);
+    assert_eq!(life.healthy().saved, [], "nothing new to save");
     assert_eq!(life.retry("crash", 10), (1, 1_000));
 }
 
@@ -195,8 +205,7 @@ fn a_daemon_that_was_well_for_reset_after_begins_its_row_anew() {
 fn a_job_is_healed_by_success_alone() {
     let mut life = Life::of(job());
     assert_eq!(life.retry("crash", 10), (1, 1_000));
-    let program = life.program.clone();
-    assert_eq!(life.machine.healthy(run(1), &program), []);
+    assert_eq!(life.healthy(), Change::default());
     assert_eq!(life.retry("crash", 10_000_000), (2, 2_000));
 }
 
@@ -261,7 +270,7 @@ fn an_operator_who_starts_a_run_early_uses_up_none_of_its_intensity() {
     for _ in 0..5 {
         let _ = life.retry("crash", 10);
         life.machine.schedule(run(1), life.now);
-        life.machine.cancel(run(1));
+        let _ = life.machine.cancel(run(1));
     }
     let _ = life.retry("crash", 10);
     assert_eq!(life.gives_up(&failed("crash"), 10), (Phase::Quarantined, EndReason::Intensity));
@@ -404,7 +413,7 @@ fn happen(machine: &mut Machine, program: &Program, now: Timestamp, what: &Happe
         Happening::Ends(r, class, uptime) => Some(end(*r, &failed(class), *uptime)),
         Happening::Succeeds(r) => Some(end(*r, &Outcome::Success, 1_000_000)),
         Happening::Healthy(r) => {
-            let _ = machine.healthy(run(*r), program);
+            let _ = machine.healthy(now, run(*r), program, &base);
             None
         }
     }
@@ -438,7 +447,7 @@ proptest! {
             if let Happening::Healthy(_) = what {
                 // Its record is written by the one who asked, which this log does not keep.
                 store = lasting.streaks.iter().map(|(r, s)| saved::put_run(*r, s)).chain(
-                    lasting.shared.iter().flat_map(|(k, ps)| ps.iter().map(|(n, a)| saved::put_shared(k, n, a)))
+                    lasting.shared.iter().flat_map(|(k, ps)| ps.iter().map(|(n, a)| saved::put_shared(k, n, Some(a))))
                 ).map(|put| (put.key, put.value.unwrap())).collect();
             }
             for put in verdict.iter().flat_map(|v| v.saved.clone()) {

@@ -1,0 +1,376 @@
+//! The tokens that retries of all programs share, and the line of those who wait for them.
+//!
+//! A token that is promised to a start is set aside and still there: it is taken when the breakers have let the start
+//! through, and a start that they refuse gives the promise back. So a start that is held back costs nothing, and no two
+//! starts are promised the same token.
+//!
+//! Tokens are counted in sixty-thousandths of a thousandth, so that a refill per minute adds a whole number in each
+//! millisecond: nothing is rounded, however often the clock is looked at.
+
+use crate::model::{RetryBudget, RunId, Timestamp, tokens};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// Our units in a thousandth of a token; also milliseconds in a minute, which is why a refill has no remainder.
+const UNITS: u64 = 60_000;
+
+/// What is saved: the rest is found anew by those who still wait.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Level {
+    /// Tokens in our units.
+    pub(super) units: u64,
+    /// When it was so much.
+    pub(super) at: Timestamp,
+}
+
+/// May this start have its tokens?
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Promise {
+    /// They are set aside for it.
+    Kept,
+    /// Not yet: it stands in line.
+    Later {
+        /// When there will be enough for it and all before it; nothing when time brings none.
+        at: Option<Timestamp>,
+        /// A sentence.
+        why: String,
+    },
+}
+
+/// The bucket and the line before it.
+#[derive(Debug)]
+pub(super) struct Budget {
+    rules: RetryBudget,
+    level: Level,
+    /// Set aside for starts that the breakers are being asked about.
+    promised: HashMap<RunId, u64>,
+    promised_units: u64,
+    /// Who waits, in order of asking.
+    line: BTreeMap<u64, (RunId, u64)>,
+    places: HashMap<RunId, u64>,
+    line_units: u64,
+    next_place: u64,
+}
+
+impl Budget {
+    /// A full bucket.
+    pub(super) fn new(rules: RetryBudget, now: Timestamp) -> Self {
+        Self {
+            rules,
+            level: Level { units: units(rules.capacity_permille), at: now },
+            promised: HashMap::new(),
+            promised_units: 0,
+            line: BTreeMap::new(),
+            places: HashMap::new(),
+            line_units: 0,
+            next_place: 0,
+        }
+    }
+
+    /// Other rules from now on; what the bucket holds stays, as far as it fits.
+    pub(super) fn set_rules(&mut self, now: Timestamp, rules: RetryBudget) {
+        self.refill(now);
+        self.rules = rules;
+        self.level.units = self.level.units.min(units(rules.capacity_permille));
+    }
+
+    /// As it was saved. Time that passed since brings its tokens; a clock that stands earlier now brings none.
+    pub(super) fn restore(&mut self, now: Timestamp, saved: Level) {
+        self.level = Level { units: saved.units, at: saved.at.min(now) };
+        self.refill(now);
+    }
+
+    /// Its rules.
+    #[cfg(test)]
+    pub(super) const fn rules(&self) -> RetryBudget {
+        self.rules
+    }
+
+    /// What to save.
+    pub(super) const fn level(&self) -> Level {
+        self.level
+    }
+
+    fn refill(&mut self, now: Timestamp) {
+        let rate = u64::from(self.rules.refill_per_minute_permille);
+        let brought = rate.saturating_mul(now.since(self.level.at));
+        let full = units(self.rules.capacity_permille);
+        self.level.units = self.level.units.saturating_add(brought).min(full);
+        self.level.at = self.level.at.max(now);
+    }
+
+    /// A first start brings its tokens; a full bucket loses them.
+    pub(super) fn deposit(&mut self, now: Timestamp) {
+        self.refill(now);
+        let full = units(self.rules.capacity_permille);
+        self.level.units = self.level.units.saturating_add(units(self.rules.deposit_permille)).min(full);
+    }
+
+    const fn free(&self) -> u64 {
+        self.level.units.saturating_sub(self.promised_units)
+    }
+
+    /// Asks for the tokens of one start: they are promised at once, or the start gets in line.
+    pub(super) fn ask(&mut self, now: Timestamp, run: RunId, cost_permille: u32) -> Promise {
+        self.refill(now);
+        if self.promised.contains_key(&run) {
+            return Promise::Kept;
+        }
+        // More than the bucket ever holds would be waited for in vain.
+        let cost = units(cost_permille.min(self.rules.capacity_permille));
+        if let Some(place) = self.places.get(&run).copied() {
+            let before = self.line.range(..place).map(|(_, (_, units))| *units).sum();
+            let starts = self.line.range(..place).count();
+            return self.later(before, starts, cost);
+        }
+        if self.line.is_empty() && self.free() >= cost {
+            self.promise(run, cost);
+            return Promise::Kept;
+        }
+        let later = self.later(self.line_units, self.line.len(), cost);
+        self.line.insert(self.next_place, (run, cost));
+        self.places.insert(run, self.next_place);
+        self.next_place += 1;
+        self.line_units += cost;
+        later
+    }
+
+    fn later(&self, before: u64, starts: usize, cost: u64) -> Promise {
+        let at = self.time_of(before.saturating_add(cost));
+        let whole = |units: u64| tokens(u32::try_from(units / UNITS).unwrap_or(u32::MAX));
+        let behind = match starts {
+            0 => String::new(),
+            1 => "; one start waits before it".to_owned(),
+            n => format!("; {n} starts wait before it"),
+        };
+        let why = format!(
+            "the retry budget has {} tokens, and this start costs {}",
+            whole(self.free()),
+            whole(cost)
+        );
+        Promise::Later { at, why: why + &behind }
+    }
+
+    /// The first millisecond at which so much will be free, if time alone brings it.
+    fn time_of(&self, wanted: u64) -> Option<Timestamp> {
+        let rate = u64::from(self.rules.refill_per_minute_permille);
+        match wanted.saturating_sub(self.free()) {
+            0 => Some(self.level.at),
+            _ if rate == 0 => None,
+            missing => Some(self.level.at.plus(missing.div_ceil(rate))),
+        }
+    }
+
+    fn promise(&mut self, run: RunId, cost: u64) {
+        self.promised.insert(run, cost);
+        self.promised_units += cost;
+    }
+
+    /// When the first in line gets its tokens.
+    pub(super) fn next_ready(&self) -> Option<Timestamp> {
+        let (_, (_, cost)) = self.line.first_key_value()?;
+        self.time_of(*cost)
+    }
+
+    /// The first in line, if there is enough for it now; the tokens are set aside for it.
+    pub(super) fn take_ready(&mut self, now: Timestamp) -> Option<RunId> {
+        self.refill(now);
+        let (place, (run, cost)) = self.line.first_key_value()?;
+        if *cost > self.free() {
+            return None;
+        }
+        let (place, run, cost) = (*place, *run, *cost);
+        self.leave(place);
+        self.promise(run, cost);
+        Some(run)
+    }
+
+    /// The start is made: what was set aside for it is gone. Whether there was anything.
+    pub(super) fn pay(&mut self, now: Timestamp, run: RunId) -> bool {
+        self.refill(now);
+        let Some(cost) = self.promised.remove(&run) else { return false };
+        self.promised_units -= cost;
+        self.level.units = self.level.units.saturating_sub(cost);
+        true
+    }
+
+    /// The start is not made after all, or not now: its promise, or its place in line, is given back.
+    pub(super) fn release(&mut self, run: RunId) {
+        if let Some(cost) = self.promised.remove(&run) {
+            self.promised_units -= cost;
+        }
+        if let Some(place) = self.places.get(&run).copied() {
+            self.leave(place);
+        }
+    }
+
+    fn leave(&mut self, place: u64) {
+        if let Some((run, cost)) = self.line.remove(&place) {
+            self.places.remove(&run);
+            self.line_units -= cost;
+        }
+    }
+
+    /// Everybody who waits, in order.
+    pub(super) fn into_line(self) -> impl Iterator<Item = RunId> {
+        self.line.into_values().map(|(run, _)| run)
+    }
+}
+
+const fn units(permille: u32) -> u64 {
+    permille as u64 * UNITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn budget(capacity: u32, deposit: u32, refill: u32) -> Budget {
+        let rules = RetryBudget {
+            capacity_permille: capacity,
+            deposit_permille: deposit,
+            refill_per_minute_permille: refill,
+        };
+        Budget::new(rules, Timestamp(0))
+    }
+
+    fn run(n: u128) -> RunId {
+        RunId::from_parts(0, n)
+    }
+
+    fn time(promise: &Promise) -> Option<u64> {
+        match promise {
+            Promise::Kept => Some(0),
+            Promise::Later { at, .. } => at.map(|at| at.0),
+        }
+    }
+
+    #[test]
+    fn who_lacks_tokens_waits_to_the_very_millisecond_in_order_of_asking() {
+        let mut budget = budget(2_000, 200, 700);
+        let mut ask = |n, cost| time(&budget.ask(Timestamp(0), run(n), cost));
+        let asked = [ask(1, 2_000), ask(2, 1_000), ask(3, 1_000)];
+        // 1,000 thousandths at 700 a minute take 85,714 2/7 ms.
+        assert_eq!(asked, [Some(0), Some(85_715), Some(171_429)]);
+        assert!(budget.pay(Timestamp(0), run(1)));
+        assert_eq!(budget.next_ready(), Some(Timestamp(85_715)));
+        assert_eq!(budget.take_ready(Timestamp(85_714)), None);
+        assert_eq!(budget.take_ready(Timestamp(85_715)), Some(run(2)));
+        assert!(budget.pay(Timestamp(85_715), run(2)));
+        assert_eq!(budget.next_ready(), Some(Timestamp(171_429)), "the remainder was not lost");
+    }
+
+    #[test]
+    fn a_late_cheap_start_does_not_overtake_an_early_dear_one() {
+        let mut budget = budget(2_000, 0, 1_000);
+        assert_eq!(budget.ask(Timestamp(0), run(1), 1_500), Promise::Kept);
+        assert!(budget.pay(Timestamp(0), run(1)));
+        assert_eq!(time(&budget.ask(Timestamp(0), run(2), 2_000)), Some(90_000));
+        assert_eq!(time(&budget.ask(Timestamp(0), run(3), 100)), Some(96_000));
+        assert_eq!(
+            time(&budget.ask(Timestamp(0), run(3), 100)),
+            Some(96_000),
+            "to ask twice changes nothing"
+        );
+    }
+
+    #[test]
+    fn a_deposit_is_seen_at_once_and_a_full_bucket_forfeits_it() {
+        let mut budget = budget(1_000, 400, 0);
+        budget.deposit(Timestamp(0));
+        assert_eq!(budget.level().units, units(1_000));
+        assert_eq!(budget.ask(Timestamp(0), run(1), 1_000), Promise::Kept);
+        assert!(budget.pay(Timestamp(0), run(1)));
+        let Promise::Later { at: None, why } = budget.ask(Timestamp(5), run(2), 1_000) else { panic!() };
+        assert_eq!(why, "the retry budget has 0 tokens, and this start costs 1");
+        for _ in 0..2 {
+            budget.deposit(Timestamp(6));
+            assert_eq!(budget.take_ready(Timestamp(6)), None);
+        }
+        budget.deposit(Timestamp(6));
+        assert_eq!(budget.take_ready(Timestamp(6)), Some(run(2)));
+    }
+
+    #[test]
+    fn a_promise_that_is_given_back_leaves_the_bucket_as_it_was() {
+        let mut budget = budget(1_000, 0, 0);
+        assert_eq!(budget.ask(Timestamp(0), run(1), 1_000), Promise::Kept);
+        assert_eq!(
+            time(&budget.ask(Timestamp(0), run(2), 1_000)),
+            None,
+            "no two are promised the same token"
+        );
+        budget.release(run(1));
+        assert!(!budget.pay(Timestamp(0), run(1)));
+        assert_eq!(budget.take_ready(Timestamp(0)), Some(run(2)));
+        budget.release(run(2));
+        assert_eq!(budget.level(), Level { units: units(1_000), at: Timestamp(0) });
+    }
+
+    #[test]
+    fn what_costs_more_than_the_bucket_holds_takes_all_of_it() {
+        let mut budget = budget(1_000, 0, 1_000);
+        assert_eq!(budget.ask(Timestamp(0), run(1), 5_000), Promise::Kept);
+    }
+
+    #[test]
+    fn the_clock_of_the_next_manager_grants_what_passed_and_nothing_when_it_stands_earlier() {
+        let saved = Level { units: 0, at: Timestamp(600_000) };
+        for (now, thousandths) in [(660_000, 1_000), (600_000, 0), (1_000, 0), (999_000_000, 20_000)] {
+            let mut budget = budget(20_000, 0, 1_000);
+            budget.restore(Timestamp(now), saved);
+            assert_eq!(budget.level().units, units(thousandths), "{now}");
+        }
+    }
+
+    proptest! {
+        // Starts paid for ≤ capacity + refill · T + deposits, for any T.
+        #[test]
+        fn no_more_is_paid_than_was_ever_there(
+            capacity in 1_000..5_000u32, deposit in 0..500u32, refill in 0..5_000u32,
+            log in prop::collection::vec((0..40_000u64, 0..4u8, 0..6u128, 0..3_000u32), 1..120),
+        ) {
+            let mut budget = budget(capacity, deposit, refill);
+            let (mut now, mut paid, mut deposits) = (0, 0, 0);
+            for (gap, what, who, cost) in log {
+                now += gap;
+                match what {
+                    0 => { let _ = budget.ask(Timestamp(now), run(who), cost); }
+                    1 => {
+                        let before = budget.promised.get(&run(who)).copied();
+                        if budget.pay(Timestamp(now), run(who)) { paid += before.unwrap(); }
+                    }
+                    2 => budget.release(run(who)),
+                    _ => { budget.deposit(Timestamp(now)); deposits += units(deposit); }
+                }
+                while let Some(ready) = budget.next_ready().filter(|at| at.0 <= now).and_then(|_| budget.take_ready(Timestamp(now))) {
+                    prop_assert!(budget.promised.contains_key(&ready));
+                }
+                prop_assert!(paid <= units(capacity) + u64::from(refill) * now + deposits);
+                prop_assert!(budget.promised_units <= budget.level.units, "a token that is not there");
+                prop_assert_eq!(budget.promised_units, budget.promised.values().sum::<u64>());
+                prop_assert_eq!(budget.line_units, budget.line.values().map(|(_, units)| units).sum::<u64>());
+                prop_assert_eq!(budget.line.len(), budget.places.len());
+            }
+        }
+
+        // Looking at the clock in between changes nothing.
+        #[test]
+        fn it_does_not_matter_how_often_the_clock_is_looked_at(
+            refill in 0..5_000u32, looks in prop::collection::vec(0..7_000u64, 1..40),
+        ) {
+            let (mut often, mut once) = (budget(9_000, 0, refill), budget(9_000, 0, refill));
+            for budget in [&mut often, &mut once] {
+                budget.restore(Timestamp(0), Level { units: 0, at: Timestamp(0) });
+            }
+            let mut now = 0;
+            for gap in looks {
+                now += gap;
+                often.refill(Timestamp(now));
+            }
+            once.refill(Timestamp(now));
+            prop_assert_eq!(often.level(), once.level());
+        }
+    }
+}

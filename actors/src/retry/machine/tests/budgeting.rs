@@ -1,0 +1,154 @@
+//! Starts under a budget, as the Manager asks for them.
+
+use super::*;
+use crate::model::RetryBudget;
+
+fn budget(capacity: f64, refill_per_minute: f64) -> RetryBudget {
+    RetryBudget::tokens(capacity).deposit(0.5).refill_per_minute(refill_per_minute)
+}
+
+/// Three runs of one job, with one token between them.
+fn poor() -> Life {
+    let mut life = Life::of(job());
+    life.machine.set_budget(life.now, Some(budget(1.0, 1.0)));
+    life
+}
+
+fn fails(life: &mut Life, who: u128, class: &str) {
+    let now = life.now;
+    let _ = life.end_of(run(who), &failed(class), 0);
+    life.now = now;
+}
+
+fn due_at(leave: &Leave) -> Option<u64> {
+    match leave {
+        Leave::Deferred { retry_at, .. } => retry_at.map(|at| at.0),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_retry_takes_a_token_and_the_next_ones_are_due_when_theirs_are_there() {
+    let mut life = poor();
+    (1..=3).for_each(|who| fails(&mut life, who, "crash"));
+    let began = life.now;
+    assert_eq!(life.machine.reserve(began, run(1)), Leave::Promised);
+    assert_eq!(life.machine.pay(began, run(1)).len(), 2, "the budget and the run that paid");
+    assert_eq!(due_at(&life.machine.reserve(began, run(2))), Some(began.0 + 60_000));
+    assert_eq!(due_at(&life.machine.reserve(began, run(3))), Some(began.0 + 120_000));
+    assert_eq!(life.machine.next_due(), Some(began.plus(60_000)));
+    assert_eq!(life.machine.take_due(began.plus(59_999)), None);
+    assert_eq!(life.machine.take_due(began.plus(60_000)), Some(run(2)));
+    assert_eq!(life.machine.reserve(began.plus(60_000), run(2)), Leave::Promised);
+    assert_eq!(life.machine.take_due(began.plus(119_999)), None, "what is promised is not promised twice");
+}
+
+#[test]
+fn what_an_operator_starts_and_what_costs_nothing_is_free() {
+    let mut life = poor();
+    (1..=3).for_each(|who| fails(&mut life, who, "crash"));
+    fails(&mut life, 4, "spawn_transient");
+    fails(&mut life, 5, "lost");
+    let now = life.now;
+    assert_eq!(life.machine.reserve(now, run(1)), Leave::Promised);
+    assert!(matches!(life.machine.reserve(now, run(2)), Leave::Deferred { .. }));
+    let _ = life.machine.cancel(run(2));
+    for who in [2, 4, 5, 77] {
+        assert_eq!(life.machine.reserve(now, run(who)), Leave::Free, "{who}");
+    }
+    let _ = life.machine.forget(run(1));
+    assert_eq!(life.machine.reserve(now, run(3)), Leave::Promised, "a run that is gone needs no token");
+}
+
+#[test]
+fn a_class_costs_what_it_says() {
+    for (class, cost) in
+        [("crash", 1_000), ("blocked", 2_000), ("rate_limited", 1_000), ("lost", 0), ("mine", 1_000)]
+    {
+        assert_eq!(job().class_rule(class).cost_permille, cost, "{class}");
+    }
+    let mut life = Life::of(job());
+    life.program.classes.insert("crash".into(), ClassOverride::default().cost(0.25));
+    life.machine.set_budget(life.now, Some(budget(1.0, 1.0)));
+    for who in 1..=4 {
+        fails(&mut life, who, "crash");
+        assert_eq!(life.machine.reserve(life.now, run(who)), Leave::Promised);
+    }
+    fails(&mut life, 5, "crash");
+    assert_eq!(due_at(&life.machine.reserve(life.now, run(5))), Some(life.now.0 + 15_000));
+}
+
+#[test]
+fn a_start_that_a_breaker_refuses_gives_its_token_to_the_next() {
+    let mut life = poor();
+    (1..=2).for_each(|who| fails(&mut life, who, "crash"));
+    let (now, before) = (life.now, life.machine.budget.as_ref().map(Budget::level));
+    assert_eq!(life.machine.reserve(now, run(1)), Leave::Promised);
+    assert!(matches!(life.machine.reserve(now, run(2)), Leave::Deferred { .. }));
+    life.machine.release(run(1));
+    assert_eq!(life.machine.take_due(now), Some(run(2)));
+    life.machine.release(run(2));
+    assert_eq!(life.machine.budget.as_ref().map(Budget::level), before, "as if nobody had asked");
+    assert_eq!(life.machine.pay(now, run(1)), [], "nothing is paid for a start that was not made");
+}
+
+#[test]
+fn a_first_start_brings_tokens_that_a_deferred_start_sees_at_once() {
+    let mut life = poor();
+    (1..=2).for_each(|who| fails(&mut life, who, "crash"));
+    let now = life.now;
+    assert_eq!(life.machine.reserve(now, run(1)), Leave::Promised);
+    let _ = life.machine.pay(now, run(1));
+    assert!(matches!(life.machine.reserve(now, run(2)), Leave::Deferred { .. }));
+    assert_eq!(life.machine.deposit(now).len(), 1);
+    assert_eq!(life.machine.next_due(), Some(now.plus(30_000)), "half a token less to wait for");
+    let _ = life.machine.deposit(now);
+    assert_eq!(life.machine.take_due(now), Some(run(2)));
+}
+
+#[test]
+fn without_a_budget_whoever_waited_for_it_is_due() {
+    let mut life = poor();
+    (1..=3).for_each(|who| fails(&mut life, who, "crash"));
+    let now = life.now;
+    for who in 1..=3 {
+        let _ = life.machine.reserve(now, run(who));
+    }
+    life.machine.set_budget(now, None);
+    assert_eq!((life.machine.take_due(now), life.machine.take_due(now)), (Some(run(2)), Some(run(3))));
+    assert_eq!(life.machine.reserve(now, run(2)), Leave::Free);
+    assert_eq!((life.machine.deposit(now), life.machine.pay(now, run(1))), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn what_the_bucket_held_is_found_by_the_next_manager() {
+    let mut life = poor();
+    fails(&mut life, 1, "crash");
+    let now = life.now;
+    let _ = life.machine.reserve(now, run(1));
+    let saved: Vec<_> =
+        life.machine.pay(now, run(1)).into_iter().filter_map(|put| Some((put.key, put.value?))).collect();
+    for (later, wait) in [(0, 60_000), (45_000, 15_000)] {
+        let mut next = Life::of(job());
+        next.now = now.plus(later);
+        next.machine.set_budget(next.now, Some(budget(1.0, 1.0)));
+        assert_eq!(next.machine.restore(next.now, &saved), Vec::<String>::new());
+        assert_eq!(
+            next.machine.reserve(next.now, run(1)),
+            Leave::Free,
+            "its token was paid, its end not seen"
+        );
+        fails(&mut next, 2, "crash");
+        assert_eq!(due_at(&next.machine.reserve(next.now, run(2))), Some(next.now.0 + wait));
+    }
+}
+
+#[test]
+fn less_capacity_takes_what_does_not_fit() {
+    let mut life = Life::of(job());
+    life.machine.set_budget(life.now, Some(budget(5.0, 1.0)));
+    life.machine.set_budget(life.now, Some(budget(1.0, 1.0)));
+    (1..=2).for_each(|who| fails(&mut life, who, "crash"));
+    assert_eq!(life.machine.reserve(life.now, run(1)), Leave::Promised);
+    assert!(matches!(life.machine.reserve(life.now, run(2)), Leave::Deferred { .. }));
+}
