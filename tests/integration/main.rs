@@ -12,6 +12,7 @@
 
 mod arguments;
 mod bench_of_one;
+mod check;
 mod death;
 mod flow;
 mod output;
