@@ -1,6 +1,9 @@
 //! The clerk of Retry: carries messages to the machine and keeps its one alarm.
 
-use super::{Cancel, End, Ended, Forget, GetDeadline, Healthy, Machine, Prepare, Report, Restore, Schedule};
+use super::{
+    Cancel, End, Ended, Forecast, Forget, GetDeadline, Healthy, Machine, Prepare, Report, Restore, Schedule,
+    machine::Supposed,
+};
 use crate::clock;
 use crate::model::Timestamp;
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle};
@@ -89,6 +92,17 @@ impl Handler<GetDeadline> for RetryActor {
 
     fn handle(&mut self, msg: GetDeadline, _: &mut Context<Self>) -> Self::Result {
         MessageResult(self.machine.deadline(msg.run, &msg.program))
+    }
+}
+
+impl Handler<Forecast> for RetryActor {
+    type Result = MessageResult<Forecast>;
+
+    fn handle(&mut self, msg: Forecast, _: &mut Context<Self>) -> Self::Result {
+        let Forecast { run, program, base, class, attempt, ends_at, uptime_ms, probe } = msg;
+        let (program, base, class) = (&*program, &base, class.as_str());
+        let supposed = Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe };
+        MessageResult(self.machine.forecast(supposed))
     }
 }
 

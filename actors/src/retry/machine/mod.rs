@@ -2,6 +2,7 @@
 
 mod adjust;
 mod decision;
+mod forecast;
 mod intensity;
 mod jitter;
 mod law;
@@ -13,6 +14,7 @@ mod tests;
 
 pub use self::{
     decision::{Decision, End, Outcome, Verdict},
+    forecast::{Foreseen, Outlook, Supposed},
     jitter::startup_spread_ms,
 };
 
