@@ -15,6 +15,7 @@ mod bench_of_one;
 mod check;
 mod death;
 mod flow;
+mod foresee;
 mod output;
 mod spawn_errors;
 mod stop;

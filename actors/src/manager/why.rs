@@ -15,7 +15,7 @@ use crate::{
 use actix::{Context, Handler, ResponseFuture};
 
 /// Records looked through for one "why?": some minutes of a very busy manager; an older story is told from there on.
-const WHY_RECORDS_MAX: usize = 100_000;
+const WHY_RECORDS_MAX: u64 = 100_000;
 
 impl Handler<Why> for ManagerActor {
     type Result = ResponseFuture<Result<Explanation, RunError>>;
@@ -62,11 +62,12 @@ impl ManagerActor {
         facts: Facts,
     ) -> impl Future<Output = Result<(Explanation, Vec<BreakerStatus>), String>> + use<> {
         let (store, written) = (self.store.clone(), self.written());
+        let newest = self.machine.last_seq();
         let outlook = facts.forecast.clone().map(|ask| self.rooms.retry.forecast.send(ask));
         let breakers = self.rooms.breaker.get.send(AllBreakers);
         async move {
             let _ = written.await; // What is decided and not yet written belongs to the answer.
-            let records = records_about(&store, &facts).await?;
+            let records = records_about(&store, &facts, newest).await?;
             // A room that does not answer costs its part of the answer, and not the rest.
             let outlook = match outlook {
                 Some(answer) => answer.await.ok(),
@@ -82,15 +83,15 @@ impl ManagerActor {
 
 /// The records that tell a run's story: its own, those of the scopes that gate it, and those of siblings that changed
 /// what they share with it.
-async fn records_about(store: &Store, facts: &Facts) -> Result<Vec<JournalRecord>, String> {
+async fn records_about(store: &Store, facts: &Facts, newest: u64) -> Result<Vec<JournalRecord>, String> {
     let run = &facts.run;
-    let mut after = run.journal_from.saturating_sub(1);
+    let mut after = facts.read_after(newest, WHY_RECORDS_MAX);
     let (mut records, mut seen) = (Vec::new(), 0);
     while seen < WHY_RECORDS_MAX {
         let page = read_journal(store, after, JOURNAL_PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.seq;
-        seen += page.len();
+        seen += page.len() as u64;
         let over = |record: &JournalRecord| run.ended_at.is_some_and(|end| record.at > end);
         let done = page.iter().any(|record| record.run != Some(run.id) && over(record));
         records.extend(page.into_iter().filter(|record| facts.is_told_by(record)));

@@ -103,6 +103,33 @@ fn a_breaker_that_siblings_opened_holds_back_a_run_that_did_nothing() {
 }
 
 #[test]
+fn a_run_that_waits_for_a_probe_of_another_says_so() {
+    let shared = vec![("site:*", BreakerPolicy::failures(2).penalty("1m"))];
+    let lives = [says(9_000, TOO_MANY, 1), says(9_000, TOO_MANY, 1), Life::Lives];
+    let mut world = World::new(vec![scraper()], shared).lives("scraper", lives);
+    for _ in 0..3 {
+        world.start("scraper", &HOST, None);
+        world.pass(if world.now < START.plus(1_000) { 0 } else { 12_000 });
+        world.pass(500);
+    }
+    world.pass(12_000);
+    let run = world.start("scraper", &HOST, Some("carol"));
+    world.pass(70_000);
+    golden("waits_for_the_probe_of_another_run", &world.why(run));
+}
+
+#[test]
+fn a_parameter_that_siblings_lowered_before_is_told_at_the_first_start() {
+    let lives = [says(9_000, TOO_MANY, 1), Life::Lives];
+    let mut world = World::new(vec![scraper()], vec![]).lives("scraper", lives);
+    world.start("scraper", &HOST, None);
+    world.pass(15_000);
+    let run = world.start("scraper", &HOST, Some("dave"));
+    world.pass(5_000);
+    golden("parameter_lowered_before", &world.why(run));
+}
+
+#[test]
 fn a_probe_that_fails_makes_the_penalty_grow() {
     let shared = vec![("site:*", BreakerPolicy::failures(2).penalty("1m"))];
     let mut world = World::new(vec![scraper()], shared).lives("scraper", [says(9_000, TOO_MANY, 1)]);
@@ -250,6 +277,23 @@ fn a_hostile_line_of_output_cannot_leave_its_quotes() {
     let why = world.why(run);
     golden("hostile_line_of_output", &why);
     assert!(!page(&why).chars().any(|c| c.is_control() && c != '\n'));
+}
+
+#[test]
+fn a_long_story_is_told_by_its_beginning_and_its_latest_part() {
+    let policy = RetryPolicy::constant("1m").no_intensity();
+    let daemon = command("api").restart(Restart::Always).retry(policy).no_breaker();
+    let mut world = World::new(vec![daemon], vec![]).lives("api", [exits(10, 1)]);
+    let run = world.start("api", &[], None);
+    world.pass(100 * 60_000);
+    let why = world.why(run);
+    let texts: Vec<_> = why.chain.iter().map(|step| step.text.as_str()).collect();
+    let [first, left_out, .., last] = texts.as_slice() else { panic!("{texts:#?}") };
+    assert_eq!((*first, texts.len()), ("asked for", 101));
+    assert!(left_out.starts_with("… ") && left_out.contains("steps are left out here"), "{left_out}");
+    assert!(last.starts_with("failure 1") && last.contains("in a row (exit_nonzero)"), "{last}");
+    let facts = world.facts(run);
+    assert_eq!((facts.read_after(50, 100), facts.read_after(5_000, 100)), (1, 4_900), "the latest count");
 }
 
 #[test]

@@ -328,7 +328,7 @@ impl World {
         self.carry_out(effects);
     }
 
-    fn facts(&self, run: RunId) -> Facts {
+    pub(crate) fn facts(&self, run: RunId) -> Facts {
         self.manager.facts(run, self.now).expect("it is known")
     }
 

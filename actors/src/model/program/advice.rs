@@ -22,6 +22,10 @@ pub fn advice_between(
 ) -> Vec<(Advised, Problem)> {
     let mut found = without_chance(programs);
     for (at, (pattern, policy)) in shared_breakers.iter().enumerate() {
+        // Each is compared with every program; the defaults are in order whatever these are.
+        if *policy == BreakerPolicy::default() {
+            continue;
+        }
         let gated: Vec<_> = programs.iter().filter(|program| may_gate(pattern, program)).collect();
         let problems = slow_probe(policy, &gated).into_iter().chain(short_memory(policy, &gated));
         found.extend(problems.map(|problem| (Advised::Breaker(at), problem)));

@@ -86,14 +86,23 @@ fn forecast(run: &Run, program: &Arc<Program>, gates: &[Gate], now: Timestamp) -
 }
 
 impl Facts {
-    /// Whether a record belongs to the story of this run: its own; those about a scope that gates it, or about
-    /// everything, while it was not over; and those of siblings that changed what they share with it.
+    /// After which record of the journal its story is read, when no more than `most` are looked through and `newest` is
+    /// the newest. Of a run that lives the latest count, of one that is over the time when it lived.
+    #[must_use]
+    pub fn read_after(&self, newest: u64, most: u64) -> u64 {
+        let first = self.run.journal_from.saturating_sub(1);
+        if self.run.phase.is_ended() { first } else { first.max(newest.saturating_sub(most)) }
+    }
+
+    /// Whether a record belongs to the story of this run, which begins when it was asked for: its own; those about a
+    /// scope that gates it, or about everything, while it was not over; and those of siblings that changed what they
+    /// share with it.
     #[must_use]
     pub fn is_told_by(&self, record: &JournalRecord) -> bool {
         let over = self.run.ended_at.is_some_and(|end| record.at > end);
         match record.run {
             Some(run) if run == self.run.id => true,
-            _ if over => false,
+            _ if over || record.seq < self.run.journal_from => false,
             Some(_) => match &record.event {
                 Event::ParamChanged { name: changed, .. } => self
                     .shared

@@ -1,10 +1,11 @@
 //! What happened, record by record.
 
-use super::words::{quoted, reads_output, with};
+use super::words::{changed, quoted, reads_output, with};
 use crate::{
     manager::Sentence,
     model::{Class, Event, HeldReason, JournalRecord, Run, say_duration_ms},
 };
+use std::collections::BTreeSet;
 
 /// Longest story that is told as a whole: some screens. A daemon of many months has a hundred thousand records, and its
 /// latest are the answer.
@@ -13,9 +14,22 @@ const TOLD: usize = 100;
 /// The story of a run, oldest first; of a long one the first record and the latest.
 pub(super) fn chain(run: &Run, records: &[JournalRecord]) -> Vec<Sentence> {
     let first = records.iter().position(|record| matches!(record.event, Event::RunQueued { .. }));
+    let mut changes = BTreeSet::new();
     let told = records.iter().enumerate().filter_map(|(place, record)| {
         let again = first.is_some_and(|first| place > first);
-        let text = sentence(record, again)?;
+        let mut text = sentence(record, again)?;
+        match &record.event {
+            Event::ParamChanged { name, .. } => drop(changes.insert(name)),
+            Event::AttemptStarted { params, probe: false } => {
+                let lowered = changed(params, &run.params);
+                let before: Vec<_> = lowered.keys().filter(|name| !changes.contains(name)).cloned().collect();
+                if !before.is_empty() {
+                    let names = before.join(", ");
+                    text.push_str(&format!(" ({names}: lowered before by failures of runs that share it)"));
+                }
+            }
+            _ => {}
+        }
         let text = match record.run {
             Some(other) if other != run.id => {
                 let program = record.program.as_deref().unwrap_or("another");
