@@ -14,7 +14,7 @@ use actix_process_actors::{
         Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetPrograms, GetRun,
         GetRuns, Info, ManagerActor, OperateBreaker, ProgramStatus, Subscribe, WhyProgram,
     },
-    model::{BreakerPolicy, JournalRecord, Program, Restart, RunId, Scope},
+    model::{BreakerPolicy, JournalRecord, Program, Restart, Scope},
     monitor::RuleInfo,
 };
 use futures_util::future::Either;
@@ -96,10 +96,6 @@ impl ProcessManager {
 
     pub(crate) async fn find(&self, id: String) -> Result<RunStatus> {
         Ok(self.ask(GetRun { id }).await??)
-    }
-
-    pub(crate) fn handle(&self, run: RunId) -> RunHandle {
-        RunHandle::new(self.clone(), run)
     }
 
     /// Runs, newest first, 100 unless the filter says how many.
