@@ -280,6 +280,33 @@ fn a_hostile_line_of_output_cannot_leave_its_quotes() {
 }
 
 #[test]
+fn what_is_foreseen_comes_true_also_where_breakers_open_on_the_way() {
+    for failures in [1, 2, 4] {
+        let policy = BreakerPolicy::failures(failures).failure_rate(0.0).penalty("1m").penalty_jitter(0.0);
+        let lives = [says(9_000, TOO_MANY, 1)];
+        let mut world = World::new(vec![scraper()], vec![("site:*", policy)]).lives("scraper", lives);
+        let run = world.start("scraper", &HOST, None);
+        world.pass_until(run, Phase::Backoff);
+        let forecast = world.why(run).forecast.expect("it would fail again");
+        world.pass_until(run, Phase::Failed);
+        let foreseen: Vec<_> = forecast
+            .steps
+            .iter()
+            .filter(|step| step.text.starts_with("attempt "))
+            .map(|step| (step.at.expect("a start has a time"), step.text.clone()))
+            .collect();
+        let started = world.started(run);
+        assert!(foreseen.len() == 4 && started.len() == 6, "{foreseen:#?}");
+        for ((at, text), (number, started_at, qpi, probe)) in foreseen.iter().zip(started.iter().skip(1)) {
+            assert_eq!(at, started_at, "failures = {failures}: {text}");
+            assert!(text.starts_with(&format!("attempt {number} in ")), "{text}");
+            assert!(text.ends_with(&format!("with qpi={qpi}")), "failures = {failures}: {text}, not {qpi}");
+            assert_eq!(text.contains("as a probe"), *probe, "failures = {failures}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_long_story_is_told_by_its_beginning_and_its_latest_part() {
     let policy = RetryPolicy::constant("1m").no_intensity();
     let daemon = command("api").restart(Restart::Always).retry(policy).no_breaker();

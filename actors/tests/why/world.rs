@@ -9,7 +9,7 @@ use actix_process_actors::{
         machine::{Effect, Facts, Input, Limits, Machine, explain},
     },
     model::{
-        AttemptId, BreakerPolicy, Counts, Evidence, ExitStatus, JournalRecord, Phase, Program, RunId,
+        AttemptId, BreakerPolicy, Counts, Evidence, ExitStatus, JournalRecord, Params, Phase, Program, RunId,
         SpawnFailure, Spool, SpoolSizes, Stream, Timestamp, signal_number,
     },
     monitor::{
@@ -326,6 +326,13 @@ impl World {
         let recovered = recovered.collect();
         let effects = self.manager.resume(recovered, down_ms, false, self.now);
         self.carry_out(effects);
+    }
+
+    /// The attempts of a run: number, time, `qpi`, whether it was a probe.
+    pub(crate) fn started(&self, run: RunId) -> Vec<(u32, Timestamp, String, bool)> {
+        let attempts = &self.manager.run(run).expect("it is known").attempts;
+        let qpi = |params: &Params| params.get("qpi").map(ToString::to_string).unwrap_or_default();
+        attempts.iter().map(|a| (a.number, a.started_at, qpi(&a.params), a.probe)).collect()
     }
 
     pub(crate) fn facts(&self, run: RunId) -> Facts {

@@ -109,10 +109,7 @@ fn next(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> String {
         Phase::Starting => "its process is being started".into(),
         Phase::Running => ahead::while_it_runs(facts, now),
         Phase::Stopping => "its processes are being stopped".into(),
-        Phase::Backoff => match run.next_attempt_at {
-            Some(at) => format!("attempt {} starts {}", run.attempt + 1, when(at, now)),
-            None => format!("attempt {} is about to start", run.attempt + 1),
-        },
+        Phase::Backoff => ahead::when_it_is_due(facts, breakers, now),
         Phase::Blocked => ahead::when_it_is_let_through(facts, breakers, now),
         Phase::Succeeded => "nothing: it is done".into(),
         Phase::Failed | Phase::Stopped | Phase::Quarantined => {

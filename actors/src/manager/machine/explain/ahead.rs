@@ -74,6 +74,35 @@ pub(super) fn when_it_is_let_through(facts: &Facts, breakers: &[BreakerStatus], 
     }
 }
 
+/// While it waits for its time: when that is, and whether a breaker will let it through then.
+pub(super) fn when_it_is_due(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> String {
+    let attempt = facts.run.attempt + 1;
+    let Some(at) = facts.run.next_attempt_at else { return format!("attempt {attempt} is about to start") };
+    let refuses = |status: &&BreakerStatus| {
+        status.state == "forced_open" || status.until.is_some_and(|until| until > at)
+    };
+    let gates = |status: &&BreakerStatus| facts.gates.iter().any(|gate| gate.scope == status.scope);
+    match breakers
+        .iter()
+        .filter(gates)
+        .filter(refuses)
+        .max_by_key(|status| status.until.unwrap_or(Timestamp::NEVER))
+    {
+        None => format!("attempt {attempt} starts {}", when(at, now)),
+        Some(status) => {
+            let until = status.until.map_or_else(
+                || "until somebody ends that".to_owned(),
+                |until| format!("and lets a probe through {}", when(until, now)),
+            );
+            format!(
+                "attempt {attempt} is due {}; the breaker {} is open {until}",
+                when(at, now),
+                status.scope
+            )
+        }
+    }
+}
+
 /// The breakers that gate the run and are not as they always are.
 pub(super) fn breakers(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> Vec<String> {
     let noteworthy = |status: &&BreakerStatus| status.state != "closed" || status.failures_permille > 0;
@@ -145,22 +174,25 @@ pub(super) fn forecast(
         let probe = if probe { ", as a probe" } else { "" };
         format!("attempt {attempt} {when}{probe}{}", with(&changed(params, base)))
     };
+    let mut late_ms = 0;
     if !facts.run.phase.has_process() {
-        let probe = facts.run.phase == Phase::Blocked && guards.free_at() > Timestamp(0);
+        let due = facts.run.next_attempt_at;
+        let at = due.map(|due| due.max(guards.free_at()));
+        late_ms = at.unwrap_or_default().since(due.unwrap_or_default());
+        let probe = guards.any_refuses();
         let params = if probe { &outlook.now_as_probe } else { &outlook.now };
-        let at = facts.run.next_attempt_at;
         let when = at.map_or_else(|| "when it is let through".to_owned(), |at| when(at, now));
         steps.push(Foreseen { at, text: start(asked.attempt, &when, params, probe) });
     }
     let most = STARTS_TOLD.saturating_sub(steps.len());
-    let (mut failed, mut failed_at, mut late_ms) = (asked.attempt, asked.ends_at, 0);
+    let (mut failed, mut failed_at) = (asked.attempt, asked.ends_at.plus(late_ms));
     for next in outlook.starts.iter().take(most) {
         let opened = guards.fail(failed, failed_at);
         steps.extend(opened.into_iter().map(|text| Foreseen { at: Some(failed_at), text }));
         let wanted = next.at.plus(late_ms);
         let at = wanted.max(guards.free_at());
         late_ms += at.since(wanted);
-        let probe = at > wanted;
+        let probe = guards.any_refuses();
         let params = if probe { &next.as_probe } else { &next.params };
         let when = format!("in about {}", about(at.since(now)));
         steps.push(Foreseen { at: Some(at), text: start(next.attempt, &when, params, probe) });
@@ -251,6 +283,11 @@ impl<'a> Guards<'a> {
     /// When all let a start through.
     fn free_at(&self) -> Timestamp {
         self.guards.iter().filter_map(|guard| guard.until).max().unwrap_or_default()
+    }
+
+    /// Whether one of them has not closed since it opened: a start that it lets through is a probe.
+    fn any_refuses(&self) -> bool {
+        self.guards.iter().any(|guard| guard.until.is_some())
     }
 
     /// The attempt fails; what opens by it, in sentences.

@@ -1,6 +1,6 @@
 //! A program at a glance: its living runs, the breakers that gate them, its last run, and what to do.
 
-use super::{Facts, ahead, next, seconds, state, when};
+use super::{Facts, ahead, next, seconds, state};
 use crate::{
     breaker::{BreakerStatus, Gate},
     manager::{Explanation, RunInShort, machine::Machine},
@@ -109,12 +109,7 @@ impl Overview {
             text: format!("run {} {text}", run.id.short()),
         };
         let living = self.living.iter().map(|facts| {
-            let then = match (facts.run.phase, facts.run.next_attempt_at) {
-                (Phase::Backoff, Some(at)) => {
-                    format!("attempt {} starts {}", facts.run.attempt + 1, when(at, now))
-                }
-                _ => next(facts, breakers, now),
-            };
+            let then = next(facts, breakers, now);
             short(&facts.run, format!("{}; {then}", state(&facts.run)))
         });
         let last = self.last.iter().map(|run| {
