@@ -9,6 +9,7 @@ use crate::{
     when,
 };
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 pub(crate) fn breaker(client: &Client, screen: &mut Screen, act: Option<&BreakerAct>) -> Result<(), Failure> {
     let table = Listing { output: Format::Table, short: ShortFile::default() };
@@ -75,5 +76,11 @@ pub(crate) fn classes(client: &Client, screen: &mut Screen, ask: &Classes) -> Re
         .map(|rule| vec![cell(rule, "name"), cell(rule, "class"), cell(rule, "matches")])
         .collect();
     screen.table(&["RULE", "CLASS", "MATCHES"], &rows)?;
+    let known = items(&answer).iter().map(|rule| (text(rule, "class"), text(rule, "help")));
+    let known: BTreeSet<_> = known.filter(|(_, help)| !help.is_empty()).collect();
+    let plain = |text: &str| (Tint::Plain, escape(text));
+    let rows: Vec<_> = known.iter().map(|(class, help)| vec![plain(class), plain(help)]).collect();
+    screen.line("")?;
+    screen.table(&["CLASS", "MEANS, AND WHAT TO DO"], &rows)?;
     Ok(screen.flush()?)
 }

@@ -11,6 +11,9 @@ use crate::{
 };
 use serde_json::Value;
 
+/// Characters of a run's id that tell it from others, as `ps` shows them.
+const SHOWN_OF_ID: usize = 8;
+
 pub(crate) fn why(client: &Client, screen: &mut Screen, ask: &Question) -> Result<(), Failure> {
     let target = Target::find(client, &ask.name)?;
     let answer = client.get(&format!("{}/why", target.path()), &[])?;
@@ -20,15 +23,49 @@ pub(crate) fn why(client: &Client, screen: &mut Screen, ask: &Question) -> Resul
     }
     let summary = screen.paint(Tint::Strong, &escape(text(&answer, "summary")));
     screen.line(&summary)?;
-    for step in answer.get("chain").and_then(Value::as_array).into_iter().flatten() {
-        let at = screen.paint(Tint::Dim, &when::time_of_day(text(step, "at")));
-        screen.line(&format!("  {at}  {}", escape(text(step, "text"))))?;
+    let list = |key| answer.get(key).and_then(Value::as_array).into_iter().flatten();
+    for run in list("runs") {
+        screen.line(&format!("  {}", escape(text(run, "text"))))?;
     }
-    for (key, word) in [("holds", "held by"), ("next", "next"), ("help", "help")] {
+    for breaker in list("breakers").filter_map(Value::as_str) {
+        screen.line(&format!("  breaker {}", escape(breaker)))?;
+    }
+    if list("chain").next().is_some() {
+        let id = list("runs").next().map(|run| text(run, "run")).unwrap_or_default();
+        let end = id.get(id.len().saturating_sub(SHOWN_OF_ID)..).filter(|end| !end.is_empty());
+        let whose = end.map(|end| format!(" to run {end}")).unwrap_or_default();
+        heading(screen, &format!("what happened{whose}"))?;
+    }
+    for step in list("chain") {
+        moment(screen, &when::time_of_day(text(step, "at")), text(step, "text"))?;
+    }
+    for (key, word) in [("holds", "held by"), ("next", "next")] {
         if !text(&answer, key).is_empty() {
             let word = screen.paint(Tint::Strong, word);
             screen.line(&format!("{word}: {}", escape(text(&answer, key))))?;
         }
     }
+    if let Some(forecast) = answer.get("forecast").filter(|forecast| !forecast.is_null()) {
+        heading(screen, text(forecast, "given"))?;
+        for step in forecast.get("steps").and_then(Value::as_array).into_iter().flatten() {
+            let at = Some(text(step, "at")).filter(|at| !at.is_empty()).map(when::time_of_day);
+            moment(screen, &at.unwrap_or_default(), text(step, "text"))?;
+        }
+    }
+    for line in text(&answer, "help").lines() {
+        let word = screen.paint(Tint::Strong, "help");
+        screen.line(&format!("{word}: {}", escape(line)))?;
+    }
     Ok(screen.flush()?)
+}
+
+fn heading(screen: &mut Screen, text: &str) -> Result<(), Failure> {
+    let text = screen.paint(Tint::Strong, &escape(text));
+    Ok(screen.line(&format!("{text}:"))?)
+}
+
+/// A time of day, or nothing in its place, and what it is about.
+fn moment(screen: &mut Screen, at: &str, text: &str) -> Result<(), Failure> {
+    let at = screen.paint(Tint::Dim, &format!("{at:<9}"));
+    Ok(screen.line(&format!("  {at}  {}", escape(text)))?)
 }

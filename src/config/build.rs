@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     BreakerPolicy, Program,
-    actors::model::{Command, scope_pattern_problem},
+    actors::model::{Advised, Command, advice_between, scope_pattern_problem},
 };
 use std::{
     collections::BTreeSet,
@@ -103,7 +103,7 @@ fn build(document: &mut Document, origin: &Path) -> Config {
     let defaults = document.tables.get("defaults").and_then(as_table).cloned().unwrap_or_default();
     let retry_budget = retry_budget(document);
     let programs = std::mem::take(&mut document.programs);
-    let mut built = Vec::new();
+    let (mut built, mut tables) = (Vec::new(), Vec::new());
     for (name, node) in &programs {
         let Value::Table(own) = &node.value else { continue };
         let merged = merge(&defaults, own);
@@ -116,9 +116,19 @@ fn build(document: &mut Document, origin: &Path) -> Config {
             report(document, node.at, &merged, dear_classes(&program, retry_budget), Severity::Error);
         }
         built.push(program);
+        tables.push((node.at, merged));
     }
     let breakers = std::mem::take(&mut document.breakers);
-    let shared_breakers = breakers.into_iter().map(|entry| shared_breaker(document, entry)).collect();
+    let shared_breakers: Vec<_> = breakers.iter().map(|entry| shared_breaker(document, entry)).collect();
+    for (about, problem) in advice_between(&built, &shared_breakers) {
+        let place = match about {
+            Advised::Program(n) => tables.get(n).map(|(at, table)| (*at, table)),
+            Advised::Breaker(n) => breakers.get(n).and_then(|(_, node)| Some((node.at, as_table(node)?))),
+        };
+        if let Some((at, table)) = place {
+            report(document, at, table, vec![problem], Severity::Warning);
+        }
+    }
     let server = server(document);
     let store = store(document, origin);
     Config { server, store, programs: built, shared_breakers, retry_budget, warnings: Vec::new() }
@@ -205,11 +215,12 @@ fn command(fields: &Fields<'_>, at: At, findings: &mut Vec<Finding>) -> Command 
     }
 }
 
-fn shared_breaker(document: &mut Document, (name, node): (String, Node)) -> (String, BreakerPolicy) {
-    if let Some(message) = scope_pattern_problem(&name) {
+fn shared_breaker(document: &mut Document, (name, node): &(String, Node)) -> (String, BreakerPolicy) {
+    if let Some(message) = scope_pattern_problem(name) {
         let help = "write for example [breaker.\"site:*\"]";
         document.findings.push(Finding::error(node.at, "config.name", message, help));
     }
+    let name = name.clone();
     let Value::Table(table) = &node.value else { return (name, BreakerPolicy::default()) };
     let policy = policy_of_breaker(&Fields { table, sources: &document.sources, home: node.at.file });
     report(document, node.at, table, policy.check(), Severity::Error);

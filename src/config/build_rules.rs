@@ -186,7 +186,9 @@ impl<'a> Fields<'a> {
                 _ => None,
             };
             // Keeps its place, so that the numbers of the others stay true.
-            let placeholder = || ClassifyRule::new("unreadable", Matcher::ExitCode(0));
+            let pattern = "unreadable".to_owned();
+            let matcher = Matcher::Pattern { pattern, stream: StreamChoice::Any, retry_after: None };
+            let placeholder = || ClassifyRule::new("unreadable", matcher);
             program.classify.push(rule.unwrap_or_else(placeholder));
         }
         for (name, node) in self.entries("classes") {

@@ -12,7 +12,10 @@ use crate::{
 use proptest::prelude::*;
 use std::{fs, path::Path};
 
+mod error_page;
 mod errors;
+mod rows;
+mod rules;
 
 const FULL: &str = include_str!("../../tests/config/full.toml");
 
@@ -199,7 +202,7 @@ fn what_has_no_effect_yet_is_warned_of() {
 }
 
 /// Visits every table of keys with its path, `NAME` standing for names of the writer's choice.
-fn each_table(path: &str, keys: &'static [Key], visit: &mut impl FnMut(&str, &'static [Key])) {
+pub(super) fn each_table(path: &str, keys: &'static [Key], visit: &mut impl FnMut(&str, &'static [Key])) {
     visit(path, keys);
     for key in keys.iter().filter(|key| key.name != "defaults") {
         let below = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };

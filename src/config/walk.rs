@@ -191,8 +191,9 @@ impl Walk<'_> {
                 }
             },
         };
-        let is_table = matches!(value, Value::Table(_) | Value::List(_));
-        Node { at: if is_table { at_key } else { at_value }, value }
+        // What is said of an adjustment is mostly said of the parameter that it names.
+        let by_name = matches!(value, Value::Table(_) | Value::List(_) | Value::Adjust(_));
+        Node { at: if by_name { at_key } else { at_value }, value }
     }
 
     fn entries(&mut self, table: &DeTable<'_>, kind: &Kind) -> Table {

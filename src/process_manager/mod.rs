@@ -12,9 +12,9 @@ use actix_process_actors::{
     breaker::{BreakerStatus, OperatorAct},
     manager::{
         Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetPrograms, GetRun,
-        GetRuns, Info, ManagerActor, OperateBreaker, ProgramStatus, SetRetryBudget, Subscribe,
+        GetRuns, Info, ManagerActor, OperateBreaker, ProgramStatus, SetRetryBudget, Subscribe, WhyProgram,
     },
-    model::{BreakerPolicy, JournalRecord, Program, Restart, RetryBudget, RunId, Scope},
+    model::{BreakerPolicy, JournalRecord, Program, Restart, RetryBudget, Scope},
     monitor::RuleInfo,
 };
 use futures_util::future::Either;
@@ -98,10 +98,6 @@ impl ProcessManager {
         Ok(self.ask(GetRun { id }).await??)
     }
 
-    pub(crate) fn handle(&self, run: RunId) -> RunHandle {
-        RunHandle::new(self.clone(), run)
-    }
-
     /// Runs, newest first, 100 unless the filter says how many.
     ///
     /// # Errors
@@ -159,19 +155,13 @@ impl ProcessManager {
         self.run(run).await?.why().await
     }
 
-    /// The same for a program: for its newest living run, else for its last one.
+    /// The same for a program: its living runs in short, the breakers that gate it, and the story of its newest living
+    /// run, else of its last one.
     ///
     /// # Errors
     /// There is none of this name.
     pub async fn why_program(&self, name: &str) -> Result<Explanation> {
-        let status = self.program(name).await?;
-        if let Some(run) = status.living.first().or(status.last.as_ref()) {
-            return self.handle(run.id).why().await;
-        }
-        let mut never = Explanation::default();
-        never.summary = format!("`{name}` has never run");
-        never.next = "nothing, until somebody starts it".into();
-        Ok(never)
+        Ok(self.ask(WhyProgram { program: name.to_owned() }).await??)
     }
 
     /// Output of all programs; narrow it by the reader's filters.

@@ -1,7 +1,7 @@
 //! Runs, and the supervisor itself.
 
 use super::{asked::Asked, body::Body, problem::Problem, routes::PREFIX, wire};
-use crate::{Error, ProcessManager};
+use crate::{Error, ProcessManager, RunHandle};
 use actix_process_actors::{
     manager::{GetAttempts, GetRuns, Restart, RunError, SignalRun, Stop, Wait, Why},
     model::{Phase, Run, RunId, signal_number},
@@ -229,7 +229,7 @@ pub(super) async fn retry(request: HttpRequest, payload: Payload, pm: Data<Proce
     let by = body.text("requested_by");
     body.finish()?;
     let id = run_of(&request, &pm).await?;
-    let mut retry = pm.handle(id).retry().params(params);
+    let mut retry = RunHandle::new(pm.get_ref().clone(), id).retry().params(params);
     if let Some(by) = by {
         retry = retry.requested_by(by);
     }

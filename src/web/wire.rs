@@ -2,10 +2,10 @@
 
 use actix_process_actors::{
     breaker::BreakerStatus,
-    manager::{Explanation, ProgramStatus},
+    manager::{Explanation, Foreseen, ProgramStatus, RunInShort, Sentence},
     model::{
         self, Command, Counts, ExitStatus, Level, ParamKind, ParamSpec, Params, Restart, Stream, Timestamp,
-        signal_name,
+        class_help, signal_name,
     },
     monitor::RuleInfo,
 };
@@ -271,16 +271,24 @@ fn thousandths(permille: u64) -> Value {
 }
 
 pub(super) fn explanation(why: &Explanation) -> Value {
-    let step = |step: &actix_process_actors::manager::Sentence| json!({"at": time(step.at), "cursor": step.seq.to_string(), "text": step.text});
+    let step =
+        |step: &Sentence| json!({"at": time(step.at), "cursor": step.seq.to_string(), "text": step.text});
+    let run = |run: &RunInShort| json!({"run": run.run.to_string(), "text": run.text});
+    let ahead = |step: &Foreseen| json!({"at": time_or_null(step.at), "text": step.text});
     json!({
         "summary": why.summary,
+        "runs": why.runs.iter().map(run).collect::<Vec<_>>(),
+        "breakers": why.breakers,
         "chain": why.chain.iter().map(step).collect::<Vec<_>>(),
         "holds": why.holds,
         "next": why.next,
+        "forecast": why.forecast.as_ref().map(|forecast| {
+            json!({"given": forecast.given, "steps": forecast.steps.iter().map(ahead).collect::<Vec<_>>()})
+        }),
         "help": why.help,
     })
 }
 
 pub(super) fn rule(rule: &RuleInfo) -> Value {
-    json!({"name": rule.name, "class": rule.class, "matches": rule.matches})
+    json!({"name": rule.name, "class": rule.class, "matches": rule.matches, "help": class_help(&rule.class)})
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// The example binary, beside this test's own.
-fn supervise() -> PathBuf {
+pub(crate) fn supervise() -> PathBuf {
     let own = std::env::current_exe().expect("a test has a file");
     let target = own.parent().and_then(Path::parent).expect("target/<profile>/deps");
     let path = target.join("examples/supervise");

@@ -12,8 +12,10 @@
 
 mod arguments;
 mod bench_of_one;
+mod check;
 mod death;
 mod flow;
+mod foresee;
 mod output;
 mod spawn_errors;
 mod stop;

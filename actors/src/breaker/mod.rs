@@ -60,4 +60,8 @@ mod messages;
 #[cfg(test)]
 mod tests;
 
-pub use self::{actor::BreakerActor, machine::Machine, messages::*};
+pub use self::{
+    actor::BreakerActor,
+    machine::{Machine, penalty_ms_of_level},
+    messages::*,
+};

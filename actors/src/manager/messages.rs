@@ -326,12 +326,21 @@ pub struct ProgramStatus {
     pub last: Option<Run>,
 }
 
-/// The chain of decisions that led to a run's present state, in sentences.
+/// The chain of decisions that led to a run's present state, in sentences, and what follows.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Explanation, RunError>")]
 pub struct Why {
     /// Which run.
     pub run: RunId,
+}
+
+/// The same for a program: its living runs in short, the breakers that gate it, and the story of its newest living run,
+/// else of its last one.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Explanation, StartError>")]
+pub struct WhyProgram {
+    /// Its name.
+    pub program: String,
 }
 
 /// An answer to "why?".
@@ -340,14 +349,57 @@ pub struct Why {
 pub struct Explanation {
     /// Where it stands, in one sentence.
     pub summary: String,
-    /// What happened, oldest first.
+    /// Of a program: its living runs in short, newest first, at most [`Explanation::RUNS_MAX`]; then the last one that
+    /// ended. Empty for a run.
+    pub runs: Vec<RunInShort>,
+    /// The breakers that gate it, a sentence each: for a run those that are not simply closed, for a program all.
+    pub breakers: Vec<String>,
+    /// What happened, oldest first. Of a program: to the first of `runs`.
     pub chain: Vec<Sentence>,
     /// What holds it now, if anything does.
     pub holds: Option<String>,
     /// What happens next and when.
     pub next: String,
-    /// One thing to do, where there is one.
+    /// What follows if it goes on failing the same way; nothing where nothing would.
+    pub forecast: Option<Forecast>,
+    /// What to do, where there is something: a sentence on each line.
     pub help: Option<String>,
+}
+
+impl Explanation {
+    /// Living runs of a program that are told: a screen. How many there are stands in `summary`.
+    pub const RUNS_MAX: usize = 10;
+}
+
+/// A run in a sentence.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RunInShort {
+    /// Which.
+    pub run: RunId,
+    /// Where it stands and what comes next.
+    pub text: String,
+}
+
+/// What follows if a run goes on failing the same way and nobody does anything. Asking changes nothing; delays are drawn
+/// as they will be, so that times hold as far as the attempts live as long as the last one did.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Forecast {
+    /// What is supposed, as the beginning of a sentence.
+    pub given: String,
+    /// The next starts, how it ends, and which breakers open on the way.
+    pub steps: Vec<Foreseen>,
+}
+
+/// One step of a [`Forecast`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Foreseen {
+    /// When, where it is a start.
+    pub at: Option<Timestamp>,
+    /// What.
+    pub text: String,
 }
 
 /// One step of an [`Explanation`].

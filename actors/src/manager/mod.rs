@@ -40,6 +40,7 @@ mod outbox;
 mod queries;
 mod requests;
 mod rooms;
+mod why;
 mod wiring;
 
 #[cfg(test)]

@@ -1,26 +1,18 @@
 //! What applications look at: each handler answers from the machine's knowledge, the store or a room, and changes
 //! nothing (an operator's word to a breaker stands here because the room answers it, not the machine).
 
-use super::{
-    ManagerActor,
-    actor::Heard,
-    machine::{Input, explain},
-    messages::*,
-};
+use super::{ManagerActor, actor::Heard, machine::Input, messages::*};
 use crate::{
-    breaker, clock,
-    model::{Event, JournalRecord, Phase, Run, RunId, Scope},
+    breaker,
+    model::{JournalRecord, Phase, Run, RunId},
     monitor,
 };
 use actix::{AsyncContext, Context, Handler, MessageResult, ResponseFuture};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::oneshot;
 
-/// Records looked through for one "why?": some minutes of a very busy manager; an older story is told from there on.
-const WHY_RECORDS_MAX: usize = 100_000;
-
 /// Records read at once.
-const JOURNAL_PAGE: usize = 1_000;
+pub(super) const JOURNAL_PAGE: usize = 1_000;
 
 impl Handler<GetPrograms> for ManagerActor {
     type Result = MessageResult<GetPrograms>;
@@ -103,7 +95,7 @@ impl Handler<GetAttempts> for ManagerActor {
 }
 
 /// Reads journal records after a place, in the store's own time.
-fn read_journal(
+pub(super) fn read_journal(
     store: &crate::store::Store,
     after: u64,
     limit: usize,
@@ -140,47 +132,6 @@ impl Handler<GetEvents> for ManagerActor {
             if is_newer { read_journal(&store, get.after, limit).await } else { Ok(found) }
         })
     }
-}
-
-impl Handler<Why> for ManagerActor {
-    type Result = ResponseFuture<Result<Explanation, RunError>>;
-
-    fn handle(&mut self, Why { run: id }: Why, ctx: &mut Context<Self>) -> Self::Result {
-        let effects = self.machine.write_out();
-        self.carry_out(effects, ctx);
-        let Some(run) = self.machine.run(id).cloned() else {
-            return Box::pin(async move { Err(RunError::Unknown(id)) });
-        };
-        let (store, written) = (self.store.clone(), self.written());
-        let (scopes, shared) = (self.machine.scopes_of(&run), self.machine.shared_params_of(&run));
-        Box::pin(async move {
-            let _ = written.await; // What is decided and not yet written belongs to the answer.
-            let mut after = run.journal_from.saturating_sub(1);
-            let (mut records, mut seen) = (Vec::new(), 0);
-            while seen < WHY_RECORDS_MAX {
-                let page = read_journal(&store, after, JOURNAL_PAGE).await.map_err(RunError::Store)?;
-                let Some(last) = page.last() else { break };
-                after = last.seq;
-                seen += page.len();
-                let over = |record: &JournalRecord| run.ended_at.is_some_and(|end| record.at > end);
-                let done = page.iter().any(|record| record.run != Some(id) && over(record));
-                records.extend(page.into_iter().filter(|record| match &record.run {
-                    Some(run) => *run == id || (!over(record) && changes_any(record, &shared)),
-                    None => !over(record) && record.scope.as_ref().is_none_or(|scope| scopes.contains(scope)),
-                }));
-                if done {
-                    break;
-                }
-            }
-            Ok(explain(&run, &records, clock::now()))
-        })
-    }
-}
-
-/// Whether a sibling's failure changed a parameter that is one of these.
-fn changes_any(record: &JournalRecord, shared: &[(Scope, String)]) -> bool {
-    let Event::ParamChanged { name: changed, .. } = &record.event else { return false };
-    shared.iter().any(|(scope, name)| name == changed && record.scope.as_ref() == Some(scope))
 }
 
 impl Handler<Logs> for ManagerActor {

@@ -67,6 +67,7 @@ ways! {
         cancel: retry::Cancel,
         forget: retry::Forget,
         deadline: retry::GetDeadline,
+        forecast: retry::Forecast,
         restore: retry::Restore,
     }
     /// What the Breaker is told.

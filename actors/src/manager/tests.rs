@@ -97,6 +97,7 @@ records! {
     retry::Cancel => |_, _| ();
     retry::Forget => |_, _| Vec::new();
     retry::GetDeadline => |_, _| None;
+    retry::Forecast => |_, _| retry::Outlook::default();
     retry::Restore => |_, _| ();
     breaker::Admit => |_, admit| breaker::Admission::Granted {
         permits: admit.gates.into_iter()

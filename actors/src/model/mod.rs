@@ -5,6 +5,7 @@
 
 mod chance;
 mod class;
+mod class_help;
 mod exit;
 mod id;
 mod journal;
@@ -23,6 +24,7 @@ mod time;
 pub(crate) use self::chance::{high_half, part_of, split_mix_64};
 pub use self::{
     class::{Adjust, Class, ClassRule, Inline, InlineAction, ScopeKind, builtin_class_rule},
+    class_help::class_help,
     exit::{ExitStatus, SpawnFailure, SpawnProblem, signal_name, signal_number},
     id::{AttemptId, RunId, Scope},
     journal::{Event, JournalRecord, Put, StopAct},
@@ -34,8 +36,8 @@ pub use self::{
     },
     problem::{Problem, did_you_mean},
     program::{
-        Backlog, ClassOverride, Classify, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy,
-        Program, REGEX_SIZE_LIMIT, Restart, StderrMode, StreamChoice,
+        Advised, Backlog, ClassOverride, Classify, ClassifyRule, Command, Leftovers, Matcher, OnLost,
+        OutputPolicy, Program, REGEX_SIZE_LIMIT, Restart, StderrMode, StreamChoice, advice_between,
     },
     restore::{OnFloor, Restore},
     run::{Attempt, Counts, EndReason, HeldBack, HeldReason, IfBlocked, Phase, Reason, Run, Wanted},

@@ -1,8 +1,8 @@
 //! The clerk of Retry: carries messages to the machine and keeps its one alarm.
 
 use super::{
-    AdjustInline, Cancel, Deposit, End, Ended, Forget, GetDeadline, Healthy, Machine, Overrule, Pay, Prepare,
-    Release, Report, Reserve, Restore, Schedule, SetBudget,
+    AdjustInline, Cancel, Deposit, End, Ended, Forecast, Forget, GetDeadline, Healthy, Machine, Overrule, Pay,
+    Prepare, Release, Report, Reserve, Restore, Schedule, SetBudget, machine::Supposed,
 };
 use crate::clock;
 use crate::model::Timestamp;
@@ -147,6 +147,17 @@ impl Handler<GetDeadline> for RetryActor {
 
     fn handle(&mut self, msg: GetDeadline, _: &mut Context<Self>) -> Self::Result {
         MessageResult(self.machine.deadline(msg.run, &msg.program))
+    }
+}
+
+impl Handler<Forecast> for RetryActor {
+    type Result = MessageResult<Forecast>;
+
+    fn handle(&mut self, msg: Forecast, _: &mut Context<Self>) -> Self::Result {
+        let Forecast { run, program, base, class, attempt, ends_at, uptime_ms, probe } = msg;
+        let (program, base, class) = (&*program, &base, class.as_str());
+        let supposed = Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe };
+        MessageResult(self.machine.forecast(supposed))
     }
 }
 

@@ -1,8 +1,8 @@
 //! What Retry is told, and what it tells.
 
-pub use super::machine::{Change, Decision, Leave, Outcome, Verdict};
+pub use super::machine::{Change, Decision, Foreseen, Leave, Outcome, Outlook, Verdict};
 
-use crate::model::{Params, Program, Put, RetryBudget, RunId, Timestamp};
+use crate::model::{Params, ProbeParams, Program, Put, RetryBudget, RunId, Timestamp};
 use actix::Message;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub struct Prepare {
     /// As asked for.
     pub base: Params,
     /// Whether the attempt probes a half-open breaker, whose policy may ask for the floor.
-    pub probe: Option<crate::model::ProbeParams>,
+    pub probe: Option<ProbeParams>,
 }
 
 /// An attempt ended: what now?
@@ -111,6 +111,28 @@ pub struct GetDeadline {
     pub run: RunId,
     /// Its definition.
     pub program: Arc<Program>,
+}
+
+/// What happens if this run goes on failing the same way? Changes nothing, and asks no breaker.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Outlook")]
+pub struct Forecast {
+    /// The run.
+    pub run: RunId,
+    /// Its definition.
+    pub program: Arc<Program>,
+    /// As asked for.
+    pub base: Params,
+    /// The class of each failure that is supposed.
+    pub class: String,
+    /// The attempt that fails first …
+    pub attempt: u32,
+    /// … and when.
+    pub ends_at: Timestamp,
+    /// How long each later one lives.
+    pub uptime_ms: u64,
+    /// What a start gets that probes a half-open breaker.
+    pub probe: ProbeParams,
 }
 
 /// Tell me at this time: [`Report::Due`]. A later word about the same run replaces it. Sent after the decision is saved.

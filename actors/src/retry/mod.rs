@@ -78,6 +78,6 @@ mod tests;
 
 pub use self::{
     actor::RetryActor,
-    machine::{End, Machine, startup_spread_ms},
+    machine::{End, Machine, Supposed, startup_spread_ms},
     messages::*,
 };

@@ -146,7 +146,7 @@ fn rules_must_name_what_exists() {
     in_program("args = [\"ok\", \"{host}\"]", 1, 15, "config.unknown_param", "[program.p.params.host]");
     in_program("args = [\"{hots}\"]\nparams.host.type = \"string\"", 1, 9, "config.unknown_param", "`host`?");
     in_program("env = { \"A.B\" = \"{x\" }", 1, 17, "config.template", "{{ and }}");
-    in_program("classes.oom.adjust = { n = { set = 1 } }", 1, 28, "config.unknown_param", "");
+    in_program("classes.oom.adjust = { n = { set = 1 } }", 1, 24, "config.unknown_param", "");
     in_program(
         "params.n = {}\nclasses.oom.adjust = { n = { mul = 1 } }",
         2,

@@ -12,6 +12,7 @@ mod tests;
 mod window;
 mod words;
 
+pub use self::penalty::of_level as penalty_ms_of_level;
 pub use self::terms::{Admission, BreakerStatus, Change, Changes, Gate, OperatorAct, Outcome, Permit};
 
 use self::{

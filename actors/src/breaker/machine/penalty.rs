@@ -4,7 +4,7 @@ use crate::model::{BreakerPolicy, Scope, high_half, split_mix_64};
 
 /// The penalty of a level in milliseconds, before chance: `penalty · factor^(level-1)`, at most `max_penalty`.
 #[must_use]
-pub(super) fn of_level(policy: &BreakerPolicy, level: u32) -> u64 {
+pub fn of_level(policy: &BreakerPolicy, level: u32) -> u64 {
     curve(policy).take(usize::try_from(level.max(1)).unwrap_or(usize::MAX)).last().unwrap_or(0)
 }
 

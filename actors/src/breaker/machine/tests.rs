@@ -170,7 +170,7 @@ fn a_share_of_failures_opens_it_once_there_are_enough_outcomes() {
     let changes = site.start_and_end(0, FAILED);
     assert_eq!(
         why(&changes),
-        "4 of the last 6 outcomes failed (network, network, network, network), \
+        "4 of the last 6 outcomes failed (4 network), \
          a share of 0.666 that reached failure_rate = 0.5; open for 5s, level 1"
     );
 }

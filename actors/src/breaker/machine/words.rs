@@ -75,7 +75,18 @@ fn counted(n: u32, noun: &str) -> String {
 fn latest(recent: &VecDeque<String>, count: u32) -> String {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let known = count.min(recent.len());
-    let names: Vec<_> = recent.iter().skip(recent.len() - known).map(String::as_str).collect();
+    // "5 rate_limited" is read sooner than the same word five times.
+    let mut groups: Vec<(&str, usize)> = Vec::new();
+    for class in recent.iter().skip(recent.len() - known) {
+        match groups.last_mut() {
+            Some((last, count)) if last == class => *count += 1,
+            _ => groups.push((class, 1)),
+        }
+    }
+    let named = |(class, count): &(&str, usize)| {
+        if *count == 1 { (*class).to_owned() } else { format!("{count} {class}") }
+    };
+    let names: Vec<_> = groups.iter().map(named).collect();
     let more = if known < count { "latest: " } else { "" };
     format!("{more}{}", names.join(", "))
 }

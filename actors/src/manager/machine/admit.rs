@@ -191,7 +191,11 @@ impl Machine {
             return;
         }
         let now = self.now;
-        let why = format!("max_concurrent = {} runs of {} live already", program.concurrency(), program.name);
+        let why = format!(
+            "{} has as many living runs as max_concurrent = {} allows",
+            program.name,
+            program.concurrency()
+        );
         if let Some(live) = self.live.get_mut(&id) {
             live.stage = Stage::Queued;
             live.run.phase = Phase::Queued;

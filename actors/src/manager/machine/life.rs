@@ -5,7 +5,7 @@ use crate::{
     launcher::{self, Report},
     model::{
         Attempt, AttemptId, Class, Event, Evidence, ExitStatus, Leftovers, Params, Phase, Reason, RunId,
-        SpawnFailure, SpoolSizes, signal_name,
+        SpawnFailure, SpoolSizes, class_help, signal_name,
     },
     monitor::{self, Drained},
 };
@@ -118,7 +118,11 @@ impl Machine {
             exit: None,
             message: failure.message.clone(),
             rule: "spawn".to_owned(),
-            help: failure.help,
+            help: if failure.help.is_empty() {
+                class_help(class).unwrap_or_default().to_owned()
+            } else {
+                failure.help
+            },
         });
         if let Some(current) = live.attempt() {
             current.ended_at = Some(now);
@@ -242,7 +246,7 @@ impl Machine {
                 exit: Some(exit),
                 message: if evidence.line.is_empty() { exit.to_string() } else { evidence.line.clone() },
                 rule: evidence.rule.clone(),
-                help: String::new(),
+                help: class_help(&evidence.class).unwrap_or_default().to_owned(),
             });
         }
         let (code, signal) = match exit {

@@ -23,7 +23,7 @@ pub(in crate::manager) use self::restore::{SavedKey, decode_attempt};
 pub use self::{
     admit::Checked,
     effect::{Effect, Input},
-    explain::explain,
+    explain::{Facts, Overview, explain},
 };
 
 use crate::{

@@ -145,6 +145,23 @@ impl RetryPolicy {
         found
     }
 
+    /// The delays, before chance, between this many failures in a row.
+    pub(in crate::model) fn delays_before(&self, failures: u32) -> u64 {
+        let (mut delay_ms, mut sum_ms) = (self.delay_ms.min(self.max_delay_ms), 0_u64);
+        let mut left = failures.saturating_sub(1);
+        while left > 0 {
+            sum_ms = sum_ms.saturating_add(delay_ms);
+            left -= 1;
+            let next_ms = delay_ms.saturating_mul(u64::from(self.factor_permille)) / 1000;
+            let next_ms = next_ms.min(self.max_delay_ms);
+            if self.backoff == super::Backoff::Constant || next_ms == delay_ms {
+                return sum_ms.saturating_add(delay_ms.saturating_mul(u64::from(left)));
+            }
+            delay_ms = next_ms;
+        }
+        sum_ms
+    }
+
     /// How many retries fit into a time by their delays alone, counted up to `limit`.
     fn retries_within(&self, time_ms: u64, limit: u32) -> u32 {
         let (mut delay_ms, mut sum_ms) = (self.delay_ms.min(self.max_delay_ms), 0_u64);
@@ -196,6 +213,10 @@ impl BreakerPolicy {
         found.extend(not_below("max_penalty", self.max_penalty_ms, "penalty", self.penalty_ms));
         found.extend(not_over_a_week("max_penalty", self.max_penalty_ms));
         found.extend(factor("penalty_factor", self.penalty_factor_permille));
+        // Who lengthens the penalty has not contradicted a decay that he never wrote.
+        if self.decay_after_ms != Self::default().decay_after_ms {
+            found.extend(not_below("decay_after", self.decay_after_ms, "penalty", self.penalty_ms));
+        }
         if self.penalty_jitter_permille > 500 {
             found.push(range(
                 "penalty_jitter",
@@ -284,19 +305,41 @@ impl BreakerPolicy {
         found
     }
 
-    /// What is allowed but probably not meant, with paths below `breaker`; `timeout_ms` is that of an attempt.
+    /// What is allowed but probably not meant, with paths below `breaker`; `timeout_ms` is that of an attempt, `retry`
+    /// the rules of the program whose breaker it is.
     #[must_use]
-    pub fn advice(&self, timeout_ms: Option<u64>) -> Vec<Problem> {
+    pub fn advice(&self, timeout_ms: Option<u64>, retry: &RetryPolicy) -> Vec<Problem> {
         let half = self.half_open;
         let slow = timeout_ms.is_some_and(|ms| ms > half.lease_ms);
-        if half.success != ProbeSuccess::Exit || !slow {
-            return Vec::new();
+        let mut found: Vec<_> = self.forgets_before_it_judges(retry).into_iter().collect();
+        if half.success == ProbeSuccess::Exit && slow {
+            found.push(conflict(
+                "half_open.lease",
+                "half_open.success",
+                "`half_open.lease` is shorter than `timeout`: a slow probe loses its permit before exit 0 can prove it",
+                "write a lease as long as timeout, or success = \"auto\"",
+            ));
         }
-        vec![conflict(
-            "half_open.lease",
-            "half_open.success",
-            "`half_open.lease` is shorter than `timeout`: a slow probe loses its permit before exit 0 can prove it",
-            "write a lease as long as timeout, or success = \"auto\"",
-        )]
+        found
+    }
+
+    /// The rate is never judged when the delays between as many failures as it needs take longer than it remembers.
+    pub(in crate::model) fn forgets_before_it_judges(&self, retry: &RetryPolicy) -> Option<Problem> {
+        let window = self.window;
+        let least_ms = retry.delays_before(window.min);
+        let remembers = window.age_ms == 0 || least_ms < window.age_ms;
+        (self.failure_rate_permille > 0 && !remembers).then(|| {
+            conflict(
+                "window.age",
+                "window.min",
+                format!(
+                    "`window.age` ({}) is too short for `window.min`: the delays between {} failures of one run take {}",
+                    format_duration_ms(window.age_ms),
+                    window.min,
+                    format_duration_ms(least_ms)
+                ),
+                "write a longer age or a smaller min, or failure_rate = 0.0 to count failures in a row alone",
+            )
+        })
     }
 }

@@ -58,7 +58,8 @@ impl Program {
         let mut found: Vec<_> =
             self.retry.advice(retries).into_iter().map(|problem| problem.below("retry")).collect();
         if let Some(breaker) = &self.breaker {
-            found.extend(breaker.advice(self.timeout_ms).into_iter().map(|problem| problem.below("breaker")));
+            let advice = breaker.advice(self.timeout_ms, &self.retry);
+            found.extend(advice.into_iter().map(|problem| problem.below("breaker")));
         }
         found.extend(self.short_class_delays());
         found.extend(self.unknown_classes());

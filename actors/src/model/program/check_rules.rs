@@ -4,8 +4,12 @@ use super::{
     ClassOverride, Matcher, Program,
     check::{check_exit_code, invalid, range},
 };
-use crate::model::{Adjust, Class, Problem, did_you_mean, format_duration_ms, format_size};
+use crate::model::{
+    Adjust, Class, Problem, did_you_mean, format_duration_ms, format_size, policy::LONGEST_WAIT_MS,
+    signal_name,
+};
 use regex::bytes::RegexBuilder;
+use std::collections::BTreeMap;
 
 /// Largest compiled expression in bytes, the same for the check and for those who use it: one that needs more would
 /// cost every line of output more than it can tell.
@@ -93,6 +97,40 @@ impl Program {
                 Matcher::Signal(_) => {}
             }
         }
+        self.check_ends(found);
+    }
+
+    /// The first rule that matches an end wins, and success comes before all: a later rule about the same end would
+    /// never be heard of.
+    fn check_ends(&self, found: &mut Vec<Problem>) {
+        let mut claimed: BTreeMap<(&str, i32), usize> = BTreeMap::new();
+        for (at, rule) in self.classify.iter().enumerate() {
+            let (key, number, end) = match rule.matcher {
+                Matcher::Pattern { .. } => continue,
+                Matcher::ExitCode(code) => ("exit_code", code, format!("exit code {code}")),
+                Matcher::Signal(number) => {
+                    ("signal", number, signal_name(number).map_or_else(|| number.to_string(), str::to_owned))
+                }
+            };
+            let path = format!("classify[{at}].{key}");
+            if key == "exit_code" && self.success_exit_codes.contains(&number) {
+                let message = format!("{end} is a success of this program, so no class can have it");
+                let help = format!("take the rule out, or {number} out of success_exit_codes");
+                let problem = Problem::new("config.conflict", path, message, help);
+                found.push(problem.against("success_exit_codes"));
+                continue;
+            }
+            let first = *claimed.entry((key, number)).or_insert(at);
+            if let Some(other) = self.classify.get(first).filter(|other| other.class != rule.class) {
+                let message = format!(
+                    "{end} is `{}` by an earlier rule (classify[{first}]), and the first match wins: it never is `{}`",
+                    other.class, rule.class
+                );
+                let help = format!("keep one of the two rules for {end}");
+                let problem = Problem::new("config.conflict", path, message, help);
+                found.push(problem.against(format!("classify[{first}].{key}")));
+            }
+        }
     }
 
     pub(super) fn check_classes(&self, found: &mut Vec<Problem>) {
@@ -131,6 +169,10 @@ impl Program {
             let help = format!("write max_delay = \"{delay}\" or longer for the class");
             let problem = Problem::new("config.conflict", format!("{at}.max_delay"), message, help);
             found.push(problem.against(format!("{at}.delay")));
+        }
+        if max_ms > LONGEST_WAIT_MS {
+            let message = "`max_delay` is longer than 7d";
+            found.push(range(format!("{at}.max_delay"), message, "write \"7d\" or a shorter time"));
         }
     }
 

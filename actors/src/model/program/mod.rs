@@ -5,6 +5,7 @@
 //! never fails on the way: what cannot be read (`"5 parsecs"`) is kept aside and comes out of the check with
 //! everything else.
 
+mod advice;
 mod builder;
 mod check;
 mod check_params;
@@ -18,6 +19,7 @@ mod override_builder;
 mod tests;
 
 pub use self::{
+    advice::{Advised, advice_between},
     check_rules::REGEX_SIZE_LIMIT,
     classify::Classify,
     definition::{

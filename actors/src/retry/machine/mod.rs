@@ -3,6 +3,7 @@
 mod adjust;
 mod budget;
 mod decision;
+mod forecast;
 mod intensity;
 mod jitter;
 mod law;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use self::{
     decision::{Change, Decision, End, Leave, Outcome, Verdict},
+    forecast::{Foreseen, Outlook, Supposed},
     jitter::startup_spread_ms,
 };
 

@@ -4,8 +4,9 @@ use super::*;
 use crate::{manager::Explanation, model::Class};
 
 fn why(world: &World, run: RunId) -> Explanation {
+    let facts = world.machine.facts(run, world.now).expect("it is known");
     let records: Vec<_> = world.records.iter().filter(|record| record.run == Some(run)).cloned().collect();
-    super::super::explain(world.machine.run(run).expect("it is known"), &records, world.now)
+    super::super::explain(&facts, &records, None, &[], world.now)
 }
 
 #[track_caller]
@@ -70,7 +71,7 @@ fn an_end_of_ours_is_not_told_as_a_line_of_output() {
         ],
     );
     let summary = format!(
-        "job run {} failed after 1 attempt: timeout_run (\"ran longer than its timeout\")",
+        "job run {} failed after 1 attempt, with timeout_run (ran longer than its timeout)",
         run.short()
     );
     assert_eq!(why.summary, summary);
@@ -89,7 +90,7 @@ fn what_holds_a_run_back_is_named_with_the_way_out() {
     world.now = world.now.plus(5_300);
     let why = why(&world, run);
     assert_eq!(why.summary, format!("job run {} is held back before its first attempt", run.short()));
-    let holds = "the breaker site:x, for 5s now: forced open by alice, until somebody ends it";
+    let holds = "the breaker site:x, for 5s now (forced open by alice, until somebody ends it)";
     assert_eq!(why.holds.as_deref(), Some(holds));
     let help = "to let it through all the same: supervise breaker reset site:x";
     assert_eq!(why.help.as_deref(), Some(help));

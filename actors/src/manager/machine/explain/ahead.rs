@@ -1,0 +1,317 @@
+//! What comes: of itself, and if it goes on as it did.
+
+use super::{
+    Facts, when,
+    words::{about, changed, nth, with},
+};
+use crate::{
+    breaker::{BreakerStatus, Gate, penalty_ms_of_level},
+    manager::{Forecast, Foreseen, machine::admit::scope_kind},
+    model::{Decimal, HeldReason, Params, Phase, Timestamp, format_duration_ms},
+    retry::{self, Decision, Outlook},
+};
+
+/// Starts that are told one by one; the rest is told together.
+const STARTS_TOLD: usize = 4;
+
+/// While it runs: what would end it.
+pub(super) fn while_it_runs(facts: &Facts, now: Timestamp) -> String {
+    let started = facts.run.current().map_or(now, |current| current.started_at);
+    let mut ends = Vec::new();
+    if let Some(program) = &facts.program {
+        if let Some(ms) = program.timeout_ms {
+            let left = when(started.plus(ms), now);
+            ends.push(format!("{left} at the latest (timeout = {})", format_duration_ms(ms)));
+        }
+        if let Some(ms) = program.idle_timeout_ms {
+            ends.push(format!("when it writes nothing for {} (idle_timeout)", format_duration_ms(ms)));
+        }
+    }
+    if ends.is_empty() {
+        "it runs; nothing is planned until it ends".into()
+    } else {
+        format!("it runs until it ends, and is stopped {}", ends.join(", or "))
+    }
+}
+
+/// While a breaker holds it back: when it is let through.
+pub(super) fn when_it_is_let_through(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> String {
+    let run = &facts.run;
+    let attempt = run.attempt + 1;
+    let held = run.held.as_ref();
+    if held.is_some_and(|held| held.reason == HeldReason::Budget) {
+        return match run.next_attempt_at {
+            Some(at) => {
+                format!(
+                    "attempt {attempt} starts when the budget has tokens for it, {} at the latest",
+                    when(at, now)
+                )
+            }
+            None => format!("attempt {attempt} starts when first starts of others bring tokens"),
+        };
+    }
+    let scope = held.and_then(|held| held.scope.as_ref());
+    let status = breakers.iter().find(|status| Some(&status.scope) == scope);
+    let turn = match facts.line {
+        Some((place, of)) if of > 1 && place > 1 => {
+            format!("; it is {} in line, and each start that goes well lets the next through", nth(place))
+        }
+        _ => String::new(),
+    };
+    match (status.map(|status| status.state.as_str()), run.next_attempt_at) {
+        (Some("open"), Some(at)) => {
+            format!(
+                "{} the breaker lets one start through to find out; attempt {attempt} may be it{turn}",
+                when(at, now)
+            )
+        }
+        (Some("half_open"), Some(at)) => format!(
+            "attempt {attempt} asks again as soon as the probe has told how it went, {} at the latest{turn}",
+            when(at, now)
+        ),
+        (_, Some(at)) => format!("attempt {attempt} asks the breaker again {}{turn}", when(at, now)),
+        (_, None) => format!("attempt {attempt} waits until somebody lets the breaker go"),
+    }
+}
+
+/// While it waits for its time: when that is, and whether a breaker will let it through then.
+pub(super) fn when_it_is_due(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> String {
+    let attempt = facts.run.attempt + 1;
+    let Some(at) = facts.run.next_attempt_at else { return format!("attempt {attempt} is about to start") };
+    let refuses = |status: &&BreakerStatus| {
+        status.state == "forced_open" || status.until.is_some_and(|until| until > at)
+    };
+    let gates = |status: &&BreakerStatus| facts.gates.iter().any(|gate| gate.scope == status.scope);
+    match breakers
+        .iter()
+        .filter(gates)
+        .filter(refuses)
+        .max_by_key(|status| status.until.unwrap_or(Timestamp::NEVER))
+    {
+        None => format!("attempt {attempt} starts {}", when(at, now)),
+        Some(status) => {
+            let until = status.until.map_or_else(
+                || "until somebody ends that".to_owned(),
+                |until| format!("and lets a probe through {}", when(until, now)),
+            );
+            format!(
+                "attempt {attempt} is due {}; the breaker {} is open {until}",
+                when(at, now),
+                status.scope
+            )
+        }
+    }
+}
+
+/// The breakers that gate the run and are not as they always are.
+pub(super) fn breakers(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> Vec<String> {
+    let noteworthy = |status: &&BreakerStatus| status.state != "closed" || status.failures_permille > 0;
+    let policy = |status: &BreakerStatus| facts.gates.iter().find(|gate| gate.scope == status.scope);
+    breakers.iter().filter(noteworthy).map(|status| breaker(status, policy(status), now)).collect()
+}
+
+/// One breaker, in a sentence.
+pub(super) fn breaker(status: &BreakerStatus, gate: Option<&Gate>, now: Timestamp) -> String {
+    let scope = &status.scope;
+    match status.state.as_str() {
+        "closed" => {
+            let limit = gate.map(|gate| gate.policy.failures).filter(|failures| *failures > 0);
+            let row = match limit {
+                Some(limit) if status.failures_permille > 0 => {
+                    format!(
+                        ", with {} of the {limit} failures in a row that open it",
+                        thousandths(status.failures_permille)
+                    )
+                }
+                _ => String::new(),
+            };
+            format!("{scope} is closed: starts are let through{row}")
+        }
+        "open" => {
+            let until =
+                status.until.map_or_else(String::new, |at| format!(" until a probe {}", when(at, now)));
+            format!("{scope} is open and refuses every start{until}: {}", status.why)
+        }
+        "half_open" if status.probes == 0 => {
+            format!(
+                "{scope} is half-open: the next start is a probe that decides whether it closes ({})",
+                status.why
+            )
+        }
+        "half_open" => format!(
+            "{scope} is half-open: a probe is out; if it goes well the breaker closes, if not it opens for longer"
+        ),
+        "forced_open" => {
+            let until = status.until.map_or_else(
+                || " until somebody ends that".to_owned(),
+                |at| format!(", and ends {}", when(at, now)),
+            );
+            format!("{scope} refuses every start{until}: {}", status.why)
+        }
+        "disabled" => format!("{scope} is switched off and lets every start through: {}", status.why),
+        "metrics_only" => format!("{scope} only watches and lets every start through: {}", status.why),
+        other => format!("{scope} is {other}: {}", status.why),
+    }
+}
+
+fn thousandths(permille: u64) -> Decimal {
+    Decimal { micros: i64::try_from(permille).unwrap_or(i64::MAX).saturating_mul(1_000) }
+}
+
+/// What follows if it fails the same way, step by step: Retry's starts, held back by the breakers that these failures
+/// would open. Nothing while a breaker is open for as long as somebody wants.
+pub(super) fn forecast(
+    facts: &Facts,
+    outlook: &Outlook,
+    breakers: &[BreakerStatus],
+    now: Timestamp,
+) -> Option<Forecast> {
+    let asked = facts.forecast.as_ref()?;
+    let base = &facts.run.params;
+    let mut guards = Guards::of(facts, asked, breakers, now)?;
+    let mut steps = Vec::new();
+    let start = |attempt: u32, when: &str, params: &Params, probe: bool| {
+        let probe = if probe { ", as a probe" } else { "" };
+        format!("attempt {attempt} {when}{probe}{}", with(&changed(params, base)))
+    };
+    let mut late_ms = 0;
+    if !facts.run.phase.has_process() {
+        let due = facts.run.next_attempt_at;
+        let at = due.map(|due| due.max(guards.free_at()));
+        late_ms = at.unwrap_or_default().since(due.unwrap_or_default());
+        let probe = guards.any_refuses();
+        let params = if probe { &outlook.now_as_probe } else { &outlook.now };
+        let when = at.map_or_else(|| "when it is let through".to_owned(), |at| when(at, now));
+        steps.push(Foreseen { at, text: start(asked.attempt, &when, params, probe) });
+    }
+    let most = STARTS_TOLD.saturating_sub(steps.len());
+    let (mut failed, mut failed_at) = (asked.attempt, asked.ends_at.plus(late_ms));
+    for next in outlook.starts.iter().take(most) {
+        let opened = guards.fail(failed, failed_at);
+        steps.extend(opened.into_iter().map(|text| Foreseen { at: Some(failed_at), text }));
+        let wanted = next.at.plus(late_ms);
+        let at = wanted.max(guards.free_at());
+        late_ms += at.since(wanted);
+        let probe = guards.any_refuses();
+        let params = if probe { &next.as_probe } else { &next.params };
+        let when = format!("in about {}", about(at.since(now)));
+        steps.push(Foreseen { at: Some(at), text: start(next.attempt, &when, params, probe) });
+        (failed, failed_at) = (next.attempt, at.plus(asked.uptime_ms));
+    }
+    steps.extend(end_of(outlook, asked.attempt, most, late_ms > 0).map(|text| Foreseen { at: None, text }));
+    if steps.is_empty() {
+        return None;
+    }
+    let how = match &facts.run.reason {
+        Some(reason) => format!("if it fails the same way ({})", reason.class),
+        None => format!("if it fails (say, with {})", asked.class),
+    };
+    let lives = match asked.uptime_ms {
+        0 => String::new(),
+        ms => format!(" after {} each time", about(ms)),
+    };
+    Some(Forecast { given: format!("{how}{lives} and nobody steps in"), steps })
+}
+
+/// How it ends, if it does.
+fn end_of(outlook: &Outlook, first: u32, told: usize, held: bool) -> Option<String> {
+    let more = if outlook.starts.len() > told { "and so on; " } else { "" };
+    let last = outlook.starts.last();
+    match &outlook.end {
+        Some(Decision::GiveUp { phase, why, .. }) => {
+            let does = if *phase == Phase::Quarantined { "is quarantined" } else { "gives up" };
+            Some(format!(
+                "{more}after attempt {} it {does}: {why}",
+                last.map_or(first, |start| start.attempt)
+            ))
+        }
+        Some(Decision::Done { .. } | Decision::RetryAt { .. }) => None,
+        None if held => Some("and so on, as the breaker lets it through, until it goes well".into()),
+        None => {
+            // Chance makes one gap say little.
+            const GAPS: usize = 20;
+            let before = outlook.starts.iter().rev().nth(GAPS)?;
+            let gap = last?.at.since(before.at) / GAPS as u64;
+            Some(format!("and so on, in the end about every {}, until it goes well", about(gap)))
+        }
+    }
+}
+
+/// The breakers on the way, as these failures alone would move them: by failures in a row. Their share of failures is
+/// not known here, and may open one sooner.
+struct Guards<'a> {
+    guards: Vec<Guard<'a>>,
+    weight: u64,
+}
+
+struct Guard<'a> {
+    gate: &'a Gate,
+    /// Whether it hears of the class.
+    heard: bool,
+    permille: u64,
+    level: u32,
+    /// Until when it refuses; once that is over, a start probes it.
+    until: Option<Timestamp>,
+}
+
+impl<'a> Guards<'a> {
+    /// Nothing when one of them waits for somebody's word.
+    fn of(
+        facts: &'a Facts,
+        asked: &retry::Forecast,
+        breakers: &[BreakerStatus],
+        now: Timestamp,
+    ) -> Option<Self> {
+        let rule = asked.program.class_rule(&asked.class);
+        let guard = |gate: &'a Gate| {
+            let heard = rule.scopes.contains(&scope_kind(&gate.scope));
+            let mut guard = Guard { gate, heard, permille: 0, level: 0, until: None };
+            if let Some(status) = breakers.iter().find(|status| status.scope == gate.scope) {
+                (guard.permille, guard.level) = (status.failures_permille, status.level);
+                guard.until = match status.state.as_str() {
+                    "open" | "forced_open" => Some(status.until?),
+                    "half_open" => Some(now),
+                    _ => None,
+                };
+            }
+            Some(guard)
+        };
+        let guards = facts.gates.iter().map(guard).collect::<Option<Vec<_>>>()?;
+        Some(Self { guards, weight: u64::from(rule.weight_permille) })
+    }
+
+    /// When all let a start through.
+    fn free_at(&self) -> Timestamp {
+        self.guards.iter().filter_map(|guard| guard.until).max().unwrap_or_default()
+    }
+
+    /// Whether one of them has not closed since it opened: a start that it lets through is a probe.
+    fn any_refuses(&self) -> bool {
+        self.guards.iter().any(|guard| guard.until.is_some())
+    }
+
+    /// The attempt fails; what opens by it, in sentences.
+    fn fail(&mut self, attempt: u32, at: Timestamp) -> Vec<String> {
+        let weight = self.weight;
+        let heard = self.guards.iter_mut().filter(|guard| guard.heard && weight > 0);
+        let fail = |guard: &mut Guard<'_>| {
+            let policy = &guard.gate.policy;
+            guard.permille += weight;
+            let limit = u64::from(policy.failures) * 1_000;
+            let again = guard.until.is_some();
+            if !again && (limit == 0 || guard.permille < limit) {
+                return None;
+            }
+            guard.level = guard.level.saturating_add(1);
+            guard.permille = 0;
+            let penalty_ms = penalty_ms_of_level(policy, guard.level);
+            guard.until = Some(at.plus(penalty_ms));
+            let (again, scope) = (if again { " again" } else { "" }, &guard.gate.scope);
+            Some(format!(
+                "the failure of attempt {attempt} opens the breaker {scope}{again}, for about {}",
+                about(penalty_ms)
+            ))
+        };
+        heard.filter_map(fail).collect()
+    }
+}

@@ -1,0 +1,119 @@
+//! What the Manager itself knows about a run that somebody asks about, taken in one moment.
+
+use super::super::{Machine, Stage};
+use crate::{
+    breaker::Gate,
+    model::{Class, Event, JournalRecord, Phase, ProbeParams, Program, Run, RunId, Scope, Timestamp, Wanted},
+    retry,
+};
+use std::sync::Arc;
+
+/// A run and what surrounds it.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The run.
+    pub run: Run,
+    /// Its definition, as its next attempt would have it; nothing when it is no longer configured.
+    pub program: Option<Arc<Program>>,
+    /// The scopes that gate its starts, with their rules.
+    pub gates: Vec<Gate>,
+    /// The parameters that siblings change too: the key that they share, and the name.
+    pub shared: Vec<(Scope, String)>,
+    /// Its place among those that wait for the same thing, from 1, and how many these are.
+    pub line: Option<(usize, usize)>,
+    /// What to ask Retry: what follows if it fails as it did the last time. Nothing when nothing can follow.
+    pub forecast: Option<retry::Forecast>,
+}
+
+impl Machine {
+    /// What is known of a run.
+    #[must_use]
+    pub fn facts(&self, id: RunId, now: Timestamp) -> Option<Facts> {
+        let run = self.run(id)?.clone();
+        let program = self.programs.get(&run.program).cloned();
+        let gates = program.as_ref().map(|p| self.gates(p, &run.params, run.requested_by.as_deref()));
+        let gates = gates.unwrap_or_default();
+        Some(Facts {
+            shared: self.shared_params_of(&run),
+            line: self.place_in_line(id),
+            forecast: program.as_ref().and_then(|program| forecast(&run, program, &gates, now)),
+            gates,
+            program,
+            run,
+        })
+    }
+
+    fn place_in_line(&self, id: RunId) -> Option<(usize, usize)> {
+        let live = self.live.get(&id)?;
+        let line = match live.stage {
+            Stage::Queued => self.queues.get(&live.run.program)?,
+            Stage::Blocked => self.blocked.get(live.run.held.as_ref()?.scope.as_ref()?)?,
+            _ => return None,
+        };
+        let place = line.iter().position(|(_, run)| *run == id)?;
+        Some((place + 1, line.len()))
+    }
+}
+
+fn forecast(run: &Run, program: &Arc<Program>, gates: &[Gate], now: Timestamp) -> Option<retry::Forecast> {
+    if run.wanted == Wanted::Down {
+        return None;
+    }
+    let lived = |attempt: &crate::model::Attempt| Some(attempt.ended_at?.since(attempt.started_at));
+    let uptime_ms = run.attempts.iter().rev().find_map(lived).unwrap_or(0);
+    let (attempt, ends_at) = match run.phase {
+        Phase::Running | Phase::Starting => {
+            let started = run.current().map_or(now, |current| current.started_at);
+            (run.attempt, started.plus(uptime_ms).max(now))
+        }
+        Phase::Queued | Phase::Blocked | Phase::Backoff => {
+            (run.attempt + 1, run.next_attempt_at.unwrap_or(now).max(now).plus(uptime_ms))
+        }
+        Phase::Stopping | Phase::Succeeded | Phase::Failed | Phase::Stopped | Phase::Quarantined => {
+            return None;
+        }
+    };
+    // A run that only waits has not failed, and nothing says how it would.
+    if run.reason.is_none() && !run.phase.has_process() {
+        return None;
+    }
+    let held = run.held.as_ref().and_then(|held| held.scope.as_ref());
+    let gate = gates.iter().find(|gate| Some(&gate.scope) == held).or(gates.first());
+    let probe = gate.map_or(ProbeParams::Floor, |gate| gate.policy.half_open.params);
+    let class = run.reason.as_ref().map_or(Class::EXIT_NONZERO, |reason| &reason.class).to_owned();
+    let (program, base) = (program.clone(), run.params.clone());
+    Some(retry::Forecast { run: run.id, program, base, class, attempt, ends_at, uptime_ms, probe })
+}
+
+impl Facts {
+    /// After which record of the journal its story is read, when no more than `most` are looked through and `newest` is
+    /// the newest. Of a run that lives the latest count, of one that is over the time when it lived.
+    #[must_use]
+    pub fn read_after(&self, newest: u64, most: u64) -> u64 {
+        let first = self.run.journal_from.saturating_sub(1);
+        if self.run.phase.is_ended() { first } else { first.max(newest.saturating_sub(most)) }
+    }
+
+    /// Whether a record belongs to the story of this run, which begins when it was asked for: its own; those about a
+    /// scope that gates it, or about everything, while it was not over; and those of siblings that changed what they
+    /// share with it.
+    #[must_use]
+    pub fn is_told_by(&self, record: &JournalRecord) -> bool {
+        let over = self.run.ended_at.is_some_and(|end| record.at > end);
+        match record.run {
+            Some(run) if run == self.run.id => true,
+            _ if over || record.seq < self.run.journal_from => false,
+            Some(_) => match &record.event {
+                Event::ParamChanged { name: changed, .. } => self
+                    .shared
+                    .iter()
+                    .any(|(scope, name)| name == changed && record.scope.as_ref() == Some(scope)),
+                _ => false,
+            },
+            None => {
+                let gates = |scope: &Scope| self.gates.iter().any(|gate| gate.scope == *scope);
+                record.scope.as_ref().is_none_or(gates)
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A program at a glance: its living runs, the breakers that gate them, its last run, and what to do.
+
+use super::{Facts, ahead, next, seconds, state};
+use crate::{
+    breaker::{BreakerStatus, Gate},
+    manager::{Explanation, RunInShort, machine::Machine},
+    model::{Phase, Program, Run, RunId, Scope, Timestamp, say_duration_ms},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What is known of a program.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// Its definition.
+    pub program: Arc<Program>,
+    /// Its newest living runs, at most [`Explanation::RUNS_MAX`].
+    pub living: Vec<Facts>,
+    /// How many living runs there are, by phase.
+    pub counts: BTreeMap<Phase, usize>,
+    /// The newest run that is over.
+    pub last: Option<Run>,
+    /// The scopes that gate it, as far as its runs have named them.
+    pub gates: Vec<Gate>,
+}
+
+impl Machine {
+    /// What is known of a program; nothing when there is none of this name.
+    #[must_use]
+    pub fn overview(&self, name: &str, now: Timestamp) -> Option<Overview> {
+        let program = self.program(name)?.clone();
+        let mut counts = BTreeMap::new();
+        let mut ids = Vec::new();
+        for run in self.living().rev().filter(|run| run.program == name) {
+            *counts.entry(run.phase).or_default() += 1;
+            if ids.len() < Explanation::RUNS_MAX {
+                ids.push(run.id);
+            }
+        }
+        let living: Vec<_> = ids.into_iter().filter_map(|id| self.facts(id, now)).collect();
+        let last = self.runs().find(|run| run.program == name && run.phase.is_ended()).cloned();
+        let mut gates: Vec<Gate> = Vec::new();
+        let of_last = last.as_ref().and_then(|run| self.facts(run.id, now)).map(|facts| facts.gates);
+        let of_living = living.iter().map(|facts| facts.gates.clone());
+        for gate in of_living.chain(of_last).flatten() {
+            if gates.iter().all(|known| known.scope != gate.scope) {
+                gates.push(gate);
+            }
+        }
+        Some(Overview { program, living, counts, last, gates })
+    }
+}
+
+impl Overview {
+    /// The run whose story is told: the newest living one, else the last one.
+    #[must_use]
+    pub fn main_run(&self) -> Option<RunId> {
+        self.living.first().map(|facts| facts.run.id).or_else(|| self.last.as_ref().map(|run| run.id))
+    }
+
+    /// The program in sentences; `story` is the explanation of [`Self::main_run`].
+    #[must_use]
+    pub fn explain(
+        &self,
+        story: Option<Explanation>,
+        breakers: &[BreakerStatus],
+        now: Timestamp,
+    ) -> Explanation {
+        let Explanation { chain, holds, next: then, forecast, help, .. } = story.unwrap_or_default();
+        let gate = |scope: &Scope| self.gates.iter().find(|gate| gate.scope == *scope);
+        let known = breakers.iter().filter(|status| gate(&status.scope).is_some());
+        Explanation {
+            summary: self.summary(now),
+            runs: self.runs(breakers, now),
+            breakers: known.map(|status| ahead::breaker(status, gate(&status.scope), now)).collect(),
+            chain,
+            holds,
+            next: if then.is_empty() { "nothing, until somebody starts it".into() } else { then },
+            forecast,
+            help: Some(self.help(help)),
+        }
+    }
+
+    fn summary(&self, now: Timestamp) -> String {
+        let name = &self.program.name;
+        let kind = if self.program.is_daemon() { "a daemon" } else { "a job" };
+        let total: usize = self.counts.values().sum();
+        if total > 0 {
+            let parts: Vec<_> =
+                self.counts.iter().map(|(phase, count)| format!("{count} {}", does(*phase))).collect();
+            let runs = if total == 1 { "run" } else { "runs" };
+            return format!("{name}, {kind}, has {total} living {runs}: {}", parts.join(", "));
+        }
+        match &self.last {
+            None => format!("{name}, {kind}, has never run"),
+            Some(run) => {
+                let ago = run.ended_at.map_or(0, |at| seconds(now.since(at)));
+                let how = run.phase.name();
+                format!(
+                    "{name}, {kind}, has no living run; its last one ended {} ago ({how})",
+                    say_duration_ms(ago)
+                )
+            }
+        }
+    }
+
+    fn runs(&self, breakers: &[BreakerStatus], now: Timestamp) -> Vec<RunInShort> {
+        let short = |run: &Run, text: String| RunInShort {
+            run: run.id,
+            text: format!("run {} {text}", run.id.short()),
+        };
+        let living = self.living.iter().map(|facts| {
+            let then = next(facts, breakers, now);
+            short(&facts.run, format!("{}; {then}", state(&facts.run)))
+        });
+        let last = self.last.iter().map(|run| {
+            let ago = run.ended_at.map_or(0, |at| seconds(now.since(at)));
+            short(run, format!("{}; it ended {} ago", state(run), say_duration_ms(ago)))
+        });
+        living.chain(last).collect()
+    }
+
+    /// What an operator can do; `help` is about the run whose story is told.
+    fn help(&self, help: Option<String>) -> String {
+        let name = &self.program.name;
+        let more = if self.living.is_empty() {
+            let required =
+                self.program.params.values().filter(|spec| spec.required && spec.default.is_none());
+            let given: String = required.map(|spec| format!(" {}=…", spec.name)).collect();
+            format!("to start it: supervise run {name}{given}")
+        } else {
+            format!("to stop all of it: supervise stop {name}; to see its output: supervise logs {name}")
+        };
+        help.map_or_else(|| more.clone(), |help| format!("{help}\n{more}"))
+    }
+}
+
+/// What runs in this phase do, behind their number.
+const fn does(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Queued => "waiting in line",
+        Phase::Blocked => "held back",
+        Phase::Backoff => "waiting for the next attempt",
+        Phase::Starting
+        | Phase::Running
+        | Phase::Stopping
+        | Phase::Succeeded
+        | Phase::Failed
+        | Phase::Stopped
+        | Phase::Quarantined => phase.name(),
+    }
+}

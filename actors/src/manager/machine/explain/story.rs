@@ -1,0 +1,164 @@
+//! What happened, record by record.
+
+use super::words::{changed, quoted, reads_output, with};
+use crate::{
+    manager::Sentence,
+    model::{Class, Event, HeldReason, JournalRecord, Run, say_duration_ms},
+};
+use std::collections::BTreeSet;
+
+/// Longest story that is told as a whole: some screens. A daemon of many months has a hundred thousand records, and its
+/// latest are the answer.
+const TOLD: usize = 100;
+
+/// The story of a run, oldest first; of a long one the first record and the latest.
+pub(super) fn chain(run: &Run, records: &[JournalRecord]) -> Vec<Sentence> {
+    let first = records.iter().position(|record| matches!(record.event, Event::RunQueued { .. }));
+    let mut changes = BTreeSet::new();
+    let told = records.iter().enumerate().filter_map(|(place, record)| {
+        let again = first.is_some_and(|first| place > first);
+        let mut text = sentence(record, again)?;
+        match &record.event {
+            Event::ParamChanged { name, .. } => drop(changes.insert(name)),
+            Event::AttemptStarted { params, probe: false } => {
+                let lowered = changed(params, &run.params);
+                let before: Vec<_> = lowered.keys().filter(|name| !changes.contains(name)).cloned().collect();
+                if !before.is_empty() {
+                    let names = before.join(", ");
+                    text.push_str(&format!(" ({names}: lowered before by failures of runs that share it)"));
+                }
+            }
+            _ => {}
+        }
+        let text = match record.run {
+            Some(other) if other != run.id => {
+                let program = record.program.as_deref().unwrap_or("another");
+                format!("{program} run {} failed and changed it for all: {text}", other.short())
+            }
+            _ => text,
+        };
+        Some(Sentence { at: record.at, seq: record.seq, text })
+    });
+    let mut chain: Vec<_> = told.collect();
+    if chain.len() > TOLD {
+        let cut = chain.len() - TOLD;
+        let last = chain.drain(1..=cut).next_back();
+        if let Some(last) = last {
+            let text = format!("… {cut} steps are left out here; supervise events has them all");
+            chain.insert(1, Sentence { at: last.at, seq: last.seq, text });
+        }
+    }
+    chain
+}
+
+/// What one record says, or nothing when it adds nothing to the story. `again`: it is not the first word about the run.
+fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
+    let attempt = record.attempt.map(|n| format!("attempt {n}")).unwrap_or_default();
+    let scope = record.scope.as_ref().map(ToString::to_string).unwrap_or_default();
+    Some(match &record.event {
+        Event::RunQueued { params, requested_by } => {
+            let again = if again { " again" } else { "" };
+            format!("asked for{again}{}{}", by_whom(requested_by.as_ref()), with(params))
+        }
+        Event::AttemptStarted { params, probe } => {
+            let probe = if *probe { ", as a probe of a half-open breaker" } else { "" };
+            format!("{attempt} started{}{probe}", with(params))
+        }
+        Event::AttemptSpawned { .. }
+        | Event::ProgramConfigured { .. }
+        | Event::ScopesConfigured { .. }
+        // What follows from it says who and why.
+        | Event::BreakerOperated { .. } => return None,
+        Event::ErrorSeen { class, rule, count } => {
+            let lines = if *count == 1 { "a line shows".to_owned() } else { format!("{count} lines show") };
+            format!("{lines} {class} while {attempt} runs (rule {rule})")
+        }
+        event @ Event::AttemptEnded { .. } => format!("{attempt} {}", end(event)?),
+        Event::RetryScheduled { why, .. } => why.clone(),
+        // Why it opened was told when it did.
+        Event::StartBlocked { reason: HeldReason::Breaker, why, .. } if why.starts_with("open: ") => {
+            format!("start held back, because the breaker {scope} is open")
+        }
+        Event::StartBlocked { reason: HeldReason::Breaker, why, .. } => {
+            format!("start held back by the breaker {scope}: {why}")
+        }
+        Event::StartBlocked { why, .. } => format!("start held back: {why}"),
+        Event::BreakerChanged { from, to, why, .. } if from == to => {
+            format!("breaker {scope} stays {from}: {why}")
+        }
+        Event::BreakerChanged { from, to, why, .. } => format!("breaker {scope} went {from} → {to}: {why}"),
+        Event::ProbeExpired { .. } => {
+            format!("the probe of {scope} kept its permit for too long and lost it")
+        }
+        Event::LateOutcome { why } => format!("an outcome for {scope} came too late to count: {why}"),
+        Event::ParamChanged { name, from, to, why } => {
+            format!("{name} {from} → {to} ({why})")
+        }
+        Event::ParamExhausted { name, value } => {
+            format!("{name} stays at its floor {value}, and it still fails")
+        }
+        Event::LeftoversFound { action } => {
+            format!("processes of {attempt} outlived their leader; leftovers = \"{action}\"")
+        }
+        Event::StopRequested { by, why, .. } => format!("{why}{}", by_whom(by.as_ref())),
+        // "stopped: stopped as asked" says it twice.
+        Event::RunEnded { phase, why, .. } if why.starts_with(phase.name()) => why.clone(),
+        Event::RunEnded { phase, why, .. } => format!("{}: {why}", phase.name()),
+        Event::SupervisorRestarted { down_ms, clean: true } => {
+            let away = say_duration_ms(*down_ms);
+            format!("the supervisor came back after an orderly end; it was away for {away}")
+        }
+        // Nobody wrote down when it died.
+        Event::SupervisorRestarted { down_ms, clean: false } => {
+            let age = say_duration_ms(*down_ms);
+            format!("the supervisor came back after its death; its last record was {age} old")
+        }
+        Event::KeeperLost { why, .. } => format!("the keeper died: {why}"),
+        Event::ActorRestarted { actor, why } => format!("the {actor} was started again: {why}"),
+    })
+}
+
+fn by_whom(who: Option<&String>) -> String {
+    who.map(|who| format!(" by {who}")).unwrap_or_default()
+}
+
+/// How an attempt ended and what that was taken for. Nothing for another event.
+fn end(event: &Event) -> Option<String> {
+    let Event::AttemptEnded { exit, signal, spawn_error, class, rule, line, lasted_ms, output_complete, .. } =
+        event
+    else {
+        return None;
+    };
+    if let Some(errno) = spawn_error {
+        let (class, why) = (class.as_deref().unwrap_or_default(), line.as_deref().unwrap_or(errno));
+        return Some(format!("could not be started: {why} ({class})"));
+    }
+    let lasted = say_duration_ms(*lasted_ms);
+    let how = match (exit, signal) {
+        (Some(code), _) => format!("ended with exit {code} after {lasted}"),
+        (None, Some(signal)) => format!("was ended by {signal} after {lasted}"),
+        (None, None) => format!("ended unseen after {lasted} at most"),
+    };
+    let what = match (class.as_deref(), rule, line) {
+        (None, _, _) => ": success".to_owned(),
+        (Some(Class::OPERATOR_STOP), _, _) => ", as asked".to_owned(),
+        (Some(Class::SHUTDOWN), _, _) => ", because the supervisor was shut down".to_owned(),
+        (Some(Class::LOST), _, _) => ": lost, because the supervisor or its keeper died".to_owned(),
+        // What these say is no line of output.
+        (Some(class @ (Class::TIMEOUT_RUN | Class::STALLED | Class::EARLY_EXIT)), _, Some(why)) => {
+            format!(": {class}, {why}")
+        }
+        (Some(class), Some(rule), Some(line)) if reads_output(rule) => {
+            format!(": {class} (rule {rule}, by the line {})", quoted(line))
+        }
+        (Some(class), Some(rule), None) if reads_output(rule) => {
+            format!(": {class} (rule {rule}, by the {})", if exit.is_some() { "exit code" } else { "signal" })
+        }
+        (Some(class @ Class::EXIT_NONZERO), _, None) => {
+            format!(": {class} (no rule knows a line of its output)")
+        }
+        (Some(class), _, _) => format!(": {class}"),
+    };
+    let incomplete = if *output_complete { "" } else { " (its output could not be read in time)" };
+    Some(format!("{how}{what}{incomplete}"))
+}

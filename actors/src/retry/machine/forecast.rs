@@ -1,0 +1,206 @@
+//! What happens if a run goes on failing the same way. The answer is not worked out a second time: a copy of what is
+//! known about the run goes through the ends that are supposed, and decides about them as it would.
+
+use super::{Decision, End, Machine, Outcome};
+use crate::model::{Params, ProbeParams, Program, RunId, Timestamp, render_key};
+
+/// Most ends that a forecast goes through. Beyond it a run that never gives up is known not to.
+const FURTHEST: u32 = 100;
+
+/// What is supposed: the attempt of this number fails with this class at this time, and so does every later one after
+/// as long a life.
+#[derive(Clone, Copy, Debug)]
+pub struct Supposed<'a> {
+    /// The run.
+    pub run: RunId,
+    /// Its definition.
+    pub program: &'a Program,
+    /// Parameters as asked for.
+    pub base: &'a Params,
+    /// The class of each end.
+    pub class: &'a str,
+    /// The attempt that fails first.
+    pub attempt: u32,
+    /// When it does.
+    pub ends_at: Timestamp,
+    /// How long each later one lives, in milliseconds.
+    pub uptime_ms: u64,
+    /// What a start gets that probes a half-open breaker.
+    pub probe: ProbeParams,
+}
+
+/// What would follow, if nobody did anything and no breaker said no.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outlook {
+    /// The parameters of a start that were made now.
+    pub now: Params,
+    /// The same for one that probes a breaker.
+    pub now_as_probe: Params,
+    /// The starts after the failures that are supposed, in order.
+    pub starts: Vec<Foreseen>,
+    /// What ends it: giving up or quarantine. Nothing when it goes on beyond what was looked at.
+    pub end: Option<Decision>,
+}
+
+/// A start to come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Foreseen {
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// When.
+    pub at: Timestamp,
+    /// With which parameters.
+    pub params: Params,
+    /// With which ones if it probes a breaker.
+    pub as_probe: Params,
+}
+
+impl Machine {
+    /// What happens if the run goes on failing the same way. Changes nothing.
+    #[must_use]
+    pub fn forecast(&self, supposed: Supposed<'_>) -> Outlook {
+        let Supposed { run, program, base, class, attempt, mut ends_at, uptime_ms, probe } = supposed;
+        let mut copy = self.copy_about(run, program, base);
+        let outcome = Outcome::Failed { class: class.to_owned(), retry_after_ms: None };
+        let mut outlook = Outlook {
+            now: copy.prepare(run, program, base, None),
+            now_as_probe: copy.prepare(run, program, base, Some(probe)),
+            ..Outlook::default()
+        };
+        for n in 1..=FURTHEST {
+            let end = End { run, program, base, outcome: &outcome, uptime_ms };
+            match copy.ended(ends_at, end).decision {
+                Decision::RetryAt { at, .. } => {
+                    let params = copy.prepare(run, program, base, None);
+                    let as_probe = copy.prepare(run, program, base, Some(probe));
+                    outlook.starts.push(Foreseen {
+                        attempt: attempt.saturating_add(n),
+                        at,
+                        params,
+                        as_probe,
+                    });
+                    ends_at = at.plus(uptime_ms);
+                }
+                end @ (Decision::GiveUp { .. } | Decision::Done { .. }) => {
+                    outlook.end = Some(end);
+                    break;
+                }
+            }
+        }
+        outlook
+    }
+
+    /// A machine that knows of this run and of what it shares, and of nothing else.
+    fn copy_about(&self, run: RunId, program: &Program, base: &Params) -> Self {
+        let mut copy = Self::new(self.seed);
+        if let Some(streak) = self.streaks.get(&run) {
+            copy.streaks.insert(run, streak.clone());
+        }
+        let keys = program.params.values().filter_map(|spec| render_key(spec.adjust_scope.as_deref()?, base));
+        for key in keys {
+            if let Some(params) = self.shared.get(&key) {
+                copy.shared.insert(key, params.clone());
+            }
+        }
+        copy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Adjust, ClassOverride, Command, EndReason, ParamSpec, RetryPolicy};
+    use proptest::prelude::*;
+
+    fn scraper(retries: u32) -> Program {
+        Program::new("scraper", Command::Argv(vec!["x".into()]))
+            .param(ParamSpec::integer("qpi").default(100).range(10..=200).adjust_scope("site:{host}"))
+            .param(ParamSpec::string("host"))
+            .class("rate_limited", ClassOverride::retry().adjust("qpi", Adjust::multiply(0.5)))
+            .retry(RetryPolicy::exponential("1s").max_retries(retries))
+    }
+
+    fn base() -> Params {
+        [("qpi".to_owned(), 100.into()), ("host".to_owned(), "shop".into())].into()
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_foreseen_is_what_happens(
+            seed in 0..=u64::MAX, id in 0..=u128::MAX, retries in 0..12u32, uptime_ms in 0..200_000u64, before in 0..4u32,
+        ) {
+            let (run, program, base) = (RunId::from_bytes(id.to_be_bytes()), scraper(retries), base());
+            let mut machine = Machine::new(seed);
+            let outcome = Outcome::Failed { class: "rate_limited".into(), retry_after_ms: None };
+            let end = End { run, program: &program, base: &base, outcome: &outcome, uptime_ms };
+            let (mut ends_at, mut attempt) = (Timestamp(1_000_000), 1);
+            for _ in 0..before.min(retries) {
+                let Decision::RetryAt { at, .. } = machine.ended(ends_at, end).decision else { break };
+                (ends_at, attempt) = (at.plus(uptime_ms), attempt + 1);
+            }
+            let supposed =
+                Supposed { run, program: &program, base: &base, class: "rate_limited", attempt, ends_at, uptime_ms, probe: ProbeParams::Floor };
+            let outlook = machine.forecast(supposed);
+            prop_assert_eq!(&machine.forecast(supposed), &outlook, "asking changes nothing");
+            let mut starts = Vec::new();
+            let end = loop {
+                match machine.ended(ends_at, end).decision {
+                    Decision::RetryAt { at, .. } => {
+                        attempt += 1;
+                        let params = machine.prepare(run, &program, &base, None);
+                        let as_probe = machine.prepare(run, &program, &base, Some(ProbeParams::Floor));
+                        starts.push(Foreseen { attempt, at, params, as_probe });
+                        ends_at = at.plus(uptime_ms);
+                    }
+                    end => break end,
+                }
+            };
+            prop_assert_eq!(outlook.starts, starts);
+            prop_assert_eq!(outlook.end, Some(end));
+        }
+    }
+
+    #[test]
+    fn a_run_that_never_gives_up_has_no_end_in_sight() {
+        let mut program = scraper(0);
+        program.restart = crate::model::Restart::Always;
+        program.retry = RetryPolicy::exponential("10s").no_intensity();
+        let (run, base) = (RunId::from_parts(1, 2), base());
+        let ends_at = Timestamp(5);
+        let outlook = Machine::new(1).forecast(Supposed {
+            run,
+            program: &program,
+            base: &base,
+            class: "crash",
+            attempt: 7,
+            ends_at,
+            uptime_ms: 10,
+            probe: ProbeParams::Floor,
+        });
+        assert_eq!((outlook.starts.len(), &outlook.end), (100, &None));
+        assert_eq!(outlook.starts.first().map(|start| start.attempt), Some(8));
+    }
+
+    #[test]
+    fn what_cannot_be_tried_again_ends_at_once() {
+        let (run, program, base) = (RunId::from_parts(1, 2), scraper(5), base());
+        let ends_at = Timestamp(5);
+        let supposed = Supposed {
+            run,
+            program: &program,
+            base: &base,
+            class: "config",
+            attempt: 1,
+            ends_at,
+            uptime_ms: 10,
+            probe: ProbeParams::Floor,
+        };
+        let outlook = Machine::new(1).forecast(supposed);
+        assert!(outlook.starts.is_empty());
+        let reason = match outlook.end {
+            Some(Decision::GiveUp { reason, .. }) => Some(reason),
+            _ => None,
+        };
+        assert_eq!(reason, Some(EndReason::NotRetryable));
+    }
+}
