@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     BreakerPolicy, Program,
-    actors::model::{Command, scope_pattern_problem},
+    actors::model::{Command, Scope, scope_pattern_problem},
 };
 use std::{
     collections::BTreeSet,
@@ -112,7 +112,7 @@ fn build(document: &mut Document, origin: &Path) -> Config {
         built.push(program);
     }
     let breakers = std::mem::take(&mut document.breakers);
-    let shared_breakers = breakers.into_iter().map(|entry| shared_breaker(document, entry)).collect();
+    let shared_breakers = breakers.into_iter().map(|entry| shared_breaker(document, entry, &built)).collect();
     let server = server(document);
     let store = store(document, origin);
     let retry_budget = retry_budget(document);
@@ -200,14 +200,21 @@ fn command(fields: &Fields<'_>, at: At, findings: &mut Vec<Finding>) -> Command 
     }
 }
 
-fn shared_breaker(document: &mut Document, (name, node): (String, Node)) -> (String, BreakerPolicy) {
+fn shared_breaker(
+    document: &mut Document,
+    (name, node): (String, Node),
+    programs: &[Program],
+) -> (String, BreakerPolicy) {
     if let Some(message) = scope_pattern_problem(&name) {
         let help = "write for example [breaker.\"site:*\"]";
         document.findings.push(Finding::error(node.at, "config.name", message, help));
     }
     let Value::Table(table) = &node.value else { return (name, BreakerPolicy::default()) };
     let policy = policy_of_breaker(&Fields { table, sources: &document.sources, home: node.at.file });
-    report(document, node.at, table, policy.check(), Severity::Error);
+    let kind = Scope(name.clone()).kind();
+    let trips = programs.iter().any(|program| program.some_class_trips(kind));
+    let problems = if trips { policy.check_where_a_class_trips() } else { policy.check() };
+    report(document, node.at, table, problems, Severity::Error);
     (name, policy)
 }
 

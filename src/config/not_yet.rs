@@ -33,16 +33,6 @@ pub(super) const NOT_YET: &[NotYet] = &[
         why: "this version does not spread the starts that came due while no supervisor ran",
     },
     NotYet {
-        path: "program.*.breaker.on_open",
-        silent: &["keep"],
-        why: "in this version living runs always go on when a breaker opens",
-    },
-    NotYet {
-        path: "breaker.*.on_open",
-        silent: &["keep"],
-        why: "in this version living runs always go on when a breaker opens",
-    },
-    NotYet {
         path: "program.*.classes.*.inline.action",
         silent: &["none"],
         why: "in this version errors of a living attempt are only counted",

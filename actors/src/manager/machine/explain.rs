@@ -161,6 +161,7 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
         Event::ProbeExpired { .. } => {
             format!("the probe of {scope} kept its permit for too long and lost it")
         }
+        Event::WouldTrip { why } => format!("breaker {scope} would have opened: {why}"),
         Event::LateOutcome { why } => format!("an outcome for {scope} came too late to count: {why}"),
         Event::ParamChanged { name, from, to, why } => format!("{name} {from} → {to}: {why}"),
         Event::ParamExhausted { name, value } => {

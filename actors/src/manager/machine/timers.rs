@@ -19,7 +19,8 @@ pub(super) enum Timer {
     Stable,
     /// A daemon has lived for another `reset_after`.
     Healthy,
-    /// A refused start may ask again although nothing told us that its scope changed (spacing after closing).
+    /// The first in a scope's line may ask again although nothing told us that the scope changed (spacing after
+    /// closing). Those behind it are woken one by one as it gets through: none polls.
     AskAgain,
     /// `max_failing` of a run that is held back is over.
     Failing,
@@ -149,7 +150,7 @@ impl Machine {
             ),
             StopCause::Shutdown => "the supervisor is shutting down".to_owned(),
             // Recorded by whoever asked.
-            StopCause::Operator | StopCause::Restart | StopCause::Lost => String::new(),
+            StopCause::Operator | StopCause::Restart | StopCause::Lost | StopCause::Breaker => String::new(),
         };
         if !why.is_empty() {
             self.record_run(run, true, None, Event::StopRequested { by: None, why });

@@ -2,6 +2,7 @@
 
 mod builder;
 mod check;
+mod check_breaker;
 mod knobs;
 mod scope_rules;
 
@@ -11,7 +12,7 @@ pub(in crate::model) use self::{
 };
 pub use self::{
     knobs::{
-        Backoff, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
+        Backoff, BreakerMode, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
         ProbeSuccess, Ramp, RetryPolicy, Window,
     },
     scope_rules::{rules_of_scope, scope_pattern_problem},
