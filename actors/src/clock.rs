@@ -4,7 +4,7 @@
 //! A wall clock that steps while we run therefore moves no deadline. Tokio's clock is the monotonic part, so a test
 //! that pauses Tokio's time pauses ours.
 
-use crate::model::Timestamp;
+use crate::model::{ClockReading, Timestamp};
 use std::{
     sync::OnceLock,
     time::{SystemTime, UNIX_EPOCH},
@@ -32,8 +32,43 @@ pub fn wall_ms() -> u64 {
         .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// What the clocks that outlive us say now.
+#[must_use]
+pub fn reading() -> ClockReading {
+    static BOOT: OnceLock<u128> = OnceLock::new();
+    let boot_id = *BOOT.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        u128::from_str_radix(&text.trim().replace('-', ""), 16).unwrap_or(0)
+    });
+    ClockReading { wall_ms: wall_ms(), boot_id, boottime_ms: boottime_ms() }
+}
+
+/// Milliseconds since boot, time of suspend included.
+fn boottime_ms() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec of ours. The call cannot fail on this clock, and 0 would be safe.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
+    seconds.unwrap_or(0).saturating_mul(1_000).saturating_add(nanoseconds.unwrap_or(0) / 1_000_000)
+}
+
 /// How long from now until `deadline`, zero when it has passed: what an alarm needs.
 #[must_use]
 pub fn until(deadline: Timestamp) -> std::time::Duration {
     std::time::Duration::from_millis(deadline.since(now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boot_is_known_and_time_since_it_goes_on() {
+        let first = reading();
+        assert_ne!(first.boot_id, 0);
+        assert!(first.boottime_ms > 0 && first.wall_ms > first.boottime_ms);
+        let second = reading();
+        assert_eq!(second.boot_id, first.boot_id);
+        assert!(second.boottime_ms >= first.boottime_ms);
+    }
 }

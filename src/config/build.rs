@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     BreakerPolicy, Program,
-    actors::model::{Advised, Command, advice_between, scope_pattern_problem},
+    actors::model::{Advised, Command, Scope, advice_between, scope_pattern_problem},
 };
 use std::{
     collections::BTreeSet,
@@ -119,7 +119,8 @@ fn build(document: &mut Document, origin: &Path) -> Config {
         tables.push((node.at, merged));
     }
     let breakers = std::mem::take(&mut document.breakers);
-    let shared_breakers: Vec<_> = breakers.iter().map(|entry| shared_breaker(document, entry)).collect();
+    let shared_breakers: Vec<_> =
+        breakers.iter().map(|entry| shared_breaker(document, entry, &built)).collect();
     for (about, problem) in advice_between(&built, &shared_breakers) {
         let place = match about {
             Advised::Program(n) => tables.get(n).map(|(at, table)| (*at, table)),
@@ -215,7 +216,11 @@ fn command(fields: &Fields<'_>, at: At, findings: &mut Vec<Finding>) -> Command 
     }
 }
 
-fn shared_breaker(document: &mut Document, (name, node): &(String, Node)) -> (String, BreakerPolicy) {
+fn shared_breaker(
+    document: &mut Document,
+    (name, node): &(String, Node),
+    programs: &[Program],
+) -> (String, BreakerPolicy) {
     if let Some(message) = scope_pattern_problem(name) {
         let help = "write for example [breaker.\"site:*\"]";
         document.findings.push(Finding::error(node.at, "config.name", message, help));
@@ -223,7 +228,10 @@ fn shared_breaker(document: &mut Document, (name, node): &(String, Node)) -> (St
     let name = name.clone();
     let Value::Table(table) = &node.value else { return (name, BreakerPolicy::default()) };
     let policy = policy_of_breaker(&Fields { table, sources: &document.sources, home: node.at.file });
-    report(document, node.at, table, policy.check(), Severity::Error);
+    let kind = Scope(name.clone()).kind();
+    let trips = programs.iter().any(|program| program.some_class_trips(kind));
+    let problems = if trips { policy.check_where_a_class_trips() } else { policy.check() };
+    report(document, node.at, table, problems, Severity::Error);
     (name, policy)
 }
 

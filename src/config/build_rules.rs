@@ -6,8 +6,9 @@ use super::{
     walk::{Node, Table, Value},
 };
 use crate::{
-    Backlog, BreakerPolicy, ClassRule, InlineAction, Leftovers, OnLost, OnOpen, OnProbeExpiry, OutputPolicy,
-    Param, ProbeParams, ProbeSuccess, Program, Restart, RetryPolicy, ScopeKind, StderrMode, StreamChoice,
+    Backlog, BreakerMode, BreakerPolicy, ClassRule, InlineAction, Leftovers, OnLost, OnOpen, OnProbeExpiry,
+    OutputPolicy, Param, ProbeParams, ProbeSuccess, Program, Restart, RetryPolicy, ScopeKind, StderrMode,
+    StreamChoice,
     actors::model::{Backoff, ClassifyRule, Inline, Intensity, Matcher, ParamKind, ParamValue},
 };
 use std::{
@@ -311,6 +312,7 @@ impl<'a> Fields<'a> {
         rule.retry = self.flag("retry");
         rule.counts = self.flag("counts");
         rule.weight_permille = self.optional("weight");
+        rule.trips = self.flag("trips");
         rule.delay_ms = self.optional("delay");
         rule.max_delay_ms = self.optional("max_delay");
         rule.max_retries = self.optional("max_retries");
@@ -367,6 +369,8 @@ impl<'a> Fields<'a> {
 /// The rules of a breaker, its own or a shared one.
 pub(super) fn policy_of_breaker(fields: &Fields<'_>) -> BreakerPolicy {
     let mut policy = BreakerPolicy::default();
+    let modes = [BreakerMode::Auto, BreakerMode::Disabled, BreakerMode::MetricsOnly];
+    fields.word("mode", &mut policy.mode, &modes.map(|mode| (mode.name(), mode)));
     fields.number("failures", &mut policy.failures);
     fields.number("failure_rate", &mut policy.failure_rate_permille);
     fields.number("penalty", &mut policy.penalty_ms);

@@ -146,6 +146,12 @@ const INTENSITY: &[Key] = &[
 
 /// `[program.NAME.breaker]` and `[breaker."…"]`.
 pub(super) const BREAKER: &[Key] = &[
+    key(
+        "mode",
+        Word(&["auto", "disabled", "metrics_only"]),
+        "\"auto\"",
+        "`disabled`: lets everybody through; `metrics_only`: likewise, and journals `would_trip`.",
+    ),
     key("failures", Count, "5", "Weighted failures in a row that open it; 0: off."),
     key("failure_rate", Ratio, "0.5", "Share of failures that opens it; 0.0: off."),
     key("window", Table(WINDOW), "{ size = 20, age = \"1h\", min = 5 }", "What the share is taken of."),
@@ -167,7 +173,12 @@ pub(super) const BREAKER: &[Key] = &[
         "What an expired lease means.",
     ),
     key("ramp", Table(RAMP), "{ over = \"1m\", spacing = \"1s\" }", "Spacing of starts after closing."),
-    key("on_open", Word(&["keep", "stop"]), "\"keep\"", "Living runs of the scope when it opens."),
+    key(
+        "on_open",
+        Word(&["keep", "stop"]),
+        "\"keep\"",
+        "Living runs of the scope when it opens; a stopped one goes on when it may.",
+    ),
 ];
 
 const WINDOW: &[Key] = &[
@@ -210,6 +221,7 @@ const CLASS: &[Key] = &[
     key("counts", Flag, "", "Whether it counts towards max_retries."),
     key("weight", Ratio, "", "What it weighs in a breaker."),
     key("scopes", List(&Word(&["program", "shared", "user", "global"])), "", "Which breakers hear of it."),
+    key("trips", Flag, "", "One such failure opens these breakers at once."),
     key("delay", Duration, "", "First delay in place of the program's."),
     key("max_delay", Duration, "", "Longest delay in place of the program's."),
     key(

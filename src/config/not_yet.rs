@@ -11,23 +11,11 @@ pub(super) struct NotYet {
 }
 
 /// All of them. A key leaves this table in the change that gives it its effect.
-pub(super) const NOT_YET: &[NotYet] = &[
-    NotYet {
-        path: "server.tokens_file",
-        silent: &["tokens.toml"],
-        why: "this version knows only the token that the daemon writes into its store",
-    },
-    NotYet {
-        path: "program.*.breaker.on_open",
-        silent: &["keep"],
-        why: "in this version living runs always go on when a breaker opens",
-    },
-    NotYet {
-        path: "breaker.*.on_open",
-        silent: &["keep"],
-        why: "in this version living runs always go on when a breaker opens",
-    },
-];
+pub(super) const NOT_YET: &[NotYet] = &[NotYet {
+    path: "server.tokens_file",
+    silent: &["tokens.toml"],
+    why: "this version knows only the token that the daemon writes into its store",
+}];
 
 /// The entry for a path, if there is one.
 pub(super) fn not_yet(path: &[String]) -> Option<&'static NotYet> {

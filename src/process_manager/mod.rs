@@ -189,10 +189,11 @@ impl ProcessManager {
         self.ask(GetBreakers).await
     }
 
-    /// Tells a breaker what to do; who and why stand in the journal.
+    /// Tells a breaker what to do; who and why stand in the journal. To force open, to switch off and to let only watch
+    /// are possible before any run has used the scope.
     ///
     /// # Errors
-    /// There is no breaker of this scope, or it cannot do that now.
+    /// No run has used the scope, so there is nothing to reset or to end.
     pub async fn operate_breaker(
         &self,
         scope: impl Into<String>,
@@ -204,7 +205,7 @@ impl ProcessManager {
         let answer = self.ask(OperateBreaker { scope, act, by, reason }).await?;
         answer.map_err(|why| {
             Error::new(ErrorKind::UnknownScope, why)
-                .with_help("the list of breakers has every scope there is")
+                .with_help("the list of breakers has every scope that a run has used")
         })
     }
 

@@ -193,6 +193,9 @@ pub(super) async fn operate(request: HttpRequest, payload: Payload, pm: Data<Pro
     let act = match verb.as_str() {
         "reset" => OperatorAct::Reset,
         "close" => OperatorAct::EndForcedOpen,
+        "disable" => OperatorAct::Disable,
+        "metrics_only" => OperatorAct::MetricsOnly,
+        "auto" => OperatorAct::Auto,
         _ => OperatorAct::ForceOpen { ttl_ms: body.duration_ms("ttl") },
     };
     let reason = body.text("reason");

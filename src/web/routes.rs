@@ -55,7 +55,10 @@ fn api(config: &mut web::ServiceConfig) {
         .service(get("/logs", logs::logs))
         .service(get("/events", logs::events))
         .service(get("/breakers", programs::breakers))
-        .service(post("/breakers/{scope}/{act:reset|open|close}", programs::operate))
+        .service(post(
+            "/breakers/{scope}/{act:reset|open|close|disable|metrics_only|auto}",
+            programs::operate,
+        ))
         .service(get("/classes", programs::classes));
 }
 

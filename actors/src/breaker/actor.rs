@@ -21,10 +21,10 @@ impl BreakerActor {
         Self { machine: Machine::new(seed), manager, alarm: None }
     }
 
-    /// The time now, which the machine hears of by both clocks.
+    /// The time now; the machine also hears of the clocks that outlive us.
     fn now(&mut self) -> Timestamp {
         let now = clock::now();
-        self.machine.set_wall(now, clock::wall_ms());
+        self.machine.set_clock(now, clock::reading());
         now
     }
 

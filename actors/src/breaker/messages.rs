@@ -36,7 +36,7 @@ pub struct Settle {
 #[rtype(result = "Vec<BreakerStatus>")]
 pub struct GetBreakers;
 
-/// An operator's word. Answers nothing when the scope is unknown.
+/// An operator's word. Answers nothing when no run has used the scope yet and the act would only end something there.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Option<Changes>")]
 pub struct Operate {

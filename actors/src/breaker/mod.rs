@@ -15,32 +15,41 @@
 //!      └──────────────────────────────────── probes succeeded ──────────────────────────┘
 //! ```
 //!
-//! An operator may refuse everybody (FORCED_OPEN, with or without an end), end that (to HALF_OPEN), and reset.
+//! An operator may refuse everybody (FORCED_OPEN, with or without an end), end that (to HALF_OPEN), and reset. He or the
+//! rules (`mode`) may let everybody through: DISABLED listens to nothing; METRICS_ONLY counts, says `would_trip` in the
+//! journal when it would have opened, and begins to count anew then. Left to its rules again it is CLOSED, with its level.
 //!
 //! # What it promises
 //!
 //! - Nobody starts while one of his scopes is open. A start that needs several scopes asks all of them before it takes
 //!   anything from any; a refusal leaves no trace, and says which scope refuses longest and until when.
 //! - No state is for ever: a penalty has an end that nothing moves, and a probe's permit is a **lease**. A probe that
-//!   never reports loses it, and `on_probe_expiry` says what that means.
-//! - An outcome counts only for the time it belongs to. Permits carry the scope's **epoch**; runs from before the trip
-//!   that end in HALF_OPEN are heard as late, and decide nothing.
-//! - Each opening after the first is longer, up to `max_penalty`; chance only lengthens it. The **level** comes down
-//!   one by one, and only by a success `decay_after` the last change: time alone proves nothing.
+//!   never reports loses it, and `on_probe_expiry` says what that means. What a scope waits for by an operator's word
+//!   alone, an operator's word ends.
+//! - An outcome counts only for the time it belongs to, and once. Permits carry the scope's **epoch**; runs from before
+//!   the trip that end in HALF_OPEN, probes that outlive their lease and words said twice are heard as late, and decide
+//!   nothing.
+//! - A success opens nothing, though it may complete a window that is full of failures. What says nothing about the
+//!   scope ([`Outcome::Neutral`]: weight 0, a class of other scopes, an operator's stop) changes nothing, and gives a
+//!   probe's permit back at once. A class with `trips` opens its scopes at once, whatever their counters say.
+//! - Each opening after the first is longer, up to `max_penalty`; chance only lengthens it. The **level** ends where the
+//!   penalty is the longest, and comes down one by one, only by a success `decay_after` the last change: time alone
+//!   proves nothing.
 //! - It makes no difference how often anybody looks. What time changes is applied at its own time and in its order,
 //!   before anything else; the alarm only decides when it is heard of.
-//! - After a restart an open scope is open for what remains of its penalty by the wall clock, or half-open; never
-//!   closed, not even if its record cannot be read.
+//! - After a restart an open scope is open for what remains of its penalty, or half-open; never closed, not even if its
+//!   record cannot be read. What remains is told by the time since boot while the boot is the same, so that no step of
+//!   the wall clock shortens or lengthens it, else by the wall clock. Permits of processes that are gone are gone.
 //!
 //! # What it does not promise
 //!
-//! - It stops nothing that runs. What happens to living runs when a scope opens is the Manager's.
-//! - It keeps no queue. [`Admission::Denied`] says when asking again may help; [`Report::Changed`] and the answers say
-//!   when a scope changed. After closing, starts are let through at least `ramp.spacing` apart.
-//! - It remembers no scope for ever: one that is closed at level 0 with no recent outcome and no holder is forgotten
-//!   after a day, with its row of failures.
-//! - Which failure weighs how much, and in which scopes, is the class's rule, applied before [`Settle`]. Weight 0 is
-//!   [`Outcome::Neutral`], which changes nothing and gives a probe's permit back.
+//! - It stops nothing that runs. Living runs of a scope that opens are stopped by the Manager, where `on_open` says so.
+//! - It keeps no queue. [`Admission::Denied`] says when asking again may help; [`Changes`] say when a scope changed and
+//!   when a permit came back ([`Changes::freed`]). Whose turn it is then is the Manager's: it lets the run that waited
+//!   longest ask, and no other. After closing, starts are let through at least `ramp.spacing` apart.
+//! - It remembers no scope for ever: one that rests at level 0 with no recent outcome and no holder is forgotten after a
+//!   day, with its row of failures.
+//! - Which failure weighs how much, and in which scopes, is the class's rule, applied before [`Settle`].
 //!
 //! # What was rejected
 //!
@@ -49,10 +58,14 @@
 //! - *A timer that opens and closes.* State is computed from deadlines; a lost or late timer then costs a late report,
 //!   not a wrong decision.
 //! - *A success rate alone.* One start an hour never fills a window; a row of failures trips where a share cannot.
-//!   And a success never opens anything, though it completes a window.
+//! - *Slow starts as outcomes*, as libraries count slow calls. A call's length is known when it returns; what a process
+//!   needs until it is of use, only the process knows, and there is no signal by which it says so. Its lifetime is no
+//!   measure: a crawl of a large shop is not a slow crawl of a small one. Once readiness can be told, a start that is
+//!   ready too late may be one more outcome of the same window.
 //! - *Closing when the penalty is over.* Everybody who waited would start at that instant.
-//! - *Monotonic times in the store.* They mean nothing in the next process. A record says when it was saved by the
-//!   wall clock, and a clock that jumps ahead costs one early probe at most.
+//! - *Monotonic times in the store.* They mean nothing in the next process. A record holds its own times, and what the
+//!   clocks that outlive a process said when it was saved.
+//! - *Trusting a record that reads "closed" but is damaged.* It may have read otherwise; one probe finds out.
 
 mod actor;
 pub mod machine;

@@ -45,9 +45,11 @@ impl Class {
     pub const SHUTDOWN: &str = "shutdown";
     /// The end was not seen, or was our own death's doing.
     pub const LOST: &str = "lost";
+    /// A breaker of its scopes opened, and its rules stop living runs (`on_open = "stop"`).
+    pub const BREAKER_STOP: &str = "breaker_stop";
 
     /// Every class that is found without a rule of the program.
-    pub const BUILTIN: [&str; 17] = [
+    pub const BUILTIN: [&str; 18] = [
         Self::RATE_LIMITED,
         Self::BLOCKED,
         Self::UPSTREAM,
@@ -65,6 +67,7 @@ impl Class {
         Self::OPERATOR_STOP,
         Self::SHUTDOWN,
         Self::LOST,
+        Self::BREAKER_STOP,
     ];
 
     /// The class of this name.
@@ -165,6 +168,8 @@ pub struct ClassRule {
     pub weight_permille: u32,
     /// Which breakers hear of it; the others hear "neutral".
     pub scopes: Vec<ScopeKind>,
+    /// Whether one such failure opens these breakers at once, whatever their counters say.
+    pub trips: bool,
     /// Base delay in place of the program's.
     pub delay_ms: Option<u64>,
     /// Longest delay in place of the program's.
@@ -188,6 +193,7 @@ pub fn builtin_class_rule(class: &str) -> ClassRule {
         counts,
         weight_permille,
         scopes: scopes.to_vec(),
+        trips: false,
         delay_ms,
         max_delay_ms,
         max_retries: None,
@@ -213,7 +219,7 @@ pub fn builtin_class_rule(class: &str) -> ClassRule {
         Class::OOM => rule(true, true, 1000, &[Program], Some(10_000), None),
         Class::CONFIG | Class::SPAWN_PERMANENT => rule(false, false, 0, &[], None, None),
         Class::SPAWN_TRANSIENT => rule(true, false, 0, &[Global], Some(1_000), Some(30_000)),
-        Class::CLEAN_EXIT | Class::OPERATOR_STOP | Class::SHUTDOWN | Class::LOST => {
+        Class::CLEAN_EXIT | Class::OPERATOR_STOP | Class::SHUTDOWN | Class::LOST | Class::BREAKER_STOP => {
             rule(true, false, 0, &[], None, None)
         }
         _ => rule(true, true, 1000, &[Program], None, None),

@@ -51,6 +51,9 @@ pub fn class_help(class: &str) -> Option<&'static str> {
         }
         Class::OPERATOR_STOP => "somebody stopped it: start it again when it is wanted",
         Class::SHUTDOWN => "the supervisor was shut down: it goes on with the next one",
+        Class::BREAKER_STOP => {
+            "a breaker opened whose rules stop what lives in its scope (on_open): it goes on when that closes; nothing to do"
+        }
         Class::LOST => {
             "its end was not seen, because the supervisor or its keeper died: it is treated as on_lost says; nothing to do"
         }

@@ -1,5 +1,6 @@
 //! Identities: of a run, an attempt, a scope.
 
+use super::ScopeKind;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -87,6 +88,17 @@ impl Scope {
     #[must_use]
     pub fn program(name: &str) -> Self {
         Self(format!("program:{name}"))
+    }
+
+    /// What kind of thing it guards, by its name.
+    #[must_use]
+    pub fn kind(&self) -> ScopeKind {
+        match self.0.split_once(':').map_or(self.0.as_str(), |(kind, _)| kind) {
+            "program" => ScopeKind::Program,
+            "user" => ScopeKind::User,
+            "global" => ScopeKind::Global,
+            _ => ScopeKind::Shared,
+        }
     }
 }
 

@@ -107,7 +107,7 @@ pub enum Event {
     },
     /// A breaker changed.
     BreakerChanged {
-        /// `closed`, `open`, `half_open` or `forced_open`.
+        /// `closed`, `open`, `half_open` or `forced_open`; `disabled` or `metrics_only` where it lets everybody through.
         from: String,
         /// Likewise.
         to: String,
@@ -127,6 +127,11 @@ pub enum Event {
     },
     /// An outcome from before the breaker changed: counted, and nothing else.
     LateOutcome {
+        /// A sentence.
+        why: String,
+    },
+    /// A breaker that only watches (`metrics_only`) would have opened now.
+    WouldTrip {
         /// A sentence.
         why: String,
     },

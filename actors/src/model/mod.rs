@@ -31,7 +31,7 @@ pub use self::{
     output::{Cursor, Direction, Evidence, Level, LogFilter, LogQuery, Page, Record, Stream},
     params::{Decimal, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, render_key},
     policy::{
-        Backoff, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
+        Backoff, BreakerMode, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
         ProbeSuccess, Ramp, RetryBudget, RetryPolicy, Window, rules_of_scope, scope_pattern_problem, tokens,
     },
     problem::{Problem, did_you_mean},
@@ -44,5 +44,5 @@ pub use self::{
     size::{format_size, parse_size},
     spool::{Spool, SpoolSizes},
     template::{Template, TemplateError},
-    time::{Timestamp, format_duration_ms, parse_duration_ms, say_duration_ms},
+    time::{ClockReading, Timestamp, format_duration_ms, parse_duration_ms, say_duration_ms},
 };

@@ -27,6 +27,40 @@ impl Timestamp {
     }
 }
 
+/// What the clocks that outlive a process say at one instant. It tells the next process how long nobody watched.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ClockReading {
+    /// Milliseconds since the Unix epoch by the wall clock, which may step.
+    pub wall_ms: u64,
+    /// Which boot of the machine this is; 0 when it cannot be told, and then it is the same as no other.
+    pub boot_id: u128,
+    /// Milliseconds since that boot, time of suspend included; no step of the wall clock moves it.
+    pub boottime_ms: u64,
+}
+
+impl ClockReading {
+    /// Milliseconds from `earlier` to this reading: by the time since boot where the boot is the same, else by the wall
+    /// clock. 0 when time seems to have run backwards.
+    #[must_use]
+    pub const fn since(&self, earlier: &Self) -> u64 {
+        if self.boot_id != 0 && self.boot_id == earlier.boot_id {
+            self.boottime_ms.saturating_sub(earlier.boottime_ms)
+        } else {
+            self.wall_ms.saturating_sub(earlier.wall_ms)
+        }
+    }
+
+    /// The reading so many milliseconds later.
+    #[must_use]
+    pub const fn plus(self, ms: u64) -> Self {
+        Self {
+            wall_ms: self.wall_ms.saturating_add(ms),
+            boottime_ms: self.boottime_ms.saturating_add(ms),
+            ..self
+        }
+    }
+}
+
 /// Units that a duration may use, largest first, with their milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 

@@ -1,8 +1,8 @@
 //! The clerk of Retry: carries messages to the machine and keeps its one alarm.
 
 use super::{
-    AdjustInline, Cancel, Deposit, End, Ended, Forecast, Forget, GetDeadline, Healthy, Machine, Overrule, Pay,
-    Prepare, Release, Report, Reserve, Restore, Schedule, SetBudget, machine::Supposed,
+    AdjustInline, Cancel, Deposit, End, Ended, Forecast, Forget, GetDeadline, Healthy, Machine, Overrule,
+    Pay, Prepare, Release, Report, Reserve, Restore, Schedule, SetBudget, machine::Supposed,
 };
 use crate::clock;
 use crate::model::Timestamp;

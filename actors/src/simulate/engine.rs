@@ -93,6 +93,9 @@ pub struct Simulation {
     /// Saved state, kept only when the supervisor is going to die.
     pub(super) state: BTreeMap<String, Vec<u8>>,
     pub(super) down: Option<RestartAt>,
+    pub(super) wall_ahead_ms: i64,
+    /// How often the host has booted anew.
+    pub(super) boots: u64,
     pub(super) now: Timestamp,
     pub(super) steps: u32,
     pub(super) failed: Option<SimulateError>,
@@ -125,6 +128,8 @@ impl Simulation {
             told: VecDeque::new(),
             state: BTreeMap::new(),
             down: None,
+            wall_ahead_ms: 0,
+            boots: 0,
             now: Timestamp(0),
             steps: 0,
             failed: None,
@@ -132,6 +137,7 @@ impl Simulation {
             setup,
             scenario,
         };
+        simulation.set_clock();
         simulation.configure();
         simulation.carry_out();
         simulation

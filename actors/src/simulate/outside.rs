@@ -11,7 +11,7 @@ use crate::{
         Start,
         machine::{Input, Limits, Machine},
     },
-    model::{AttemptId, ExitStatus, Run, RunId, Scope, Spool},
+    model::{AttemptId, ClockReading, ExitStatus, Run, RunId, Scope, Spool},
     retry,
 };
 use std::collections::BTreeSet;
@@ -88,6 +88,13 @@ impl Simulation {
         self.down = Some(restart);
     }
 
+    /// The clocks that outlive a process, as they stand now.
+    pub(super) fn set_clock(&mut self) {
+        let wall_ms = EPOCH_MS.saturating_add(self.now.0).saturating_add_signed(self.wall_ahead_ms);
+        let boot_id = u128::from(self.boots) + 1;
+        self.breaker.set_clock(self.now, ClockReading { wall_ms, boot_id, boottime_ms: self.now.0 });
+    }
+
     pub(super) fn come_back(&mut self, n: usize) {
         let Some(restart) = self.scenario.restarts.get(n).copied() else { return };
         self.down = None;
@@ -103,8 +110,6 @@ impl Simulation {
             let mine = |key: &str| room.iter().any(|prefix| key.starts_with(prefix));
             saved.iter().filter(|(key, _)| mine(key)).cloned().collect::<Vec<_>>()
         };
-        self.retry.restore(now, &of(&["retry/", "param/", "budget/"]));
-        let (changes, _) = self.breaker.restore(now, &of(&["breaker/"]));
         let (mut recovered, mut adopted) = (Vec::new(), BTreeSet::new());
         for orphan in self.manager.orphans() {
             if !restart.same_boot {
@@ -116,11 +121,20 @@ impl Simulation {
                 recovered.push(lost(orphan.attempt));
             }
         }
+        self.wall_ahead_ms = self.wall_ahead_ms.saturating_add(restart.wall_step_ms);
+        self.boots += u64::from(!restart.same_boot);
+        self.set_clock();
+        self.retry.restore(now, &of(&["retry/", "param/", "budget/"]));
+        self.breaker.adopt(adopted.iter().map(|attempt| attempt.run));
+        let (changes, _) = self.breaker.restore(now, &of(&["breaker/"]));
         self.input(Input::Breaker(changes));
         let effects = self.manager.resume(recovered, &adopted, restart.down_for_ms, false, now);
         self.effects.extend(effects);
     }
 }
+
+/// The wall clock when a scenario begins: late enough that a step back by years leaves something.
+const EPOCH_MS: u64 = 1_800_000_000_000;
 
 fn lost(attempt: AttemptId) -> Recovered {
     Recovered {

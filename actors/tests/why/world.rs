@@ -335,7 +335,8 @@ impl World {
             secrets: Vec::new(),
         });
         let recovered = recovered.collect();
-        let effects = self.manager.resume(recovered, &std::collections::BTreeSet::new(), down_ms, false, self.now);
+        let effects =
+            self.manager.resume(recovered, &std::collections::BTreeSet::new(), down_ms, false, self.now);
         self.carry_out(effects);
     }
 

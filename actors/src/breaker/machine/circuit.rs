@@ -5,14 +5,14 @@ use super::{
     state::{Ramp, Refusal, Row, State, Word},
     terms::{BreakerStatus, Change, Outcome, Permit},
     window::Window,
-    words,
+    words::{self, Lateness},
 };
 use crate::model::{
-    BreakerPolicy, Event, OnProbeExpiry, ProbeSuccess, RunId, Scope, Timestamp, format_duration_ms,
-    say_duration_ms,
+    BreakerMode, BreakerPolicy, Event, OnProbeExpiry, ProbeSuccess, RunId, Scope, Timestamp,
+    format_duration_ms, say_duration_ms,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// How long a scope must be closed, at level 0 and untouched before it is forgotten. A day: longer than the pause
 /// between the starts of a nightly job, short enough that a scope for each of a million hosts stays bounded.
@@ -33,31 +33,40 @@ pub(super) struct Circuit {
     pub(super) epoch: u64,
     /// How often it opened: the number that makes each draw another one.
     openings: u64,
-    row: Row,
-    window: Window,
+    /// An operator's word about the mode, until he takes it back.
+    pub(super) by_hand: Option<BreakerMode>,
+    /// Probes of this epoch that lost their lease and still live: whatever they say is late, also when others have
+    /// closed the scope meanwhile.
+    pub(super) expired: BTreeSet<RunId>,
+    pub(super) row: Row,
+    pub(super) window: Window,
     /// Classes of the latest failures, oldest first.
-    recent: VecDeque<String>,
+    pub(super) recent: VecDeque<String>,
     /// The latest change of state or level, from which decay counts.
-    changed_at: Timestamp,
+    pub(super) changed_at: Timestamp,
     why: String,
-    ramp: Option<Ramp>,
-    touched_at: Timestamp,
-    /// Runs with a permit. Not saved: one more write for each start would buy only that an idle scope is remembered.
+    pub(super) ramp: Option<Ramp>,
+    pub(super) touched_at: Timestamp,
+    /// Runs that hold permits of this epoch and have not said their last word, and how many (a run that asked twice
+    /// gives one back unused): each last word is heard once. Not saved, which would be one more write for each start: their processes do not outlive ours, and those that do are
+    /// named to [`Machine::adopt`](super::Machine::adopt).
     #[serde(skip)]
-    holders: u64,
+    pub(super) holders: HashMap<RunId, u32>,
     #[serde(skip)]
-    seed: u64,
+    pub(super) seed: u64,
 }
 
 impl Circuit {
     pub(super) fn new(scope: Scope, policy: BreakerPolicy, seed: u64, now: Timestamp) -> Self {
         Self {
             scope,
+            state: State::of_mode(policy.mode),
             policy,
-            state: State::Closed,
             level: 0,
             epoch: now.0,
             openings: 0,
+            by_hand: None,
+            expired: BTreeSet::new(),
             row: Row::default(),
             window: Window::default(),
             recent: VecDeque::new(),
@@ -65,7 +74,7 @@ impl Circuit {
             why: "nothing has happened yet".into(),
             ramp: None,
             touched_at: now,
-            holders: 0,
+            holders: HashMap::new(),
             seed,
         }
     }
@@ -73,7 +82,7 @@ impl Circuit {
     /// When it changes by itself.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Closed => None,
+            State::Closed | State::Disabled | State::MetricsOnly => None,
             State::Open { until } => Some(*until),
             State::ForcedOpen { until } => *until,
             State::HalfOpen { leases, .. } => leases.values().min().copied(),
@@ -82,7 +91,8 @@ impl Circuit {
 
     /// When it may be forgotten, if nothing happens before.
     pub(super) fn idle_at(&self) -> Option<Timestamp> {
-        if self.state != State::Closed || self.level > 0 || self.holders > 0 {
+        let rests = matches!(self.state, State::Closed | State::Disabled | State::MetricsOnly);
+        if !rests || self.by_hand.is_some() || self.level > 0 || !self.holders.is_empty() {
             return None;
         }
         let idle = self.touched_at.plus(IDLE_MS);
@@ -97,7 +107,7 @@ impl Circuit {
     pub(super) fn expire(&mut self, out: &mut Vec<Change>) {
         let Some(at) = self.deadline() else { return };
         match &mut self.state {
-            State::Closed => {}
+            State::Closed | State::Disabled | State::MetricsOnly => {}
             State::Open { .. } => {
                 let penalty = at.since(self.changed_at);
                 let why =
@@ -105,14 +115,14 @@ impl Circuit {
                 self.become_half_open(at, why, out);
             }
             State::ForcedOpen { .. } => {
-                let why = "the time for which it was forced open is over; probes are let through".into();
-                self.become_half_open(at, why, out);
+                self.leave_forced_open(at, "the time for which it was forced open is over".into(), out);
             }
             State::HalfOpen { leases, failed_permille, .. } => {
                 let Some(run) = leases.iter().find(|(_, lease)| **lease == at).map(|(run, _)| *run) else {
                     return;
                 };
                 leases.remove(&run);
+                self.expired.insert(run);
                 let event = Event::ProbeExpired { lease_until: at };
                 out.push(Change { at, scope: self.scope.clone(), run: Some(run), event });
                 let silent = format!(
@@ -135,8 +145,12 @@ impl Circuit {
 
     /// Whether this run may start under these rules; `Ok(true)` as a probe. Changes nothing.
     pub(super) fn look(&self, run: RunId, now: Timestamp, policy: &BreakerPolicy) -> Result<bool, Refusal> {
+        let forced = matches!(self.state, State::ForcedOpen { .. });
+        if !forced && self.mode_under(policy) != BreakerMode::Auto {
+            return Ok(false);
+        }
         match &self.state {
-            State::Closed => match self.ramp {
+            State::Closed | State::Disabled | State::MetricsOnly => match self.ramp {
                 Some(ramp) if now < ramp.until && now < ramp.next => Err(Refusal {
                     retry_at: Some(ramp.next),
                     why: format!(
@@ -174,13 +188,22 @@ impl Circuit {
     }
 
     /// Takes what [`Self::look`] allowed; whether that is worth saving.
-    pub(super) fn grant(&mut self, run: RunId, now: Timestamp, policy: &BreakerPolicy) -> bool {
+    pub(super) fn grant(
+        &mut self,
+        run: RunId,
+        now: Timestamp,
+        policy: &BreakerPolicy,
+        out: &mut Vec<Change>,
+    ) -> bool {
         let mut changed = self.policy != *policy;
         if changed {
             self.policy = policy.clone();
             self.level = self.level.min(penalty::top_level(policy));
+            let why = format!("its rules say mode = {:?}", policy.mode.name());
+            self.follow_mode(now, why, out);
         }
-        self.holders = self.holders.saturating_add(1);
+        self.expired.remove(&run);
+        *self.holders.entry(run).or_default() += 1;
         self.touched_at = now;
         match &mut self.state {
             State::HalfOpen { leases, .. } => {
@@ -191,7 +214,7 @@ impl Circuit {
                 Some(ramp) if now < ramp.until => ramp.next = now.plus(policy.ramp.spacing_ms),
                 _ => self.ramp = None,
             },
-            State::Open { .. } | State::ForcedOpen { .. } => {}
+            State::Open { .. } | State::ForcedOpen { .. } | State::Disabled | State::MetricsOnly => {}
         }
         changed
     }
@@ -199,20 +222,25 @@ impl Circuit {
     /// Hears how a holder of a permit of this epoch went; whether that is worth saving.
     pub(super) fn settle(&mut self, now: Timestamp, word: &Word<'_>, out: &mut Vec<Change>) -> bool {
         self.touched_at = now;
-        if !word.keep {
-            self.holders = self.holders.saturating_sub(1);
+        let lateness = self.lateness(word);
+        if !word.keep && word.epoch == self.epoch {
+            self.expired.remove(&word.run);
+            if let Some(permits) = self.holders.get_mut(&word.run) {
+                *permits -= 1;
+                if *permits == 0 {
+                    self.holders.remove(&word.run);
+                }
+            }
         }
-        let may_speak = match &self.state {
-            State::Closed => true,
-            State::HalfOpen { leases, .. } => leases.contains_key(&word.run),
-            State::Open { .. } | State::ForcedOpen { .. } => false,
-        };
-        if !may_speak || word.epoch != self.epoch {
+        if let Some(lateness) = lateness {
             // One that lives on from before says that it is well again and again; that is no news.
-            if !word.keep || matches!(word.outcome, Outcome::Failure { .. }) {
-                let event = Event::LateOutcome { why: words::late(word, self.state.name()) };
+            if !word.keep || matches!(word.outcome, Outcome::Failure { .. } | Outcome::Trip) {
+                let event = Event::LateOutcome { why: words::late(word, self.state.name(), lateness) };
                 out.push(Change { at: now, scope: self.scope.clone(), run: Some(word.run), event });
             }
+            return false;
+        }
+        if self.state == State::Disabled {
             return false;
         }
         match word.outcome {
@@ -222,6 +250,28 @@ impl Circuit {
                 self.failed(now, word, weight_permille, out);
                 true
             }
+            Outcome::Trip => {
+                self.trip(now, words::tripped(word.class.unwrap_or("unclassified")), out);
+                true
+            }
+        }
+    }
+
+    /// Why a word of this holder does not count, if it does not.
+    fn lateness(&self, word: &Word<'_>) -> Option<Lateness> {
+        let may_speak = match &self.state {
+            State::Closed | State::Disabled | State::MetricsOnly => {
+                self.holders.contains_key(&word.run) && !self.expired.contains(&word.run)
+            }
+            State::HalfOpen { leases, .. } => leases.contains_key(&word.run),
+            State::Open { .. } | State::ForcedOpen { .. } => false,
+        };
+        if word.epoch != self.epoch {
+            Some(Lateness::OtherEpoch)
+        } else if !may_speak {
+            Some(Lateness::NoPermit)
+        } else {
+            None
         }
     }
 
@@ -250,7 +300,8 @@ impl Circuit {
         }
         self.row = Row::default();
         self.window.push(now, 0, self.policy.window);
-        if self.level > 0 && now.since(self.changed_at) >= self.policy.decay_after_ms {
+        let proved = now.since(self.changed_at) >= self.policy.decay_after_ms();
+        if self.level > 0 && proved && self.state == State::Closed {
             self.level -= 1;
             let after = say_duration_ms(now.since(self.changed_at));
             let why = format!("a success {after} after the last change; back to level {}", self.level);
@@ -279,8 +330,18 @@ impl Circuit {
         self.row.permille = self.row.permille.saturating_add(u64::from(weight));
         self.window.push(now, weight, self.policy.window);
         if let Some(why) = words::trip(&self.policy, self.row, self.window.share(), &self.recent) {
-            self.open(now, self.level.saturating_add(1), &why, out);
+            self.trip(now, why, out);
         }
+    }
+
+    /// Opens one level higher; one that only watches says so, and begins to count anew as if it had opened.
+    fn trip(&mut self, now: Timestamp, why: String, out: &mut Vec<Change>) {
+        if self.state != State::MetricsOnly {
+            return self.open(now, self.level.saturating_add(1), &why, out);
+        }
+        self.forget_failures();
+        let event = Event::WouldTrip { why: format!("{why}; it only watches, so it stays out of the way") };
+        out.push(Change { at: now, scope: self.scope.clone(), run: None, event });
     }
 
     /// The weight of failed probes that opens again.
@@ -301,7 +362,7 @@ impl Circuit {
         self.note(at, from, why, out);
     }
 
-    fn become_half_open(&mut self, at: Timestamp, why: String, out: &mut Vec<Change>) {
+    pub(super) fn become_half_open(&mut self, at: Timestamp, why: String, out: &mut Vec<Change>) {
         let from = self.state.name();
         self.state = State::half_open();
         self.note(at, from, why, out);
@@ -315,59 +376,13 @@ impl Circuit {
         self.note(at, from, why, out);
     }
 
-    /// An operator closes it; level 0.
-    pub(super) fn reset(&mut self, now: Timestamp, who: &str, out: &mut Vec<Change>) {
-        self.level = 0;
-        self.begin_epoch();
-        self.close(now, format!("reset {who}"), out);
-    }
-
-    /// An operator refuses everybody.
-    pub(super) fn force_open(
-        &mut self,
-        now: Timestamp,
-        ttl_ms: Option<u64>,
-        who: &str,
-        out: &mut Vec<Change>,
-    ) {
-        let from = self.state.name();
-        self.begin_epoch();
-        self.state = State::ForcedOpen { until: ttl_ms.map(|ttl| now.plus(ttl)) };
-        let how_long = ttl_ms.map_or_else(
-            || "until somebody ends it".to_owned(),
-            |ttl| format!("for {}", format_duration_ms(ttl)),
-        );
-        self.note(now, from, format!("forced open {who}, {how_long}"), out);
-    }
-
-    /// An operator ends a forced open; whether it was one.
-    pub(super) fn end_forced_open(&mut self, now: Timestamp, who: &str, out: &mut Vec<Change>) -> bool {
-        let forced = matches!(self.state, State::ForcedOpen { .. });
-        if forced {
-            self.become_half_open(now, format!("forced open was ended {who}; probes are let through"), out);
-        }
-        forced
-    }
-
-    fn begin_epoch(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
-        self.ramp = None;
-        self.forget_failures();
-    }
-
-    fn forget_failures(&mut self) {
-        self.row = Row::default();
-        self.window = Window::default();
-        self.recent.clear();
-    }
-
-    fn begin_ramp(&mut self, at: Timestamp) {
+    pub(super) fn begin_ramp(&mut self, at: Timestamp) {
         let rules = self.policy.ramp;
         self.ramp = (rules.over_ms > 0 && rules.spacing_ms > 0)
             .then(|| Ramp { until: at.plus(rules.over_ms), next: at });
     }
 
-    fn note(&mut self, at: Timestamp, from: &str, why: String, out: &mut Vec<Change>) {
+    pub(super) fn note(&mut self, at: Timestamp, from: &str, why: String, out: &mut Vec<Change>) {
         self.changed_at = at;
         self.touched_at = self.touched_at.max(at);
         self.why.clone_from(&why);
@@ -381,54 +396,14 @@ impl Circuit {
         out.push(Change { at, scope: self.scope.clone(), run: None, event });
     }
 
-    /// Takes a circuit that was read back into the time of now: `then` on its own clock is `now` on ours. What ended
-    /// meanwhile ends now, and nothing lasts longer than its rules allow.
-    pub(super) fn wake(&mut self, seed: u64, now: Timestamp, then: Timestamp) {
-        let past = |at: Timestamp| Timestamp(now.0.saturating_sub(then.since(at)));
-        let future = |at: Timestamp, longest: u64| now.plus(at.since(then).min(longest));
-        self.seed = seed;
-        self.touched_at = now;
-        self.changed_at = past(self.changed_at);
-        self.window.map_times(past);
-        self.ramp = self.ramp.filter(|ramp| ramp.until > then).map(|ramp| Ramp {
-            until: future(ramp.until, self.policy.ramp.over_ms),
-            next: future(ramp.next, self.policy.ramp.spacing_ms),
-        });
-        let policy = &self.policy;
-        match &mut self.state {
-            State::Closed => {}
-            State::Open { until } => {
-                let longest =
-                    penalty::lengthened(policy.max_penalty_ms, policy.penalty_jitter_permille, u32::MAX);
-                *until = future(*until, longest);
-            }
-            State::HalfOpen { leases, .. } => {
-                for lease in leases.values_mut() {
-                    *lease = future(*lease, policy.half_open.lease_ms);
-                }
-            }
-            State::ForcedOpen { until } => *until = until.map(|until| future(until, u64::MAX)),
-        }
-    }
-
-    /// It was half-open by guess: says so.
-    pub(super) fn note_guess(&mut self, now: Timestamp, from: &str, out: &mut Vec<Change>) {
-        let why = format!("its saved record could not be read, but it was {from}; probes are let through");
-        self.note(now, from, why, out);
-    }
-
     pub(super) fn status(&self) -> BreakerStatus {
-        let probes = match &self.state {
-            State::HalfOpen { leases, .. } => u32::try_from(leases.len()).unwrap_or(u32::MAX),
-            _ => 0,
-        };
         BreakerStatus {
             scope: self.scope.clone(),
             state: self.state.name().to_owned(),
             level: self.level,
             until: self.state.until(),
             failures_permille: self.row.permille,
-            probes,
+            probes: u32::try_from(self.state.probes()).unwrap_or(u32::MAX),
             why: self.why.clone(),
             changed_at: self.changed_at,
         }

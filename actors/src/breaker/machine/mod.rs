@@ -1,6 +1,9 @@
 //! The decisions of the Breaker: time is an argument, chance is a seed, nothing is read and nothing is sent.
 
+mod by_hand;
 mod circuit;
+#[cfg(test)]
+mod conformance;
 #[cfg(test)]
 mod invariants;
 mod penalty;
@@ -9,6 +12,7 @@ mod state;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod wake;
 mod window;
 mod words;
 
@@ -17,10 +21,10 @@ pub use self::terms::{Admission, BreakerStatus, Change, Changes, Gate, OperatorA
 
 use self::{
     circuit::Circuit,
-    saved::Read,
-    state::{Refusal, Word},
+    saved::{Read, Reader},
+    state::{Refusal, State, Word},
 };
-use crate::model::{Event, ProbeParams, Put, RunId, Scope, Timestamp};
+use crate::model::{BreakerPolicy, ClockReading, Event, ProbeParams, Put, RunId, Scope, Timestamp};
 use std::collections::{BTreeSet, HashMap};
 
 /// Every breaker there is.
@@ -37,8 +41,10 @@ pub struct Machine {
     idle: BTreeSet<(Timestamp, Scope)>,
     /// The latest time heard of: a clock that steps back grants nothing.
     last: Timestamp,
-    /// The wall clock minus ours, in milliseconds.
-    wall_ahead_ms: i128,
+    /// What the other clocks said, and when.
+    clock: (Timestamp, ClockReading),
+    /// Runs whose processes outlived the process before this one.
+    adopted: BTreeSet<RunId>,
 }
 
 /// A scope and its places in the two ordered sets.
@@ -55,6 +61,7 @@ struct Pending {
     events: Vec<Change>,
     removed: Vec<Put>,
     touched: BTreeSet<Scope>,
+    freed: BTreeSet<Scope>,
 }
 
 impl Machine {
@@ -67,14 +74,21 @@ impl Machine {
             deadlines: BTreeSet::new(),
             idle: BTreeSet::new(),
             last: Timestamp(0),
-            wall_ahead_ms: 0,
+            clock: (Timestamp(0), ClockReading::default()),
+            adopted: BTreeSet::new(),
         }
     }
 
-    /// What the wall clock says at `now`. Only saved records hear of it, and only the time between two processes is
-    /// measured by it.
-    pub fn set_wall(&mut self, now: Timestamp, wall_ms: u64) {
-        self.wall_ahead_ms = i128::from(wall_ms) - i128::from(now.0);
+    /// What the clocks that go on between processes say at `now`. Only saved records hear of it, and only the time
+    /// between two processes is measured by it.
+    pub const fn set_clock(&mut self, now: Timestamp, reading: ClockReading) {
+        self.clock = (now, reading);
+    }
+
+    /// Names runs whose processes live on after a change of supervisor: [`Self::restore`] gives them back their permits.
+    /// Permits of all others are gone with their processes. To be called before.
+    pub fn adopt(&mut self, runs: impl IntoIterator<Item = RunId>) {
+        self.adopted.extend(runs);
     }
 
     /// When time changes something next.
@@ -132,29 +146,29 @@ impl Machine {
         peek: bool,
         pending: &mut Pending,
     ) -> Permit {
-        let seed = self.seed;
-        let fresh = || Circuit::new(gate.scope.clone(), gate.policy.clone(), seed, now);
-        if peek {
-            let permit = |circuit: &Circuit| circuit.permit(now, &gate.policy, probe);
-            return match self.slots.get(&gate.scope) {
-                Some(slot) => permit(&slot.circuit),
-                None => permit(&fresh()),
-            };
+        let Pending { events, touched, .. } = pending;
+        if let Some(slot) = self.slots.get_mut(&gate.scope) {
+            if !peek {
+                let worth_saving = slot.circuit.grant(run, now, &gate.policy, events);
+                let (deadline, idle) = (slot.circuit.deadline(), slot.circuit.idle_at());
+                move_place(&mut self.deadlines, &gate.scope, &mut slot.deadline, deadline);
+                move_place(&mut self.idle, &gate.scope, &mut slot.idle, idle);
+                if worth_saving {
+                    touched.insert(gate.scope.clone());
+                }
+            }
+            return slot.circuit.permit(now, &gate.policy, probe);
         }
         // A new scope is saved with its first permit, so that its epoch is known when the permit comes back.
-        let mut worth_saving = !self.slots.contains_key(&gate.scope);
-        if worth_saving {
-            let slot = Slot { circuit: fresh(), deadline: None, idle: None };
-            self.slots.insert(gate.scope.clone(), slot);
+        let mut circuit = Circuit::new(gate.scope.clone(), gate.policy.clone(), self.seed, now);
+        let permit = circuit.permit(now, &gate.policy, probe);
+        if !peek {
+            // Somebody holds a permit: it neither rests nor changes by itself.
+            circuit.grant(run, now, &gate.policy, events);
+            self.slots.insert(gate.scope.clone(), Slot { circuit, deadline: None, idle: None });
+            touched.insert(gate.scope.clone());
         }
-        let permit = self.change(&gate.scope, |circuit| {
-            worth_saving |= circuit.grant(run, now, &gate.policy);
-            circuit.permit(now, &gate.policy, probe)
-        });
-        if worth_saving {
-            pending.touched.insert(gate.scope.clone());
-        }
-        permit.unwrap_or_else(|| fresh().permit(now, &gate.policy, probe))
+        permit
     }
 
     /// Hears how the holder of permits went; with `keep` it lives on.
@@ -171,11 +185,21 @@ impl Machine {
         for (permit, outcome) in outcomes {
             let word = Word { run, epoch: permit.epoch, outcome: *outcome, class, keep };
             let events = &mut pending.events;
-            match self.change(&permit.scope, |circuit| circuit.settle(now, &word, events)) {
-                Some(true) => {
-                    pending.touched.insert(permit.scope.clone());
+            let heard = self.change(&permit.scope, |circuit| {
+                let before = circuit.state.probes();
+                let changed = circuit.settle(now, &word, events);
+                let still = matches!(circuit.state, State::HalfOpen { .. });
+                (changed, still && circuit.state.probes() < before)
+            });
+            match heard {
+                Some((changed, freed)) => {
+                    if changed {
+                        pending.touched.insert(permit.scope.clone());
+                    }
+                    if freed {
+                        pending.freed.insert(permit.scope.clone());
+                    }
                 }
-                Some(false) => {}
                 None if keep => {}
                 None => {
                     let event = Event::LateOutcome { why: words::forgotten() };
@@ -186,7 +210,8 @@ impl Machine {
         self.finish(pending)
     }
 
-    /// An operator's word; nothing when the scope is unknown.
+    /// An operator's word; nothing when the scope is unknown and the act has something there to end. Acts that refuse or
+    /// let through make a scope that no run has used yet.
     pub fn operate(
         &mut self,
         now: Timestamp,
@@ -195,23 +220,18 @@ impl Machine {
         by: Option<&str>,
         reason: Option<&str>,
     ) -> Option<Changes> {
-        if !self.slots.contains_key(scope) {
-            return None;
+        if !self.slots.contains_key(scope) && !act.creates() {
+            return None; // Before time is settled: nobody would write down what that changes.
         }
         let mut pending = self.settle_time(now);
-        let (now, who, events) = (self.last, words::by_whom(by, reason), &mut pending.events);
-        let changed = self.change(scope, |circuit| match act {
-            OperatorAct::Reset => {
-                circuit.reset(now, &who, events);
-                true
-            }
-            OperatorAct::ForceOpen { ttl_ms } => {
-                circuit.force_open(now, ttl_ms, &who, events);
-                true
-            }
-            OperatorAct::EndForcedOpen => circuit.end_forced_open(now, &who, events),
-        });
-        if changed == Some(true) {
+        let now = self.last;
+        if !self.slots.contains_key(scope) && act.creates() {
+            // Its rules come with the first start.
+            let circuit = Circuit::new(scope.clone(), BreakerPolicy::default(), self.seed, now);
+            self.slots.insert(scope.clone(), Slot { circuit, deadline: None, idle: None });
+        }
+        let (who, events) = (words::by_whom(by, reason), &mut pending.events);
+        if self.change(scope, |circuit| circuit.operate(now, act, &who, events)) == Some(true) {
             pending.touched.insert(scope.clone());
         }
         Some(self.finish(pending))
@@ -225,14 +245,16 @@ impl Machine {
         all
     }
 
-    /// Brings back saved state, and says which records could not be read. How long nobody watched is told by the wall
-    /// clock, see [`Self::set_wall`]; one that was open comes back open or half-open, never closed.
+    /// Brings back saved state, and says which records could not be read. How long nobody watched is told by the
+    /// clocks of [`Self::set_clock`]; one that was open comes back open or half-open, never closed.
     pub fn restore(&mut self, now: Timestamp, saved: &[(String, Vec<u8>)]) -> (Changes, Vec<String>) {
         self.last = self.last.max(now);
-        let (now, wall_ms) = (self.last, self.wall_ms());
+        let (now, clock) = (self.last, self.reading());
+        let adopted = std::mem::take(&mut self.adopted);
+        let reader = Reader { seed: self.seed, now, clock, adopted: &adopted };
         let (mut pending, mut unread) = (Pending::default(), Vec::new());
         for (key, value) in saved {
-            let circuit = match saved::read(key, value, self.seed, now, wall_ms) {
+            let circuit = match saved::read(key, value, &reader) {
                 Read::Whole(circuit) => circuit,
                 Read::Guessed(mut circuit, from) => {
                     unread.push(key.clone());
@@ -267,11 +289,9 @@ impl Machine {
             let _ = self.change(&scope, |circuit| circuit.expire(events));
             pending.touched.insert(scope);
         }
-        while let Some((at, scope)) = self.idle.pop_first() {
-            if at > self.last {
-                self.idle.insert((at, scope));
-                break;
-            }
+        while self.idle.first().is_some_and(|(at, _)| *at <= self.last)
+            && let Some((_, scope)) = self.idle.pop_first()
+        {
             pending.removed.push(saved::remove(&scope));
             self.slots.remove(&scope);
         }
@@ -289,16 +309,17 @@ impl Machine {
     }
 
     fn finish(&self, pending: Pending) -> Changes {
-        let wall_ms = self.wall_ms();
+        let clock = self.reading();
         let mut saved = pending.removed;
         let slots = pending.touched.iter().filter_map(|scope| self.slots.get(scope));
-        saved.extend(slots.map(|slot| saved::put(&slot.circuit, self.last, wall_ms)));
-        Changes { events: pending.events, saved }
+        saved.extend(slots.map(|slot| saved::put(&slot.circuit, self.last, clock)));
+        Changes { events: pending.events, saved, freed: pending.freed }
     }
 
-    fn wall_ms(&self) -> u64 {
-        let wall = i128::from(self.last.0) + self.wall_ahead_ms;
-        u64::try_from(wall.max(0)).unwrap_or(u64::MAX)
+    /// What the other clocks say at the latest time heard of.
+    const fn reading(&self) -> ClockReading {
+        let (at, reading) = self.clock;
+        reading.plus(self.last.since(at))
     }
 }
 

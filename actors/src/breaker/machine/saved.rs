@@ -1,24 +1,26 @@
-//! Saved state: a version byte, a state byte, then JSON.
+//! Saved state: a state byte, a version byte, a checksum of all the rest, then JSON.
 //!
-//! The state byte is there for the day when the rest cannot be read: a scope that was refusing must not come back as
-//! one that lets everything through.
+//! The state byte comes first, in every version there will be, for the day when the rest cannot be read: a scope that was
+//! refusing must not come back as one that lets everything through. The checksum is there because a flipped bit within a
+//! number is still a number.
 
 use super::{circuit::Circuit, state::State};
-use crate::model::{BreakerPolicy, Put, Scope, Timestamp};
+use crate::model::{BreakerPolicy, ClockReading, Put, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The version this code writes, and the only one it reads.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What all keys of ours begin with.
 const PREFIX: &str = "breaker/";
 
-/// A circuit with the time at which it was saved, by both clocks: its own times are relative to the first, and how
-/// long nobody watched is told by the second.
+/// A circuit with the time at which it was saved: its own times are relative to `saved_at`, and how long nobody watched
+/// is told by the clocks that go on between processes.
 #[derive(Deserialize, Serialize)]
 struct Record<C> {
     saved_at: Timestamp,
-    saved_wall_ms: u64,
+    clock: ClockReading,
     circuit: C,
 }
 
@@ -27,10 +29,20 @@ struct Record<C> {
 pub(super) enum Read {
     /// As it was, in the time of now.
     Whole(Box<Circuit>),
-    /// Unreadable, but it was in this state, which is not closed: half-open, so that one probe finds out.
+    /// Unreadable, and it was, or may have been, in this state: half-open, so that one probe finds out.
     Guessed(Box<Circuit>, &'static str),
-    /// Unreadable, and closed or unknown: as if it had never been.
+    /// Of another version, and closed: as if it had never been.
     Nothing,
+}
+
+/// When a record is read, and for whom.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) seed: u64,
+    pub(super) now: Timestamp,
+    pub(super) clock: ClockReading,
+    /// Runs whose processes live on, and who keep their permits.
+    pub(super) adopted: &'a BTreeSet<RunId>,
 }
 
 /// The change that removes a scope.
@@ -38,35 +50,48 @@ pub(super) fn remove(scope: &Scope) -> Put {
     Put { key: format!("{PREFIX}{scope}"), value: None }
 }
 
-/// The change that saves a scope; `wall_ms` is what the wall clock says at `now`.
-pub(super) fn put(circuit: &Circuit, now: Timestamp, wall_ms: u64) -> Put {
-    let mut bytes = vec![VERSION, circuit.state.byte()];
-    let record = Record { saved_at: now, saved_wall_ms: wall_ms, circuit };
-    // Our own struct of numbers, texts and lists always has a JSON form; if it had not, the two bytes would still
+/// The change that saves a scope; `clock` is what the other clocks say at `now`.
+pub(super) fn put(circuit: &Circuit, now: Timestamp, clock: ClockReading) -> Put {
+    let record = Record { saved_at: now, clock, circuit };
+    // Our own struct of numbers, texts and lists always has a JSON form; if it had not, the state byte would still
     // bring the scope back half-open.
-    let _ = serde_json::to_writer(&mut bytes, &record);
+    let json = serde_json::to_vec(&record).unwrap_or_default();
+    let state = circuit.state.byte();
+    let mut bytes = vec![state, VERSION];
+    bytes.extend(checksum(state, &json).to_le_bytes());
+    bytes.extend(json);
     Put { key: format!("{PREFIX}{}", circuit.scope), value: Some(bytes) }
 }
 
-/// Reads one saved record into the time of `now`, at which the wall clock says `wall_ms`.
-pub(super) fn read(key: &str, value: &[u8], seed: u64, now: Timestamp, wall_ms: u64) -> Read {
+fn checksum(state: u8, json: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[state, VERSION]);
+    hasher.update(json);
+    hasher.finalize()
+}
+
+/// Reads one saved record into the time of now.
+pub(super) fn read(key: &str, value: &[u8], reader: &Reader<'_>) -> Read {
     let Some(name) = key.strip_prefix(PREFIX) else { return Read::Nothing };
     let scope = Scope(name.to_owned());
-    if let [VERSION, state, json @ ..] = value
+    if let [state, VERSION, a, b, c, d, json @ ..] = value
+        && u32::from_le_bytes([*a, *b, *c, *d]) == checksum(*state, json)
         && let Ok(record) = serde_json::from_slice::<Record<Circuit>>(json)
         && record.circuit.state.byte() == *state
         && record.circuit.scope == scope
     {
-        let elapsed = wall_ms.saturating_sub(record.saved_wall_ms);
+        let elapsed = reader.clock.since(&record.clock);
         let mut circuit = record.circuit;
-        circuit.wake(seed, now, record.saved_at.plus(elapsed));
+        circuit.wake(reader, record.saved_at.plus(elapsed));
         return Read::Whole(Box::new(circuit));
     }
-    if let Some(from) = value.get(1).and_then(|state| State::refusing(*state)) {
-        let mut circuit = Circuit::new(scope, BreakerPolicy::default(), seed, now);
-        circuit.state = State::half_open();
-        circuit.level = 1;
-        return Read::Guessed(Box::new(circuit), from);
+    let was = value.first().and_then(|state| State::named(*state));
+    // A record of our own version that says "closed" and is damaged may have said something else before.
+    if was == Some("closed") && value.get(1) != Some(&VERSION) {
+        return Read::Nothing;
     }
-    Read::Nothing
+    let mut circuit = Circuit::new(scope, BreakerPolicy::default(), reader.seed, reader.now);
+    circuit.state = State::half_open();
+    circuit.level = 1;
+    Read::Guessed(Box::new(circuit), was.unwrap_or("open"))
 }

@@ -1,7 +1,7 @@
 //! Where a scope stands, and what passes between it and those who ask.
 
 use super::terms::Outcome;
-use crate::model::{RunId, Timestamp};
+use crate::model::{BreakerMode, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,15 +31,31 @@ pub(super) enum State {
         /// Until then; nothing: until somebody ends it.
         until: Option<Timestamp>,
     },
+    /// Everybody may start, and nobody is listened to.
+    Disabled,
+    /// Everybody may start; the rules are evaluated, and only said.
+    MetricsOnly,
 }
 
 impl State {
-    /// The name of the state with this byte, if it is one that must not come back closed.
-    pub(super) const fn refusing(byte: u8) -> Option<&'static str> {
+    /// Where a scope stands that lets everybody through or acts by its rules.
+    pub(super) const fn of_mode(mode: BreakerMode) -> Self {
+        match mode {
+            BreakerMode::Auto => Self::Closed,
+            BreakerMode::Disabled => Self::Disabled,
+            BreakerMode::MetricsOnly => Self::MetricsOnly,
+        }
+    }
+
+    /// The name of the state with this byte.
+    pub(super) const fn named(byte: u8) -> Option<&'static str> {
         match byte {
+            b'c' => Some("closed"),
             b'o' => Some("open"),
             b'h' => Some("half_open"),
             b'f' => Some("forced_open"),
+            b'd' => Some("disabled"),
+            b'm' => Some("metrics_only"),
             _ => None,
         }
     }
@@ -54,6 +70,8 @@ impl State {
             Self::Open { .. } => b'o',
             Self::HalfOpen { .. } => b'h',
             Self::ForcedOpen { .. } => b'f',
+            Self::Disabled => b'd',
+            Self::MetricsOnly => b'm',
         }
     }
 
@@ -63,6 +81,16 @@ impl State {
             Self::Open { .. } => "open",
             Self::HalfOpen { .. } => "half_open",
             Self::ForcedOpen { .. } => "forced_open",
+            Self::Disabled => "disabled",
+            Self::MetricsOnly => "metrics_only",
+        }
+    }
+
+    /// Probes that are out.
+    pub(super) fn probes(&self) -> usize {
+        match self {
+            Self::HalfOpen { leases, .. } => leases.len(),
+            _ => 0,
         }
     }
 
@@ -70,7 +98,7 @@ impl State {
         match self {
             Self::Open { until } => Some(*until),
             Self::ForcedOpen { until } => *until,
-            Self::Closed | Self::HalfOpen { .. } => None,
+            Self::Closed | Self::HalfOpen { .. } | Self::Disabled | Self::MetricsOnly => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::model::{BreakerPolicy, Event, ProbeParams, Put, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// One scope that gates a start, and its rules.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -58,6 +59,8 @@ pub struct Changes {
     pub events: Vec<Change>,
     /// To be saved with them.
     pub saved: Vec<Put>,
+    /// Scopes in which a probe's permit came back: a start that was refused may be let through now.
+    pub freed: BTreeSet<Scope>,
 }
 
 /// One journal event of a scope, at its own time.
@@ -85,6 +88,8 @@ pub enum Outcome {
         /// 1,000 is one failure.
         weight_permille: u32,
     },
+    /// It failed in a way that opens the scope at once.
+    Trip,
 }
 
 /// A breaker, for people.
@@ -92,7 +97,7 @@ pub enum Outcome {
 pub struct BreakerStatus {
     /// Its scope.
     pub scope: Scope,
-    /// `closed`, `open`, `half_open`, `forced_open`.
+    /// `closed`, `open`, `half_open`, `forced_open`, `disabled`, `metrics_only`.
     pub state: String,
     /// How often it opened without evidence of health since.
     pub level: u32,
@@ -120,4 +125,21 @@ pub enum OperatorAct {
     },
     /// End a forced open: half-open, never straight to closed.
     EndForcedOpen,
+    /// Let everybody through and listen to nothing, until somebody says otherwise.
+    Disable,
+    /// Let everybody through, and tell when the rules would have opened it.
+    MetricsOnly,
+    /// Take back whatever an operator said: the `mode` of its rules holds. A forced open ends as by `EndForcedOpen`;
+    /// one that let everybody through is closed, with its level kept and nothing counted.
+    Auto,
+}
+
+impl OperatorAct {
+    /// Whether it makes a scope that no run has used yet. What ends something needs something to end.
+    pub(super) const fn creates(self) -> bool {
+        match self {
+            Self::ForceOpen { .. } | Self::Disable | Self::MetricsOnly => true,
+            Self::Reset | Self::EndForcedOpen | Self::Auto => false,
+        }
+    }
 }

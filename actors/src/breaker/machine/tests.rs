@@ -26,18 +26,18 @@ pub(super) fn site() -> Scope {
 }
 
 /// One machine and one scope, told what happens in seconds.
-struct Site {
-    machine: Machine,
-    policy: BreakerPolicy,
-    told: Vec<String>,
+pub(super) struct Site {
+    pub(super) machine: Machine,
+    pub(super) policy: BreakerPolicy,
+    pub(super) told: Vec<String>,
 }
 
 impl Site {
-    fn with(policy: BreakerPolicy) -> Self {
+    pub(super) fn with(policy: BreakerPolicy) -> Self {
         Self { machine: Machine::new(1), policy, told: Vec::new() }
     }
 
-    fn hear(&mut self, changes: &Changes) {
+    pub(super) fn hear(&mut self, changes: &Changes) {
         for change in &changes.events {
             self.told.push(match &change.event {
                 Event::BreakerChanged { from, to, level, .. } => {
@@ -45,12 +45,13 @@ impl Site {
                 }
                 Event::ProbeExpired { lease_until } => format!("{} expired", lease_until.0 / 1_000),
                 Event::LateOutcome { .. } => format!("{} late", change.at.0 / 1_000),
+                Event::WouldTrip { .. } => format!("{} would trip", change.at.0 / 1_000),
                 other => panic!("{other:?}"),
             });
         }
     }
 
-    fn asks(
+    pub(super) fn asks(
         &mut self,
         at: u64,
         who: u128,
@@ -70,52 +71,61 @@ impl Site {
     }
 
     #[track_caller]
-    fn granted(&mut self, at: u64, who: u128) -> Permit {
+    pub(super) fn granted(&mut self, at: u64, who: u128) -> Permit {
         self.asks(at, who, false).expect("granted").0.remove(0)
     }
 
     #[track_caller]
-    fn denied(&mut self, at: u64, who: u128) -> Option<u64> {
+    pub(super) fn denied(&mut self, at: u64, who: u128) -> Option<u64> {
         self.asks(at, who, false).expect_err("denied")
     }
 
-    fn ends(&mut self, at: u64, who: u128, permit: &Permit, outcome: Outcome, keep: bool) -> Changes {
+    pub(super) fn ends(
+        &mut self,
+        at: u64,
+        who: u128,
+        permit: &Permit,
+        outcome: Outcome,
+        keep: bool,
+    ) -> Changes {
         let word = [(permit.clone(), outcome)];
         let changes = self.machine.settle(Timestamp(at * 1_000), run(who), Some("network"), &word, keep);
         self.hear(&changes);
         changes
     }
 
-    fn start_and_end(&mut self, at: u64, outcome: Outcome) -> Changes {
+    pub(super) fn start_and_end(&mut self, at: u64, outcome: Outcome) -> Changes {
         let permit = self.granted(at, 99);
         self.ends(at, 99, &permit, outcome, false)
     }
 
-    fn trip(&mut self, at: u64) {
+    pub(super) fn trip(&mut self, at: u64) {
         for _ in 0..2 {
             let _ = self.start_and_end(at, FAILED);
         }
     }
 
-    fn tick(&mut self, at: u64) {
+    pub(super) fn tick(&mut self, at: u64) {
         let changes = self.machine.advance(Timestamp(at * 1_000));
         self.hear(&changes);
     }
 
-    fn operate(&mut self, at: u64, act: OperatorAct) {
+    pub(super) fn operate(&mut self, at: u64, act: OperatorAct) {
         let changes = self.machine.operate(Timestamp(at * 1_000), &site(), act, Some("alice"), Some("ban"));
         self.hear(&changes.expect("known"));
     }
 
     #[track_caller]
-    fn told(&mut self, events: &[&str]) {
+    pub(super) fn told(&mut self, events: &[&str]) {
         assert_eq!(std::mem::take(&mut self.told), events);
     }
 }
 
-fn why(changes: &Changes) -> String {
+pub(super) fn why(changes: &Changes) -> String {
     match &changes.events[0].event {
-        Event::BreakerChanged { why, .. } | Event::LateOutcome { why } => why.clone(),
+        Event::BreakerChanged { why, .. } | Event::LateOutcome { why } | Event::WouldTrip { why } => {
+            why.clone()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -128,7 +138,8 @@ fn failures_in_a_row_open_it_and_the_sentence_names_them() {
     let Admission::Granted { permits, .. } = first else { panic!("denied") };
     let word = |permit: &Permit| [(permit.clone(), FAILED)];
     let _ = site.machine.settle(Timestamp(1), run(1), Some("rate_limited"), &word(&permits[0]), false);
-    let changes = site.machine.settle(Timestamp(2), run(1), Some("blocked"), &word(&permits[0]), false);
+    let second = site.granted(0, 2);
+    let changes = site.machine.settle(Timestamp(2), run(2), Some("blocked"), &word(&second), false);
     assert_eq!(
         why(&changes),
         "2 failures in a row (rate_limited, blocked) reached failures = 2; open for 5s, level 1"

@@ -43,15 +43,36 @@ pub(super) fn trip(
 }
 
 /// Why an outcome changes nothing.
-pub(super) fn late(word: &Word<'_>, state: &str) -> String {
+pub(super) fn late(word: &Word<'_>, state: &str, lateness: Lateness) -> String {
     let said = match (word.outcome, word.class) {
         (Outcome::Success, _) => "a success".to_owned(),
         (Outcome::Neutral, None) => "an end that says nothing".to_owned(),
         (Outcome::Neutral, Some(class)) => format!("an end that says nothing here ({class})"),
-        (Outcome::Failure { .. }, None) => "a failure".to_owned(),
-        (Outcome::Failure { .. }, Some(class)) => format!("a failure ({class})"),
+        (Outcome::Failure { .. } | Outcome::Trip, None) => "a failure".to_owned(),
+        (Outcome::Failure { .. } | Outcome::Trip, Some(class)) => format!("a failure ({class})"),
     };
-    format!("{said} of a start from before the breaker changed; it is {state} and hears only starts since")
+    match lateness {
+        Lateness::OtherEpoch => format!(
+            "{said} of a start from before the breaker changed; it is {state} and hears only starts since"
+        ),
+        Lateness::NoPermit => {
+            format!("{said} of a start that has had its say, or whose lease is over; it is {state}")
+        }
+    }
+}
+
+/// Why an outcome comes too late.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Lateness {
+    /// Its start was before the latest change.
+    OtherEpoch,
+    /// It has no permit (any more).
+    NoPermit,
+}
+
+/// Why a class opens a scope without counting.
+pub(super) fn tripped(class: &str) -> String {
+    format!("a failure ({class}) of a class with trips = true")
 }
 
 /// Why an outcome for a scope that is not there changes nothing.

@@ -29,17 +29,6 @@ pub struct Checked {
     pub gates: Vec<Gate>,
 }
 
-/// What kind of thing a scope guards, by its name.
-pub(super) fn scope_kind(scope: &Scope) -> crate::model::ScopeKind {
-    use crate::model::ScopeKind;
-    match scope.0.split_once(':').map_or(scope.0.as_str(), |(kind, _)| kind) {
-        "program" => ScopeKind::Program,
-        "user" => ScopeKind::User,
-        "global" => ScopeKind::Global,
-        _ => ScopeKind::Shared,
-    }
-}
-
 impl Machine {
     /// Checks a start without changing anything.
     ///
@@ -130,13 +119,13 @@ impl Machine {
         for template in &program.breakers {
             // A key whose parameter is unset names no scope: there is nothing that two runs could share.
             if let Some(key) = render_key(template, params) {
-                let policy = self.shared_policy(&key).unwrap_or_default();
+                let policy = self.shared_rules(&key).cloned().unwrap_or_default();
                 gates.push(Gate { scope: Scope(key), policy });
             }
         }
         let user = user.map(|user| format!("user:{user}"));
         for name in user.into_iter().chain(["global".to_owned()]) {
-            if let Some(policy) = self.shared_policy(&name) {
+            if let Some(policy) = self.shared_rules(&name).cloned() {
                 gates.push(Gate { scope: Scope(name), policy });
             }
         }
@@ -163,7 +152,7 @@ impl Machine {
     }
 
     /// The rules of a shared scope: the exact name, else the longest literal prefix before `*`.
-    fn shared_policy(&self, key: &str) -> Option<BreakerPolicy> {
+    pub(super) fn shared_rules(&self, key: &str) -> Option<&BreakerPolicy> {
         let fits = |pattern: &str| match pattern.strip_suffix('*') {
             Some(prefix) => key.starts_with(prefix).then_some(prefix.len()),
             None => (pattern == key).then_some(usize::MAX),
@@ -172,7 +161,7 @@ impl Machine {
             .iter()
             .filter_map(|(pattern, policy)| fits(pattern).map(|length| (length, policy)))
             .max_by_key(|(length, _)| *length)
-            .map(|(_, policy)| policy.clone())
+            .map(|(_, policy)| policy)
     }
 
     // ── places ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -260,7 +249,13 @@ impl Machine {
     // ── breakers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// Asks for leave to start the next attempt. A living run takes up a changed definition here and nowhere else.
+    ///
+    /// Who comes to a scope in which others wait already joins their line: what refused the first refuses him too.
     pub(super) fn ask(&mut self, id: RunId) {
+        self.ask_if(id, false);
+    }
+
+    fn ask_if(&mut self, id: RunId, in_turn: bool) {
         if self.shutting_down {
             return self.suspend(id);
         }
@@ -269,6 +264,7 @@ impl Machine {
         if let Some(program) = current {
             live.program = program;
         }
+        live.in_turn = in_turn;
         // A first start brings tokens and needs none.
         if self.under_budget && live.run.attempt > 0 && !live.free {
             live.stage = Stage::Reserving;
@@ -281,10 +277,16 @@ impl Machine {
     pub(super) fn ask_breakers(&mut self, id: RunId) {
         let Some(live) = self.live.get_mut(&id) else { return };
         live.stage = Stage::Asking;
+        live.stop = None;
+        let in_turn = live.in_turn;
         let (program, params, user) =
             (live.program.clone(), live.run.params.clone(), live.run.requested_by.clone());
         let gates = self.gates(&program, &params, user.as_deref());
-        if gates.is_empty() {
+        let ahead = (!in_turn).then(|| self.first_ahead(&gates)).flatten();
+        if let Some((scope, retry_at, why)) = ahead {
+            self.refused(id, scope, retry_at, why);
+            self.commit_refusal();
+        } else if gates.is_empty() {
             self.prepare(id, None);
         } else {
             self.effects.push(Effect::Admit(Admit { run: id, gates, peek: false }));
@@ -296,25 +298,22 @@ impl Machine {
             Admission::Granted { permits, probe, changes } => {
                 self.absorb(changes);
                 let scopes: Vec<_> = permits.iter().map(|permit| permit.scope.clone()).collect();
-                let asking = self.live.get_mut(&id).filter(|live| live.stage == Stage::Asking);
-                let asks = asking.is_some();
-                let Some(live) = asking.filter(|_| !self.shutting_down) else {
+                let asks = self.live.get(&id).is_some_and(|live| live.stage == Stage::Asking);
+                if !asks || self.shutting_down {
                     // Stopped while the breakers were asked, or asked twice: the permits go back unused.
                     let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
                     self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
                     return if asks { self.suspend(id) } else { self.commit(false) };
-                };
-                live.permits = permits;
-                self.disarm(id);
-                self.prepare(id, probe);
-                for scope in scopes {
-                    self.wake(&scope);
                 }
+                self.hold_permits(id, permits);
+                self.disarm(id);
+                self.stirred.extend(scopes);
+                self.prepare(id, probe);
             }
             Admission::Denied { scope, retry_at, why, changes } => {
                 self.absorb(changes);
                 self.refused(id, scope, retry_at, why);
-                self.commit(false);
+                self.commit_refusal();
             }
         }
     }
@@ -339,16 +338,51 @@ impl Machine {
             why: why.clone(),
             since,
         });
-        self.blocked.entry(scope.clone()).or_default().insert((since, id));
+        let left = before.and_then(|held| held.scope).filter(|left| *left != scope);
+        let line = self.blocked.entry(scope.clone()).or_default();
+        line.insert((since, id));
+        let first = line.first() == Some(&(since, id));
         if news {
-            let event = Event::StartBlocked { reason: HeldReason::Breaker, retry_at, why };
-            self.record_run(id, false, Some(scope), event);
+            let event = Event::StartBlocked { reason: HeldReason::Breaker, retry_at, why: why.clone() };
+            self.record_run(id, false, Some(scope.clone()), event);
         }
-        if let Some(at) = retry_at {
-            // Breakers tell of their changes; spacing after closing is no change, so the time is watched as well.
-            self.arm(id, at.max(now.plus(1)), Timer::AskAgain);
+        if first {
+            self.tell_line(&scope, retry_at, &why);
+            if let Some(at) = retry_at {
+                self.arm(id, at.max(now.plus(1)), Timer::AskAgain);
+            }
         }
+        self.stirred.extend(left); // Whoever stood behind it there is the first now.
         self.ask_deadline(id);
+    }
+
+    /// A refusal that follows an end is written with it at once, because acts wait for that; another one can wait.
+    fn commit_refusal(&mut self) {
+        let acts_wait = !self.batch.acts.is_empty();
+        self.commit(acts_wait);
+    }
+
+    /// What holds the first in line of one of these scopes back.
+    fn first_ahead(&self, gates: &[Gate]) -> Option<(Scope, Option<crate::model::Timestamp>, String)> {
+        gates.iter().find_map(|gate| {
+            let (_, first) = self.blocked.get(&gate.scope)?.first()?;
+            let held = self.live.get(first)?.run.held.as_ref()?;
+            Some((gate.scope.clone(), held.retry_at, held.why.clone()))
+        })
+    }
+
+    /// Those behind the first in line see what it was told. No record: theirs says when they came, and the breaker's own
+    /// say what changed since.
+    fn tell_line(&mut self, scope: &Scope, retry_at: Option<crate::model::Timestamp>, why: &str) {
+        let Some(line) = self.blocked.get(scope) else { return };
+        for (_, id) in line.iter().skip(1) {
+            let Some(live) = self.live.get_mut(id) else { continue };
+            live.run.next_attempt_at = retry_at;
+            if let Some(held) = live.run.held.as_mut().filter(|held| held.retry_at != retry_at) {
+                held.retry_at = retry_at;
+                why.clone_into(&mut held.why);
+            }
+        }
     }
 
     /// A run that fails must not wait beyond its `max_failing`.
@@ -373,15 +407,12 @@ impl Machine {
             return;
         }
         self.leave_lines(id);
-        self.ask(id);
+        self.ask_if(id, true);
     }
 
     pub(super) fn breaker_changed(&mut self, changes: Changes) {
-        let scopes = self.absorb(changes);
+        self.absorb(changes);
         self.commit(true);
-        for scope in scopes {
-            self.wake(&scope);
-        }
     }
 
     // ── parameters ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -390,6 +421,8 @@ impl Machine {
         let Some(live) = self.live.get_mut(&id) else { return };
         live.stage = Stage::Preparing;
         live.evidence = None;
+        // Whoever stood behind it is the first in line now.
+        self.stirred.extend(live.run.held.take().and_then(|held| held.scope));
         let (program, base) = (live.program.clone(), live.run.params.clone());
         if base.is_empty() {
             self.begin(id, base, probe.is_some()); // Nothing that could differ.
@@ -402,9 +435,7 @@ impl Machine {
     pub(super) fn prepared(&mut self, id: RunId, params: Params) {
         match self.live.get(&id) {
             Some(live) if live.stage == Stage::Preparing && self.shutting_down => {
-                let permits = live.permits.clone();
-                let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
-                self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
+                self.give_permits_back(id);
                 self.suspend(id);
             }
             Some(live) if live.stage == Stage::Preparing => {
@@ -419,8 +450,8 @@ impl Machine {
     /// No start any more in this manager's life: it is made at once in the next one's, which spreads only what came due
     /// while nobody was there.
     pub(super) fn suspend(&mut self, id: RunId) {
+        drop(self.take_permits(id));
         let Some(live) = self.live.get_mut(&id) else { return };
-        live.permits.clear();
         live.stage = Stage::Suspended;
         live.run.phase = Phase::Backoff;
         live.run.next_attempt_at = None;

@@ -1,6 +1,6 @@
 //! From an end to what follows: the breakers hear how it went, Retry says what it means, and the run goes on or is over.
 
-use super::{Effect, Machine, Next, Stage, StopCause, admit::scope_kind};
+use super::{Effect, Machine, Next, Stage, StopCause};
 use crate::{
     breaker::{Changes, Outcome, Settle},
     model::{Class, EndReason, Event, Phase, RunId},
@@ -13,7 +13,8 @@ impl Machine {
     pub(super) fn settle(&mut self, id: RunId, class: Option<&str>) {
         let Some(live) = self.live.get_mut(&id) else { return };
         live.stage = Stage::Judging;
-        let permits = std::mem::take(&mut live.permits);
+        let permits = self.take_permits(id);
+        let Some(live) = self.live.get(&id) else { return };
         if permits.is_empty() {
             self.settled(id, false, Changes::default());
             return;
@@ -23,7 +24,9 @@ impl Machine {
         let outcome = |scope: &crate::model::Scope| match &rule {
             None if job => Outcome::Success,
             None => Outcome::Neutral,
-            Some(rule) if rule.weight_permille > 0 && rule.scopes.contains(&scope_kind(scope)) => {
+            Some(rule) if !rule.scopes.contains(&scope.kind()) => Outcome::Neutral,
+            Some(rule) if rule.trips => Outcome::Trip,
+            Some(rule) if rule.weight_permille > 0 => {
                 Outcome::Failure { weight_permille: rule.weight_permille }
             }
             Some(_) => Outcome::Neutral,
@@ -40,16 +43,13 @@ impl Machine {
     }
 
     pub(super) fn settled(&mut self, id: RunId, keep: bool, changes: Changes) {
-        let scopes = self.absorb(changes);
+        self.absorb(changes);
         if keep {
             self.commit(true);
         } else if self.live.get(&id).is_some_and(|live| live.stage == Stage::Judging) {
             self.judge(id);
         } else {
             self.commit(false);
-        }
-        for scope in scopes {
-            self.wake(&scope);
         }
     }
 
@@ -65,7 +65,8 @@ impl Machine {
                 .after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
         }
         match cause {
-            Some(StopCause::Restart) => return self.after(id, Next::Start(now)),
+            // For a breaker: it asks, is refused, and waits in line.
+            Some(StopCause::Restart | StopCause::Breaker) => return self.after(id, Next::Start(now)),
             Some(StopCause::Shutdown) => return self.suspend(id),
             Some(
                 StopCause::Operator
@@ -175,6 +176,9 @@ impl Machine {
     pub(super) fn finish(&mut self, id: RunId, phase: Phase, end_reason: EndReason, why: String) {
         self.disarm(id);
         self.leave_lines(id);
+        if let Some(scope) = self.live.get(&id).and_then(|live| live.run.held.as_ref()?.scope.clone()) {
+            self.stirred.insert(scope); // Whoever stood behind it is the first in line now.
+        }
         let queued = self.live.get(&id).is_some_and(|live| live.stage == Stage::Queued);
         self.record_run(id, false, None, Event::RunEnded { phase, end_reason, why });
         let Some(mut live) = self.live.remove(&id) else { return };

@@ -276,7 +276,10 @@ impl Machine {
 
 /// Classes that say why *we* ended an attempt: they are no failure of the program and leave its last reason alone.
 fn is_ours(class: &str) -> bool {
-    matches!(class, Class::OPERATOR_STOP | Class::SHUTDOWN | Class::LOST | Class::CLEAN_EXIT)
+    matches!(
+        class,
+        Class::OPERATOR_STOP | Class::SHUTDOWN | Class::LOST | Class::CLEAN_EXIT | Class::BREAKER_STOP
+    )
 }
 
 /// The class of an end: ours when we caused it, a daemon's own rules, else what the Monitor found.
@@ -312,6 +315,7 @@ fn end_class(
         Some(StopCause::Lost) => return own(Class::LOST, "lost", String::new()),
         // The errors that ended it.
         Some(StopCause::Errors | StopCause::TooManyErrors) => return live.evidence.clone(),
+        Some(StopCause::Breaker) => return own(Class::BREAKER_STOP, "on_open", String::new()),
         None => {}
     }
     if found.is_none() && live.program.is_daemon() {

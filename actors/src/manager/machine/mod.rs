@@ -12,6 +12,7 @@ mod explain;
 mod inline;
 mod judge;
 mod life;
+mod on_open;
 mod operate;
 mod restore;
 mod timers;
@@ -98,6 +99,8 @@ enum StopCause {
     Shutdown,
     /// It was found after our own death.
     Lost,
+    /// A breaker opened, and its rules say `on_open = "stop"`.
+    Breaker,
 }
 
 /// A run that is not over, and what we know of its present attempt.
@@ -110,6 +113,8 @@ struct Live {
     stop: Option<StopCause>,
     /// Whether the attempt being prepared probes a breaker.
     probe: bool,
+    /// Whether it asks because it is the first in its line, and so need not join it.
+    in_turn: bool,
     /// The class of a failed start, which no output can show.
     evidence: Option<crate::model::Evidence>,
     exit: Option<ExitStatus>,
@@ -136,6 +141,7 @@ impl Live {
             permits: Vec::new(),
             stop: None,
             probe: false,
+            in_turn: false,
             evidence: None,
             exit: None,
             empty: true,
@@ -189,6 +195,12 @@ pub struct Machine {
     queues: HashMap<String, BTreeSet<(Timestamp, RunId)>>,
     /// Runs that a scope refused, oldest first.
     blocked: BTreeMap<Scope, BTreeSet<(Timestamp, RunId)>>,
+    /// Runs with a permit of a scope whose rules stop them when it opens.
+    stopped_on_open: HashMap<Scope, BTreeSet<RunId>>,
+    /// Scopes that opened in this step.
+    opened: Vec<Scope>,
+    /// Scopes in which a refused start may be let through now.
+    stirred: BTreeSet<Scope>,
     /// Attempts whose leader ended and whose trees are not known to be empty, and how each is stopped.
     trees: HashMap<AttemptId, launcher::Stop>,
     timers: BTreeSet<(Timestamp, RunId, Timer)>,
@@ -275,6 +287,7 @@ impl Machine {
 
     /// Questions come last: what one step decided is on its way before an answer can lead to the next decision.
     fn take_effects(&mut self) -> Vec<Effect> {
+        self.follow_breakers();
         let mut effects = std::mem::take(&mut self.effects);
         effects.sort_by_key(Effect::is_question);
         effects
@@ -328,10 +341,20 @@ impl Machine {
         self.batch.dirty.insert(run);
     }
 
-    /// Breaker changes become records; runs that wait for these scopes may ask again.
-    fn absorb(&mut self, changes: breaker::Changes) -> BTreeSet<Scope> {
-        let mut scopes = BTreeSet::new();
+    /// Breaker changes become records. What they mean for runs that wait or live follows at the end of the step.
+    fn absorb(&mut self, changes: breaker::Changes) {
+        self.stirred.extend(changes.freed);
         for change in changes.events {
+            match &change.event {
+                Event::BreakerChanged { from, to, .. } if from != to => {
+                    if matches!(to.as_str(), "open" | "forced_open") {
+                        self.opened.push(change.scope.clone());
+                    }
+                    self.stirred.insert(change.scope.clone());
+                }
+                Event::ProbeExpired { .. } => drop(self.stirred.insert(change.scope.clone())),
+                _ => {}
+            }
             let program = change.run.and_then(|id| self.run(id)).map(|run| run.program.clone());
             self.batch.records.push(JournalRecord {
                 seq: self.next_seq,
@@ -339,14 +362,12 @@ impl Machine {
                 run: change.run,
                 program,
                 attempt: None,
-                scope: Some(change.scope.clone()),
+                scope: Some(change.scope),
                 event: change.event,
             });
             self.next_seq += 1;
-            scopes.insert(change.scope);
         }
         self.batch.puts.extend(changes.saved);
-        scopes
     }
 
     fn act(&mut self, effect: Effect) {

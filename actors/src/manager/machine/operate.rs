@@ -2,7 +2,6 @@
 
 use super::{Effect, Machine, Stage, StopCause};
 use crate::{
-    breaker::{Outcome, Settle},
     launcher,
     manager::{Configure, Configured, RunError, StartError},
     model::{EndReason, Event, Phase, RunId, StopAct, Timestamp, Wanted},
@@ -47,6 +46,8 @@ impl Machine {
         for program in waiting {
             self.hand_out_places(&program);
         }
+        // Other rules may let through whom the old ones held back.
+        self.stirred.extend(self.blocked.keys().cloned());
         (changes, self.take_effects())
     }
 
@@ -115,16 +116,6 @@ impl Machine {
                 self.give_permits_back(id);
                 self.finish(id, Phase::Stopped, EndReason::Operator, "stopped as asked".into());
             }
-        }
-    }
-
-    /// Permits of a start that will not be.
-    fn give_permits_back(&mut self, id: RunId) {
-        let Some(live) = self.live.get_mut(&id) else { return };
-        let permits = std::mem::take(&mut live.permits);
-        if !permits.is_empty() {
-            let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
-            self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The Manager's rules, without a room in sight: scripted answers, recorded effects.
 
+mod breakers;
 mod retry_states;
 mod sentences;
 mod tokens;
@@ -34,6 +35,8 @@ struct World {
     fails_until: Option<Timestamp>,
     leaves: Vec<retry::Leave>,
     ids: u64,
+    asked: Vec<RunId>,
+    breaker: Option<crate::breaker::Machine>,
 }
 
 impl World {
@@ -51,6 +54,8 @@ impl World {
             fails_until: None,
             leaves: Vec::new(),
             ids: 0,
+            asked: Vec::new(),
+            breaker: None,
         };
         let (_, effects) =
             world.machine.configure(Configure { programs, shared_breakers: Vec::new() }, world.now);
@@ -73,8 +78,13 @@ impl World {
 
     /// Plays the other rooms for what asks them something.
     fn answer(&mut self, effect: Effect) -> Option<Input> {
+        let effect = match self.ask_real_breaker(effect) {
+            Ok(answer) => return Some(answer),
+            Err(effect) => effect,
+        };
         Some(match effect {
             Effect::Admit(admit) => {
+                self.asked.push(admit.run);
                 let admission =
                     if self.admissions.is_empty() { granted(&admit) } else { self.admissions.remove(0) };
                 Input::Admitted { run: admit.run, admission }
@@ -270,16 +280,14 @@ fn a_refused_start_waits_in_line_and_the_first_in_line_is_woken_first() {
         why: "open".into(),
         changes: Changes::default(),
     };
-    world.admissions = vec![denied(), denied()];
+    world.admissions = vec![denied()];
     let first = world.start("job");
     world.now = world.now.plus(10);
     let second = world.start("job");
     world.assert_phase(first, Phase::Blocked);
     world.assert_phase(second, Phase::Blocked);
-    let granted = Admission::Granted { permits: Vec::new(), probe: None, changes: Changes::default() };
-    world.admissions = vec![granted];
     world.now = Timestamp(9_000_000);
-    world.input(Input::Tick); // The first one's time; its grant has no scope to wake the second.
+    world.input(Input::Tick); // The first one's time; its grant wakes the second.
     world.assert_phase(first, Phase::Starting);
     world.assert_phase(second, Phase::Starting);
     assert_eq!(

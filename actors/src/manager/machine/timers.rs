@@ -19,7 +19,8 @@ pub(super) enum Timer {
     Stable,
     /// A daemon has lived for another `reset_after`.
     Healthy,
-    /// A refused start may ask again although nothing told us that its scope changed (spacing after closing).
+    /// The first in a scope's line may ask again although nothing told us that the scope changed (spacing after
+    /// closing). Those behind it are woken one by one as it gets through: none polls.
     AskAgain,
     /// `max_failing` of a run that is held back is over.
     Failing,
@@ -160,7 +161,8 @@ impl Machine {
             | StopCause::Restart
             | StopCause::Lost
             | StopCause::Errors
-            | StopCause::TooManyErrors => String::new(),
+            | StopCause::TooManyErrors
+            | StopCause::Breaker => String::new(),
         };
         if !why.is_empty() {
             let shutdown = cause == StopCause::Shutdown;

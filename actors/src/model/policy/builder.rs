@@ -1,8 +1,8 @@
 //! Policies in code, in the words of the configuration file.
 
 use super::{
-    Backoff, BreakerPolicy, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams, ProbeSuccess, Ramp,
-    RetryPolicy, Window,
+    Backoff, BreakerMode, BreakerPolicy, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams, ProbeSuccess,
+    Ramp, RetryPolicy, Window,
 };
 use crate::model::{Problem, parse_duration_ms};
 
@@ -231,6 +231,13 @@ impl BreakerPolicy {
         if let (Some(over_ms), Some(spacing_ms)) = (over, spacing) {
             self.ramp = Ramp { over_ms, spacing_ms };
         }
+        self
+    }
+
+    /// Whether it acts. Default auto.
+    #[must_use]
+    pub const fn mode(mut self, mode: BreakerMode) -> Self {
+        self.mode = mode;
         self
     }
 

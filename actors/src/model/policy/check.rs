@@ -187,15 +187,15 @@ impl BreakerPolicy {
     /// Every contradiction, with paths below `breaker`.
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
+        let mut found: Vec<_> = self.never_opens().into_iter().collect();
+        found.extend(self.check_where_a_class_trips());
+        found
+    }
+
+    /// The same for a breaker that some class opens at once (`trips = true`), so that it needs no counters.
+    #[must_use]
+    pub fn check_where_a_class_trips(&self) -> Vec<Problem> {
         let mut found = self.rejected.clone();
-        if self.failures == 0 && self.failure_rate_permille == 0 {
-            found.push(conflict(
-                "failures",
-                "failure_rate",
-                "the breaker can never open: `failures` and `failure_rate` are both 0",
-                "set one of them, or write breaker = false",
-            ));
-        }
         if self.failures > MOST_OUTCOMES {
             found.push(range("failures", "`failures` is over 1000", "write 1000 or less"));
         }
@@ -224,6 +224,7 @@ impl BreakerPolicy {
                 "write for example 0.1",
             ));
         }
+        found.extend(self.check_times());
         found.extend(self.check_half_open());
         found
     }

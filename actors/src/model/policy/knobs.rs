@@ -181,21 +181,48 @@ pub struct Ramp {
     pub spacing_ms: u64,
 }
 
-/// What happens to living runs of the scope when it opens. Not acted upon yet: they go on.
+/// What happens to living runs of the scope when it opens.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnOpen {
     /// They go on.
     #[default]
     Keep,
-    /// They are stopped.
+    /// They are stopped and wait, `blocked`, until the scope lets them go on. That is no failure: it counts nowhere.
     Stop,
+}
+
+/// Whether a breaker acts on what it hears.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerMode {
+    /// It opens and closes by its rules.
+    #[default]
+    Auto,
+    /// It lets everybody through and listens to nothing.
+    Disabled,
+    /// It lets everybody through, and says in the journal (`would_trip`) when its rules would have opened it.
+    MetricsOnly,
+}
+
+impl BreakerMode {
+    /// Its name in the configuration file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Disabled => "disabled",
+            Self::MetricsOnly => "metrics_only",
+        }
+    }
 }
 
 /// When a scope refuses starts, and for how long.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BreakerPolicy {
+    /// Whether it acts. Default auto.
+    pub mode: BreakerMode,
     /// Weighted failures in a row that open it; 0: off. Default 5.
     pub failures: u32,
     /// Share of weighted failures that opens it; 0: off. Default 500.
@@ -210,7 +237,8 @@ pub struct BreakerPolicy {
     pub max_penalty_ms: u64,
     /// Chance in thousandths, which only lengthens. Default 100.
     pub penalty_jitter_permille: u32,
-    /// A success this long after the last change takes one level back. Default 600,000.
+    /// A success this long after the last change takes one level back. Default 600,000, and never sooner than
+    /// `penalty`.
     pub decay_after_ms: u64,
     /// Trial runs.
     pub half_open: HalfOpen,
@@ -228,6 +256,7 @@ pub struct BreakerPolicy {
 impl Default for BreakerPolicy {
     fn default() -> Self {
         Self {
+            mode: BreakerMode::Auto,
             failures: 5,
             failure_rate_permille: 500,
             window: Window { size: 20, age_ms: 3_600_000, min: 5 },

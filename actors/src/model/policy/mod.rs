@@ -3,13 +3,14 @@
 mod budget;
 mod builder;
 mod check;
+mod check_breaker;
 mod knobs;
 mod scope_rules;
 
 pub use self::{
     budget::{RetryBudget, tokens},
     knobs::{
-        Backoff, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
+        Backoff, BreakerMode, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
         ProbeSuccess, Ramp, RetryPolicy, Window,
     },
     scope_rules::{rules_of_scope, scope_pattern_problem},

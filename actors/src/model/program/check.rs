@@ -1,7 +1,7 @@
 //! What is wrong with a program as a whole.
 
 use super::{Command, Program};
-use crate::model::{Problem, RetryPolicy, Template, did_you_mean, policy::LONGEST_WAIT_MS};
+use crate::model::{Problem, RetryPolicy, ScopeKind, Template, did_you_mean, policy::LONGEST_WAIT_MS};
 use std::path::Path;
 
 /// Longest program name: it is part of file names, metrics and `ps`.
@@ -45,7 +45,9 @@ impl Program {
         self.check_output(&mut found);
         found.extend(self.retry.check().into_iter().map(|problem| problem.below("retry")));
         if let Some(breaker) = &self.breaker {
-            found.extend(breaker.check().into_iter().map(|problem| problem.below("breaker")));
+            let trips = self.some_class_trips(ScopeKind::Program);
+            let problems = if trips { breaker.check_where_a_class_trips() } else { breaker.check() };
+            found.extend(problems.into_iter().map(|problem| problem.below("breaker")));
         }
         found
     }

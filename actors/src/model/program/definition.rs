@@ -115,6 +115,8 @@ pub struct ClassOverride {
     pub weight_permille: Option<u32>,
     /// See [`ClassRule::scopes`].
     pub scopes: Option<Vec<ScopeKind>>,
+    /// See [`ClassRule::trips`].
+    pub trips: Option<bool>,
     /// See [`ClassRule::delay_ms`].
     pub delay_ms: Option<u64>,
     /// See [`ClassRule::max_delay_ms`].
@@ -317,6 +319,7 @@ impl Program {
             if let Some(scopes) = &own.scopes {
                 rule.scopes.clone_from(scopes);
             }
+            rule.trips = own.trips.unwrap_or(rule.trips);
             rule.delay_ms = own.delay_ms.or(rule.delay_ms);
             rule.max_delay_ms = own.max_delay_ms.or(rule.max_delay_ms);
             rule.max_retries = own.max_retries.or(rule.max_retries);
@@ -340,6 +343,16 @@ impl Program {
             env_file: None,
             ..self.clone()
         }
+    }
+
+    /// Whether a failure of some class opens breakers of this kind at once.
+    #[must_use]
+    pub fn some_class_trips(&self, kind: ScopeKind) -> bool {
+        let trips = |name: &String| {
+            let rule = self.class_rule(name);
+            rule.trips && rule.scopes.contains(&kind)
+        };
+        self.classes.keys().any(trips)
     }
 
     /// Checks a start's parameters and fills in defaults. Values of secrets are set apart, so that what is stored and

@@ -41,6 +41,13 @@ impl ClassOverride {
         self
     }
 
+    /// One such failure opens these breakers at once.
+    #[must_use]
+    pub const fn trips(mut self) -> Self {
+        self.trips = Some(true);
+        self
+    }
+
     /// First delay in place of the program's.
     #[must_use]
     pub fn delay(mut self, time: impl AsRef<str>) -> Self {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     breaker::{BreakerStatus, Gate, penalty_ms_of_level},
-    manager::{Forecast, Foreseen, machine::admit::scope_kind},
+    manager::{Forecast, Foreseen},
     model::{Decimal, HeldReason, Params, Phase, Timestamp, format_duration_ms},
     retry::{self, Decision, Outlook},
 };
@@ -264,7 +264,7 @@ impl<'a> Guards<'a> {
     ) -> Option<Self> {
         let rule = asked.program.class_rule(&asked.class);
         let guard = |gate: &'a Gate| {
-            let heard = rule.scopes.contains(&scope_kind(&gate.scope));
+            let heard = rule.scopes.contains(&gate.scope.kind());
             let mut guard = Guard { gate, heard, permille: 0, level: 0, until: None };
             if let Some(status) = breakers.iter().find(|status| status.scope == gate.scope) {
                 (guard.permille, guard.level) = (status.failures_permille, status.level);

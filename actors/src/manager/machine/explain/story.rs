@@ -90,6 +90,7 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
         Event::ProbeExpired { .. } => {
             format!("the probe of {scope} kept its permit for too long and lost it")
         }
+        Event::WouldTrip { why } => format!("breaker {scope} would have opened: {why}"),
         Event::LateOutcome { why } => format!("an outcome for {scope} came too late to count: {why}"),
         Event::ParamChanged { name, from, to, why } => {
             format!("{name} {from} → {to} ({why})")
@@ -124,8 +125,9 @@ fn by_whom(who: Option<&String>) -> String {
 
 /// How an attempt ended and what that was taken for. Nothing for another event.
 fn end(event: &Event) -> Option<String> {
-    let Event::AttemptEnded { exit, signal, spawn_error, class, rule, line, lasted_ms, output_complete, .. } =
-        event
+    let Event::AttemptEnded {
+        exit, signal, spawn_error, class, rule, line, lasted_ms, output_complete, ..
+    } = event
     else {
         return None;
     };

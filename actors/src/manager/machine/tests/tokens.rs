@@ -91,7 +91,7 @@ fn who_is_refused_tokens_lets_the_next_in_the_line_of_a_scope_ask() {
         why: "open".into(),
         changes: Changes::default(),
     };
-    world.admissions = vec![denied(), denied()];
+    world.admissions = vec![denied()];
     world.leaves = vec![retry::Leave::Promised];
     world.input(Input::Retry(retry::Report::Due { run: first }));
     let second = world.start("job");

@@ -1,0 +1,143 @@
+//! What an operator and the `mode` of the rules do to a scope, past its counters.
+
+use super::{
+    circuit::Circuit,
+    state::{Row, State},
+    terms::{Change, OperatorAct},
+    window::Window,
+};
+use crate::model::{BreakerMode, BreakerPolicy, Timestamp, format_duration_ms};
+
+impl Circuit {
+    /// Whether it acts under these rules: an operator's word holds until he takes it back.
+    pub(super) fn mode_under(&self, policy: &BreakerPolicy) -> BreakerMode {
+        self.by_hand.unwrap_or(policy.mode)
+    }
+
+    /// An operator's word; whether it changed anything.
+    pub(super) fn operate(
+        &mut self,
+        now: Timestamp,
+        act: OperatorAct,
+        who: &str,
+        out: &mut Vec<Change>,
+    ) -> bool {
+        match act {
+            OperatorAct::Reset => self.reset(now, who, out),
+            OperatorAct::ForceOpen { ttl_ms } => self.force_open(now, ttl_ms, who, out),
+            OperatorAct::EndForcedOpen => return self.end_forced_open(now, who, out),
+            OperatorAct::Disable => return self.set_by_hand(now, BreakerMode::Disabled, who, out),
+            OperatorAct::MetricsOnly => return self.set_by_hand(now, BreakerMode::MetricsOnly, who, out),
+            OperatorAct::Auto => {
+                let had = self.by_hand.take().is_some();
+                if self.end_forced_open(now, who, out) {
+                    return true;
+                }
+                let why = format!("left to its rules {who}");
+                return self.follow_mode(now, why, out) || had;
+            }
+        }
+        true
+    }
+
+    /// Closed at level 0, or whatever the mode of its rules makes of that.
+    fn reset(&mut self, now: Timestamp, who: &str, out: &mut Vec<Change>) {
+        let from = self.state.name();
+        self.level = 0;
+        self.by_hand = None;
+        self.begin_epoch();
+        self.state = State::of_mode(self.policy.mode);
+        if self.state == State::Closed {
+            self.begin_ramp(now);
+        }
+        self.note(now, from, format!("reset {who}"), out);
+    }
+
+    fn force_open(&mut self, now: Timestamp, ttl_ms: Option<u64>, who: &str, out: &mut Vec<Change>) {
+        let from = self.state.name();
+        self.by_hand = None;
+        self.begin_epoch();
+        self.state = State::ForcedOpen { until: ttl_ms.map(|ttl| now.plus(ttl)) };
+        let how_long = ttl_ms.map_or_else(
+            || "until somebody ends it".to_owned(),
+            |ttl| format!("for {}", format_duration_ms(ttl)),
+        );
+        self.note(now, from, format!("forced open {who}, {how_long}"), out);
+    }
+
+    /// Ends a forced open; whether it was one.
+    fn end_forced_open(&mut self, now: Timestamp, who: &str, out: &mut Vec<Change>) -> bool {
+        let forced = matches!(self.state, State::ForcedOpen { .. });
+        if forced {
+            self.leave_forced_open(now, format!("forced open was ended {who}"), out);
+        }
+        forced
+    }
+
+    /// To half-open, never straight to closed; or to where the mode of its rules wants it.
+    pub(super) fn leave_forced_open(&mut self, at: Timestamp, why: String, out: &mut Vec<Change>) {
+        match self.policy.mode {
+            BreakerMode::Auto => {
+                self.become_half_open(at, format!("{why}; probes are let through"), out);
+            }
+            mode @ (BreakerMode::Disabled | BreakerMode::MetricsOnly) => self.enter(at, mode, why, out),
+        }
+    }
+
+    /// Whether that is news.
+    fn set_by_hand(&mut self, now: Timestamp, mode: BreakerMode, who: &str, out: &mut Vec<Change>) -> bool {
+        if self.by_hand == Some(mode) {
+            return false;
+        }
+        self.by_hand = Some(mode);
+        let why = match mode {
+            BreakerMode::Disabled => format!("switched off {who}; everybody is let through"),
+            BreakerMode::Auto | BreakerMode::MetricsOnly => {
+                format!("only watches from now on, {who}; everybody is let through")
+            }
+        };
+        self.enter(now, mode, why, out);
+        true
+    }
+
+    /// Goes where the mode in force wants it; whether it was elsewhere. A forced open stays: an operator's word is later.
+    pub(super) fn follow_mode(&mut self, now: Timestamp, why: String, out: &mut Vec<Change>) -> bool {
+        let mode = self.mode_under(&self.policy);
+        let there = match (mode, &self.state) {
+            (_, State::ForcedOpen { .. })
+            | (BreakerMode::Auto, State::Closed | State::Open { .. } | State::HalfOpen { .. })
+            | (BreakerMode::Disabled, State::Disabled)
+            | (BreakerMode::MetricsOnly, State::MetricsOnly) => true,
+            (BreakerMode::Auto, State::Disabled | State::MetricsOnly)
+            | (BreakerMode::Disabled | BreakerMode::MetricsOnly, _) => false,
+        };
+        if !there {
+            self.enter(now, mode, why, out);
+        }
+        !there
+    }
+
+    /// Nothing counted, the level kept.
+    fn enter(&mut self, at: Timestamp, mode: BreakerMode, why: String, out: &mut Vec<Change>) {
+        let from = self.state.name();
+        self.forget_failures();
+        self.ramp = None;
+        self.state = State::of_mode(mode);
+        self.note(at, from, why, out);
+    }
+
+    /// Another epoch: who started before is not listened to any more.
+    pub(super) fn begin_epoch(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.ramp = None;
+        self.expired.clear();
+        self.holders.clear();
+        self.forget_failures();
+    }
+
+    pub(super) fn forget_failures(&mut self) {
+        self.row = Row::default();
+        self.window = Window::default();
+        self.recent.clear();
+    }
+}

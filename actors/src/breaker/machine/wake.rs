@@ -1,0 +1,53 @@
+//! A scope that was read back, in the time of now.
+
+use super::{
+    circuit::Circuit,
+    penalty,
+    saved::Reader,
+    state::{Ramp, State},
+    terms::Change,
+};
+use crate::model::Timestamp;
+
+impl Circuit {
+    /// Takes a circuit that was read back into the time of now: `then` on its own clock is now on ours. What ended
+    /// meanwhile ends now, nothing lasts longer than its rules allow, and a probe that is not there any more holds no
+    /// permit.
+    pub(super) fn wake(&mut self, reader: &Reader<'_>, then: Timestamp) {
+        let now = reader.now;
+        let past = |at: Timestamp| Timestamp(now.0.saturating_sub(then.since(at)));
+        let future = |at: Timestamp, longest: u64| now.plus(at.since(then).min(longest));
+        self.seed = reader.seed;
+        self.touched_at = now;
+        self.changed_at = past(self.changed_at);
+        self.window.map_times(past);
+        self.holders.extend(reader.adopted.iter().map(|run| (*run, 1)));
+        self.expired.retain(|run| reader.adopted.contains(run));
+        self.ramp = self.ramp.filter(|ramp| ramp.until > then).map(|ramp| Ramp {
+            until: future(ramp.until, self.policy.ramp.over_ms),
+            next: future(ramp.next, self.policy.ramp.spacing_ms),
+        });
+        let policy = &self.policy;
+        match &mut self.state {
+            State::Closed | State::Disabled | State::MetricsOnly => {}
+            State::Open { until } => {
+                let longest =
+                    penalty::lengthened(policy.max_penalty_ms, policy.penalty_jitter_permille, u32::MAX);
+                *until = future(*until, longest);
+            }
+            State::HalfOpen { leases, .. } => {
+                leases.retain(|run, _| reader.adopted.contains(run));
+                for lease in leases.values_mut() {
+                    *lease = future(*lease, policy.half_open.lease_ms);
+                }
+            }
+            State::ForcedOpen { until } => *until = until.map(|until| future(until, u64::MAX)),
+        }
+    }
+
+    /// It was half-open by guess: says so.
+    pub(super) fn note_guess(&mut self, now: Timestamp, from: &str, out: &mut Vec<Change>) {
+        let why = format!("its saved record could not be read, and it was or may have been {from}");
+        self.note(now, from, format!("{why}; probes are let through"), out);
+    }
+}

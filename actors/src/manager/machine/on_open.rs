@@ -1,0 +1,113 @@
+//! What follows when a breaker changes: who waits asks again, and who lives is stopped where the rules say so.
+
+use super::{Machine, Stage, StopCause};
+use crate::{
+    breaker::{Outcome, Permit, Settle},
+    manager::machine::Effect,
+    model::{Event, OnOpen, Program, RunId, Scope, ScopeKind, StopAct},
+};
+
+impl Machine {
+    /// At the end of a step, so that one step's own decision is made before those that it leads to.
+    pub(super) fn follow_breakers(&mut self) {
+        for scope in std::mem::take(&mut self.opened) {
+            self.stop_living(&scope);
+        }
+        // One that needs no leave any more goes on at once, and stirs those behind it.
+        while let Some(scope) = self.stirred.pop_first() {
+            self.wake(&scope);
+        }
+    }
+
+    /// The permits of a granted start. Those of scopes that stop it when they open are looked up by scope then.
+    pub(super) fn hold_permits(&mut self, id: RunId, permits: Vec<Permit>) {
+        let Some(live) = self.live.get(&id) else { return };
+        let program = live.program.clone();
+        for permit in &permits {
+            if self.stops_on_open(&permit.scope, &program) {
+                self.stopped_on_open.entry(permit.scope.clone()).or_default().insert(id);
+            }
+        }
+        if let Some(live) = self.live.get_mut(&id) {
+            live.permits = permits;
+        }
+    }
+
+    /// The permits of a start that is over, or will not be.
+    pub(super) fn take_permits(&mut self, id: RunId) -> Vec<Permit> {
+        let permits = self.live.get_mut(&id).map(|live| std::mem::take(&mut live.permits));
+        let permits = permits.unwrap_or_default();
+        for permit in &permits {
+            if let Some(runs) = self.stopped_on_open.get_mut(&permit.scope) {
+                runs.remove(&id);
+                if runs.is_empty() {
+                    self.stopped_on_open.remove(&permit.scope);
+                }
+            }
+        }
+        permits
+    }
+
+    /// Permits of a start that will not be.
+    pub(super) fn give_permits_back(&mut self, id: RunId) {
+        let permits = self.take_permits(id);
+        if !permits.is_empty() {
+            let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
+            self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
+        }
+    }
+
+    fn stops_on_open(&self, scope: &Scope, program: &Program) -> bool {
+        let rules = match scope.kind() {
+            ScopeKind::Program => program.breaker.as_ref(),
+            ScopeKind::Shared | ScopeKind::User | ScopeKind::Global => self.shared_rules(&scope.0),
+        };
+        rules.is_some_and(|rules| rules.on_open == OnOpen::Stop)
+    }
+
+    /// Stops what lives in a scope that opened. That is nobody's failure: each says "neutral" to its breakers, uses up no
+    /// retry, and waits in line as `blocked`. One that is being stopped for another cause is left to that.
+    fn stop_living(&mut self, scope: &Scope) {
+        if self.shutting_down {
+            return;
+        }
+        let runs = self.stopped_on_open.get(scope).cloned().unwrap_or_default();
+        for id in runs {
+            let Some(live) = self.live.get_mut(&id).filter(|live| live.stop.is_none()) else { continue };
+            let stage = live.stage.clone();
+            match stage {
+                Stage::Running | Stage::Starting => {
+                    let why = format!("{scope} opened, and its rules stop what lives there (on_open)");
+                    let event = Event::StopRequested { act: Some(StopAct::Rule), by: None, why };
+                    self.record_run(id, true, Some(scope.clone()), event);
+                    self.stop_starting_or_running(id);
+                }
+                // Granted a moment ago, and nothing was started yet: it asks again.
+                Stage::Preparing => {
+                    self.give_permits_back(id);
+                    self.ask(id);
+                }
+                Stage::Queued
+                | Stage::Reserving
+                | Stage::Asking
+                | Stage::Blocked
+                | Stage::Draining
+                | Stage::Judging
+                | Stage::Emptying(_)
+                | Stage::Backoff
+                | Stage::Suspended => {}
+            }
+        }
+    }
+
+    fn stop_starting_or_running(&mut self, id: RunId) {
+        match self.live.get_mut(&id) {
+            Some(live) if live.stage == Stage::Starting => {
+                live.stop = Some(StopCause::Breaker); // The Launcher's answer finds it.
+                self.commit(true);
+            }
+            Some(_) => self.stop_for(id, StopCause::Breaker),
+            None => {}
+        }
+    }
+}
