@@ -70,7 +70,8 @@ pub struct LauncherActor {
     keeper: KeeperState,
     /// Counts keepers, so that words of an earlier one are known as such.
     generation: u64,
-    living: HashMap<u64, Living>,
+    /// Boxed: a table has twice the room that it needs.
+    living: HashMap<u64, Box<Living>>,
     tokens: HashMap<AttemptId, u64>,
     next_token: u64,
     /// Starts that came while no keeper could take them.
@@ -198,7 +199,7 @@ impl LauncherActor {
             pipes: Vec::new(),
             exit: None,
         };
-        self.living.insert(token, living);
+        self.living.insert(token, Box::new(living));
     }
 
     fn hear(&mut self, event: Event, fds: Vec<OwnedFd>) {
