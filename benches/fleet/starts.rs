@@ -19,6 +19,9 @@ const QUEUE: u32 = 5_000;
 /// Connections of the HTTP client, each with one request at a time.
 const CONNECTIONS: usize = 64;
 
+/// KiB that a run may take while it waits, its asker's own memory included.
+const WAITING_KIB: f64 = 10.0;
+
 const TOKEN: &str = "bench";
 
 /// Answers to start requests: ids of runs, and reasons of refusals with their number.
@@ -100,7 +103,8 @@ async fn judge(
     verdict(&format!("{way}: requests without an answer of their own"), lost as f64, "", 0.0);
     let each = (full.sum() - before.sum()) / waiting.max(1) as f64;
     println!("      {way}: PSS {} to {} KiB with {waiting} living", before.sum(), full.sum());
-    verdict(&format!("{way}: memory for each run that waits"), each, "KiB", 8.0);
+    // Those who ask are in this process too, with a future and an answer for each request.
+    verdict(&format!("{way}: memory for each run that waits"), each, "KiB", WAITING_KIB);
     let mut unfinished = 0;
     for id in &answers.accepted {
         let run = pm.run(id).await.unwrap();

@@ -298,7 +298,7 @@ impl MonitorActor {
     fn forget(&mut self, attempt: AttemptId) {
         if let Some(mut watched) = self.watched.remove(&attempt) {
             self.floor = self.floor.max(watched.close());
-            self.tokens.remove(&watched.spool.token);
+            self.tokens.remove(&watched.token);
         }
     }
 

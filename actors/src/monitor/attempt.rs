@@ -7,9 +7,7 @@ use super::{
     stored::Stored,
 };
 use crate::{
-    model::{
-        AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, Spool, SpoolSizes, Stream, Timestamp,
-    },
+    model::{AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, SpoolSizes, Stream, Timestamp},
     store::Output,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -56,7 +54,7 @@ pub(crate) struct Taken {
 pub(crate) struct Watched {
     attempt: AttemptId,
     pub(crate) program: Arc<Program>,
-    pub(crate) spool: Spool,
+    pub(crate) token: u64,
     pub(crate) redactor: Arc<Redactor>,
     rules: Arc<Rules>,
     stdout: Feed,
@@ -84,8 +82,8 @@ impl Watched {
             attempt,
             redactor: Arc::new(redactor),
             rules,
-            stdout: feed(Stream::Stdout, spool.stdout.clone()),
-            stderr: feed(Stream::Stderr, spool.stderr.clone()),
+            stdout: feed(Stream::Stdout, spool.stdout),
+            stderr: feed(Stream::Stderr, spool.stderr),
             seen: Seen::default(),
             last_output: now,
             closing: None,
@@ -94,7 +92,7 @@ impl Watched {
             held_back: false,
             exhausted: false,
             program,
-            spool,
+            token: spool.token,
         }
     }
 
