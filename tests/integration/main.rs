@@ -16,6 +16,7 @@ mod check;
 mod death;
 mod flow;
 mod foresee;
+mod load;
 mod output;
 mod spawn_errors;
 mod stop;

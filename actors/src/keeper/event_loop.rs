@@ -5,10 +5,10 @@ use super::{
     protocol::{Event, Launch, Request, VERSION},
     socket::{Received, Socket},
     spawn::{Ends, spawn},
-    stream::{Next, Stream},
+    stream::{Next, Stream, TRICKLE_PAUSE_NS},
     syscall::{self, Epoll, now_ns, output_pipe, pidfd_open},
     tree::{Process, TAG, TagCache, Tree},
-    wake::{LOOK_AT_ALL, WakeSender},
+    wake::{LOOK_AT_ALL, WakeSender, spool_name},
 };
 use std::{
     cmp::Reverse,
@@ -304,7 +304,7 @@ impl Loop {
         stream.due_ns = None;
         let next = stream.visit();
         if stream.size() > before {
-            self.grown.push(token);
+            self.grown.push(spool_name(token, index));
         }
         let key = token << 2 | kind;
         match next {
@@ -314,7 +314,7 @@ impl Loop {
                 }
             }
             Next::After(pause) => {
-                let due = now_ns() + pause;
+                let due = due_at(now_ns(), pause);
                 stream.due_ns = Some(due);
                 self.visits.push(Reverse((due, key)));
             }
@@ -352,9 +352,9 @@ impl Loop {
         }
     }
 
-    /// Notes that a spool grew outside a visit.
+    /// Notes that spools of an attempt grew outside a visit.
     pub(super) fn note_growth(&mut self, token: u64) {
-        self.grown.push(token);
+        self.grown.extend([spool_name(token, 0), spool_name(token, 1)]);
     }
 
     fn tell_growth(&mut self) {
@@ -456,6 +456,13 @@ impl Loop {
     }
 }
 
+/// When a visit is due. Visits that are not in a hurry fall on common dates, so that a hundred slow writers are one
+/// wake-up and not a hundred.
+const fn due_at(now: u64, pause: u64) -> u64 {
+    let due = now + pause;
+    if pause < TRICKLE_PAUSE_NS { due } else { due - due % TRICKLE_PAUSE_NS }
+}
+
 /// Takes the keeper's lock and leaves our process id in the file, for people and for the next daemon's log.
 fn take_lock(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -465,4 +472,19 @@ fn take_lock(path: &Path) -> io::Result<File> {
     file.rewind()?;
     writeln!(file, "{}", std::process::id())?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_streams_are_visited_together_and_busy_ones_at_their_own_time() {
+        for now in [0, 1, TRICKLE_PAUSE_NS - 1, TRICKLE_PAUSE_NS, 7 * TRICKLE_PAUSE_NS + 3] {
+            let due = due_at(now, TRICKLE_PAUSE_NS);
+            assert!(due > now && due <= now + TRICKLE_PAUSE_NS, "{now}: soon, and not at once");
+            assert_eq!(due % TRICKLE_PAUSE_NS, 0, "{now}: a common date");
+            assert_eq!(due_at(now, 1_000_000), now + 1_000_000);
+        }
+    }
 }

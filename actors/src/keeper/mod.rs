@@ -63,5 +63,5 @@ pub use self::{
     start::{Incoming, Keeper, init},
     stream::rescue,
     syscall::wait_any,
-    wake::{LOOK_AT_ALL, WakeReceiver, WakeSender, wake_pair},
+    wake::{LOOK_AT_ALL, WakeReceiver, WakeSender, spool_name, wake_pair},
 };

@@ -131,7 +131,15 @@ impl Keeper {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when there is no room: wait until the socket is writable, or a few milliseconds.
     pub fn send(&self, request: &Request) -> io::Result<()> {
-        self.control.send(&request.encode(), &[])
+        self.send_encoded(&request.encode())
+    }
+
+    /// Sends what [`Request::encode`] made; never blocks.
+    ///
+    /// # Errors
+    /// As [`Keeper::send`].
+    pub fn send_encoded(&self, request: &[u8]) -> io::Result<()> {
+        self.control.send(request, &[])
     }
 
     /// Takes the next event; never blocks.

@@ -1,4 +1,7 @@
 //! How the reader of the spools learns that they grew.
+//!
+//! A spool's name on this channel is its attempt's token times two, plus one for standard error: the reader then opens and
+//! asks for no file but the one that grew.
 
 use super::socket::{Received, Socket};
 use std::{
@@ -8,6 +11,12 @@ use std::{
 
 /// Stands for "look at every spool": sent when wake-ups had to be left out because the channel was full.
 pub const LOOK_AT_ALL: u64 = u64::MAX;
+
+/// The name of a spool; `stream` is 0 for standard output and 1 for standard error.
+#[must_use]
+pub const fn spool_name(token: u64, stream: usize) -> u64 {
+    token << 1 | (stream as u64 & 1)
+}
 
 /// Names in one datagram: 4 KiB, so that a full channel still costs the kernel little memory.
 const BATCH: usize = 512;
@@ -39,9 +48,9 @@ impl WakeSender {
 
     /// Tells that these spools grew; false when there was no room for all of them. A reader that is gone is no error.
     #[must_use]
-    pub fn send(&self, tokens: &[u64]) -> bool {
-        tokens.chunks(BATCH).all(|batch| {
-            let bytes: Vec<u8> = batch.iter().flat_map(|token| token.to_le_bytes()).collect();
+    pub fn send(&self, names: &[u64]) -> bool {
+        names.chunks(BATCH).all(|batch| {
+            let bytes: Vec<u8> = batch.iter().flat_map(|name| name.to_le_bytes()).collect();
             !matches!(self.0.send(&bytes, &[]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
         })
     }
@@ -88,6 +97,13 @@ impl AsRawFd for WakeReceiver {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_stream_of_every_attempt_has_a_name_of_its_own() {
+        let names: Vec<_> =
+            [1, 2, 3].into_iter().flat_map(|token| [0, 1].map(|s| spool_name(token, s))).collect();
+        assert_eq!(names, [2, 3, 4, 5, 6, 7]);
+    }
 
     #[test]
     fn a_full_channel_says_so_and_what_fitted_arrives() {

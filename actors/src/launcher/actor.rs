@@ -16,7 +16,7 @@ use crate::{
         Keeper, WakeSender,
         protocol::{Event, Request},
     },
-    model::{AttemptId, ExitStatus, SpawnFailure, SpawnProblem, Spool},
+    model::{AttemptId, ExitStatus, SpawnFailure, SpawnProblem},
 };
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient,
@@ -70,7 +70,8 @@ pub struct LauncherActor {
     keeper: KeeperState,
     /// Counts keepers, so that words of an earlier one are known as such.
     generation: u64,
-    living: HashMap<u64, Living>,
+    /// Boxed: a table has twice the room that it needs.
+    living: HashMap<u64, Box<Living>>,
     tokens: HashMap<AttemptId, u64>,
     next_token: u64,
     /// Starts that came while no keeper could take them.
@@ -92,7 +93,6 @@ enum KeeperState {
 /// What we know of an attempt from its request to its emptiness.
 struct Living {
     attempt: AttemptId,
-    spool: Spool,
     secrets: Vec<String>,
     facts: Option<Box<(String, PathBuf, PathBuf)>>,
     pid: i32,
@@ -164,7 +164,7 @@ impl LauncherActor {
 
     fn send(&self, attempt: AttemptId, request: impl FnOnce(u64) -> Request) {
         if let (Some(token), KeeperState::Up { link, .. }) = (self.tokens.get(&attempt), &self.keeper) {
-            link.send(request(*token));
+            link.send(&request(*token));
         }
     }
 
@@ -181,7 +181,7 @@ impl LauncherActor {
         };
         let Composed { request, secrets, program, cwd } = composed;
         match self.link(ctx) {
-            Ok(Some(link)) => link.send(Request::Launch(request)),
+            Ok(Some(link)) => link.send(&Request::Launch(request)),
             Ok(None) => return self.waiting.push(launch),
             Err(error) => return self.fail(attempt, no_keeper(&error.to_string())),
         }
@@ -189,7 +189,6 @@ impl LauncherActor {
         self.tokens.insert(attempt, token);
         let living = Living {
             attempt,
-            spool: self.places.spool(attempt, token),
             secrets,
             facts: Some(Box::new((launch.program.name.clone(), program, cwd))),
             pid: 0,
@@ -198,7 +197,7 @@ impl LauncherActor {
             pipes: Vec::new(),
             exit: None,
         };
-        self.living.insert(token, living);
+        self.living.insert(token, Box::new(living));
     }
 
     fn hear(&mut self, event: Event, fds: Vec<OwnedFd>) {
@@ -236,7 +235,7 @@ impl LauncherActor {
             attempt: living.attempt,
             pid,
             start_ticks,
-            spool: living.spool.clone(),
+            spool: self.places.spool(living.attempt, token),
             secrets: std::mem::take(&mut living.secrets),
         };
         self.report(report);
@@ -274,7 +273,7 @@ impl LauncherActor {
                 start_ticks: living.start_ticks,
                 pidfd: living.pidfd,
                 pipes: living.pipes,
-                spool: living.spool,
+                spool: self.places.spool(living.attempt, token),
                 exit: living.exit,
             });
         }
@@ -460,7 +459,7 @@ impl Handler<Shutdown> for LauncherActor {
 
     fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
         let KeeperState::Up { link, .. } = &self.keeper else { return Box::pin(async {}) };
-        link.send(Request::End);
+        link.send(&Request::End);
         let (sender, receiver) = oneshot::channel();
         self.enders.push(sender);
         Box::pin(async move {

@@ -28,7 +28,8 @@ pub(super) enum Heard {
 /// A keeper and the way to it. Dropped, the keeper ends by its own rules.
 pub(super) struct Link {
     keeper: Rc<AsyncFd<Keeper>>,
-    queue: Rc<RefCell<VecDeque<protocol::Request>>>,
+    /// Encoded: of a thousand starts that wait here, each is one piece of memory and not one for each word of it.
+    queue: Rc<RefCell<VecDeque<Vec<u8>>>>,
     writing: Rc<Cell<bool>>,
     reader: Reader,
 }
@@ -52,15 +53,17 @@ impl Link {
     }
 
     /// Sends a request, in order; never blocks.
-    pub(super) fn send(&self, request: protocol::Request) {
+    pub(super) fn send(&self, request: &protocol::Request) {
+        let mut datagram = request.encode();
         if self.queue.borrow().is_empty() {
-            match self.keeper.get_ref().send(&request) {
+            match self.keeper.get_ref().send_encoded(&datagram) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // An error is the end of the keeper, which its reader tells.
                 _ => return,
             }
         }
-        self.queue.borrow_mut().push_back(request);
+        datagram.shrink_to_fit();
+        self.queue.borrow_mut().push_back(datagram);
         if !self.writing.replace(true) {
             let (keeper, queue, writing) =
                 (Rc::clone(&self.keeper), Rc::clone(&self.queue), Rc::clone(&self.writing));
@@ -97,19 +100,21 @@ async fn read(keeper: Rc<AsyncFd<Keeper>>, hear: impl Fn(Heard)) {
     hear(Heard::Closed);
 }
 
-async fn write(keeper: &AsyncFd<Keeper>, queue: &RefCell<VecDeque<protocol::Request>>) {
+async fn write(keeper: &AsyncFd<Keeper>, queue: &RefCell<VecDeque<Vec<u8>>>) {
     loop {
         let Ok(mut ready) = keeper.writable().await else { return };
-        let Some(request) = queue.borrow().front().cloned() else { return };
-        match keeper.get_ref().send(&request) {
+        // Nobody else runs until it is sent or back in its place, so nothing overtakes it.
+        let Some(datagram) = queue.borrow_mut().pop_front() else { return };
+        match keeper.get_ref().send_encoded(&datagram) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                queue.borrow_mut().push_front(datagram);
                 ready.clear_ready();
                 drop(ready);
                 // Room for descriptors is not told by readiness, so time is the second cause to look again.
                 let _ = tokio::time::timeout(RETRY, keeper.writable()).await;
             }
             Err(_) => return queue.borrow_mut().clear(),
-            Ok(()) => drop(queue.borrow_mut().pop_front()),
+            Ok(()) => {}
         }
     }
 }

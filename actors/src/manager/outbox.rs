@@ -11,9 +11,10 @@ use crate::{
 use std::collections::VecDeque;
 use tokio::sync::oneshot;
 
-/// Decisions that go out as one commit: enough that a burst of starts costs few turns, few enough that the commit stays at
-/// a few hundred kilobytes. The rest follows in the next one.
-const BATCH: usize = 256;
+/// Decisions that go out as one commit: enough that a burst of starts costs few turns of the store, some 0.1 ms each, few
+/// enough that the commit stays at some tens of kilobytes, of which the store holds several copies while it works. The
+/// rest follows in the next one.
+const BATCH: usize = 32;
 
 /// A decision, and what waits for it.
 #[derive(Debug, Default)]
@@ -42,7 +43,10 @@ impl Outbox {
         self.waiting.back_mut()
     }
 
-    pub(super) fn push(&mut self, records: Vec<JournalRecord>, puts: Vec<Put>) {
+    pub(super) fn push(&mut self, mut records: Vec<JournalRecord>, mut puts: Vec<Put>) {
+        // Thousands may wait here, most of them with one or two of each.
+        records.shrink_to_fit();
+        puts.shrink_to_fit();
         self.waiting.push_back(Decision { records, puts, ..Decision::default() });
     }
 

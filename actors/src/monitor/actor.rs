@@ -2,10 +2,10 @@
 
 use super::{
     attempt::{Rulebook, Watched},
-    feed::Stored,
     goal::{Follower, Goal, Wait},
     messages::{Drained, QueryError, Report},
     query::{self, Search},
+    stored::Stored,
     wake::{self, Wakes},
 };
 use crate::{
@@ -41,7 +41,8 @@ pub struct MonitorActor {
     pub(super) output: Output,
     pub(super) wakes: Option<OwnedFd>,
     pub(super) manager: Recipient<Report>,
-    pub(super) watched: HashMap<AttemptId, Watched>,
+    /// Boxed, as it is a kilobyte and a table has twice the room that it needs.
+    pub(super) watched: HashMap<AttemptId, Box<Watched>>,
     pub(super) tokens: HashMap<u64, AttemptId>,
     pub(super) rules: Rulebook,
     pub(super) dirty: VecDeque<AttemptId>,
@@ -55,6 +56,8 @@ pub struct MonitorActor {
     pub(super) failed: bool,
     complained: bool,
     pub(super) retry_at: Option<Timestamp>,
+    /// What is read before it is taken in; the same for all.
+    block: Vec<u8>,
     pub(super) number: u64,
     /// Pieces up to this number may be missing in memory.
     pub(super) floor: u64,
@@ -81,8 +84,9 @@ struct Answered {
 }
 
 impl MonitorActor {
-    /// For this store; hears of growing spools from `wakes`, a datagram socket whose messages are tokens of eight bytes
-    /// each, little-endian ([`u64::MAX`]: look at every spool); tells `manager`.
+    /// For this store; hears of growing spools from `wakes`, a datagram socket whose messages are names of eight bytes
+    /// each, little-endian: the attempt's token times two, plus one for standard error ([`u64::MAX`]: look at every
+    /// spool); tells `manager`.
     #[must_use]
     pub fn new(output: Output, wakes: OwnedFd, manager: Recipient<Report>) -> Self {
         let number = output.last_number();
@@ -102,6 +106,7 @@ impl MonitorActor {
             failed: false,
             complained: false,
             retry_at: None,
+            block: Vec::new(),
             number,
             floor: number,
             alarm: None,
@@ -109,8 +114,16 @@ impl MonitorActor {
         }
     }
 
+    /// Both spools are to be looked at.
     pub(super) fn mark(&mut self, attempt: AttemptId) {
+        self.mark_grown(attempt, Stream::Stdout);
+        self.mark_grown(attempt, Stream::Stderr);
+    }
+
+    /// This spool is to be looked at.
+    fn mark_grown(&mut self, attempt: AttemptId, stream: Stream) {
         let Some(watched) = self.watched.get_mut(&attempt) else { return };
+        watched.look_at(stream);
         watched.exhausted = false;
         if !std::mem::replace(&mut watched.dirty, true) {
             self.dirty.push_back(attempt);
@@ -132,7 +145,7 @@ impl MonitorActor {
                 return false;
             }
         }
-        let taken = watched.take_in(now, &mut self.number);
+        let taken = watched.take_in(now, &mut self.number, &mut self.block);
         if let Some(since) = taken.began {
             self.aging.push_back((since.plus(CHUNK_AGE_MS), attempt));
         }
@@ -168,8 +181,11 @@ impl MonitorActor {
             if let Some(watched) = self.watched.get_mut(&attempt) {
                 watched.dirty = false;
             }
-            if self.ingest(attempt, ctx) {
-                self.mark(attempt);
+            if self.ingest(attempt, ctx)
+                && let Some(watched) = self.watched.get_mut(&attempt)
+            {
+                watched.dirty = true;
+                self.dirty.push_back(attempt);
             }
             budget = budget.saturating_sub(super::feed::READ);
             if budget == 0 {
@@ -235,8 +251,12 @@ impl MonitorActor {
     fn ring(&mut self, ctx: &mut Context<Self>) {
         self.alarm = None;
         let now = clock::now();
-        while let Some((_, attempt)) = self.aging.pop_front_if(|(at, _)| *at <= now) {
-            let since = self.watched.get_mut(&attempt).and_then(|w| w.seal_old(now, CHUNK_AGE_MS));
+        // Those that would be due soon come along: writers of lines then share the store's turns, a few in a second.
+        let company = if self.aging.front().is_some_and(|(at, _)| *at <= now) { CHUNK_AGE_MS / 4 } else { 0 };
+        let due = now.plus(company);
+        while let Some((_, attempt)) = self.aging.pop_front_if(|(at, _)| *at <= due) {
+            let old = CHUNK_AGE_MS - company;
+            let since = self.watched.get_mut(&attempt).and_then(|w| w.seal_old(now, old));
             if let Some(since) = since {
                 self.aging.push_back((since.plus(CHUNK_AGE_MS), attempt));
             }
@@ -247,7 +267,7 @@ impl MonitorActor {
             if self.failed && self.output.waiting() == 0 {
                 self.failed = false;
                 self.output.resume();
-                self.watched.values_mut().for_each(Watched::unsend);
+                self.watched.values_mut().for_each(|watched| watched.unsend());
                 self.release(ctx);
             } else if self.failed {
                 self.retry_at = Some(now.plus(RETRY_MS));
@@ -278,7 +298,7 @@ impl MonitorActor {
     fn forget(&mut self, attempt: AttemptId) {
         if let Some(mut watched) = self.watched.remove(&attempt) {
             self.floor = self.floor.max(watched.close());
-            self.tokens.remove(&watched.spool.token);
+            self.tokens.remove(&watched.token);
         }
     }
 
@@ -392,8 +412,11 @@ impl Handler<Wakes> for MonitorActor {
             let all: Vec<_> = self.watched.keys().copied().collect();
             all.into_iter().for_each(|attempt| self.mark(attempt));
         } else {
-            let known: Vec<_> = wakes.0.iter().filter_map(|token| self.tokens.get(token).copied()).collect();
-            known.into_iter().for_each(|attempt| self.mark(attempt));
+            for (token, stream) in wakes.0.iter().map(|name| wake::spool_of(*name)) {
+                if let Some(attempt) = self.tokens.get(&token).copied() {
+                    self.mark_grown(attempt, stream);
+                }
+            }
         }
         self.pump(ctx);
     }

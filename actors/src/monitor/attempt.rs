@@ -1,14 +1,13 @@
 //! One watched attempt: its two streams, its rules, what its output has shown.
 
 use super::{
-    feed::{Feed, Findings, Intake, Reading, Stored},
+    feed::{Feed, Findings, Intake, Reading},
     machine::{Redactor, Rules, Seen},
     messages::{Drained, Report, Watch},
+    stored::Stored,
 };
 use crate::{
-    model::{
-        AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, Spool, SpoolSizes, Stream, Timestamp,
-    },
+    model::{AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, SpoolSizes, Stream, Timestamp},
     store::Output,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -55,7 +54,7 @@ pub(crate) struct Taken {
 pub(crate) struct Watched {
     attempt: AttemptId,
     pub(crate) program: Arc<Program>,
-    pub(crate) spool: Spool,
+    pub(crate) token: u64,
     pub(crate) redactor: Arc<Redactor>,
     rules: Arc<Rules>,
     stdout: Feed,
@@ -83,8 +82,8 @@ impl Watched {
             attempt,
             redactor: Arc::new(redactor),
             rules,
-            stdout: feed(Stream::Stdout, spool.stdout.clone()),
-            stderr: feed(Stream::Stderr, spool.stderr.clone()),
+            stdout: feed(Stream::Stdout, spool.stdout),
+            stderr: feed(Stream::Stderr, spool.stderr),
             seen: Seen::default(),
             last_output: now,
             closing: None,
@@ -93,7 +92,7 @@ impl Watched {
             held_back: false,
             exhausted: false,
             program,
-            spool,
+            token: spool.token,
         }
     }
 
@@ -123,8 +122,16 @@ impl Watched {
         self.stdout.unstored() + self.stderr.unstored()
     }
 
-    /// Reads each stream once and makes chunks of it.
-    pub(crate) fn take_in(&mut self, now: Timestamp, number: &mut u64) -> Taken {
+    /// The next turn reads this stream.
+    pub(crate) fn look_at(&mut self, stream: Stream) {
+        match stream {
+            Stream::Stdout => self.stdout.look = true,
+            Stream::Stderr => self.stderr.look = true,
+        }
+    }
+
+    /// Reads each stream that is to be looked at once and makes chunks of it. What is read lies in `block` until then.
+    pub(crate) fn take_in(&mut self, now: Timestamp, number: &mut u64, block: &mut Vec<u8>) -> Taken {
         let mut taken = Taken::default();
         if self.closed {
             return taken;
@@ -136,18 +143,20 @@ impl Watched {
         let mut intake = Intake { rules: &rules, redactor: &redactor, max_line, now, number };
         let closing = self.closing.is_some();
         for (feed, limit) in [(&mut self.stdout, limit.stdout), (&mut self.stderr, limit.stderr)] {
+            if !feed.look && !closing {
+                continue;
+            }
             let before = (feed.building_since(), feed.read_to());
-            let reading = feed.read(limit).unwrap_or_else(|error| {
-                log::warn!("spool cannot be read; attempt={} error={error}", feed.attempt);
-                Reading::End
-            });
+            let (reading, length) = feed.read(limit, block);
             let last = closing && reading == Reading::End;
-            if reading == Reading::More || last {
-                let more = feed.take(&mut intake, last);
+            if reading != Reading::End || last {
+                let more = feed.take(&mut intake, last, block.get(..length).unwrap_or_default());
                 found.lines += more.lines;
                 found.hits.extend(more.hits);
             }
-            taken.more |= reading == Reading::More;
+            // Only a look that finds nothing says that a stream is at its end.
+            feed.look = reading == Reading::More || closing && !last;
+            taken.more |= feed.look;
             taken.grew |= feed.read_to() > before.1;
             if last {
                 feed.seal();

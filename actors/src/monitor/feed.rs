@@ -1,6 +1,9 @@
 //! One stream of one attempt: from its spool file into chunks.
 
-use super::machine::{Cut, Redactor, Rules, cut};
+use super::{
+    machine::{Cut, Redactor, Rules, cut},
+    stored::Stored,
+};
 use crate::{
     model::{AttemptId, Evidence, Stream, Timestamp},
     store::{Chunk, ChunkHead, Found, Output, Piece},
@@ -11,7 +14,7 @@ use std::{
     io,
     os::{fd::AsRawFd, unix::fs::FileExt},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 /// Raw bytes of a chunk: 48 KiB of lines pack to some 10 KiB, which one value of sled holds well.
@@ -27,26 +30,6 @@ const PUNCH: u64 = 4 << 20;
 struct Recent {
     chunk: Arc<Chunk>,
     sent: bool,
-}
-
-/// What the store says of one chunk: its stream is stored up to here, or why it is not.
-pub(crate) type StoreWord = (AttemptId, Stream, Result<u64, String>);
-
-/// Streams whose chunks were stored, or failed to be, since the last look. Filled on the writer's thread.
-#[derive(Debug, Default)]
-pub(crate) struct Stored(Mutex<Vec<StoreWord>>);
-
-impl Stored {
-    /// True when the list was empty: somebody has to be told then.
-    fn push(&self, attempt: AttemptId, stream: Stream, to: Result<u64, String>) -> bool {
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        list.push((attempt, stream, to));
-        list.len() == 1
-    }
-
-    pub(crate) fn take(&self) -> Vec<StoreWord> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// What taking in needs besides the bytes.
@@ -68,9 +51,11 @@ pub(crate) struct Findings {
 /// How far a reading came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reading {
-    /// Something was read, and there may be more.
+    /// As much as is read at once: there may be more.
     More,
-    /// Nothing is left.
+    /// Something, and nothing behind it. Should more have come meanwhile, the keeper tells.
+    Some,
+    /// Nothing.
     End,
 }
 
@@ -80,6 +65,8 @@ pub(crate) struct Feed {
     program: Arc<str>,
     path: PathBuf,
     file: Option<Arc<File>>,
+    /// The next turn reads it.
+    pub(crate) look: bool,
     /// Read, but not a whole line yet; begins at `taken` in the spool.
     tail: Vec<u8>,
     taken: u64,
@@ -112,6 +99,7 @@ impl Feed {
             program,
             path,
             file: None,
+            look: true,
             tail: Vec::new(),
             taken: at.to,
             next_seq: at.next_seq.max(1),
@@ -149,13 +137,17 @@ impl Feed {
 
     /// Bytes in the spool now; 0 when there is none.
     pub(crate) fn size(&mut self) -> u64 {
+        self.open_spool();
+        self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
+    }
+
+    fn open_spool(&mut self) {
         if self.file.is_none() {
             self.file = File::open(&self.path).ok().map(Arc::new);
             if let Some(file) = self.file.clone() {
                 self.skip_hole(&file);
             }
         }
-        self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
     }
 
     /// What was given back cannot be read again: when the store has lost it, it is lost.
@@ -173,26 +165,39 @@ impl Feed {
         }
     }
 
-    /// Reads on, up to this place in the spool.
-    pub(crate) fn read(&mut self, up_to: u64) -> io::Result<Reading> {
-        let size = self.size().min(up_to);
-        let from = self.read_to();
-        let Some(file) = self.file.as_ref().filter(|_| size > from) else { return Ok(Reading::End) };
-        let length = usize::try_from(size - from).unwrap_or(READ).min(READ);
-        let have = self.tail.len();
-        self.tail.resize(have + length, 0);
-        let read = file.read_at(self.tail.get_mut(have..).unwrap_or_default(), from);
-        self.tail.truncate(have + read.as_ref().map_or(0, |n| *n));
-        Ok(if read? == 0 { Reading::End } else { Reading::More })
+    /// Reads on, up to this place in the spool, into the block: the unfinished line, and behind it what is new. Says how
+    /// much of the block that is. The block is shared by all, so that no child keeps the room that its largest burst took.
+    pub(crate) fn read(&mut self, up_to: u64, block: &mut Vec<u8>) -> (Reading, usize) {
+        let (from, have) = (self.read_to(), self.tail.len());
+        if block.len() < have + READ {
+            block.resize(have + READ, 0);
+        }
+        let (old, new) = block.split_at_mut(have);
+        old.copy_from_slice(&self.tail);
+        let length = usize::try_from(up_to.saturating_sub(from)).unwrap_or(READ).min(READ);
+        let new = new.get_mut(..length).unwrap_or_default();
+        self.open_spool();
+        let read = match &self.file {
+            Some(file) if length > 0 => file.read_at(new, from).unwrap_or_else(|error| {
+                log::warn!("spool cannot be read; attempt={} error={error}", self.attempt);
+                0
+            }),
+            _ => 0,
+        };
+        let reading = match read {
+            0 => Reading::End,
+            READ => Reading::More,
+            _ => Reading::Some,
+        };
+        (reading, have + read)
     }
 
     /// Makes chunks of what was read. With `last`, a line without its end is one too.
-    pub(crate) fn take(&mut self, intake: &mut Intake<'_>, last: bool) -> Findings {
+    pub(crate) fn take(&mut self, intake: &mut Intake<'_>, last: bool, block: &[u8]) -> Findings {
         let mut findings = Findings::default();
-        let tail = std::mem::take(&mut self.tail);
         let mut at = 0;
         loop {
-            let rest = tail.get(at..).unwrap_or_default();
+            let rest = block.get(at..).unwrap_or_default();
             let found = cut(rest, intake.max_line, intake.redactor.secrets(), CHUNK, last);
             let length = found.length();
             if length == 0 {
@@ -202,8 +207,7 @@ impl Feed {
             self.add(raw, &found, intake, &mut findings);
             at += length;
         }
-        self.tail = tail;
-        self.tail.drain(..at);
+        self.tail = block.get(at..).unwrap_or_default().to_vec();
         findings
     }
 
@@ -329,7 +333,9 @@ impl Feed {
 
     /// Ends the chunk that is being built.
     pub(crate) fn seal(&mut self) {
-        if let Some((chunk, _)) = self.building.take() {
+        if let Some((mut chunk, _)) = self.building.take() {
+            // It stays in memory for a while; the room that it grew into does not.
+            chunk.bytes.shrink_to_fit();
             self.recent.push_back(Recent { chunk: Arc::new(chunk), sent: false });
         }
     }

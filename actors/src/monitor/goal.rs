@@ -47,12 +47,12 @@ pub(crate) struct Target {
 
 impl Target {
     /// Whether all of it was read.
-    pub(crate) fn read(&self, watched: &HashMap<AttemptId, Watched>) -> bool {
+    pub(crate) fn read(&self, watched: &HashMap<AttemptId, Box<Watched>>) -> bool {
         watched.get(&self.attempt).is_some_and(|watched| watched.has_read(self.sizes))
     }
 
     /// Whether waiting is of no more use: it was read, or it is not there.
-    fn done(&self, watched: &HashMap<AttemptId, Watched>) -> bool {
+    fn done(&self, watched: &HashMap<AttemptId, Box<Watched>>) -> bool {
         watched.get(&self.attempt).is_none_or(|watched| watched.has_read(self.sizes) || watched.exhausted)
     }
 }
@@ -79,13 +79,16 @@ impl Goal {
         Self { targets: Vec::new(), stored: Some(attempt), deadline: None, wait }
     }
 
-    pub(crate) fn reached(&self, watched: &HashMap<AttemptId, Watched>) -> bool {
-        let stored = |id: &AttemptId| watched.get(id).is_none_or(Watched::is_closed);
+    pub(crate) fn reached(&self, watched: &HashMap<AttemptId, Box<Watched>>) -> bool {
+        let stored = |id: &AttemptId| watched.get(id).is_none_or(|watched| watched.is_closed());
         self.targets.iter().all(|target| target.done(watched)) && self.stored.iter().all(stored)
     }
 
     /// Attempts that are not read far enough.
-    pub(crate) fn missing(&self, watched: &HashMap<AttemptId, Watched>) -> impl Iterator<Item = AttemptId> {
+    pub(crate) fn missing(
+        &self,
+        watched: &HashMap<AttemptId, Box<Watched>>,
+    ) -> impl Iterator<Item = AttemptId> {
         self.targets.iter().filter(|target| !target.read(watched)).map(|target| target.attempt)
     }
 }

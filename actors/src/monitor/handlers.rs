@@ -27,7 +27,7 @@ impl Handler<Watch> for MonitorActor {
             let rules = self.rules.of(&watch.program);
             self.tokens.insert(watch.spool.token, attempt);
             let watched = Watched::new(watch, rules, &self.output, clock::now());
-            self.watched.insert(attempt, watched);
+            self.watched.insert(attempt, Box::new(watched));
         }
         self.mark(attempt);
         self.pump(ctx);
@@ -108,7 +108,7 @@ impl Handler<LastOutput> for MonitorActor {
     type Result = MessageResult<LastOutput>;
 
     fn handle(&mut self, LastOutput { attempt }: LastOutput, ctx: &mut Context<Self>) -> Self::Result {
-        if self.watched.get_mut(&attempt).is_some_and(Watched::behind) {
+        if self.watched.get_mut(&attempt).is_some_and(|watched| watched.behind()) {
             self.mark(attempt);
             self.pump(ctx);
         }

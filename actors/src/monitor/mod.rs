@@ -42,6 +42,7 @@ mod handlers;
 pub mod machine;
 mod messages;
 mod query;
+mod stored;
 mod wake;
 
 #[cfg(test)]

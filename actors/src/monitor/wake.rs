@@ -1,5 +1,6 @@
 //! Hears which spools grew.
 
+use crate::model::Stream;
 use actix::{Message, Recipient};
 use std::{
     future::Future,
@@ -16,10 +17,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Longest datagram that is read whole.
 const DATAGRAM: usize = 8 << 10;
 
-/// These spools grew.
+/// These spools grew: names as the keeper gives them.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Wakes(pub(crate) Vec<u64>);
+
+/// The token and the stream that a name stands for.
+pub(crate) const fn spool_of(name: u64) -> (u64, Stream) {
+    (name >> 1, if name & 1 == 0 { Stream::Stdout } else { Stream::Stderr })
+}
 
 /// Passes wake-ups on until nobody wants them or nobody sends them any more.
 pub(crate) fn listen(fd: OwnedFd, to: Recipient<Wakes>) -> io::Result<impl Future<Output = ()> + 'static> {
@@ -29,13 +35,13 @@ pub(crate) fn listen(fd: OwnedFd, to: Recipient<Wakes>) -> io::Result<impl Futur
     Ok(async move {
         loop {
             let Ok(mut ready) = fd.readable().await else { return };
-            let mut tokens = Vec::new();
-            let open = drain(fd.get_ref(), &mut tokens);
+            let mut names = Vec::new();
+            let open = drain(fd.get_ref(), &mut names);
             ready.clear_ready();
             drop(ready);
-            tokens.sort_unstable();
-            tokens.dedup();
-            if !tokens.is_empty() && to.send(Wakes(tokens)).await.is_err() {
+            names.sort_unstable();
+            names.dedup();
+            if !names.is_empty() && to.send(Wakes(names)).await.is_err() {
                 return;
             }
             if !open {
@@ -56,7 +62,7 @@ fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
 }
 
 /// Reads all that waits; false when the other end is gone.
-fn drain(fd: &OwnedFd, tokens: &mut Vec<u64>) -> bool {
+fn drain(fd: &OwnedFd, names: &mut Vec<u64>) -> bool {
     let mut datagram = [0_u8; DATAGRAM];
     loop {
         // SAFETY: the buffer is ours, and the kernel writes at most its length.
@@ -65,7 +71,7 @@ fn drain(fd: &OwnedFd, tokens: &mut Vec<u64>) -> bool {
             Ok(0) => return false,
             Ok(length) => {
                 let bytes = datagram.get(..length).unwrap_or_default();
-                tokens.extend(bytes.as_chunks::<8>().0.iter().map(|name| u64::from_le_bytes(*name)));
+                names.extend(bytes.as_chunks::<8>().0.iter().map(|name| u64::from_le_bytes(*name)));
             }
             Err(_) => match io::Error::last_os_error().kind() {
                 io::ErrorKind::WouldBlock => return true,

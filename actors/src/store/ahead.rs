@@ -35,11 +35,8 @@ impl Ahead {
         let mut entries: Vec<_> = frame::salvage(Kind::Commit, &left).filter_map(read_body).collect();
         entries.sort_by_key(|(key, _)| *key);
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        if let Some(missing) = RESERVE.checked_sub(left.len()).filter(|missing| *missing > 0) {
-            // Written, not just declared: blocks that were never written are not there on a full disk.
-            if let Err(error) = file.write_all_at(&vec![0; missing], left.len() as u64) {
-                log::warn!("no room is reserved for decisions on a full disk; error={error}");
-            }
+        if let Err(error) = reserve(&file, left.len()) {
+            log::warn!("no room is reserved for decisions on a full disk; error={error}");
         }
         Ok((Self { file, bytes: 0 }, entries))
     }
@@ -63,4 +60,17 @@ impl Ahead {
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
+}
+
+/// Fills the file up with zeroes. Written, not just declared: blocks that were never written are not there on a full
+/// disk. In small pieces: glibc takes the largest piece that was ever freed as a sign of what it should keep for itself.
+fn reserve(file: &File, from: usize) -> io::Result<()> {
+    let zeroes = [0; 16 << 10];
+    let mut at = from;
+    while let Some(missing) = RESERVE.checked_sub(at).filter(|missing| *missing > 0) {
+        let piece = zeroes.get(..missing).unwrap_or(&zeroes);
+        file.write_all_at(piece, at as u64)?;
+        at += piece.len();
+    }
+    Ok(())
 }

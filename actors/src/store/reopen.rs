@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Page cache of the journal's database. It is read at open only; the working set is the newest few pages.
-const CACHE: u64 = 16 << 20;
+const CACHE: u64 = 2 << 20;
 
 impl Engine {
     /// Opens the journal in this folder, whatever state it is in.

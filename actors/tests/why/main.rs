@@ -113,6 +113,7 @@ fn a_run_that_waits_for_a_probe_of_another_says_so() {
         world.pass(500);
     }
     world.pass(12_000);
+    world.start("scraper", &HOST, Some("bob")); // first in line, so the probe
     let run = world.start("scraper", &HOST, Some("carol"));
     world.pass(70_000);
     golden("waits_for_the_probe_of_another_run", &world.why(run));

@@ -90,7 +90,7 @@ impl Machine {
         if let Some(key) = &start.idempotency_key {
             self.remember_key(key, id);
         }
-        self.live.insert(id, Live::new(run, program, self.now));
+        self.live.insert(id, Live::boxed(run, program, self.now));
         let requested_by = start.requested_by.clone();
         self.record_run(id, false, None, Event::RunQueued { params, requested_by });
         self.enqueue(id);

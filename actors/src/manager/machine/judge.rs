@@ -188,7 +188,7 @@ impl Machine {
         live.run.next_attempt_at = None;
         live.run.held = None;
         let program = live.run.program.clone();
-        self.ended.insert(id, live.run);
+        self.ended.insert(id, Box::new(live.run));
         self.act(Effect::ForgetSecrets(id));
         self.act(Effect::Cancel(id));
         self.act(Effect::Ended(id));

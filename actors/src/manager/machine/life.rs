@@ -19,6 +19,10 @@ impl Machine {
         let Some(live) = self.live.get_mut(&id) else { return };
         let number = live.run.attempt + 1;
         live.run.attempt = number;
+        if live.run.attempts.is_empty() {
+            // Most runs have one attempt, and room for four would be half of what a run takes.
+            live.run.attempts.reserve_exact(1);
+        }
         live.run.attempts.push_back(Attempt::new(number, params.clone(), probe, now));
         while live.run.attempts.len() > crate::model::Run::ATTEMPTS_KEPT {
             live.run.attempts.pop_front();

@@ -133,8 +133,9 @@ struct Live {
 }
 
 impl Live {
-    fn new(run: Run, program: Arc<Program>, now: Timestamp) -> Self {
-        Self {
+    /// Boxed: a tree of runs that come in order is half empty, and so is a table.
+    fn boxed(run: Run, program: Arc<Program>, now: Timestamp) -> Box<Self> {
+        Box::new(Self {
             run,
             program,
             stage: Stage::Queued,
@@ -151,7 +152,7 @@ impl Live {
             free: false,
             waiting_since: now,
             timers: Vec::new(),
-        }
+        })
     }
 
     fn attempt_id(&self) -> AttemptId {
@@ -187,8 +188,8 @@ impl Batch {
 pub struct Machine {
     programs: HashMap<String, Arc<Program>>,
     shared_breakers: Vec<(String, BreakerPolicy)>,
-    live: BTreeMap<RunId, Live>,
-    ended: BTreeMap<RunId, Run>,
+    live: BTreeMap<RunId, Box<Live>>,
+    ended: BTreeMap<RunId, Box<Run>>,
     /// Living runs that hold a place, by program.
     places: HashMap<String, u32>,
     /// Runs that wait for a place, by program, oldest first.
@@ -411,13 +412,13 @@ impl Machine {
 
     /// A run, living or over.
     pub fn run(&self, id: RunId) -> Option<&Run> {
-        self.live.get(&id).map(|live| &live.run).or_else(|| self.ended.get(&id))
+        self.live.get(&id).map(|live| &live.run).or_else(|| self.ended.get(&id).map(Box::as_ref))
     }
 
     /// Every run, newest first.
     pub fn runs(&self) -> impl Iterator<Item = &Run> {
         let mut live = self.live.values().rev().map(|live| &live.run).peekable();
-        let mut ended = self.ended.values().rev().peekable();
+        let mut ended = self.ended.values().rev().map(Box::as_ref).peekable();
         std::iter::from_fn(move || match (live.peek(), ended.peek()) {
             (Some(a), Some(b)) if a.id > b.id => live.next(),
             (_, Some(_)) => ended.next(),

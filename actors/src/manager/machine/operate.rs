@@ -144,13 +144,14 @@ impl Machine {
                 StartError::QueueFull { program, limit } => RunError::QueueFull { program, limit },
                 other => RunError::Store(other.to_string()), // A room check knows no other.
             })?;
-            let mut run = run.clone();
+            let mut run = (**run).clone();
             self.ended.remove(&id);
             run.wanted = Wanted::Up;
             run.end_reason = None;
             run.ended_at = None;
             let params = run.params.clone();
-            let live = super::Live { free: true, ..super::Live::new(run, program, self.now) };
+            let mut live = super::Live::boxed(run, program, self.now);
+            live.free = true;
             self.live.insert(id, live);
             self.record_run(id, false, None, Event::RunQueued { params, requested_by: by });
             self.effects.push(Effect::Forget(id));
@@ -258,6 +259,6 @@ impl Machine {
         if let Some(run) = self.ended.get(&id) {
             return Err(RunError::NotRunning { run: id, phase: run.phase });
         }
-        self.live.get_mut(&id).ok_or(RunError::Unknown(id))
+        self.live.get_mut(&id).map(Box::as_mut).ok_or(RunError::Unknown(id))
     }
 }

@@ -57,6 +57,7 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = vec![SAVED_RUN];
     // Our nouns are maps with text keys and plain values: JSON cannot refuse them.
     let _ = serde_json::to_writer(&mut bytes, value);
+    bytes.shrink_to_fit();
     bytes
 }
 
@@ -127,13 +128,14 @@ impl Machine {
             let skip = own.len().saturating_sub(Run::ATTEMPTS_KEPT);
             run.attempts = own.into_iter().skip(skip).collect();
             if run.phase.is_ended() {
-                self.ended.insert(run.id, run);
+                self.ended.insert(run.id, Box::new(run));
             } else {
                 let program = self.programs.get(&run.program).cloned();
                 let program = program.unwrap_or_else(|| {
                     Arc::new(Program::new(run.program.clone(), crate::model::Command::Argv(Vec::new())))
                 });
-                let live = Live { permits, ..Live::new(run, program, self.now) };
+                let mut live = Live::boxed(run, program, self.now);
+                live.permits = permits;
                 self.live.insert(live.run.id, live);
             }
         }
@@ -152,7 +154,7 @@ impl Machine {
                 started_at: current.started_at,
             })
         };
-        self.live.values().filter(alive).filter_map(orphan).collect()
+        self.live.values().map(Box::as_ref).filter(alive).filter_map(orphan).collect()
     }
 
     /// Goes on with every saved run, now that no old process is left: ends that the old keeper saw are judged as any

@@ -1,6 +1,7 @@
 //! The Manager's rules, without a room in sight: scripted answers, recorded effects.
 
 mod breakers;
+mod crowd;
 mod retry_states;
 mod sentences;
 mod tokens;

@@ -147,7 +147,7 @@ async fn errors_are_reported_once_for_each_piece_and_class() {
     let id = attempt(1);
     world.watch(id, &program()).await;
     world.write(id, Stream::Stdout, b"HTTP 429\nok\nHTTP 429\nconnection refused\n");
-    world.wakes.send(&1_u64.to_le_bytes()).unwrap();
+    world.wakes.send(&2_u64.to_le_bytes()).unwrap();
     while world.heard.lock().unwrap().len() < 2 {
         tokio::task::yield_now().await;
     }
@@ -157,6 +157,25 @@ async fn errors_are_reported_once_for_each_piece_and_class() {
         .map(|Report::ErrorSeen { evidence, count, .. }| (evidence.class, evidence.seq, count))
         .collect();
     assert_eq!(seen, [("rate_limited".to_owned(), 1, 2), ("network".to_owned(), 4, 1)]);
+}
+
+#[actix::test]
+async fn a_wake_up_for_one_stream_reads_that_stream_alone() {
+    let world = World::new();
+    let id = attempt(1);
+    world.watch(id, &program()).await;
+    world.write(id, Stream::Stdout, b"HTTP 429\n");
+    world.write(id, Stream::Stderr, b"HTTP 429\n");
+    for (name, expected) in [(2_u64, &[Stream::Stdout][..]), (3, &[Stream::Stdout, Stream::Stderr])] {
+        world.wakes.send(&name.to_le_bytes()).unwrap();
+        while world.heard.lock().unwrap().len() < expected.len() {
+            tokio::task::yield_now().await;
+        }
+        let heard = world.heard.lock().unwrap().clone();
+        let streams: Vec<_> =
+            heard.into_iter().filter_map(|Report::ErrorSeen { evidence, .. }| evidence.stream).collect();
+        assert_eq!(streams, expected, "after {name}");
+    }
 }
 
 #[actix::test]
@@ -212,8 +231,9 @@ fn a_dropped_backlog_is_counted_line_by_line() {
         number: &mut number,
     };
     feed.drop_backlog(20_000, &mut intake);
-    while feed.read(u64::MAX).unwrap() == Reading::More {
-        feed.take(&mut intake, false);
+    let mut block = Vec::new();
+    while let (Reading::More | Reading::Some, length) = feed.read(u64::MAX, &mut block) {
+        feed.take(&mut intake, false, &block[..length]);
     }
     assert!(feed.gaps > 8_000 && feed.lines > 500);
     assert_eq!(feed.lines + feed.gaps, 10_000);
