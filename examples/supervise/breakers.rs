@@ -69,6 +69,10 @@ fn operate(client: &Client, screen: &mut Screen, ask: &Scope, act: &str) -> Resu
 pub(crate) fn classes(client: &Client, screen: &mut Screen, ask: &Classes) -> Result<(), Failure> {
     let program = ask.program.as_deref().map(|program| ("program", program));
     let answer = client.get("/classes", program.as_slice())?;
+    if ask.output == Format::Json {
+        screen.line(&format!("{answer:#}"))?;
+        return Ok(screen.flush()?);
+    }
     let cell = |rule: &Value, key| (Tint::Plain, escape(text(rule, key)));
     let rows: Vec<_> = items(&answer)
         .iter()

@@ -14,6 +14,7 @@ mod arguments;
 mod bench_of_one;
 mod death;
 mod flow;
+mod notify;
 mod output;
 mod spawn_errors;
 mod stop;

@@ -31,7 +31,7 @@ pub use self::{
         Backoff, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
         ProbeSuccess, Ramp, RetryPolicy, Window, rules_of_scope, scope_pattern_problem,
     },
-    problem::{Problem, did_you_mean},
+    problem::{Problem, did_you_mean, edit_distance},
     program::{
         Backlog, ClassOverride, Classify, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy,
         Program, REGEX_SIZE_LIMIT, Restart, StderrMode, StreamChoice,

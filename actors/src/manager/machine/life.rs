@@ -270,11 +270,12 @@ impl Machine {
         };
         live.error_at = Some(evidence.at);
         live.run.counts.errors += count;
+        self.counters.lines(&live.run.program, &evidence.class, count, self.now);
     }
 }
 
 /// Classes that say why *we* ended an attempt: they are no failure of the program and leave its last reason alone.
-fn is_ours(class: &str) -> bool {
+pub(super) fn is_ours(class: &str) -> bool {
     matches!(class, Class::OPERATOR_STOP | Class::SHUTDOWN | Class::LOST | Class::CLEAN_EXIT)
 }
 

@@ -3,11 +3,12 @@
 //! A run walks through `Stage`s; [`Phase`] is what a user sees of them. One input makes at most a few steps: ask a
 //! room, take its answer, decide. What a decision changes is collected in the batch and written as one commit, and the
 //! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
-//! (process made, ended), `judge` (what follows), `operate` (what people ask), `timers`, `restore` (after our own death), `explain`.
+//! (process made, ended), `judge` (what follows), `operate` (what people ask), `timers`, `restore` (after our own death), `explain`, `figures`.
 
 mod admit;
 mod effect;
 mod explain;
+mod figures;
 mod judge;
 mod life;
 mod operate;
@@ -22,6 +23,7 @@ pub use self::{
     admit::Checked,
     effect::{Effect, Input},
     explain::explain,
+    figures::{Figures, Tally},
 };
 
 use crate::{
@@ -176,6 +178,7 @@ pub struct Machine {
     trees: HashMap<AttemptId, launcher::Stop>,
     timers: BTreeSet<(Timestamp, RunId, Timer)>,
     keys: HashMap<String, (RunId, Timestamp)>,
+    counters: figures::Counters,
     next_seq: u64,
     shutting_down: bool,
     batch: Batch,
@@ -345,6 +348,7 @@ impl Machine {
         }
         self.write_at = None;
         let batch = std::mem::take(&mut self.batch);
+        self.count(&batch.records);
         let mut puts = batch.puts;
         for id in batch.dirty {
             if let Some(run) = self.run(id) {

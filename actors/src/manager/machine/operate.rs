@@ -25,6 +25,7 @@ impl Machine {
         }
         changes.removed = self.program_names();
         self.programs = programs;
+        self.counters.keep(|name| self.programs.contains_key(name));
         self.shared_breakers = configure.shared_breakers;
         for (names, change) in
             [(&changes.added, "added"), (&changes.changed, "changed"), (&changes.removed, "removed")]

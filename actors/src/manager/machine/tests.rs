@@ -1,5 +1,6 @@
 //! The Manager's rules, without a room in sight: scripted answers, recorded effects.
 
+mod figures;
 mod sentences;
 mod waiting;
 
