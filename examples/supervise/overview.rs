@@ -39,7 +39,7 @@ pub(crate) fn of_program(screen: &mut Screen, program: &Value) -> Result<(), Fai
     }
     screen.line("")?;
     screen.line(&format!(
-        "since the supervisor started: {} attempts, {} of them restarts; runs ended: {}",
+        "since the supervisor started: attempts {}, restarts {}, runs ended: {}",
         number("attempts_started"),
         number("restarts"),
         counted(figures.get("runs_ended"), "none")

@@ -38,7 +38,7 @@ impl Target {
             }
         }
         if !may_be_run(name) {
-            return Err(neither(client, name));
+            return Err(neither(client, name)?);
         }
         let run = client.get(&format!("/runs/{}", percent(&name.to_ascii_uppercase())), query);
         // What looks like a program's name was meant as one, unless a run is near it and no program.
@@ -77,14 +77,15 @@ fn suggests(failure: &Failure) -> bool {
 }
 
 /// A name that nothing can have: the program that was meant, if one is near.
-fn neither(client: &Client, name: &str) -> Failure {
-    let programs = client.get("/programs", &[]).unwrap_or_default();
+fn neither(client: &Client, name: &str) -> Result<Failure, Failure> {
+    let programs = client.get("/programs", &[])?;
     let near = did_you_mean(name, items(&programs).iter().map(|program| text(program, "name")));
     let help = match near {
         Some(near) => format!("did you mean `{}`?", escape(near)),
         None => "`supervise ps` shows both; the end of a run's id has at least 6 characters".to_owned(),
     };
-    Failure::new(code::UNKNOWN, format!("`{}` names no program and no run", escape(name))).help(help)
+    let what = format!("`{}` names no program and no run", escape(name));
+    Ok(Failure::new(code::UNKNOWN, what).help(help))
 }
 
 /// `[a-z][a-z0-9_-]{0,62}`

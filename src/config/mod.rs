@@ -30,6 +30,7 @@ mod not_yet;
 mod place;
 mod reference;
 mod settings;
+mod store_of;
 mod values;
 mod walk;
 
@@ -41,4 +42,5 @@ pub use self::{
     diagnostic::{ConfigErrors, Diagnostic, Severity},
     reference::reference,
     settings::{Config, Listen, RetryBudget, ServerConfig, StoreConfig},
+    store_of::store_path,
 };
