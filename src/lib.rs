@@ -43,6 +43,7 @@
 //! | start, stop, ask, shut down | [`ProcessManager`], [`StartRequest`], [`RunHandle`] |
 //! | read output | [`LogReader`], from [`RunHandle::logs`] or [`ProcessManager::logs`] |
 //! | know why | [`ProcessManager::why`], [`ProcessManager::events`], [`ProcessManager::on_event`] |
+//! | try a policy before it costs anything | [`simulate`] |
 //! | mount the HTTP API | the module `web` |
 //! | talk to the actors by messages | [`ProcessManager::addr`], [`actors`] |
 //!
@@ -76,6 +77,7 @@ pub use actors::model::{
 mod error;
 mod handle;
 mod process_manager;
+pub mod simulate;
 #[cfg(feature = "web")]
 pub mod web;
 

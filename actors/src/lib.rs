@@ -66,4 +66,5 @@ pub mod manager;
 pub mod model;
 pub mod monitor;
 pub mod retry;
+pub mod simulate;
 pub mod store;

@@ -1,5 +1,6 @@
 //! The command line: verbs, options and their words of help.
 
+use actix_process::actors::model::parse_duration_ms;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -74,6 +75,8 @@ pub(crate) enum Verb {
     Breaker(Breaker),
     /// The classification rules in force
     Classes(Classes),
+    /// What would happen? Plays a scenario by the rules of a file, in virtual time
+    Simulate(Simulate),
 }
 
 #[derive(Args, Debug)]
@@ -94,6 +97,27 @@ pub(crate) struct Up {
 pub(crate) struct File {
     /// The configuration file [default: supervise.toml]
     pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) short: ShortFile,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Simulate {
+    /// The configuration file whose rules are tried [default: supervise.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The scenario: who starts what, and what each attempt does
+    #[arg(long, value_name = "FILE", required_unless_present = "from_journal")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// Virtual time to run, instead of the scenario's `until`
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) until: Option<u64>,
+    /// Equal seeds draw equal delays
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Replay what a daemon recorded of a live run, and compare the decisions
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["scenario", "until", "seed"])]
+    pub(crate) from_journal: Option<String>,
     #[command(flatten)]
     pub(crate) short: ShortFile,
 }
@@ -323,6 +347,7 @@ impl Verb {
             Self::Status(verb) => &verb.short,
             Self::Why(verb) => &verb.short,
             Self::Classes(verb) => &verb.short,
+            Self::Simulate(verb) => &verb.short,
             Self::Breaker(verb) => match &verb.act {
                 Some(BreakerAct::Ls(act)) => &act.short,
                 Some(BreakerAct::Reset(act) | BreakerAct::Open(act) | BreakerAct::Close(act)) => &act.short,
@@ -339,6 +364,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as name=value".into()),
     }
+}
+
+/// A time with its unit, as in a configuration file.
+fn duration(text: &str) -> Result<u64, String> {
+    parse_duration_ms(text)
 }
 
 fn lines(text: &str) -> Result<Lines, String> {

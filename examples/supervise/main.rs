@@ -19,6 +19,7 @@ mod port;
 mod ps;
 mod runs;
 mod screen;
+mod simulate;
 mod status;
 mod target;
 mod up;
@@ -56,12 +57,13 @@ fn dispatch(verb: &Verb, connection: &Connection) -> Result<u8, Failure> {
     match verb {
         Verb::Up(ask) => return up::up(connection, ask),
         Verb::Check(ask) => return up::check(connection, ask),
+        Verb::Simulate(ask) if ask.from_journal.is_none() => return simulate::simulate(connection, ask),
         _ => {}
     }
     let client = Client::new(connection)?;
     let mut screen = Screen::new();
     let done = match verb {
-        Verb::Up(_) | Verb::Check(_) => Ok(()),
+        Verb::Up(_) | Verb::Check(_) | Verb::Simulate(_) => Ok(()),
         Verb::Run(ask) => return runs::run(&client, &mut screen, ask),
         Verb::Start(ask) => runs::act(&client, &mut screen, &ask.name, "start"),
         Verb::Restart(ask) => runs::act(&client, &mut screen, &ask.name, "restart"),

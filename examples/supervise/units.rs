@@ -15,6 +15,7 @@ mod ps;
 mod reference;
 mod runs;
 mod screen;
+mod simulate;
 mod status;
 mod target;
 mod up;

@@ -24,15 +24,18 @@ use std::{
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
     match read_text(path) {
         Ok(text) => parse(&text, path),
-        Err(error) => {
-            let message = format!("cannot read the configuration file: {error}");
-            let finding =
-                Finding::error(At { file: 0, start: 0, end: 0 }, "config.read", message, "name another file");
-            let mut diagnostic = finding.into_diagnostic(&[]);
-            diagnostic.file = path.to_owned();
-            Err(ConfigErrors(vec![diagnostic]))
-        }
+        Err(error) => Err(unread(path, "configuration", &error)),
     }
+}
+
+/// A file that cannot be read at all.
+pub(super) fn unread(path: &Path, what: &str, error: &std::io::Error) -> ConfigErrors {
+    let message = format!("cannot read the {what} file: {error}");
+    let finding =
+        Finding::error(At { file: 0, start: 0, end: 0 }, "config.read", message, "name another file");
+    let mut diagnostic = finding.into_diagnostic(&[]);
+    diagnostic.file = path.to_owned();
+    ConfigErrors(vec![diagnostic])
 }
 
 /// Reads a configuration from text. `origin` is the file that messages name and that paths are relative to; it need not
@@ -70,7 +73,7 @@ fn read(mut document: Document, text: &str, origin: &Path) -> Result<Config, Con
 const MOST_TOLD: usize = 1_000;
 
 /// In the order of the files, each thing once, errors and warnings apart.
-fn diagnostics(findings: Vec<Finding>, sources: &[Source]) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+pub(super) fn diagnostics(findings: Vec<Finding>, sources: &[Source]) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let (errors, warnings): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
     (told(errors, sources), told(warnings, sources))

@@ -25,7 +25,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn value(&self, key: &str) -> Option<&'a Value> {
+    pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
         self.table.get(key).map(|node| &node.value)
     }
 
@@ -36,11 +36,11 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn entries(&self, key: &str) -> impl Iterator<Item = (&'a String, &'a Node)> + use<'a> {
+    pub(super) fn entries(&self, key: &str) -> impl Iterator<Item = (&'a String, &'a Node)> + use<'a> {
         self.below(key).map(|fields| fields.table).into_iter().flatten()
     }
 
-    fn items(&self, key: &str) -> Option<&'a [Node]> {
+    pub(super) fn items(&self, key: &str) -> Option<&'a [Node]> {
         match self.value(key)? {
             Value::List(items) => Some(items),
             _ => None,
@@ -86,14 +86,14 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn optional<T: TryFrom<i64>>(&self, key: &str) -> Option<T> {
+    pub(super) fn optional<T: TryFrom<i64>>(&self, key: &str) -> Option<T> {
         match self.value(key)? {
             Value::Number(number) => T::try_from(*number).ok(),
             _ => None,
         }
     }
 
-    fn flag(&self, key: &str) -> Option<bool> {
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
         match self.value(key)? {
             Value::Flag(flag) => Some(*flag),
             _ => None,

@@ -2,7 +2,7 @@
 
 use super::{
     diagnostic::{At, Finding, Source},
-    keys::ROOT,
+    keys::{Key, ROOT},
     walk::{Node, Table, Value, Walk},
 };
 use std::{
@@ -53,6 +53,28 @@ pub(super) fn folder_of(file: &Path) -> &Path {
     }
 }
 
+/// Walks the text of one file by a table of keys.
+pub(super) fn walk_text(file: usize, text: &str, keys: &'static [Key]) -> (Table, Vec<Finding>) {
+    let mut walk = Walk { file, text, path: Vec::new(), findings: Vec::new() };
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let root = walk.table(keys, tree.get_ref());
+    let mut found = walk.findings;
+    if !errors.is_empty() {
+        // What stands on a broken line is guesswork of the parser; its other lines are as good as ever.
+        let broken: Vec<_> = errors.iter().map(|error| error.span().unwrap_or_default()).collect();
+        let line_of = |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count();
+        let lines: BTreeSet<_> =
+            broken.iter().flat_map(|span| [line_of(span.start), line_of(span.end)]).collect();
+        found.retain(|finding| !lines.contains(&line_of(finding.at.start)));
+        let syntax = errors.iter().zip(&broken).map(|(error, span)| {
+            let help = "see toml.io for the format; texts stand in \"quotes\"";
+            Finding::error(At::new(file, span), "config.syntax", error.message(), help)
+        });
+        found.extend(syntax);
+    }
+    (root, found)
+}
+
 impl Document {
     /// Walks one file and all it includes.
     pub(super) fn add(&mut self, path: &Path, text: String) {
@@ -60,23 +82,7 @@ impl Document {
         self.seen.insert(real.clone());
         self.open.push(real);
         let file = self.sources.len();
-        let mut walk = Walk { file, text: &text, path: Vec::new(), findings: Vec::new() };
-        let (tree, errors) = DeTable::parse_recoverable(&text);
-        let mut root = walk.table(ROOT, tree.get_ref());
-        let mut found = walk.findings;
-        if !errors.is_empty() {
-            // What stands on a broken line is guesswork of the parser; its other lines are as good as ever.
-            let broken: Vec<_> = errors.iter().map(|error| error.span().unwrap_or_default()).collect();
-            let line_of = |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count();
-            let lines: BTreeSet<_> =
-                broken.iter().flat_map(|span| [line_of(span.start), line_of(span.end)]).collect();
-            found.retain(|finding| !lines.contains(&line_of(finding.at.start)));
-            let syntax = errors.iter().zip(&broken).map(|(error, span)| {
-                let help = "see toml.io for the format; texts stand in \"quotes\"";
-                Finding::error(At::new(file, span), "config.syntax", error.message(), help)
-            });
-            found.extend(syntax);
-        }
+        let (mut root, mut found) = walk_text(file, &text, ROOT);
         self.findings.append(&mut found);
         self.sources.push(Source { path: path.to_owned(), text });
         self.check_version(&root);

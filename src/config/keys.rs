@@ -18,6 +18,10 @@ pub(super) enum Kind {
     Integer,
     /// Text with units of time; milliseconds.
     Duration,
+    /// A duration, or the word `forever`.
+    Lasts,
+    /// A duration, or one with a minus sign.
+    Step,
     /// Text with a unit of size; bytes.
     Size,
     /// A number with at most three decimals; thousandths.

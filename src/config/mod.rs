@@ -26,9 +26,11 @@ mod diagnostic;
 mod document;
 mod keys;
 mod keys_of_programs;
+mod keys_of_scenarios;
 mod not_yet;
 mod place;
 mod reference;
+mod scenario;
 mod settings;
 mod store_of;
 mod values;
@@ -41,6 +43,7 @@ pub use self::{
     build::{load, parse, parse_alone},
     diagnostic::{ConfigErrors, Diagnostic, Severity},
     reference::reference,
+    scenario::{load_scenario, parse_scenario},
     settings::{Config, Listen, RetryBudget, ServerConfig, StoreConfig},
     store_of::store_path,
 };

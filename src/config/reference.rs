@@ -54,6 +54,8 @@ fn describe(kind: &Kind) -> String {
         Kind::Count => "whole number".into(),
         Kind::Integer => "integer".into(),
         Kind::Duration => "duration".into(),
+        Kind::Lasts => "duration | `forever`".into(),
+        Kind::Step => "duration, may be negative".into(),
         Kind::Size => "size".into(),
         Kind::Ratio => "number, at most 3 decimals".into(),
         Kind::Amount => "number or duration".into(),

@@ -31,6 +31,8 @@ fn expected(kind: &Kind) -> (&'static str, &'static str) {
         Kind::Flag => ("true or false", "write true or false, without quotes"),
         Kind::Count | Kind::Integer => ("a whole number", "write for example 5"),
         Kind::Duration => ("text with a unit of time", "write for example \"5s\""),
+        Kind::Lasts => ("text with a unit of time", "write for example \"5s\", or \"forever\""),
+        Kind::Step => ("text with a unit of time", "write for example \"5s\" or \"-1h\""),
         Kind::Size => ("text with a unit of size", "write for example \"64KiB\""),
         Kind::Ratio => ("a number", "write for example 0.5"),
         Kind::Amount => ("a number or a duration", "write for example 10 or \"5s\""),
@@ -58,8 +60,10 @@ pub(super) fn read(name: &str, kind: &Kind, item: &DeValue<'_>) -> Result<Leaf, 
         }
         (Kind::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
         (Kind::Count | Kind::Integer, DeValue::Integer(_)) => Value::Number(whole(name, kind, item)?),
-        (Kind::Duration, DeValue::String(text)) => Value::Number(duration(name, text)?),
-        (Kind::Duration, DeValue::Integer(_) | DeValue::Float(_)) => return needs_unit(name, item),
+        (Kind::Duration | Kind::Lasts | Kind::Step, DeValue::String(text)) => time(name, kind, text)?,
+        (Kind::Duration | Kind::Lasts | Kind::Step, DeValue::Integer(_) | DeValue::Float(_)) => {
+            return needs_unit(name, item);
+        }
         (Kind::Size, DeValue::String(text)) => match parse_size(text).map(i64::try_from) {
             Ok(Ok(bytes)) => Value::Number(bytes),
             Ok(Err(_)) => {
@@ -69,14 +73,7 @@ pub(super) fn read(name: &str, kind: &Kind, item: &DeValue<'_>) -> Result<Leaf, 
                 return wrong("config.size", format!("`{name}`: {why}"), "write for example \"64KiB\"");
             }
         },
-        (Kind::Size, DeValue::Integer(_) | DeValue::Float(_)) => {
-            let (number, message) = (number_text(item), format!("`{name}` needs a unit"));
-            return wrong(
-                "config.size",
-                message,
-                format!("write \"{number}B\" (bytes), \"{number}KiB\" or \"{number}MiB\""),
-            );
-        }
+        (Kind::Size, DeValue::Integer(_) | DeValue::Float(_)) => return needs_unit_of_size(name, item),
         (Kind::Ratio, DeValue::Integer(_) | DeValue::Float(_)) => Value::Number(permille(name, item)?),
         (Kind::Amount, _) if !matches!(item, DeValue::Table(_) | DeValue::Array(_)) => {
             Value::Number(micros(name, item)?)
@@ -177,6 +174,15 @@ fn whole(name: &str, kind: &Kind, item: &DeValue<'_>) -> Result<i64, Wrong> {
     }
 }
 
+/// A time, and the two that scenarios have beside it: no end, and a step back.
+fn time(name: &str, kind: &Kind, text: &str) -> Result<Value, Wrong> {
+    Ok(match (kind, text.strip_prefix('-')) {
+        (Kind::Lasts, _) if text == "forever" => Value::Text(text.to_owned()),
+        (Kind::Step, Some(back)) => Value::Number(-duration(name, back)?),
+        _ => Value::Number(duration(name, text)?),
+    })
+}
+
 fn duration(name: &str, text: &str) -> Result<i64, Wrong> {
     match parse_duration_ms(text).map(i64::try_from) {
         Ok(Ok(ms)) => Ok(ms),
@@ -198,6 +204,12 @@ fn needs_unit<T>(name: &str, item: &DeValue<'_>) -> Result<T, Wrong> {
         "write whole numbers with units, as in \"500ms\"".to_owned()
     };
     wrong("config.duration", message, help)
+}
+
+fn needs_unit_of_size<T>(name: &str, item: &DeValue<'_>) -> Result<T, Wrong> {
+    let (number, message) = (number_text(item), format!("`{name}` needs a unit"));
+    let help = format!("write \"{number}B\" (bytes), \"{number}KiB\" or \"{number}MiB\"");
+    wrong("config.size", message, help)
 }
 
 fn permille(name: &str, item: &DeValue<'_>) -> Result<i64, Wrong> {

@@ -46,6 +46,8 @@ async fn a_listener_and_a_subscriber_hear_every_record_once_and_in_order() {
         }
     }
     let bench = bench([shell("job", "exit 0")]).await;
+    // What was decided before is written, so that both begin at the same place.
+    bench.pm.events(0).await.expect("it reads");
     let (tell, mut listened) = unbounded_channel();
     bench.pm.on_event(move |record| drop(tell.send(record))).expect("its thread starts");
     let (tell, mut subscribed) = unbounded_channel();

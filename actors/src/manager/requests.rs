@@ -13,6 +13,7 @@ use crate::{
     retry,
 };
 use actix::{AsyncContext, Context, Handler, Message, ResponseFuture};
+use std::collections::BTreeSet;
 use tokio::sync::oneshot;
 
 impl ManagerActor {
@@ -96,7 +97,8 @@ impl Handler<Resume> for ManagerActor {
             self.step(Input::Breaker(changes), ctx);
         }
         if !resume.fresh {
-            let effects = self.machine.resume(resume.recovered, resume.down_ms, resume.clean, clock::now());
+            let (adopted, now) = (BTreeSet::new(), clock::now());
+            let effects = self.machine.resume(resume.recovered, &adopted, resume.down_ms, resume.clean, now);
             self.carry_out(effects, ctx);
         }
     }

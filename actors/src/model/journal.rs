@@ -1,6 +1,6 @@
 //! The journal: every decision with its cause. The same records in the API, the CLI, the page and the simulator.
 
-use super::{EndReason, HeldReason, Params, Phase, RunId, Scope, Timestamp};
+use super::{BreakerPolicy, EndReason, HeldReason, Params, Phase, Program, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One decision or one fact that led to one.
@@ -73,6 +73,9 @@ pub enum Event {
         /// The output line that decided, or what was wrong with the start.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         line: Option<String>,
+        /// How long the other side asks to wait, where the line says so.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        retry_after_ms: Option<u64>,
         /// How long it lived.
         lasted_ms: u64,
         /// False when its output could not be read to the exit in time, and the class is by exit alone.
@@ -152,6 +155,9 @@ pub enum Event {
     },
     /// A stop was asked for or decided.
     StopRequested {
+        /// What exactly; nothing in records of versions that did not say.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        act: Option<StopAct>,
         /// Who.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         by: Option<String>,
@@ -167,10 +173,41 @@ pub enum Event {
         /// A sentence.
         why: String,
     },
+    /// Errors were read in the output of a living attempt: the first of a class, and then at most one record a minute.
+    ErrorSeen {
+        /// The class.
+        class: String,
+        /// The rule that found it.
+        rule: String,
+        /// How many lines since the last such record, or since the attempt began.
+        count: u64,
+    },
     /// A program was added, changed or removed.
     ProgramConfigured {
         /// `added`, `changed` or `removed`.
         change: String,
+        /// Its rules from now on, without command and environment; nothing when it was removed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        rules: Option<Box<Program>>,
+    },
+    /// The rules of shared scopes are others from now on.
+    ScopesConfigured {
+        /// By the name or pattern of the scope.
+        breakers: Vec<(String, BreakerPolicy)>,
+    },
+    /// An operator's word to a breaker. What follows from it comes after.
+    BreakerOperated {
+        /// `reset`, `open` or `close`, and more where the breaker knows more.
+        act: String,
+        /// How long it holds, where it was said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        ttl_ms: Option<u64>,
+        /// Who.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<String>,
+        /// Why.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
     },
     /// A supervisor opened the store after another had closed it or died.
     SupervisorRestarted {
@@ -193,6 +230,23 @@ pub enum Event {
         /// A sentence.
         why: String,
     },
+}
+
+/// What a stop was.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopAct {
+    /// Somebody asked for the end of the run.
+    Stop,
+    /// Somebody asked for another attempt at once.
+    Restart,
+    /// Somebody asked for the attempt that was waited for.
+    SkipDelay,
+    /// A rule of the program ended the attempt.
+    Rule,
+    /// The supervisor was shut down.
+    Shutdown,
 }
 
 /// One change of saved state: a key with its new value, or nothing to remove it.

@@ -24,7 +24,7 @@ pub use self::{
     class::{Adjust, Class, ClassRule, Inline, InlineAction, ScopeKind, builtin_class_rule},
     exit::{ExitStatus, SpawnFailure, SpawnProblem, signal_name, signal_number},
     id::{AttemptId, RunId, Scope},
-    journal::{Event, JournalRecord, Put},
+    journal::{Event, JournalRecord, Put, StopAct},
     output::{Cursor, Direction, Evidence, Level, LogFilter, LogQuery, Page, Record, Stream},
     params::{Decimal, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, Restore, render_key},
     policy::{

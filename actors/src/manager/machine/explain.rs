@@ -147,7 +147,15 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
             let probe = if *probe { ", as a probe of a half-open breaker" } else { "" };
             format!("{attempt} started{}{probe}", list(params))
         }
-        Event::AttemptSpawned { .. } | Event::ProgramConfigured { .. } => return None,
+        Event::AttemptSpawned { .. }
+        | Event::ProgramConfigured { .. }
+        | Event::ScopesConfigured { .. }
+        // What follows from it says who and why.
+        | Event::BreakerOperated { .. } => return None,
+        Event::ErrorSeen { class, rule, count } => {
+            let lines = if *count == 1 { "a line shows".to_owned() } else { format!("{count} lines show") };
+            format!("{lines} {class} while {attempt} runs (rule {rule})")
+        }
         event @ Event::AttemptEnded { .. } => format!("{attempt} {}", end(event)?),
         Event::RetryScheduled { why, .. } => why.clone(),
         Event::StartBlocked { reason: HeldReason::Breaker, why, .. } => {
@@ -169,7 +177,7 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
         Event::LeftoversFound { action } => {
             format!("processes of {attempt} outlived their leader; leftovers = \"{action}\"")
         }
-        Event::StopRequested { by, why } => format!("{why}{}", by_whom(by.as_ref())),
+        Event::StopRequested { by, why, .. } => format!("{why}{}", by_whom(by.as_ref())),
         // "stopped: stopped as asked" says it twice.
         Event::RunEnded { phase, why, .. } if why.starts_with(phase.name()) => why.clone(),
         Event::RunEnded { phase, why, .. } => format!("{}: {why}", phase.name()),
@@ -193,8 +201,9 @@ fn by_whom(who: Option<&String>) -> String {
 
 /// How an attempt ended and what that was taken for. Nothing for another event.
 fn end(event: &Event) -> Option<String> {
-    let Event::AttemptEnded { exit, signal, spawn_error, class, rule, line, lasted_ms, output_complete } =
-        event
+    let Event::AttemptEnded {
+        exit, signal, spawn_error, class, rule, line, lasted_ms, output_complete, ..
+    } = event
     else {
         return None;
     };

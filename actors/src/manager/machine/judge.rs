@@ -3,7 +3,7 @@
 use super::{Effect, Machine, Next, Stage, StopCause, admit::scope_kind};
 use crate::{
     breaker::{Changes, Outcome, Settle},
-    model::{Class, EndReason, Event, OnLost, Phase, RunId},
+    model::{Class, EndReason, Event, Phase, RunId},
     retry::{self, Decision, Verdict},
 };
 
@@ -67,23 +67,7 @@ impl Machine {
         match cause {
             Some(StopCause::Restart) => return self.after(id, Next::Start(now)),
             Some(StopCause::Shutdown) => return self.suspend(id),
-            Some(StopCause::Lost) => {
-                let next = match live.program.on_lost {
-                    OnLost::Retry => Next::Start(now),
-                    OnLost::Fail => Next::Finish(
-                        Phase::Failed,
-                        EndReason::NotRetryable,
-                        "its end was not seen and on_lost = \"fail\"".into(),
-                    ),
-                    OnLost::Success => Next::Finish(
-                        Phase::Succeeded,
-                        EndReason::Exit,
-                        "its end was not seen and on_lost = \"success\"".into(),
-                    ),
-                };
-                return self.after(id, next);
-            }
-            Some(StopCause::Operator | StopCause::Timeout | StopCause::Idle) | None => {}
+            Some(StopCause::Operator | StopCause::Timeout | StopCause::Idle | StopCause::Lost) | None => {}
         }
         let evidence = live.evidence.as_ref();
         let clean = evidence.is_none_or(|evidence| evidence.class == Class::CLEAN_EXIT);

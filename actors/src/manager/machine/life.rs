@@ -130,6 +130,7 @@ impl Machine {
             class: Some(class.to_owned()),
             rule: Some("spawn".to_owned()),
             line: Some(failure.message),
+            retry_after_ms: None,
             lasted_ms: 0,
             output_complete: true,
         };
@@ -254,6 +255,7 @@ impl Machine {
             class: class.clone(),
             rule: evidence.as_ref().map(|evidence| evidence.rule.clone()),
             line: evidence.as_ref().map(|evidence| evidence.line.clone()).filter(|line| !line.is_empty()),
+            retry_after_ms: evidence.as_ref().and_then(|evidence| evidence.retry_after_ms),
             lasted_ms,
             output_complete: drained.complete,
         };

@@ -351,8 +351,9 @@ impl Machine {
         self.count(&batch.records);
         let mut puts = batch.puts;
         for id in batch.dirty {
+            let permits = self.live.get(&id).map_or(&[][..], |live| &live.permits);
             if let Some(run) = self.run(id) {
-                puts.push(restore::put_run(run));
+                puts.push(restore::put_run(run, permits));
             }
         }
         for id in batch.dirty_attempts {

@@ -5,7 +5,7 @@ use crate::{
     breaker::{Outcome, Settle},
     launcher,
     manager::{Configure, Configured, RunError, StartError},
-    model::{EndReason, Event, Phase, RunId, Timestamp, Wanted},
+    model::{EndReason, Event, Phase, RunId, StopAct, Timestamp, Wanted},
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -26,12 +26,17 @@ impl Machine {
         changes.removed = self.program_names();
         self.programs = programs;
         self.counters.keep(|name| self.programs.contains_key(name));
+        if self.shared_breakers != configure.shared_breakers {
+            let breakers = configure.shared_breakers.clone();
+            self.record(self.now, None, None, None, Event::ScopesConfigured { breakers });
+        }
         self.shared_breakers = configure.shared_breakers;
         for (names, change) in
             [(&changes.added, "added"), (&changes.changed, "changed"), (&changes.removed, "removed")]
         {
             for name in names {
-                let event = Event::ProgramConfigured { change: change.to_owned() };
+                let rules = self.programs.get(name).map(|program| Box::new(program.rules_only()));
+                let event = Event::ProgramConfigured { change: change.to_owned(), rules };
                 self.record(self.now, None, None, None, event);
                 if let Some(record) = self.batch.records.last_mut() {
                     record.program = Some(name.clone());
@@ -66,8 +71,8 @@ impl Machine {
             return Ok(self.take_effects()); // Two stops are one.
         }
         live.run.wanted = Wanted::Down;
-        let why = "a stop was asked for".to_owned();
-        self.record_run(id, true, None, Event::StopRequested { by, why });
+        let (act, why) = (Some(StopAct::Stop), "a stop was asked for".to_owned());
+        self.record_run(id, true, None, Event::StopRequested { act, by, why });
         self.wind_down(id, StopCause::Operator);
         Ok(self.take_effects())
     }
@@ -169,19 +174,15 @@ impl Machine {
         }
         match stage {
             Stage::Backoff => {
-                self.record_run(
-                    id,
-                    false,
-                    None,
-                    Event::StopRequested { by, why: "its delay was skipped".into() },
-                );
+                let (act, why) = (Some(StopAct::SkipDelay), "its delay was skipped".to_owned());
+                self.record_run(id, false, None, Event::StopRequested { act, by, why });
                 self.act(Effect::Cancel(id));
                 self.commit(true);
                 self.ask(id);
             }
             Stage::Running if stop_running => {
-                let why = "a restart was asked for".to_owned();
-                self.record_run(id, true, None, Event::StopRequested { by, why });
+                let (act, why) = (Some(StopAct::Restart), "a restart was asked for".to_owned());
+                self.record_run(id, true, None, Event::StopRequested { act, by, why });
                 self.wind_down(id, StopCause::Restart);
             }
             // It is on its way already, or waits for leave that only a breaker or a place can give.

@@ -2,14 +2,18 @@
 
 use super::{Effect, Live, Machine, Stage, StopCause};
 use crate::{
+    breaker::Permit,
     launcher::{self, Orphan, Recovered},
     model::{
         Attempt, AttemptId, EndReason, Event, ExitStatus, Phase, Program, Put, Run, RunId, Timestamp, Wanted,
     },
     monitor, retry,
 };
-use serde::{Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, sync::Arc};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// First byte of every value of ours. Another one is of another layout, and is left alone.
 const SAVED_RUN: u8 = 1;
@@ -68,8 +72,18 @@ fn attempt_key(id: AttemptId) -> String {
     format!("attempt/{}/{:010}", id.run, id.number)
 }
 
-pub(super) fn put_run(run: &Run) -> Put {
-    Put { key: format!("run/{}", run.id), value: Some(encode(run)) }
+/// A run as it is saved: with the permits of its present attempt, so that the next manager can say how it went.
+#[derive(Deserialize, Serialize)]
+struct SavedRun<R> {
+    #[serde(flatten)]
+    run: R,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    permits: Vec<Permit>,
+}
+
+pub(super) fn put_run(run: &Run, permits: &[Permit]) -> Put {
+    let value = encode(&SavedRun { run, permits: permits.to_vec() });
+    Put { key: format!("run/{}", run.id), value: Some(value) }
 }
 
 pub(super) fn put_attempt(id: AttemptId, attempt: &Attempt) -> Put {
@@ -92,8 +106,8 @@ impl Machine {
         let mut runs = Vec::new();
         for (key, value) in state {
             match SavedKey::parse(key) {
-                SavedKey::Run(_) => match decode::<Run>(value) {
-                    Some(run) => runs.push(run),
+                SavedKey::Run(_) => match decode::<SavedRun<Run>>(value) {
+                    Some(saved) => runs.push(saved),
                     None => unreadable += 1,
                 },
                 SavedKey::Attempt(id) => match decode::<Attempt>(value) {
@@ -107,7 +121,7 @@ impl Machine {
                 SavedKey::Retry | SavedKey::Breaker | SavedKey::Other => {}
             }
         }
-        for mut run in runs {
+        for SavedRun { mut run, permits } in runs {
             let mut own = attempts.remove(&run.id).unwrap_or_default();
             own.sort_by_key(|attempt| attempt.number);
             let skip = own.len().saturating_sub(Run::ATTEMPTS_KEPT);
@@ -119,7 +133,8 @@ impl Machine {
                 let program = program.unwrap_or_else(|| {
                     Arc::new(Program::new(run.program.clone(), crate::model::Command::Argv(Vec::new())))
                 });
-                self.live.insert(run.id, Live::new(run, program, self.now));
+                let live = Live { permits, ..Live::new(run, program, self.now) };
+                self.live.insert(live.run.id, live);
             }
         }
         unreadable
@@ -145,6 +160,7 @@ impl Machine {
     pub fn resume(
         &mut self,
         recovered: Vec<Recovered>,
+        adopted: &BTreeSet<AttemptId>,
         down_ms: u64,
         clean: bool,
         now: Timestamp,
@@ -162,6 +178,10 @@ impl Machine {
         for id in ids {
             let Some(live) = self.live.get(&id) else { continue };
             let known = self.programs.contains_key(&live.run.program);
+            if adopted.contains(&live.attempt_id()) {
+                self.adopt(id);
+                continue;
+            }
             match recovered.remove(&id) {
                 Some(one) => self.take_up_end(one, known),
                 None if !known => self.finish(
@@ -175,6 +195,24 @@ impl Machine {
         }
         self.commit(true);
         self.take_effects()
+    }
+
+    /// Its process lives on: its deadlines count from its own start.
+    fn adopt(&mut self, id: RunId) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.stage = Stage::Running;
+        live.empty = false;
+        live.run.phase = Phase::Running;
+        let attempt = live.attempt_id();
+        if let Some(current) = live.attempt() {
+            current.adopted = true;
+        }
+        self.batch.dirty.insert(id);
+        self.batch.dirty_attempts.insert(attempt);
+        self.arm_attempt(id);
+        if self.live.get(&id).is_some_and(|live| live.run.wanted == Wanted::Down) {
+            self.stop_for(id, StopCause::Operator);
+        }
     }
 
     fn take_up(&mut self, id: RunId) {

@@ -10,13 +10,13 @@ use crate::{
     launcher::{self, Report},
     manager::{Configure, Start, StartError},
     model::{
-        AttemptId, Command, Counts, EndReason, Event, Evidence, ExitStatus, JournalRecord, OnLost, Phase,
-        Program, Restart, RunId, Scope, SpawnFailure, SpawnProblem, Spool, SpoolSizes, Timestamp,
+        AttemptId, Command, Counts, EndReason, Event, Evidence, ExitStatus, JournalRecord, Phase, Program,
+        Restart, RunId, Scope, SpawnFailure, SpawnProblem, Spool, SpoolSizes, Timestamp,
     },
     monitor::Drained,
     retry::{self, Decision, Verdict},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A machine whose questions are answered by what the test says.
 struct World {
@@ -27,6 +27,8 @@ struct World {
     state: BTreeMap<String, Vec<u8>>,
     admissions: Vec<Admission>,
     decisions: Vec<Decision>,
+    /// What Retry was asked about.
+    judged: Vec<retry::Outcome>,
     class: Option<&'static str>,
     fails_until: Option<Timestamp>,
     ids: u64,
@@ -42,6 +44,7 @@ impl World {
             state: BTreeMap::new(),
             admissions: Vec::new(),
             decisions: Vec::new(),
+            judged: Vec::new(),
             class: None,
             fails_until: None,
             ids: 0,
@@ -79,6 +82,7 @@ impl World {
                 Input::Settled { run: settle.run, keep: settle.keep, changes: Changes::default() }
             }
             Effect::Judge(ended) => {
+                self.judged.push(ended.outcome);
                 let decision = if self.decisions.is_empty() {
                     Decision::Done { why: "done".into() }
                 } else {
@@ -439,7 +443,7 @@ fn a_shutdown_stops_what_runs_and_the_next_manager_goes_on_with_it() {
     let mut next = World::new(vec![program("job")]);
     assert_eq!(next.machine.restore(&world.state, world.now), 0);
     assert!(next.machine.orphans().is_empty());
-    let effects = next.machine.resume(Vec::new(), 5, true, next.now);
+    let effects = next.machine.resume(Vec::new(), &BTreeSet::new(), 5, true, next.now);
     next.run(effects);
     next.assert_acts(&["schedule in 0"]);
     next.input(Input::Retry(retry::Report::Due { run }));
@@ -447,40 +451,33 @@ fn a_shutdown_stops_what_runs_and_the_next_manager_goes_on_with_it() {
 }
 
 #[test]
-fn what_was_alive_when_the_supervisor_died_is_lost_and_follows_on_lost() {
-    for (on_lost, phase) in
-        [(OnLost::Retry, Phase::Starting), (OnLost::Fail, Phase::Failed), (OnLost::Success, Phase::Succeeded)]
-    {
-        let mut job = program("job");
-        job.on_lost = on_lost;
-        let mut world = World::new(vec![job.clone()]);
-        let run = world.start("job");
-        world.launched(run);
-        assert_eq!(
-            world.machine.next_deadline(),
-            Some(world.now.plus(20)),
-            "the pid waits for company, not for long"
-        );
-        world.now = world.now.plus(20);
-        world.input(Input::Tick);
+fn what_was_alive_when_the_supervisor_died_is_lost_and_retry_says_what_follows() {
+    let job = program("job");
+    let mut world = World::new(vec![job.clone()]);
+    let run = world.start("job");
+    world.launched(run);
+    let soon = Some(world.now.plus(20));
+    assert_eq!(world.machine.next_deadline(), soon, "the pid waits for company, not for long");
+    world.now = world.now.plus(20);
+    world.input(Input::Tick);
 
-        let mut next = World::new(vec![job]);
-        next.machine.restore(&world.state, world.now);
-        let orphans = next.machine.orphans();
-        assert_eq!(orphans.first().and_then(|orphan| orphan.pid), Some(7));
-        let recovered = launcher::Recovered {
-            attempt: AttemptId { run, number: 1 },
-            exit: ExitStatus::Signal { number: 15, core: false },
-            ended_at: None,
-            stopped_by_keeper: true,
-            spool: Spool { token: 1, stdout: "o".into(), stderr: "e".into() },
-            sizes: SpoolSizes::default(),
-            secrets: Vec::new(),
-        };
-        let effects = next.machine.resume(vec![recovered], 5, false, next.now);
-        next.run(effects);
-        next.assert_phase(run, phase);
-        let lost = |record: &JournalRecord| matches!(&record.event, Event::AttemptEnded { class: Some(c), .. } if c == "lost");
-        assert!(next.records.iter().any(lost), "the journal says that it was lost");
-    }
+    let mut next = World::new(vec![job]);
+    next.machine.restore(&world.state, world.now);
+    let orphans = next.machine.orphans();
+    assert_eq!(orphans.first().and_then(|orphan| orphan.pid), Some(7));
+    let recovered = launcher::Recovered {
+        attempt: AttemptId { run, number: 1 },
+        exit: ExitStatus::Signal { number: 15, core: false },
+        ended_at: None,
+        stopped_by_keeper: true,
+        spool: Spool { token: 1, stdout: "o".into(), stderr: "e".into() },
+        sizes: SpoolSizes::default(),
+        secrets: Vec::new(),
+    };
+    let effects = next.machine.resume(vec![recovered], &BTreeSet::new(), 5, false, next.now);
+    next.run(effects);
+    assert_eq!(next.judged, [retry::Outcome::Failed { class: "lost".into(), retry_after_ms: None }]);
+    next.assert_phase(run, Phase::Succeeded);
+    let lost = |record: &JournalRecord| matches!(&record.event, Event::AttemptEnded { class: Some(c), .. } if c == "lost");
+    assert!(next.records.iter().any(lost), "the journal says that it was lost");
 }

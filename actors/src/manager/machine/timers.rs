@@ -4,7 +4,7 @@ use super::{Effect, Machine, Stage, StopCause};
 use crate::{
     breaker::{Outcome, Settle},
     launcher,
-    model::{AttemptId, EndReason, Event, Phase, RunId, Timestamp},
+    model::{AttemptId, EndReason, Event, Phase, RunId, StopAct, Timestamp},
     retry,
 };
 
@@ -42,10 +42,11 @@ impl Machine {
         }
     }
 
-    /// Arms what the present attempt needs, once its process is there.
+    /// Arms what the present attempt needs, once its process is there. An adopted one was there before.
     pub(super) fn arm_attempt(&mut self, run: RunId) {
         let Some(live) = self.live.get(&run) else { return };
-        let (program, now) = (live.program.clone(), self.now);
+        let adopted = live.run.current().filter(|current| current.adopted).map(|current| current.started_at);
+        let (program, now) = (live.program.clone(), adopted.unwrap_or(self.now));
         let stable = live.permits.iter().filter_map(|permit| permit.stable_ms).max();
         if let Some(ms) = program.timeout_ms {
             self.arm(run, now.plus(ms), Timer::Timeout);
@@ -57,7 +58,9 @@ impl Machine {
             self.arm(run, now.plus(ms), Timer::Stable);
         }
         if program.is_daemon() {
-            self.arm(run, now.plus(program.retry.reset_after_ms()), Timer::Healthy);
+            let every = program.retry.reset_after_ms();
+            let lived = self.now.since(now) / every.max(1);
+            self.arm(run, now.plus(every.saturating_mul(lived + 1)), Timer::Healthy);
         }
     }
 
@@ -152,7 +155,9 @@ impl Machine {
             StopCause::Operator | StopCause::Restart | StopCause::Lost => String::new(),
         };
         if !why.is_empty() {
-            self.record_run(run, true, None, Event::StopRequested { by: None, why });
+            let shutdown = cause == StopCause::Shutdown;
+            let act = Some(if shutdown { StopAct::Shutdown } else { StopAct::Rule });
+            self.record_run(run, true, None, Event::StopRequested { act, by: None, why });
         }
         self.act(Effect::StopTree(stop));
         self.commit(true);

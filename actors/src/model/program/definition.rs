@@ -321,6 +321,21 @@ impl Program {
         rule
     }
 
+    /// The same program without what is run and with which environment: the rules, as the journal keeps them. An
+    /// environment may hold what nobody else should read.
+    #[must_use]
+    pub fn rules_only(&self) -> Self {
+        Self {
+            command: Command::Argv(Vec::new()),
+            args: Vec::new(),
+            base_dir: PathBuf::new(),
+            cwd: PathBuf::new(),
+            env: BTreeMap::new(),
+            env_file: None,
+            ..self.clone()
+        }
+    }
+
     /// Checks a start's parameters and fills in defaults. Values of secrets are set apart, so that what is stored and
     /// shown never holds them.
     ///

@@ -159,7 +159,7 @@ fn a_run_whose_program_is_gone_leaves_its_place_to_the_next_one() {
 
     let mut next = World::new(Vec::new());
     next.machine.restore(&world.state, world.now);
-    let effects = next.machine.resume(Vec::new(), 5, false, next.now);
+    let effects = next.machine.resume(Vec::new(), &BTreeSet::new(), 5, false, next.now);
     next.run(effects);
     for run in [first, second] {
         next.assert_phase(run, Phase::Failed);

@@ -1,0 +1,387 @@
+//! The driver: virtual time, the three machines, and what goes between them.
+
+use super::{
+    agenda::{Agenda, Entry},
+    processes::{Launched, Names, Processes},
+    scenario::{RestartAt, Scenario},
+};
+use crate::{
+    breaker, launcher,
+    manager::{
+        Configure, StartError,
+        machine::{Effect, Input, Limits, Machine},
+    },
+    model::{
+        AttemptId, BreakerPolicy, JournalRecord, Program, RunId, Spool, SpoolSizes, Timestamp, signal_number,
+    },
+    monitor, retry,
+};
+use std::collections::{BTreeMap, VecDeque};
+
+/// By which rules.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The programs.
+    pub programs: Vec<Program>,
+    /// Rules of shared scopes.
+    pub shared_breakers: Vec<(String, BreakerPolicy)>,
+    /// Equal seeds draw equal delays and penalties.
+    pub seed: u64,
+}
+
+/// What a simulation tells.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// A journal record, as the live journal would have it; times are milliseconds since the scenario began.
+    Record(JournalRecord),
+    /// A request that was refused: the live one answers who asked, and no run comes to be.
+    Refused {
+        /// When.
+        at: Timestamp,
+        /// The run's name in the scenario.
+        run: String,
+        /// Why.
+        error: StartError,
+    },
+}
+
+/// Why a simulation cannot go on.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SimulateError {
+    /// A script by windows has a gap, and an attempt starts in it.
+    #[error(
+        "attempt {number} of run {run} starts at {at_ms} ms, and no window of its script holds that time"
+    )]
+    Unscripted {
+        /// The run's name.
+        run: String,
+        /// The attempt's number.
+        number: u32,
+        /// When it starts.
+        at_ms: u64,
+    },
+    /// Nothing moves time on: a rule restarts without any delay.
+    #[error(
+        "more than {STEPS_AT_ONCE} things happen at {at_ms} ms: a rule goes round in a circle without delay"
+    )]
+    Circle {
+        /// When.
+        at_ms: u64,
+    },
+}
+
+/// What may happen within one millisecond. A thousand runs that all change at once make some ten thousand steps; beyond
+/// a million, time stands still because a program restarts without delay and its script lasts for nothing.
+const STEPS_AT_ONCE: u32 = 1_000_000;
+
+/// A scenario on its way. An iterator of what happens, in order of time.
+#[derive(Debug)]
+pub struct Simulation {
+    pub(super) setup: Setup,
+    pub(super) scenario: Scenario,
+    pub(super) manager: Machine,
+    pub(super) retry: retry::Machine,
+    pub(super) breaker: breaker::Machine,
+    pub(super) processes: Processes,
+    pub(super) names: Names,
+    pub(super) agenda: Agenda,
+    pub(super) effects: VecDeque<Effect>,
+    pub(super) told: VecDeque<Told>,
+    /// Saved state, kept only when the supervisor is going to die.
+    pub(super) state: BTreeMap<String, Vec<u8>>,
+    pub(super) down: Option<RestartAt>,
+    pub(super) now: Timestamp,
+    pub(super) steps: u32,
+    pub(super) failed: Option<SimulateError>,
+    pub(super) over: bool,
+}
+
+impl Simulation {
+    /// A scenario at its beginning, by these rules. Programs and scenario are checked already.
+    #[must_use]
+    pub fn new(setup: Setup, scenario: Scenario) -> Self {
+        let mut agenda = Agenda::default();
+        for (n, start) in scenario.starts.iter().enumerate() {
+            agenda.put(Timestamp(start.at_ms), Entry::Start(n));
+        }
+        for (n, operator) in scenario.operators.iter().enumerate() {
+            agenda.put(Timestamp(operator.at_ms), Entry::Operator(n));
+        }
+        for (n, restart) in scenario.restarts.iter().enumerate() {
+            agenda.put(Timestamp(restart.at_ms), Entry::Down(n));
+            agenda.put(Timestamp(restart.at_ms).plus(restart.down_for_ms), Entry::Up(n));
+        }
+        let mut simulation = Self {
+            manager: Machine::new(1, Limits::default()),
+            retry: retry::Machine::new(setup.seed),
+            breaker: breaker::Machine::new(setup.seed),
+            processes: Processes::default(),
+            names: Names::default(),
+            agenda,
+            effects: VecDeque::new(),
+            told: VecDeque::new(),
+            state: BTreeMap::new(),
+            down: None,
+            now: Timestamp(0),
+            steps: 0,
+            failed: None,
+            over: false,
+            setup,
+            scenario,
+        };
+        simulation.configure();
+        simulation.carry_out();
+        simulation
+    }
+
+    /// The name that a run has in the scenario.
+    #[must_use]
+    pub fn name_of(&self, run: RunId) -> Option<&str> {
+        self.names.of(run)
+    }
+
+    pub(super) fn configure(&mut self) {
+        let configure = Configure {
+            programs: self.setup.programs.clone(),
+            shared_breakers: self.setup.shared_breakers.clone(),
+        };
+        let (_, effects) = self.manager.configure(configure, self.now);
+        self.effects.extend(effects);
+    }
+
+    // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// When something happens next.
+    fn next_time(&self) -> Option<Timestamp> {
+        let scripted = self.agenda.next();
+        if self.down.is_some() {
+            return scripted;
+        }
+        let own = [self.manager.next_deadline(), self.retry.next_due(), self.breaker.next_deadline()];
+        own.into_iter().flatten().chain(scripted).min()
+    }
+
+    /// Goes on to the next time at which something happens, and lets it all happen.
+    fn advance(&mut self) {
+        let end = Timestamp(self.scenario.until_ms);
+        let Some(next) = self.next_time().filter(|next| *next <= end) else {
+            self.now = self.now.max(end);
+            let last = self.manager.write_out();
+            self.effects.extend(last);
+            self.carry_out();
+            self.over = true;
+            return;
+        };
+        if next > self.now {
+            (self.now, self.steps) = (next, 0);
+        }
+        // What time changes comes before what happens at that time, as in every room.
+        if self.down.is_none() {
+            self.alarms();
+        }
+        if let Some(entry) = self.agenda.take(self.now) {
+            self.happen(entry);
+            self.carry_out();
+        }
+    }
+
+    fn alarms(&mut self) {
+        let now = self.now;
+        if self.breaker.next_deadline().is_some_and(|at| at <= now) {
+            let changes = self.breaker.advance(now);
+            self.input(Input::Breaker(changes));
+        }
+        if self.manager.next_deadline().is_some_and(|at| at <= now) {
+            self.input(Input::Tick);
+        }
+        while let Some(run) = self.retry.take_due(now) {
+            self.input(Input::Retry(retry::Report::Due { run }));
+        }
+    }
+
+    fn happen(&mut self, entry: Entry) {
+        match entry {
+            // Nobody is there to be asked: who asks comes again when the supervisor does.
+            Entry::Start(_) | Entry::Operator(_) if self.down.is_some() => {
+                let back = self.down.map_or(self.now, |down| Timestamp(down.at_ms).plus(down.down_for_ms));
+                self.agenda.put(back, entry);
+            }
+            Entry::Start(n) => {
+                if let Some(start) = self.scenario.starts.get(n).cloned() {
+                    self.start(&start, n);
+                }
+            }
+            Entry::Operator(n) => {
+                if let Some(operator) = self.scenario.operators.get(n).cloned() {
+                    self.operate(operator.act);
+                }
+            }
+            Entry::Output(attempt) => self.write(attempt),
+            Entry::End(attempt) if self.down.is_some() => self.processes.lose(attempt),
+            Entry::End(attempt) => {
+                self.write(attempt);
+                self.end(attempt, None);
+            }
+            Entry::Down(n) => self.go_down(n),
+            Entry::Up(n) => self.come_back(n),
+        }
+    }
+
+    // ── the machines ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    pub(super) fn input(&mut self, input: Input) {
+        let effects = self.manager.step(input, self.now);
+        self.effects.extend(effects);
+        self.carry_out();
+    }
+
+    /// Carries out what the Manager wants, in order; answers lead to more.
+    pub(super) fn carry_out(&mut self) {
+        while let Some(effect) = self.effects.pop_front() {
+            self.steps += 1;
+            if self.steps > STEPS_AT_ONCE {
+                self.failed.get_or_insert(SimulateError::Circle { at_ms: self.now.0 });
+                self.effects.clear();
+                return;
+            }
+            if let Some(answer) = self.answer(effect) {
+                let effects = self.manager.step(answer, self.now);
+                self.effects.extend(effects);
+            }
+        }
+    }
+
+    fn answer(&mut self, effect: Effect) -> Option<Input> {
+        let now = self.now;
+        Some(match effect {
+            Effect::Admit(ask) => {
+                let admission = self.breaker.admit(now, ask.run, &ask.gates, ask.peek);
+                Input::Admitted { run: ask.run, admission }
+            }
+            Effect::Settle(said) => {
+                let changes =
+                    self.breaker.settle(now, said.run, said.class.as_deref(), &said.outcomes, said.keep);
+                Input::Settled { run: said.run, keep: said.keep, changes }
+            }
+            Effect::Prepare(ask) => {
+                let params = self.retry.prepare(ask.run, &ask.program, &ask.base, ask.probe);
+                Input::Prepared { run: ask.run, params }
+            }
+            Effect::Judge(ended) => {
+                let end = retry::End {
+                    run: ended.run,
+                    program: &ended.program,
+                    base: &ended.base,
+                    outcome: &ended.outcome,
+                    uptime_ms: ended.uptime_ms,
+                };
+                Input::Judged { run: ended.run, verdict: self.retry.ended(now, end) }
+            }
+            Effect::Drain(ask) => {
+                let drained = self.processes.drain(ask.attempt, ask.exit, now);
+                Input::Drained { attempt: ask.attempt, drained }
+            }
+            Effect::AskDeadline(ask) => {
+                Input::FailsUntil { run: ask.run, at: self.retry.deadline(ask.run, &ask.program) }
+            }
+            Effect::AskLastOutput(attempt) => {
+                Input::WroteLast { attempt, at: self.processes.wrote_last(attempt) }
+            }
+            Effect::Healthy(well) => Input::Saved(self.retry.healthy(well.run, &well.program)),
+            Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
+            act => return self.act(act),
+        })
+    }
+
+    fn act(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Commit { records, puts } => {
+                self.told.extend(records.into_iter().map(Told::Record));
+                if !self.scenario.restarts.is_empty() {
+                    for put in puts {
+                        match put.value {
+                            Some(value) => self.state.insert(put.key, value),
+                            None => self.state.remove(&put.key),
+                        };
+                    }
+                }
+            }
+            Effect::Launch(launch) => return self.launch(&launch),
+            Effect::StopTree(stop) => self.end(stop.attempt, signal_number("SIGTERM")),
+            Effect::Schedule(schedule) => self.retry.schedule(schedule.run, schedule.at),
+            Effect::Cancel(run) => self.retry.cancel(run),
+            // Nothing of these shows in a journal: no signal, spool, secret or waiting caller is simulated.
+            _ => {}
+        }
+        None
+    }
+
+    // ── the scripted processes ─────────────────────────────────────────────────────────────────────────────────────
+
+    fn launch(&mut self, launch: &launcher::Launch) -> Option<Input> {
+        let (attempt, now) = (launch.attempt, self.now);
+        let name = self.names.of(attempt.run).unwrap_or_default().to_owned();
+        let report = match self.processes.launch(&self.scenario, &name, &launch.program, attempt, now) {
+            Launched::Lives { writes_at, ends_at } => {
+                if let Some(at) = writes_at {
+                    self.agenda.put(at, Entry::Output(attempt));
+                }
+                if let Some(at) = ends_at {
+                    self.agenda.put(at, Entry::End(attempt));
+                }
+                let spool = Spool { token: 0, stdout: "".into(), stderr: "".into() };
+                launcher::Report::Launched { attempt, pid: 1, start_ticks: 0, spool, secrets: Vec::new() }
+            }
+            Launched::Fails(failure) => launcher::Report::LaunchFailed { attempt, failure },
+            Launched::Unscripted => {
+                let (run, number, at_ms) = (name, attempt.number, now.0);
+                self.failed.get_or_insert(SimulateError::Unscripted { run, number, at_ms });
+                return None;
+            }
+        };
+        Some(Input::Launcher(report))
+    }
+
+    fn write(&mut self, attempt: AttemptId) {
+        for (evidence, count) in self.processes.write(attempt, self.now) {
+            if self.down.is_none() {
+                self.input(Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, count }));
+            }
+        }
+    }
+
+    fn end(&mut self, attempt: AttemptId, by_signal: Option<i32>) {
+        if let Some(exit) = self.processes.end(attempt, by_signal) {
+            let exited = launcher::Report::Exited { attempt, exit, sizes: SOMETHING, leftovers: false };
+            let emptied = launcher::Report::Emptied { attempt, sizes: SOMETHING };
+            for report in [exited, emptied] {
+                let effects = self.manager.step(Input::Launcher(report), self.now);
+                self.effects.extend(effects);
+            }
+        }
+    }
+}
+
+/// Scripted output has no bytes. Any size makes the Manager ask what it shows.
+pub(super) const SOMETHING: SpoolSizes = SpoolSizes { stdout: 1, stderr: 0 };
+
+impl Iterator for Simulation {
+    type Item = Result<Told, SimulateError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(told) = self.told.pop_front() {
+                return Some(Ok(told));
+            }
+            if let Some(error) = self.failed.take() {
+                self.over = true;
+                self.effects.clear();
+                return Some(Err(error));
+            }
+            if self.over {
+                return None;
+            }
+            self.advance();
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The scripted processes: which live, what they write, when they end. No decision is made here.
+
+use super::scenario::{Life, Play, Scenario};
+use crate::{
+    model::{
+        AttemptId, Counts, Evidence, ExitStatus, Program, RunId, SpawnFailure, SpawnProblem, Stream,
+        Timestamp,
+    },
+    monitor::{
+        Drained,
+        machine::{Rules, Seen, silent},
+    },
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// A scripted process, alive or with an end that nobody has read yet.
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    pub(super) life: Life,
+    program: Arc<Program>,
+    /// The end that was seen; nothing while it lives.
+    pub(super) exit: Option<ExitStatus>,
+    wrote_at: Timestamp,
+    seen: Seen,
+    lines: u64,
+}
+
+/// What a launch comes to.
+pub(super) enum Launched {
+    /// A process: it writes and ends at these times.
+    Lives { writes_at: Option<Timestamp>, ends_at: Option<Timestamp> },
+    /// None.
+    Fails(SpawnFailure),
+    /// The script has nothing for an attempt at this time.
+    Unscripted,
+}
+
+/// Every scripted process.
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    all: BTreeMap<AttemptId, Process>,
+    rules: HashMap<String, (Arc<Program>, Arc<Rules>)>,
+}
+
+impl Processes {
+    /// An attempt of the run of this name is launched.
+    pub(super) fn launch(
+        &mut self,
+        scenario: &Scenario,
+        run: &str,
+        program: &Arc<Program>,
+        attempt: AttemptId,
+        now: Timestamp,
+    ) -> Launched {
+        let script = scenario.script_of(run, &program.name);
+        match script.and_then(|script| script.plan.play(attempt.number, now)) {
+            None => Launched::Unscripted,
+            Some(Play::SpawnError { errno }) => Launched::Fails(spawn_failure(errno)),
+            Some(Play::Lives(life)) => {
+                let ends_at = life.lasts_ms.map(|ms| now.plus(ms));
+                let writes_at = life.output_at_ms.filter(|_| !life.output.is_empty()).map(|ms| now.plus(ms));
+                let process = Process {
+                    life: life.clone(),
+                    program: program.clone(),
+                    exit: None,
+                    wrote_at: now,
+                    seen: Seen::default(),
+                    lines: 0,
+                };
+                self.all.insert(attempt, process);
+                Launched::Lives { writes_at, ends_at }
+            }
+        }
+    }
+
+    pub(super) fn is_alive(&self, attempt: AttemptId) -> bool {
+        self.all.get(&attempt).is_some_and(|process| process.exit.is_none())
+    }
+
+    /// Its lines appear; what the rules found in them, by rule, with how many lines.
+    pub(super) fn write(&mut self, attempt: AttemptId, now: Timestamp) -> Vec<(Evidence, u64)> {
+        let Some(process) = self.all.get(&attempt).filter(|process| process.exit.is_none()) else {
+            return Vec::new();
+        };
+        if process.life.output.is_empty() {
+            return Vec::new();
+        }
+        let rules = self.rules_of(&process.program.clone());
+        let Some(process) = self.all.get_mut(&attempt) else { return Vec::new() };
+        let mut found: BTreeMap<usize, (Evidence, u64)> = BTreeMap::new();
+        for line in std::mem::take(&mut process.life.output) {
+            process.lines += 1;
+            // A scripted line has no stream: a rule that looks at one of them finds it there.
+            let hit = [Stream::Stdout, Stream::Stderr]
+                .into_iter()
+                .find_map(|stream| Some((rules.line(line.as_bytes(), stream)?, stream)));
+            let Some((rule, stream)) = hit else { continue };
+            let Some(named) = rules.list().get(rule) else { continue };
+            let evidence = Evidence {
+                class: named.class.to_string(),
+                rule: named.name.to_string(),
+                retry_after_ms: rules.retry_after_ms(rule, line.as_bytes()),
+                line,
+                stream: Some(stream),
+                seq: process.lines,
+                at: now,
+            };
+            process.seen.note(rule, evidence.clone());
+            found.entry(rule).or_insert((evidence, 0)).1 += 1;
+        }
+        process.wrote_at = now;
+        found.into_values().collect()
+    }
+
+    /// It ends, as scripted or by a signal of ours; nothing when it has ended before.
+    pub(super) fn end(&mut self, attempt: AttemptId, by_signal: Option<i32>) -> Option<ExitStatus> {
+        let process = self.all.get_mut(&attempt).filter(|process| process.exit.is_none())?;
+        let exit = match by_signal {
+            Some(number) => {
+                // It did not come to what it was going to say.
+                process.life.class = None;
+                ExitStatus::Signal { number, core: false }
+            }
+            None => process.life.exit,
+        };
+        process.exit = Some(exit);
+        Some(exit)
+    }
+
+    /// What its output and its end show.
+    pub(super) fn drain(&mut self, attempt: AttemptId, exit: ExitStatus, now: Timestamp) -> Drained {
+        let Some(process) = self.all.remove(&attempt) else {
+            return Drained { evidence: None, counts: Counts::default(), complete: false };
+        };
+        let counts = Counts { lines: process.lines, ..Counts::default() };
+        let evidence = match &process.life.class {
+            Some(class) if exit != ExitStatus::Unknown => Some(Evidence {
+                class: class.clone(),
+                rule: "scenario".into(),
+                line: String::new(),
+                stream: None,
+                seq: 0,
+                at: now,
+                retry_after_ms: None,
+            }),
+            _ if process.lines == 0 => silent(&process.program, exit, now),
+            _ => {
+                let rules = self.rules_of(&process.program);
+                process.seen.verdict(&rules, exit, &process.program.success_exit_codes, now)
+            }
+        };
+        Drained { evidence, counts, complete: true }
+    }
+
+    pub(super) fn wrote_last(&self, attempt: AttemptId) -> Option<Timestamp> {
+        self.all.get(&attempt).map(|process| process.wrote_at)
+    }
+
+    /// Its end is one that nobody saw.
+    pub(super) fn lose(&mut self, attempt: AttemptId) {
+        if let Some(process) = self.all.get_mut(&attempt) {
+            process.exit = Some(ExitStatus::Unknown);
+        }
+    }
+
+    /// The rules of a program, made once: half a megabyte and ten milliseconds each.
+    fn rules_of(&mut self, program: &Arc<Program>) -> Arc<Rules> {
+        match self.rules.get(&program.name) {
+            Some((of, rules)) if Arc::ptr_eq(of, program) || of.classify == program.classify => rules.clone(),
+            _ => {
+                let rules = Arc::new(Rules::of(program));
+                self.rules.insert(program.name.clone(), (program.clone(), rules.clone()));
+                rules
+            }
+        }
+    }
+}
+
+fn spawn_failure(errno: &str) -> SpawnFailure {
+    let problem = match errno {
+        "EAGAIN" | "ENOMEM" | "EMFILE" | "ENFILE" | "ENOSPC" | "ETXTBSY" => SpawnProblem::Scarcity,
+        "ENOENT" | "ENOTDIR" => SpawnProblem::NotFound,
+        "EACCES" | "EPERM" => SpawnProblem::Permission,
+        "ENOEXEC" => SpawnProblem::Format,
+        _ => SpawnProblem::Other,
+    };
+    SpawnFailure {
+        problem,
+        errno: errno.to_owned(),
+        message: format!("the scenario says {errno}"),
+        help: String::new(),
+    }
+}
+
+/// The names that runs have in the scenario.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    by_id: HashMap<RunId, String>,
+    by_name: HashMap<String, RunId>,
+}
+
+impl Names {
+    pub(super) fn insert(&mut self, id: RunId, name: &str) {
+        self.by_id.insert(id, name.to_owned());
+        self.by_name.insert(name.to_owned(), id);
+    }
+
+    pub(super) fn of(&self, id: RunId) -> Option<&str> {
+        self.by_id.get(&id).map(String::as_str)
+    }
+
+    pub(super) fn id(&self, name: &str) -> Option<RunId> {
+        self.by_name.get(name).copied()
+    }
+}
