@@ -1,9 +1,10 @@
 //! The one error of the facade.
 
+use crate::RunStatus;
 use actix_process_actors::{
     clock,
-    manager::{LookupError, OpenError, RetryRunError, RunError, StartError},
-    model::ParamProblem,
+    manager::{GetRun, LookupError, OpenError, RetryRunError, RunError, StartError},
+    model::{ParamProblem, did_you_mean, edit_distance},
     monitor::QueryError,
 };
 use std::fmt;
@@ -115,12 +116,38 @@ impl Error {
     }
 
     pub(crate) fn unknown_program(name: &str, known: &[String]) -> Self {
-        let help = match nearest(name, known) {
+        let help = match did_you_mean(name, known.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => "no program is configured".to_owned(),
             None => format!("there is {}", known.join(", ")),
         };
         Self::new(ErrorKind::UnknownProgram, format!("there is no program `{name}`")).with_help(help)
+    }
+
+    pub(crate) fn unknown_run(typed: &str, newest_first: &[RunStatus]) -> Self {
+        let error = Self::from(LookupError::Unknown(typed.to_owned()));
+        let near = nearest_runs(typed, newest_first);
+        if typed.len() < GetRun::MIN_SUFFIX {
+            return error;
+        }
+        match near.is_empty() {
+            false => error.with_help(format!("did you mean {}?", either(&near))),
+            true => error,
+        }
+    }
+
+    pub(crate) fn unknown_scope<'a>(
+        why: String,
+        scope: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let help = match did_you_mean(scope, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                "a breaker is there once a run has asked it; the list of breakers has all of them".to_owned()
+            }
+        };
+        Self::new(ErrorKind::UnknownScope, why).with_help(help)
     }
 
     /// What kind it is.
@@ -281,39 +308,32 @@ impl From<OpenError> for Error {
     }
 }
 
-/// The known name that differs least, when it differs by a slip of the keyboard only.
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let close = |candidate: &&String| distance(name, candidate) <= 2;
-    known.iter().filter(close).min_by_key(|candidate| distance(name, candidate)).map(String::as_str)
+/// Suggestions for a mistyped id: more would hide the one that was meant.
+const SUGGESTED: usize = 3;
+
+/// The short ids of the runs whose ids end most like what was typed, nearest first; none when nothing is near.
+fn nearest_runs(typed: &str, runs: &[RunStatus]) -> Vec<String> {
+    let typed = typed.to_ascii_uppercase();
+    // Half the letters may be wrong: a guess among many ids that look alike is still better than none.
+    let limit = typed.chars().count() / 2;
+    let end = |run: &RunStatus| {
+        let id = run.id.to_string();
+        let end = id.get(id.len().saturating_sub(typed.len())..).unwrap_or(&id).to_owned();
+        (edit_distance(&typed, &end), run.id.short())
+    };
+    let mut near: Vec<_> = runs.iter().map(end).filter(|(distance, _)| *distance <= limit).collect();
+    near.sort_by_key(|(distance, _)| *distance); // Stable: of two that are as near the newer comes first.
+    near.into_iter().take(SUGGESTED).map(|(_, id)| id).collect()
 }
 
-/// Letters to insert, remove or replace to come from one name to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (j, other) in b.iter().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or(usize::MAX - 1);
-            let here = (diagonal + usize::from(letter != *other)).min(left + 1).min(above + 1);
-            diagonal = above;
-            if let Some(slot) = row.get_mut(j) {
-                *slot = left;
-            }
-            left = here;
-        }
-        if let Some(slot) = row.last_mut() {
-            *slot = left;
-        }
-    }
-    row.last().copied().unwrap_or(0)
+fn either(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_process_actors::model::Scope;
+    use actix_process_actors::model::{Params, RunId, Scope};
 
     #[test]
     fn an_unknown_program_names_the_one_that_was_meant() {
@@ -341,11 +361,28 @@ mod tests {
     }
 
     #[test]
-    fn distances_count_single_letters() {
-        for (a, b, expected) in
-            [("api", "api", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("scrapr", "scraper", 1)]
-        {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
-        }
+    fn a_mistyped_id_names_the_three_that_end_most_like_it() {
+        let run = |low: u128| {
+            RunStatus::new(RunId::from_parts(1_000, low), "p".into(), Params::new(), clock::now())
+        };
+        let runs: Vec<_> = [0x1234_5678, 0x1234_5679, 0x1234_567a, 0x9999_9999_9999].map(run).into();
+        let id = runs[0].id.to_string();
+        let typed = format!("{}0", &id[id.len() - 8..id.len() - 1]);
+        let near = nearest_runs(&typed.to_lowercase(), &runs);
+        let expected: Vec<_> = runs.iter().take(3).map(|run| run.id.short()).collect();
+        assert_eq!(near, expected);
+        let help = Error::unknown_run(&typed, &runs);
+        assert!(help.help().is_some_and(|help| help.starts_with("did you mean `")), "{help:?}");
+        let far = Error::unknown_run("UVWXYZUVWXYZ", &runs);
+        assert_eq!(far.help(), Error::from(LookupError::Unknown("x".into())).help());
+    }
+
+    #[test]
+    fn a_mistyped_scope_names_the_one_that_was_meant() {
+        let known = ["program:api", "site:shop.example"];
+        let help =
+            |scope| Error::unknown_scope("w".into(), scope, known).help().unwrap_or_default().to_owned();
+        assert_eq!(help("site:shop.exampel"), "did you mean `site:shop.example`?");
+        assert!(help("user:alice").contains("list of breakers"));
     }
 }

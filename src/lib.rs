@@ -85,7 +85,7 @@ pub mod web;
 pub use self::{
     error::{Error, ErrorKind, Result},
     handle::{LogReader, LogStream, RetryRequest, RunEnd, RunHandle, StartRequest},
-    process_manager::{ProcessManager, ProcessManagerBuilder, Status},
+    process_manager::{ProcessManager, ProcessManagerBuilder, Status, Usage},
 };
 /// A run as it is now: what is wanted, what is, why, and its newest attempts.
 pub use actix_process_actors::model::Run as RunStatus;

@@ -63,8 +63,8 @@ pub(crate) enum Verb {
     /// Programs and living runs
     #[command(aliases = ["ls", "list"])]
     Ps(Listing),
-    /// One program or run in detail
-    Status(Question),
+    /// One program or run in detail; without a name the supervisor itself
+    Status(Overview),
     /// The decisions that led to the present state, and what happens next
     Why(Question),
     /// Stored and live output
@@ -86,6 +86,9 @@ pub(crate) struct Up {
     /// Where to listen, instead of the address in the file; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
+    /// Leave children running for the next `up`; this version cannot and refuses
+    #[arg(long)]
+    pub(crate) detach_on_exit: bool,
     #[command(flatten)]
     pub(crate) short: ShortFile,
 }
@@ -191,6 +194,18 @@ pub(crate) struct Question {
     pub(crate) short: ShortFile,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct Overview {
+    /// A program's name or a run's id; without it the supervisor itself
+    #[arg(value_name = "PROGRAM|RUN")]
+    pub(crate) name: Option<String>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) short: ShortFile,
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Format {
     /// For people
@@ -199,6 +214,9 @@ pub(crate) enum Format {
     /// As the daemon answers
     Json,
 }
+
+/// As the daemon names them.
+const LEVELS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
 
 #[derive(Args, Debug)]
 pub(crate) struct Logs {
@@ -220,8 +238,8 @@ pub(crate) struct Logs {
     /// Lines that match a regular expression
     #[arg(short, long, value_name = "REGEX")]
     pub(crate) grep: Option<String>,
-    /// Lines of this level or graver: trace, debug, info, warn, error
-    #[arg(short = 'p', long, value_name = "LEVEL")]
+    /// Lines of this level or graver
+    #[arg(short = 'p', long, value_name = "LEVEL", ignore_case = true, value_parser = LEVELS)]
     pub(crate) level: Option<String>,
     /// Lines of this class
     #[arg(long)]
@@ -309,6 +327,9 @@ pub(crate) struct Scope {
 pub(crate) struct Classes {
     /// Of this program; else the built-in ones
     pub(crate) program: Option<String>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
     #[command(flatten)]
     pub(crate) short: ShortFile,
 }
@@ -323,7 +344,8 @@ impl Verb {
             Self::Start(verb) | Self::Stop(verb) | Self::Restart(verb) => &verb.short,
             Self::Retry(verb) => &verb.short,
             Self::Ps(verb) => &verb.short,
-            Self::Status(verb) | Self::Why(verb) => &verb.short,
+            Self::Status(verb) => &verb.short,
+            Self::Why(verb) => &verb.short,
             Self::Classes(verb) => &verb.short,
             Self::Simulate(verb) => &verb.short,
             Self::Breaker(verb) => match &verb.act {

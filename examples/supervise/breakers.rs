@@ -3,7 +3,7 @@
 use crate::{
     args::{BreakerAct, Classes, Format, Listing, Scope, ShortFile},
     client::{Client, percent},
-    failure::Failure,
+    failure::{Failure, code},
     logs::{items, text},
     screen::{Screen, Tint, escape},
     when,
@@ -63,6 +63,14 @@ fn operate(client: &Client, screen: &mut Screen, ask: &Scope, act: &str) -> Resu
     }
     let (_, breaker) = client.post(&format!("/breakers/{}/{act}", percent(&ask.scope)), &[], &body)?;
     let state = escape(text(&breaker, "state"));
+    if act == "close" && state == "open" {
+        // It opened by itself, and the word for that is another one.
+        return Err(Failure::new(
+            code::FAILED,
+            format!("{} stays open: nobody forced it", escape(&ask.scope)),
+        )
+        .help("`supervise breaker reset SCOPE` closes it and forgets its failures"));
+    }
     screen.line(&format!("{} is {state}", escape(&ask.scope)))?;
     Ok(screen.flush()?)
 }
@@ -70,6 +78,10 @@ fn operate(client: &Client, screen: &mut Screen, ask: &Scope, act: &str) -> Resu
 pub(crate) fn classes(client: &Client, screen: &mut Screen, ask: &Classes) -> Result<(), Failure> {
     let program = ask.program.as_deref().map(|program| ("program", program));
     let answer = client.get("/classes", program.as_slice())?;
+    if ask.output == Format::Json {
+        screen.line(&format!("{answer:#}"))?;
+        return Ok(screen.flush()?);
+    }
     let cell = |rule: &Value, key| (Tint::Plain, escape(text(rule, key)));
     let rows: Vec<_> = items(&answer)
         .iter()

@@ -18,9 +18,12 @@ pub(crate) fn init() {
     actix_process::init();
 }
 
-/// The store of a configuration file; the default when there is no such file or it cannot be read.
+/// The store of a configuration file, also of one with errors; the default when there is no such file.
 pub(crate) fn store_of(file: &Path) -> PathBuf {
-    config::load(file).map_or_else(|_| file.with_file_name("supervise-data"), |config| config.store.path)
+    match config::load(file) {
+        Ok(config) => config.store.path,
+        Err(_) => config::store_path(file).unwrap_or_else(|| file.with_file_name("supervise-data")),
+    }
 }
 
 /// A configuration without errors. Warnings go to standard error.

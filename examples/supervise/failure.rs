@@ -43,7 +43,8 @@ impl Failure {
         let mut what = match (text("detail"), text("title")) {
             ("", "") => format!("the daemon answered {status}"),
             ("", title) => escape(title),
-            (detail, _) => escape(detail),
+            // A line of an error stays a line; what else a terminal would obey is shown.
+            (detail, _) => detail.lines().map(escape).collect::<Vec<_>>().join("\n  "),
         };
         for error in body.get("errors").and_then(Value::as_array).into_iter().flatten() {
             let part = |key: &str| escape(error.get(key).and_then(Value::as_str).unwrap_or_default());

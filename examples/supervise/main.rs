@@ -14,6 +14,7 @@ mod events;
 mod facade;
 mod failure;
 mod logs;
+mod overview;
 mod port;
 mod ps;
 mod runs;

@@ -15,7 +15,7 @@ use serde_json::Value;
 const HEAD: [&str; 9] = ["NAME", "STATE", "RUN", "ATTEMPT", "PID", "UP", "CPU", "MEM", "WHY / NEXT"];
 
 pub(crate) fn ps(client: &Client, screen: &mut Screen, ask: &Listing) -> Result<(), Failure> {
-    let answer = client.get("/programs", &[])?;
+    let answer = client.get("/programs", &[("usage", "true")])?;
     if ask.output == Format::Json {
         screen.line(&format!("{answer:#}"))?;
         return Ok(screen.flush()?);
@@ -27,8 +27,8 @@ pub(crate) fn ps(client: &Client, screen: &mut Screen, ask: &Listing) -> Result<
         let living = living(program);
         match (living, last(program)) {
             ([], None) => rows.push(never_run(name)),
-            ([], Some(run)) => rows.push(row(name, run, client.is_local(), now)),
-            (runs, _) => rows.extend(runs.iter().map(|run| row(name, run, client.is_local(), now))),
+            ([], Some(run)) => rows.push(row(name, run, now)),
+            (runs, _) => rows.extend(runs.iter().map(|run| row(name, run, now))),
         }
     }
     screen.table(&HEAD, &rows)?;
@@ -52,10 +52,10 @@ fn never_run(name: &str) -> Vec<(Tint, String)> {
     cells
 }
 
-fn row(name: &str, run: &Value, local: bool, now: Timestamp) -> Vec<(Tint, String)> {
+fn row(name: &str, run: &Value, now: Timestamp) -> Vec<(Tint, String)> {
     let pid = run.get("pid").and_then(Value::as_i64);
-    let used = pid.filter(|_| local).and_then(usage::of);
     let dash = || "-".to_owned();
+    let (cpu, memory) = usage::of(run).unwrap_or_else(|| (dash(), dash()));
     vec![
         (Tint::Strong, escape(name)),
         screen::phase(text(run, "phase")),
@@ -63,8 +63,8 @@ fn row(name: &str, run: &Value, local: bool, now: Timestamp) -> Vec<(Tint, Strin
         (Tint::Plain, attempts(run)),
         (Tint::Plain, pid.map_or_else(dash, |pid| pid.to_string())),
         (Tint::Plain, up(run, now).unwrap_or_else(dash)),
-        (Tint::Plain, used.map_or_else(dash, |used| format!("{}%", used.cpu_percent))),
-        (Tint::Plain, used.map_or_else(dash, |used| usage::bytes(used.resident))),
+        (Tint::Plain, cpu),
+        (Tint::Plain, memory),
         (Tint::Plain, why(run, now)),
     ]
 }

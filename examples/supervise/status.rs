@@ -1,22 +1,30 @@
 //! `status`: one program or run in detail.
 
 use crate::{
-    args::{Format, Question},
+    args::{Format, Overview},
     client::Client,
     failure::Failure,
     logs::{items, text},
-    ps,
+    overview, ps,
     screen::{self, Screen, Tint, escape},
     target::{Target, short},
-    when,
+    usage, when,
 };
 use serde_json::Value;
 
 /// Runs of a program that are listed: what fits on a screen.
 const RUNS: &str = "10";
 
-pub(crate) fn status(client: &Client, screen: &mut Screen, ask: &Question) -> Result<(), Failure> {
-    let target = Target::find(client, &ask.name)?;
+pub(crate) fn status(client: &Client, screen: &mut Screen, ask: &Overview) -> Result<(), Failure> {
+    let Some(name) = &ask.name else {
+        let info = client.get("/info", &[])?;
+        if ask.output == Format::Json {
+            screen.line(&format!("{info:#}"))?;
+            return Ok(screen.flush()?);
+        }
+        return overview::of_all(client, screen, &info);
+    };
+    let target = Target::find_with(client, name, &[("usage", "true")])?;
     let (Target::Program(_, answer) | Target::Run(_, answer)) = &target;
     if ask.output == Format::Json {
         screen.line(&format!("{answer:#}"))?;
@@ -50,7 +58,8 @@ fn of_program(client: &Client, screen: &mut Screen, name: &str, program: &Value)
     if rows.is_empty() {
         return Ok(screen.line("never started")?);
     }
-    Ok(screen.table(&["RUN", "STATE", "ATTEMPT", "ASKED FOR", "PARAMS", "WHY / NEXT"], &rows)?)
+    screen.table(&["RUN", "STATE", "ATTEMPT", "ASKED FOR", "PARAMS", "WHY / NEXT"], &rows)?;
+    overview::of_program(screen, program)
 }
 
 fn of_run(screen: &mut Screen, run: &Value) -> Result<(), Failure> {
@@ -69,6 +78,9 @@ fn of_run(screen: &mut Screen, run: &Value) -> Result<(), Failure> {
         if !fields.is_empty() {
             screen.line(&format!("{word}: {fields}"))?;
         }
+    }
+    if let Some((cpu, memory)) = usage::of(run) {
+        screen.line(&format!("uses: {cpu} of a CPU, {memory} of memory"))?;
     }
     let attempts = run.get("attempts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if attempts.is_empty() {

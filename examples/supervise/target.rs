@@ -3,7 +3,10 @@
 use crate::{
     client::{Client, percent},
     failure::{Failure, code},
+    logs::{items, text},
+    screen::escape,
 };
+use actix_process::actors::model::did_you_mean;
 use serde_json::Value;
 
 /// The shortest end of a run's id that the daemon looks up.
@@ -20,9 +23,14 @@ pub(crate) enum Target {
 impl Target {
     /// Asks the daemon. Program names are lower case and ids upper case, so a name is rarely asked for twice.
     pub(crate) fn find(client: &Client, name: &str) -> Result<Self, Failure> {
+        Self::find_with(client, name, &[])
+    }
+
+    /// The same, with more to be told about it.
+    pub(crate) fn find_with(client: &Client, name: &str, query: &[(&str, &str)]) -> Result<Self, Failure> {
         let mut unknown = None;
         if is_program_name(name) {
-            match client.get(&format!("/programs/{name}"), &[]) {
+            match client.get(&format!("/programs/{name}"), query) {
                 Ok(program) => return Ok(Self::Program(name.to_owned(), program)),
                 Err(failure) if failure.code == code::UNKNOWN && !may_be_run(name) => return Err(failure),
                 Err(failure) if failure.code != code::UNKNOWN => return Err(failure),
@@ -30,13 +38,14 @@ impl Target {
             }
         }
         if !may_be_run(name) {
-            return Err(Failure::new(code::UNKNOWN, format!("`{name}` names no program and no run"))
-                .help("`supervise ps` shows both; the end of a run's id has at least 6 characters"));
+            return Err(neither(client, name)?);
         }
-        let run = client.get(&format!("/runs/{}", percent(&name.to_ascii_uppercase())), &[]);
-        // What looks like a program's name was meant as one.
+        let run = client.get(&format!("/runs/{}", percent(&name.to_ascii_uppercase())), query);
+        // What looks like a program's name was meant as one, unless a run is near it and no program.
         let run = run.map_err(|failure| match unknown {
-            Some(program) if failure.code == code::UNKNOWN => program,
+            Some(program) if failure.code == code::UNKNOWN && (suggests(&program) || !suggests(&failure)) => {
+                program
+            }
             _ => failure,
         })?;
         let id = run.get("id").and_then(Value::as_str).unwrap_or(name).to_owned();
@@ -61,6 +70,22 @@ impl Target {
             Self::Run(id, _) => format!("/runs/{id}"),
         }
     }
+}
+
+fn suggests(failure: &Failure) -> bool {
+    failure.help.as_deref().is_some_and(|help| help.starts_with("did you mean"))
+}
+
+/// A name that nothing can have: the program that was meant, if one is near.
+fn neither(client: &Client, name: &str) -> Result<Failure, Failure> {
+    let programs = client.get("/programs", &[])?;
+    let near = did_you_mean(name, items(&programs).iter().map(|program| text(program, "name")));
+    let help = match near {
+        Some(near) => format!("did you mean `{}`?", escape(near)),
+        None => "`supervise ps` shows both; the end of a run's id has at least 6 characters".to_owned(),
+    };
+    let what = format!("`{}` names no program and no run", escape(name));
+    Ok(Failure::new(code::UNKNOWN, what).help(help))
 }
 
 /// `[a-z][a-z0-9_-]{0,62}`

@@ -25,6 +25,11 @@ pub(crate) fn check(connection: &Connection, ask: &File) -> Result<u8, Failure> 
 }
 
 pub(crate) fn up(connection: &Connection, ask: &Up) -> Result<u8, Failure> {
+    if ask.detach_on_exit {
+        // Said before anything is opened: who relies on it must not find out when the children are gone.
+        return Err(Failure::new(code::USAGE, "children cannot be left running yet: `--detach-on-exit` is not built")
+            .help("leave it out; children are then stopped at the end, and what is wanted starts again with the next `up`"));
+    }
     let filter = env_logger::Env::default().default_filter_or("info,actix_server=warn");
     env_logger::Builder::from_env(filter).init();
     raise_descriptor_limit();

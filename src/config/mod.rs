@@ -33,6 +33,7 @@ mod place;
 mod reference;
 mod scenario;
 mod settings;
+mod store_of;
 mod values;
 mod walk;
 
@@ -45,5 +46,6 @@ pub use self::{
     reference::reference,
     scenario::{load_scenario, parse_scenario},
     settings::{Config, Listen, ServerConfig, StoreConfig},
+    store_of::store_path,
 };
 pub use crate::RetryBudget;

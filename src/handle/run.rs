@@ -119,6 +119,10 @@ impl RunHandle {
 pub struct RunEnd {
     /// Which run.
     pub run: RunId,
+    /// Of which program.
+    pub program: String,
+    /// Who asked for it.
+    pub requested_by: Option<String>,
     /// `succeeded`, `failed`, `stopped` or `quarantined`.
     pub phase: Phase,
     /// What ended it.
@@ -140,6 +144,8 @@ impl RunEnd {
         let last = run.attempts.back();
         Self {
             run: run.id,
+            program: run.program,
+            requested_by: run.requested_by,
             phase: run.phase,
             end_reason: run.end_reason,
             exit: last.and_then(|attempt| attempt.exit),

@@ -3,16 +3,18 @@
 mod builder;
 mod listen;
 mod shutdown;
+mod usage;
 
-pub use self::builder::ProcessManagerBuilder;
+pub use self::{builder::ProcessManagerBuilder, usage::Usage};
 
-use crate::{Error, ErrorKind, LogReader, Result, RunHandle, RunStatus, StartRequest};
+use crate::{Error, ErrorKind, LogReader, Result, RunEnd, RunHandle, RunStatus, StartRequest};
 use actix::{Addr, Handler, Message, Recipient, dev::ToEnvelope};
 use actix_process_actors::{
     breaker::{BreakerStatus, OperatorAct},
     manager::{
         Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetPrograms, GetRun,
-        GetRuns, Info, ManagerActor, OperateBreaker, ProgramStatus, SetRetryBudget, Subscribe, WhyProgram,
+        GetRuns, Info, LookupError, ManagerActor, OperateBreaker, ProgramStatus, SetRetryBudget, Subscribe,
+        WhyProgram,
     },
     model::{BreakerPolicy, JournalRecord, Program, Restart, RetryBudget, Scope},
     monitor::RuleInfo,
@@ -22,6 +24,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::ready,
+    os::unix::fs::MetadataExt,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -42,6 +45,7 @@ struct Shared {
     /// How many attempts a run of each program has at most, for pages of runs: asking the Manager for all programs with
     /// every page would cost more than the page.
     max_attempts: RwLock<BTreeMap<String, Option<u32>>>,
+    samples: usage::Samples,
 }
 
 /// Everything at a glance.
@@ -54,11 +58,29 @@ pub struct Status {
     pub programs: Vec<ProgramStatus>,
     /// Breakers.
     pub breakers: Vec<BreakerStatus>,
+    /// What the store takes on the disk, in bytes.
+    pub store_bytes: u64,
 }
+
+impl Status {
+    /// How many breakers are in each state.
+    #[must_use]
+    pub fn breakers_by_state(&self) -> BTreeMap<&str, usize> {
+        let mut states = BTreeMap::new();
+        for breaker in &self.breakers {
+            *states.entry(breaker.state.as_str()).or_default() += 1;
+        }
+        states
+    }
+}
+
+/// Runs among which the one is looked for that a mistyped id may have meant: the newest, which people ask about.
+const RUNS_TO_SUGGEST: usize = 200;
 
 impl ProcessManager {
     fn new(addr: Addr<ManagerActor>, threads: shutdown::Threads, store: std::path::PathBuf) -> Self {
-        Self { shared: Arc::new(Shared { addr, threads, store, max_attempts: RwLock::default() }) }
+        let (max_attempts, samples) = Default::default();
+        Self { shared: Arc::new(Shared { addr, threads, store, max_attempts, samples }) }
     }
 
     /// A facade without a supervisor behind it: every question is answered by [`ErrorKind::Closed`].
@@ -95,7 +117,15 @@ impl ProcessManager {
     }
 
     pub(crate) async fn find(&self, id: String) -> Result<RunStatus> {
-        Ok(self.ask(GetRun { id }).await??)
+        match self.ask(GetRun { id: id.clone() }).await? {
+            Ok(run) => Ok(run),
+            Err(LookupError::Unknown(_)) => {
+                let mut recent = GetRuns::default();
+                recent.limit = RUNS_TO_SUGGEST;
+                Err(Error::unknown_run(&id, &self.ask(recent).await?))
+            }
+            Err(ambiguous) => Err(ambiguous.into()),
+        }
     }
 
     /// Runs, newest first, 100 unless the filter says how many.
@@ -136,7 +166,14 @@ impl ProcessManager {
             info: self.info().await?,
             programs: self.programs().await?,
             breakers: self.breakers().await?,
+            store_bytes: self.store_bytes().await,
         })
+    }
+
+    /// What the store takes on the disk now, in bytes. Looks at every file of it, on a thread of its own.
+    pub async fn store_bytes(&self) -> u64 {
+        let folder = self.shared.store.clone();
+        shutdown::on_a_thread("process-store-size", move || bytes_on_disk(&folder)).await.unwrap_or(0)
     }
 
     /// Facts about the supervisor itself.
@@ -202,11 +239,13 @@ impl ProcessManager {
         reason: Option<String>,
     ) -> Result<BreakerStatus> {
         let scope = Scope(scope.into());
-        let answer = self.ask(OperateBreaker { scope, act, by, reason }).await?;
-        answer.map_err(|why| {
-            Error::new(ErrorKind::UnknownScope, why)
-                .with_help("the list of breakers has every scope that a run has used")
-        })
+        let answer = self.ask(OperateBreaker { scope: scope.clone(), act, by, reason }).await?;
+        let why = match answer {
+            Ok(status) => return Ok(status),
+            Err(why) => why,
+        };
+        let known = self.breakers().await.unwrap_or_default();
+        Err(Error::unknown_scope(why, &scope.0, known.iter().map(|breaker| breaker.scope.0.as_str())))
     }
 
     /// The classification rules in force for a program, in the order they are tried; without one the built-in rules.
@@ -270,10 +309,47 @@ impl ProcessManager {
     /// Calls this for every journal record from now on, in order and without gaps, on a thread of its own: it may
     /// take its time. Ends with the supervisor.
     ///
+    /// ```no_run
+    /// # fn log(pm: &actix_process::ProcessManager) -> actix_process::Result<()> {
+    /// use actix_process::actors::model::Event;
+    /// pm.on_event(|record| {
+    ///     if let Event::BreakerChanged { to, why, .. } = record.event {
+    ///         eprintln!("breaker {:?} is {to}: {why}", record.scope);
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The thread cannot be started.
     pub fn on_event(&self, listener: impl FnMut(JournalRecord) + Send + 'static) -> Result<()> {
         listen::spawn(self.clone(), listener)
+    }
+
+    /// Calls this for every run that ends from now on, after all its attempts, on a thread of its own, as
+    /// [`on_event`](Self::on_event) does: "mail me when it fails", "tell me when it is done".
+    ///
+    /// ```no_run
+    /// # fn send_mail(to: &str, text: &str) {}
+    /// # fn tell(pm: &actix_process::ProcessManager) -> actix_process::Result<()> {
+    /// pm.on_end(|end| {
+    ///     let who = end.requested_by.as_deref().unwrap_or("operators");
+    ///     match &end.reason {
+    ///         Some(why) if !end.is_success() => {
+    ///             send_mail(who, &format!("{} failed ({}): {}", end.program, why.class, why.message))
+    ///         }
+    ///         _ => send_mail(who, &format!("{} is over: {}", end.program, end.phase.name())),
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// To wait for one run, use [`RunHandle::wait`].
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn on_end(&self, listener: impl FnMut(RunEnd) + Send + 'static) -> Result<()> {
+        listen::spawn_for_ends(self.clone(), listener)
     }
 
     /// The Manager's address, for those who send its messages themselves; all are public and documented in
@@ -313,6 +389,16 @@ impl ProcessManager {
         let answer = self.shared.addr.send(message);
         Either::Right(async move { answer.await.map_err(|_| Error::closed()) })
     }
+}
+
+/// Blocks, not lengths: spools have holes where their output is stored already. What goes away meanwhile counts nothing.
+fn bytes_on_disk(path: &Path) -> u64 {
+    /// `st_blocks` counts these, whatever the file system's own blocks are.
+    const BLOCK: u64 = 512;
+    let Ok(facts) = path.symlink_metadata() else { return 0 };
+    let own = facts.blocks() * BLOCK;
+    let entries = path.read_dir().into_iter().flatten().flatten();
+    own + entries.map(|entry| bytes_on_disk(&entry.path())).sum::<u64>()
 }
 
 /// Retries of a job that says nothing about them.

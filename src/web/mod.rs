@@ -40,6 +40,7 @@
 mod access;
 mod asked;
 mod body;
+mod figures;
 mod journal;
 mod logs;
 mod problem;

@@ -3,34 +3,44 @@
 use super::{
     asked::Asked,
     body::Body,
+    figures,
     problem::Problem,
     runs::{Answer, Parts, accepted, by, had_ended, over, parts, run as wire_run},
     wire,
 };
-use crate::{Error, ErrorKind, ProcessManager, StartRequest};
+use crate::{Error, ErrorKind, ProcessManager, StartRequest, Usage};
 use actix_process_actors::{
     breaker::OperatorAct,
     clock,
     manager::{ProgramStatus, Restart, Stop},
-    model::{IfBlocked, Run},
+    model::{IfBlocked, Run, RunId},
 };
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Payload},
 };
+use std::collections::BTreeMap;
 
 /// Longest `Idempotency-Key`: three times a UUID is more than any client needs, and every key is kept for a day.
 const MAX_KEY: usize = 128;
 
 pub(super) async fn list(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
-    Asked::of(&request)?.finish()?;
+    let mut asked = Asked::of(&request)?;
+    let usage = figures::wants_usage(&mut asked)?;
+    asked.finish()?;
     let programs = pm.programs().await?;
-    let items: Vec<_> = programs.iter().map(|status| program(&pm, status)).collect();
+    let living = programs.iter().flat_map(|status| &status.living);
+    let usages = figures::usage(&pm, usage, living).await;
+    let items: Vec<_> = programs.iter().map(|status| program(&pm, status, &usages)).collect();
     Ok(HttpResponse::Ok().json(wire::list(&items, None)))
 }
 
-fn program(pm: &ProcessManager, status: &ProgramStatus) -> serde_json::Value {
-    wire::program(status, pm.max_attempts(&status.program.name))
+fn program(
+    pm: &ProcessManager,
+    status: &ProgramStatus,
+    usages: &BTreeMap<RunId, Usage>,
+) -> serde_json::Value {
+    wire::program(status, pm.max_attempts(&status.program.name), usages)
 }
 
 async fn program_of(request: &HttpRequest, pm: &ProcessManager) -> Result<ProgramStatus, Problem> {
@@ -38,9 +48,12 @@ async fn program_of(request: &HttpRequest, pm: &ProcessManager) -> Result<Progra
 }
 
 pub(super) async fn one(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
-    Asked::of(&request)?.finish()?;
+    let mut asked = Asked::of(&request)?;
+    let usage = figures::wants_usage(&mut asked)?;
+    asked.finish()?;
     let status = program_of(&request, &pm).await?;
-    Ok(HttpResponse::Ok().json(program(&pm, &status)))
+    let usages = figures::usage(&pm, usage, &status.living).await;
+    Ok(HttpResponse::Ok().json(program(&pm, &status, &usages)))
 }
 
 pub(super) async fn why(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {

@@ -1,6 +1,6 @@
 //! Which address does what, and what every answer has.
 
-use super::{Access, logs, problem::Problem, programs, runs};
+use super::{Access, figures, logs, problem::Problem, programs, runs};
 use crate::ProcessManager;
 use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder,
@@ -35,7 +35,7 @@ pub fn service(pm: &ProcessManager, access: Access) -> impl HttpServiceFactory +
 
 fn api(config: &mut web::ServiceConfig) {
     config
-        .service(get("/info", runs::info))
+        .service(get("/info", figures::info))
         .service(get("/programs", programs::list))
         .service(get("/programs/{program}", programs::one))
         .service(get("/programs/{program}/why", programs::why))

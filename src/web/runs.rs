@@ -1,6 +1,6 @@
 //! Runs, and the supervisor itself.
 
-use super::{asked::Asked, body::Body, problem::Problem, routes::PREFIX, wire};
+use super::{asked::Asked, body::Body, figures, problem::Problem, routes::PREFIX, wire};
 use crate::{Error, ProcessManager, RunHandle};
 use actix_process_actors::{
     manager::{GetAttempts, GetRuns, Restart, RunError, SignalRun, Stop, Wait, Why},
@@ -94,22 +94,6 @@ pub(super) async fn health(pm: Data<ProcessManager>) -> HttpResponse {
     }
 }
 
-pub(super) async fn info(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
-    Asked::of(&request)?.finish()?;
-    let info = pm.info().await?;
-    Ok(HttpResponse::Ok().json(json!({
-        "name": env!("CARGO_PKG_NAME"),
-        "version": env!("CARGO_PKG_VERSION"),
-        "pid": std::process::id(),
-        "store": pm.store().to_string_lossy(),
-        "started_at": wire::time(info.started_at),
-        "programs": info.programs,
-        "living": info.living,
-        "runs": info.runs,
-        "last_cursor": info.last_seq.to_string(),
-    })))
-}
-
 pub(super) async fn list(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
     let mut asked = Asked::of(&request)?;
     let mut filter = GetRuns::default();
@@ -119,11 +103,14 @@ pub(super) async fn list(request: HttpRequest, pm: Data<ProcessManager>) -> Answ
     filter.living = asked.word("living", &[("true", true), ("false", false)])?.unwrap_or(false);
     filter.before = asked.value("cursor", str::parse)?;
     filter.limit = asked.limit(ITEMS, MAX_ITEMS)?;
+    let usage = figures::wants_usage(&mut asked)?;
     asked.finish()?;
     let limit = filter.limit;
     let runs = pm.runs(filter).await?;
     let next = runs.last().filter(|_| runs.len() >= limit).map(|run| run.id.to_string());
-    let items: Vec<_> = runs.iter().map(|found| run(&pm, found)).collect();
+    let usages = figures::usage(&pm, usage, &runs).await;
+    let items: Vec<_> =
+        runs.iter().map(|found| figures::with_usage(found, wire::value(&run(&pm, found)), &usages)).collect();
     Ok(HttpResponse::Ok().json(wire::list(&items, next)))
 }
 
@@ -131,17 +118,19 @@ pub(super) async fn list(request: HttpRequest, pm: Data<ProcessManager>) -> Answ
 pub(super) async fn one(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
     let mut asked = Asked::of(&request)?;
     let wait_ms = asked.wait_ms()?;
+    let usage = figures::wants_usage(&mut asked)?;
     asked.finish()?;
     let id = parts(&request)?.run;
-    let found = pm.find(id.clone()).await?;
-    if found.phase.is_ended() || wait_ms == 0 {
-        return Ok(HttpResponse::Ok().json(run(&pm, &found)));
+    let mut found = pm.find(id.clone()).await?;
+    if !found.phase.is_ended() && wait_ms > 0 {
+        found = match over(&pm, found.id, wait_ms).await? {
+            Some(ended) => ended,
+            None => pm.find(id).await?,
+        };
     }
-    let now = match over(&pm, found.id, wait_ms).await? {
-        Some(ended) => ended,
-        None => pm.find(id).await?,
-    };
-    Ok(HttpResponse::Ok().json(run(&pm, &now)))
+    let usages = figures::usage(&pm, usage, [&found]).await;
+    let body = figures::with_usage(&found, wire::value(&run(&pm, &found)), &usages);
+    Ok(HttpResponse::Ok().json(body))
 }
 
 pub(super) async fn why(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {

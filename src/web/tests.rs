@@ -191,3 +191,34 @@ fn times_beyond_the_calendar_are_its_end_and_never_is_null() {
     assert_eq!(wire::time_or_null(Some(Timestamp::NEVER)), None);
     assert!(wire::time(Timestamp(u64::MAX - 1)).starts_with("9999-12-3"));
 }
+
+#[test]
+fn the_reference_page_has_every_route_and_no_other() {
+    let page = include_str!("../../docs/reference/http.md");
+    let told: std::collections::BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next().map(str::to_owned))
+        .collect();
+    let mut known = std::collections::BTreeSet::new();
+    for line in include_str!("routes.rs").lines() {
+        let Some((call, rest)) = line.trim().trim_start_matches(".service(").split_once("(\"") else {
+            continue;
+        };
+        let (Some(path), Some(method)) = (
+            rest.split('"').next(),
+            match call.rsplit(' ').next() {
+                Some("get") => Some("GET"),
+                Some("post") => Some("POST"),
+                _ => None,
+            },
+        ) else {
+            continue;
+        };
+        // The one path whose last part is a choice.
+        let acts: &[&str] = if path.contains("{act:") { &["reset", "open", "close"] } else { &[""] };
+        let path = path.split("{act:").next().unwrap_or_default();
+        known.extend(acts.iter().map(|act| format!("{method} {path}{act}")));
+    }
+    assert!(known.len() > 20, "the routes are found: {known:?}");
+    assert_eq!(told, known);
+}

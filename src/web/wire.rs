@@ -1,5 +1,7 @@
 //! What stands in answers. Apart from the model, so that neither holds the other still.
 
+use super::figures;
+use crate::Usage;
 use actix_process_actors::{
     breaker::BreakerStatus,
     manager::{Explanation, Foreseen, ProgramStatus, RunInShort, Sentence},
@@ -51,6 +53,11 @@ fn exit_signal(exit: Option<ExitStatus>) -> Option<Cow<'static, str>> {
         Some(ExitStatus::Signal { number, .. }) => Some(signal(number)),
         _ => None,
     }
+}
+
+/// Plain data as a value. Ours has string keys alone, so that there is nothing that could not be one.
+pub(super) fn value<T: Serialize>(data: &T) -> Value {
+    serde_json::to_value(data).unwrap_or(Value::Null)
 }
 
 /// A list with the place where it goes on.
@@ -199,7 +206,11 @@ impl<'a> Record<'a> {
 }
 
 /// A program with its rules as far as people ask for them, and what it is doing.
-pub(super) fn program(status: &ProgramStatus, max_attempts: Option<u32>) -> Value {
+pub(super) fn program(
+    status: &ProgramStatus,
+    max_attempts: Option<u32>,
+    usages: &BTreeMap<model::RunId, Usage>,
+) -> Value {
     let program = &*status.program;
     let command = match &program.command {
         Command::Script { name, path, interpreter } => {
@@ -208,7 +219,11 @@ pub(super) fn program(status: &ProgramStatus, max_attempts: Option<u32>) -> Valu
         Command::Argv(argv) => json!({"argv": argv}),
     };
     let specs: Vec<_> = program.params.values().map(param_spec).collect();
-    let living: Vec<_> = status.living.iter().map(|run| Run::of(run, max_attempts)).collect();
+    let living: Vec<_> = status
+        .living
+        .iter()
+        .map(|run| figures::with_usage(run, value(&Run::of(run, max_attempts)), usages))
+        .collect();
     json!({
         "name": program.name,
         "description": program.description,
@@ -225,6 +240,7 @@ pub(super) fn program(status: &ProgramStatus, max_attempts: Option<u32>) -> Valu
         "queue": program.queue,
         "stop_timeout_ms": program.stop_timeout_ms,
         "phase": status.living.first().or(status.last.as_ref()).map(|run| run.phase),
+        "figures": figures::of_program(&status.figures),
         "living": living,
         "last": status.last.as_ref().map(|run| Run::of(run, max_attempts)),
     })
@@ -235,15 +251,15 @@ fn param_spec(spec: &ParamSpec) -> Value {
         ParamKind::Choice(choices) => Some(choices),
         _ => None,
     };
-    let value = |value: &Option<model::ParamValue>| value.as_ref().map(model::ParamValue::to_json);
+    let plain = |value: &Option<model::ParamValue>| value.as_ref().map(model::ParamValue::to_json);
     json!({
         "name": spec.name,
         "type": spec.kind.name(),
         "choices": choices,
         "required": spec.required,
-        "default": value(&spec.default),
-        "min": value(&spec.min),
-        "max": value(&spec.max),
+        "default": plain(&spec.default),
+        "min": plain(&spec.min),
+        "max": plain(&spec.max),
         "secret": spec.secret,
         "adjust_scope": spec.adjust_scope,
     })
@@ -264,7 +280,7 @@ pub(super) fn breaker(status: &BreakerStatus) -> Value {
 }
 
 /// `2.5` for 2,500, as a JSON number without rounding.
-fn thousandths(permille: u64) -> Value {
+pub(super) fn thousandths(permille: u64) -> Value {
     let text = format!("{}.{:03}", permille / 1_000, permille % 1_000);
     let text = text.trim_end_matches('0').trim_end_matches('.');
     text.parse::<serde_json::Number>().map_or(Value::Null, Value::Number)

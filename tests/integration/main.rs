@@ -17,6 +17,7 @@ mod death;
 mod flow;
 mod foresee;
 mod load;
+mod notify;
 mod output;
 mod spawn_errors;
 mod stop;

@@ -1,5 +1,6 @@
 //! What the Manager is told. Every message is public: an application may talk to `Addr<ManagerActor>` itself.
 
+use super::Figures;
 use crate::{
     breaker::{BreakerStatus, OperatorAct},
     model::{
@@ -324,6 +325,8 @@ pub struct ProgramStatus {
     pub living: Vec<Run>,
     /// The newest run that is over.
     pub last: Option<Run>,
+    /// What was counted since the manager started.
+    pub figures: Figures,
 }
 
 /// The chain of decisions that led to a run's present state, in sentences, and what follows.
@@ -489,6 +492,12 @@ pub struct Info {
     pub programs: usize,
     /// Runs by phase, living ones.
     pub living: BTreeMap<&'static str, usize>,
+    /// Runs by phase, those that are over and still kept.
+    pub ended: BTreeMap<&'static str, usize>,
+    /// Attempts started since this manager runs.
+    pub attempts_started: u64,
+    /// Of these, those that were not the first of their run.
+    pub restarts: u64,
     /// Runs kept, with those that are over.
     pub runs: usize,
     /// The newest journal record.

@@ -53,6 +53,7 @@ mod tests;
 
 pub use self::{
     actor::ManagerActor,
+    machine::{Figures, Tally},
     messages::*,
     rooms::{Rooms, ToBreaker, ToLauncher, ToMonitor, ToRetry},
     wiring::{OpenError, Options, Running, open},

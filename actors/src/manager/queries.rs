@@ -3,7 +3,7 @@
 
 use super::{ManagerActor, actor::Heard, machine::Input, messages::*};
 use crate::{
-    breaker,
+    breaker, clock,
     model::{JournalRecord, Phase, Run, RunId},
     monitor,
 };
@@ -27,11 +27,13 @@ impl Handler<GetPrograms> for ManagerActor {
                 living.entry(&run.program).or_default().push(run.clone());
             }
         }
+        let now = clock::now();
         let status = |name: String| {
             let program = self.machine.program(&name)?.clone();
+            let figures = self.machine.figures(&name, self.started_at, now);
             let living = living.remove(name.as_str()).unwrap_or_default();
             let last = last.remove(name.as_str());
-            Some(ProgramStatus { program, living, last })
+            Some(ProgramStatus { program, living, last, figures })
         };
         MessageResult(self.machine.program_names().into_iter().filter_map(status).collect())
     }
@@ -198,13 +200,19 @@ impl Handler<GetInfo> for ManagerActor {
 
     fn handle(&mut self, _: GetInfo, _: &mut Context<Self>) -> Self::Result {
         let mut living: BTreeMap<&'static str, usize> = BTreeMap::new();
-        for run in self.machine.living() {
-            *living.entry(Phase::name(run.phase)).or_default() += 1;
+        let mut ended = living.clone();
+        for run in self.machine.runs() {
+            let phases = if run.phase.is_ended() { &mut ended } else { &mut living };
+            *phases.entry(Phase::name(run.phase)).or_default() += 1;
         }
+        let (attempts_started, restarts) = self.machine.starts();
         MessageResult(Info {
             started_at: self.started_at,
             programs: self.machine.program_names().len(),
             living,
+            ended,
+            attempts_started,
+            restarts,
             runs: self.machine.run_count(),
             last_seq: self.machine.last_seq(),
         })

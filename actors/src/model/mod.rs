@@ -34,7 +34,7 @@ pub use self::{
         Backoff, BreakerMode, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
         ProbeSuccess, Ramp, RetryBudget, RetryPolicy, Window, rules_of_scope, scope_pattern_problem, tokens,
     },
-    problem::{Problem, did_you_mean},
+    problem::{Problem, did_you_mean, edit_distance},
     program::{
         Advised, Backlog, ClassOverride, Classify, ClassifyRule, Command, Leftovers, Matcher, OnLost,
         OutputPolicy, Program, REGEX_SIZE_LIMIT, Restart, StderrMode, StreamChoice, advice_between,

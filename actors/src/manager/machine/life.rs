@@ -279,7 +279,7 @@ impl Machine {
 }
 
 /// Classes that say why *we* ended an attempt: they are no failure of the program and leave its last reason alone.
-fn is_ours(class: &str) -> bool {
+pub(super) fn is_ours(class: &str) -> bool {
     matches!(
         class,
         Class::OPERATOR_STOP | Class::SHUTDOWN | Class::LOST | Class::CLEAN_EXIT | Class::BREAKER_STOP

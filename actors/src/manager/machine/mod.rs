@@ -3,12 +3,14 @@
 //! A run walks through `Stage`s; [`Phase`] is what a user sees of them. One input makes at most a few steps: ask a
 //! room, take its answer, decide. What a decision changes is collected in the batch and written as one commit, and the
 //! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
-//! (process made, ended), `judge` (what follows), `operate` (what people ask), `inline` (errors of a living attempt), `budget` (tokens), `timers`, `restore` (after our own death), `explain`.
+//! (process made, ended), `judge` (what follows), `operate` (what people ask), `inline` (errors of a living attempt),
+//! `budget` (tokens), `timers`, `restore` (after our own death), `explain`, `figures`.
 
 mod admit;
 mod budget;
 mod effect;
 mod explain;
+mod figures;
 mod inline;
 mod judge;
 mod life;
@@ -25,6 +27,7 @@ pub use self::{
     admit::Checked,
     effect::{Effect, Input},
     explain::{Facts, Overview, explain},
+    figures::{Figures, Tally},
 };
 
 use crate::{
@@ -206,6 +209,7 @@ pub struct Machine {
     trees: HashMap<AttemptId, launcher::Stop>,
     timers: BTreeSet<(Timestamp, RunId, Timer)>,
     keys: HashMap<String, (RunId, Timestamp)>,
+    counters: figures::Counters,
     next_seq: u64,
     shutting_down: bool,
     /// Whether retries need tokens.
@@ -388,6 +392,7 @@ impl Machine {
         }
         self.write_at = None;
         let batch = std::mem::take(&mut self.batch);
+        self.count(&batch.records);
         let mut puts = batch.puts;
         for id in batch.dirty {
             let permits = self.live.get(&id).map_or(&[][..], |live| &live.permits);

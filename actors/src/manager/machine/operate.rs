@@ -24,6 +24,7 @@ impl Machine {
         }
         changes.removed = self.program_names();
         self.programs = programs;
+        self.counters.keep(|name| self.programs.contains_key(name));
         if self.shared_breakers != configure.shared_breakers {
             let breakers = configure.shared_breakers.clone();
             self.record(self.now, None, None, None, Event::ScopesConfigured { breakers });

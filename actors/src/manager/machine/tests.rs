@@ -2,6 +2,7 @@
 
 mod breakers;
 mod crowd;
+mod figures;
 mod retry_states;
 mod sentences;
 mod tokens;

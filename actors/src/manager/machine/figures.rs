@@ -1,0 +1,247 @@
+//! How much of what: starts, ends and errors of each program, in total and of late.
+//!
+//! A fold over what the Manager writes down: each figure is a sum of journal records, so that it can be checked against
+//! them, and lines come from the Monitor's reports. It stands in the Manager's room. Retry, the other candidate,
+//! hears of ends that it has to judge, and of no stop, no lost process, no line that a living process wrote; and a figure
+//! that decides nothing should not be carried by the one who decides.
+//!
+//! Figures begin at nought with each manager. They were not stored: a count that goes on over restarts would cost a
+//! write with every line that a rule classifies, and the journal can be summed up by whoever wants history.
+
+use super::{Machine, life::is_ours};
+use crate::model::{Event, JournalRecord, Phase, Timestamp};
+use std::collections::BTreeMap;
+
+/// What a program did since the manager started.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Figures {
+    /// Attempts whose start was decided.
+    pub attempts_started: u64,
+    /// Of these, those that were not the first of their run.
+    pub restarts: u64,
+    /// Runs that ended, by the phase they ended in.
+    pub runs_ended: BTreeMap<&'static str, u64>,
+    /// Runs that ended as `failed` or `quarantined`, by the class of their latest failure.
+    pub runs_failed: BTreeMap<String, u64>,
+    /// Attempts that ended with an error, by class. Ends that we brought about (a stop, a shutdown) are none.
+    pub failures: BTreeMap<String, Tally>,
+    /// Lines of output in which a rule found an error, by class.
+    pub error_lines: BTreeMap<String, Tally>,
+}
+
+/// A count, and how fast it grew of late.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Since the manager started.
+    pub total: u64,
+    /// Within the last [`Figures::WINDOW_MS`].
+    pub recent: u64,
+    /// `recent` as a rate, in thousandths a minute.
+    pub per_minute_permille: u64,
+}
+
+impl Figures {
+    /// The stretch of time that rates are about, in milliseconds: long enough that a job which fails every minute has a
+    /// rate that stands still, short enough that an outage that is over is soon forgotten.
+    pub const WINDOW_MS: u64 = 300_000;
+    /// No rate is told from less than a minute: one error in the first second is not sixty a minute.
+    pub const SHORTEST_MS: u64 = 60_000;
+    /// Classes counted apart for each program, so that memory is bounded whatever a configuration names over time. What
+    /// comes beyond is counted as [`Figures::OTHER`].
+    pub const CLASSES_MAX: usize = 64;
+    /// The name of all classes beyond [`Figures::CLASSES_MAX`].
+    pub const OTHER: &'static str = "other";
+}
+
+/// Pieces of the window: what is older than a piece less than the window is forgotten piece by piece.
+const SLOTS: usize = 30;
+const SLOT_MS: u64 = Figures::WINDOW_MS / SLOTS as u64;
+
+/// One count with its window: a quarter of a kilobyte, whatever is counted.
+#[derive(Clone, Debug, Default)]
+struct Counter {
+    total: u64,
+    slots: [u32; SLOTS],
+    /// Number, since the epoch, of the slot that was counted into last.
+    newest: u64,
+}
+
+impl Counter {
+    fn add(&mut self, count: u64, at: Timestamp) {
+        self.total = self.total.saturating_add(count);
+        self.forget(at);
+        // A late report is counted where we are now, so that no slot before is looked for.
+        if let Some(slot) = self.slots.get_mut((self.newest % SLOTS as u64) as usize) {
+            *slot = slot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Empties the slots that time has passed since.
+    fn forget(&mut self, now: Timestamp) {
+        let here = (now.0 / SLOT_MS).max(self.newest);
+        if here - self.newest >= SLOTS as u64 {
+            self.slots = [0; SLOTS];
+        } else {
+            for passed in self.newest + 1..=here {
+                if let Some(slot) = self.slots.get_mut((passed % SLOTS as u64) as usize) {
+                    *slot = 0;
+                }
+            }
+        }
+        self.newest = here;
+    }
+
+    fn tally(&self, since: Timestamp, now: Timestamp) -> Tally {
+        let mut copy = self.clone();
+        copy.forget(now);
+        let recent: u64 = copy.slots.iter().map(|count| u64::from(*count)).sum();
+        let lasted = now.since(since).clamp(Figures::SHORTEST_MS, Figures::WINDOW_MS);
+        // 60 seconds, in thousandths of a count for each millisecond.
+        let per_minute_permille = recent.saturating_mul(60_000_000) / lasted;
+        Tally { total: self.total, recent, per_minute_permille }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct OfProgram {
+    attempts_started: u64,
+    restarts: u64,
+    runs_ended: BTreeMap<&'static str, u64>,
+    runs_failed: BTreeMap<String, u64>,
+    failures: BTreeMap<String, Counter>,
+    error_lines: BTreeMap<String, Counter>,
+}
+
+/// The counters of every program.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counters(BTreeMap<String, OfProgram>);
+
+/// The entry of a class, or that of all others once there are too many.
+fn of_class<'a, T: Default>(classes: &'a mut BTreeMap<String, T>, class: &str) -> &'a mut T {
+    let known = classes.contains_key(class) || classes.len() < Figures::CLASSES_MAX;
+    classes.entry(if known { class } else { Figures::OTHER }.to_owned()).or_default()
+}
+
+impl Counters {
+    /// Counts one record. `class` is that of the latest failure of its run.
+    fn hear(&mut self, record: &JournalRecord, class: Option<&str>) {
+        let Some(program) = &record.program else { return };
+        if !matches!(
+            record.event,
+            Event::AttemptStarted { .. } | Event::AttemptEnded { .. } | Event::RunEnded { .. }
+        ) {
+            return;
+        }
+        let counted = self.0.entry(program.clone()).or_default();
+        match &record.event {
+            Event::AttemptStarted { .. } => {
+                counted.attempts_started += 1;
+                counted.restarts += u64::from(record.attempt.is_some_and(|number| number > 1));
+            }
+            Event::AttemptEnded { class: Some(class), .. } if !is_ours(class) => {
+                of_class(&mut counted.failures, class).add(1, record.at);
+            }
+            Event::RunEnded { phase, .. } => {
+                *counted.runs_ended.entry(phase.name()).or_default() += 1;
+                if matches!(phase, Phase::Failed | Phase::Quarantined) {
+                    *of_class(&mut counted.runs_failed, class.unwrap_or(Figures::OTHER)) += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts lines that a rule classified.
+    pub(super) fn lines(&mut self, program: &str, class: &str, count: u64, at: Timestamp) {
+        let counted = self.0.entry(program.to_owned()).or_default();
+        of_class(&mut counted.error_lines, class).add(count, at);
+    }
+
+    /// Programs that are gone take their figures with them.
+    pub(super) fn keep(&mut self, is_known: impl Fn(&str) -> bool) {
+        self.0.retain(|program, _| is_known(program));
+    }
+}
+
+impl Machine {
+    /// Counts what is about to be written.
+    pub(super) fn count(&mut self, records: &[JournalRecord]) {
+        for record in records {
+            let run = record.run.filter(|_| matches!(record.event, Event::RunEnded { .. }));
+            let run = run.and_then(|id| {
+                self.live.get(&id).map(|live| &live.run).or(self.ended.get(&id).map(Box::as_ref))
+            });
+            let class = run.and_then(|run| run.reason.as_ref()).map(|reason| reason.class.as_str());
+            self.counters.hear(record, class);
+        }
+    }
+
+    /// The figures of a program; `since` is when the manager started.
+    pub fn figures(&self, program: &str, since: Timestamp, now: Timestamp) -> Figures {
+        let Some(counted) = self.counters.0.get(program) else { return Figures::default() };
+        let tallies = |counters: &BTreeMap<String, Counter>| {
+            counters.iter().map(|(class, counter)| (class.clone(), counter.tally(since, now))).collect()
+        };
+        Figures {
+            attempts_started: counted.attempts_started,
+            restarts: counted.restarts,
+            runs_ended: counted.runs_ended.clone(),
+            runs_failed: counted.runs_failed.clone(),
+            failures: tallies(&counted.failures),
+            error_lines: tallies(&counted.error_lines),
+        }
+    }
+
+    /// Attempts started since the manager started, and how many of them were not the first of their run.
+    pub fn starts(&self) -> (u64, u64) {
+        let all = self.counters.0.values();
+        all.fold((0, 0), |(starts, restarts), one| (starts + one.attempts_started, restarts + one.restarts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_000_000_000);
+
+    #[test]
+    fn a_rate_is_that_of_the_last_five_minutes_and_forgets_what_is_older() {
+        let mut counter = Counter::default();
+        for (after_ms, total, recent, permille) in [
+            (0, 1, 1, 1_000),       // one error in the first minute is one a minute, not sixty
+            (59_000, 2, 2, 2_000),  // the minute is not over yet
+            (120_000, 3, 3, 1_500), // three in two minutes
+            (300_000, 4, 3, 600),   // the first one is five minutes old
+            (360_000, 5, 3, 600),   // so is the second one
+            (3_600_000, 6, 1, 200), // an hour of silence
+        ] {
+            counter.add(1, START.plus(after_ms));
+            let tally = counter.tally(START, START.plus(after_ms));
+            assert_eq!((tally.total, tally.recent, tally.per_minute_permille), (total, recent, permille));
+        }
+        assert_eq!(counter.tally(START, START.plus(7_200_000)).recent, 0);
+    }
+
+    #[test]
+    fn a_report_that_comes_late_is_counted_and_moves_no_time_back() {
+        let mut counter = Counter::default();
+        counter.add(1, START.plus(100_000));
+        counter.add(7, START);
+        assert_eq!(counter.tally(START, START.plus(100_000)).recent, 8);
+    }
+
+    #[test]
+    fn more_classes_than_the_limit_are_counted_together() {
+        let mut counters = Counters::default();
+        for number in 0..Figures::CLASSES_MAX + 10 {
+            counters.lines("p", &format!("class_{number}"), 1, START);
+        }
+        counters.lines("p", "class_0", 1, START);
+        let lines = &counters.0["p"].error_lines;
+        assert_eq!(lines.len(), Figures::CLASSES_MAX + 1);
+        assert_eq!((lines[Figures::OTHER].total, lines["class_0"].total), (10, 2));
+    }
+}
