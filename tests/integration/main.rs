@@ -13,7 +13,9 @@
 mod arguments;
 mod bench_of_one;
 mod death;
+mod descriptors;
 mod flow;
+mod hostile;
 mod output;
 mod spawn_errors;
 mod stop;
