@@ -15,6 +15,7 @@ mod bench_of_one;
 mod death;
 mod descriptors;
 mod flow;
+mod full_disk;
 mod hostile;
 mod output;
 mod spawn_errors;

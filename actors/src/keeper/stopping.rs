@@ -17,7 +17,8 @@ const LONGEST_PAUSE_NS: u64 = 100_000_000;
 
 /// So long nobody must be seen before a stop is over while something says that somebody is there: a process that starts
 /// its successor and ends can slip through between two looks, but hardly through all of them. What holds a pipe and is
-/// not of the tree (it was handed over a socket) must not hold up the stop for longer.
+/// not of the tree (it was handed over a socket) must not hold up the stop for longer, and neither must output that a
+/// full disk does not take.
 const UNSURE_NS: u64 = 2_000_000_000;
 
 impl Loop {
@@ -68,7 +69,9 @@ impl Loop {
         let Some(mut stop) = attempt.stop else { return members.is_empty() && !attempt.has_leader() };
         if members.is_empty() && !attempt.has_leader() {
             let since = *stop.unsure_ns.get_or_insert(now);
-            let unsure = snapshot.is_unsure() || attempt.streams.iter().any(Stream::has_writer);
+            let unsure = snapshot.is_unsure()
+                || attempt.streams.iter().any(Stream::has_writer)
+                || attempt.streams.iter_mut().any(|stream| !stream.drain_now() && stream.left() > 0);
             if !unsure || now - since >= UNSURE_NS {
                 return true;
             }

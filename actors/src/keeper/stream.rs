@@ -89,6 +89,11 @@ impl Stream {
         self.pipe.is_some() && self.file.is_none()
     }
 
+    /// Bytes in its pipe: after a visit only those that the spool did not take.
+    pub(super) fn left(&self) -> u64 {
+        self.pipe.as_ref().map_or(0, |pipe| waiting(pipe.as_fd()))
+    }
+
     /// Whether somebody can still write into its pipe.
     pub(super) fn has_writer(&self) -> bool {
         self.pipe.as_ref().is_some_and(|pipe| poll(pipe.as_fd()) & libc::POLLHUP == 0)

@@ -228,8 +228,11 @@ impl LauncherActor {
                 let attempt = living.attempt;
                 self.report(Report::Exited { attempt, exit: status, sizes, leftovers });
             }
-            Event::Emptied { token, sizes } => {
+            Event::Emptied { token, sizes, lost } => {
                 let Some(living) = self.living.remove(&token) else { return };
+                if lost > 0 {
+                    log::error!("output lost, the disk took none; attempt={} bytes={lost}", living.attempt);
+                }
                 self.report(Report::Emptied { attempt: living.attempt, sizes });
             }
         }
