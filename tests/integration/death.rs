@@ -68,6 +68,10 @@ impl Daemon {
         self.cli(&["logs", program, "-n", "all", "-o", "cat"]).lines().map(str::to_owned).collect()
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -17,7 +17,7 @@ impl SmallDisk {
         if mounted.is_ok_and(|run| run.status.success()) {
             return Some(Self(path));
         }
-        println!("skipped: only root may mount a small disk, and this test needs one");
+        eprintln!("skipped: only root may mount a small disk, and this test needs one");
         None
     }
 

@@ -11,6 +11,7 @@
 #![expect(clippy::expect_used, reason = "a scenario that cannot go on fails")]
 
 mod arguments;
+mod bad_input;
 mod bench_of_one;
 mod death;
 mod descriptors;
