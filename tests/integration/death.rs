@@ -21,15 +21,22 @@ pub(crate) fn supervise() -> PathBuf {
     path
 }
 
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     url: String,
     folder: PathBuf,
 }
 
 impl Daemon {
-    fn up(folder: &Path) -> Self {
-        let mut child = Command::new(supervise())
+    pub(crate) fn up(folder: &Path) -> Self {
+        Self::up_limited(folder, ":")
+    }
+
+    /// After this line of shell, such as `ulimit -n 64`.
+    pub(crate) fn up_limited(folder: &Path, limit: &str) -> Self {
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{limit} && exec \"$@\""), "sh"])
+            .arg(supervise())
             .args(["up", "supervise.toml", "--listen", "127.0.0.1:0"])
             .current_dir(folder)
             .stdin(Stdio::null())
@@ -48,7 +55,7 @@ impl Daemon {
         Self { child, url, folder: folder.to_owned() }
     }
 
-    fn cli(&self, args: &[&str]) -> String {
+    pub(crate) fn cli(&self, args: &[&str]) -> String {
         let run = Command::new(supervise())
             .args(args)
             .current_dir(&self.folder)
@@ -57,11 +64,19 @@ impl Daemon {
         String::from_utf8_lossy(&run.expect("it runs").stdout).into_owned()
     }
 
-    fn logged(&self, program: &str) -> Vec<String> {
+    pub(crate) fn logged(&self, program: &str) -> Vec<String> {
         self.cli(&["logs", program, "-n", "all", "-o", "cat"]).lines().map(str::to_owned).collect()
     }
 
-    fn keeper(&self) -> i32 {
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn keeper(&self) -> i32 {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it has threads");
         let children =
             tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
@@ -69,12 +84,12 @@ impl Daemon {
         children.split_whitespace().next().expect("the keeper").parse().expect("a pid")
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it is killed");
         self.child.wait().expect("it is gone");
     }
 
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         // SAFETY: the pid is of a child of ours that is not reaped yet.
         unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
         let status = self.child.wait().expect("it ends");
@@ -91,7 +106,7 @@ impl Drop for Daemon {
 }
 
 #[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "{what} did not come to be");

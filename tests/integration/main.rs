@@ -11,11 +11,15 @@
 #![expect(clippy::expect_used, reason = "a scenario that cannot go on fails")]
 
 mod arguments;
+mod bad_input;
 mod bench_of_one;
 mod check;
 mod death;
+mod descriptors;
 mod flow;
 mod foresee;
+mod full_disk;
+mod hostile;
 mod load;
 mod notify;
 mod output;

@@ -43,6 +43,8 @@ pub(super) struct Stop {
     pub(super) look_ns: u64,
     /// Pause before the look after that.
     pub(super) pause_ns: u64,
+    /// Since when nobody is seen though somebody may be there.
+    pub(super) unsure_ns: Option<u64>,
 }
 
 impl Attempt {

@@ -2,6 +2,7 @@
 
 use super::{
     attempt::{Attempt, Stop},
+    headroom::Headroom,
     protocol::{Event, Launch, Request, VERSION},
     socket::{Received, Socket},
     spawn::{Ends, spawn},
@@ -71,6 +72,7 @@ pub(super) struct Loop {
     grown: Vec<u64>,
     missed: bool,
     null: File,
+    headroom: Headroom,
     lock: Option<File>,
     ending: bool,
     /// The daemon is gone or we were told to end: every tree is stopped and every end recorded.
@@ -102,6 +104,7 @@ impl Loop {
             grown: Vec::new(),
             missed: false,
             null: File::open("/dev/null")?,
+            headroom: Headroom::default(),
             lock: None,
             ending: false,
             abandoned: false,
@@ -223,6 +226,8 @@ impl Loop {
     }
 
     fn try_launch(&mut self, launch: Launch) -> io::Result<()> {
+        let streams = self.attempts.values().flat_map(|attempt| &attempt.streams);
+        self.headroom.take(|| streams.filter(|stream| stream.may_open()).count() as u64)?;
         let (stdout, child_stdout) = output_pipe()?;
         let (stderr, child_stderr) = if launch.merge {
             (None, None)
@@ -447,8 +452,14 @@ impl Loop {
             }
             Some(_) => {}
             None => {
-                attempt.stop =
-                    Some(Stop { signal, deadline_ns, signalled: false, look_ns: now, pause_ns: 0 });
+                attempt.stop = Some(Stop {
+                    signal,
+                    deadline_ns,
+                    signalled: false,
+                    look_ns: now,
+                    pause_ns: 0,
+                    unsure_ns: None,
+                });
             }
         }
         self.lingering.remove(&token);

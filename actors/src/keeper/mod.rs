@@ -44,6 +44,7 @@
 
 mod attempt;
 mod event_loop;
+mod headroom;
 mod last_word;
 pub mod protocol;
 mod reap;
@@ -58,6 +59,7 @@ pub mod tree;
 mod wake;
 
 pub use self::{
+    headroom::{EACH, Headroom},
     last_word::{exit_of, has_ended},
     record::ExitRecord,
     start::{Incoming, Keeper, init},

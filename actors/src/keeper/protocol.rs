@@ -119,6 +119,8 @@ pub enum Event {
         token: u64,
         /// Bytes in the spool, finally.
         sizes: SpoolSizes,
+        /// Bytes that the disk did not take in the time that a stop has.
+        lost: u64,
     },
 }
 
@@ -236,8 +238,8 @@ impl Event {
                 };
                 out.byte(69).u64(*token).byte(kind).i32(value).sizes(*sizes).byte((*leftovers).into());
             }
-            Self::Emptied { token, sizes } => {
-                out.byte(70).u64(*token).sizes(*sizes);
+            Self::Emptied { token, sizes, lost } => {
+                out.byte(70).u64(*token).sizes(*sizes).u64(*lost);
             }
         }
         out.0
@@ -265,7 +267,7 @@ impl Event {
                 sizes: input.sizes()?,
                 leftovers: input.byte()? != 0,
             },
-            70 => Self::Emptied { token: input.u64()?, sizes: input.sizes()? },
+            70 => Self::Emptied { token: input.u64()?, sizes: input.sizes()?, lost: input.u64()? },
             kind => return Err(ProtocolError::Unknown(kind)),
         };
         input.end(event)
@@ -415,8 +417,11 @@ mod tests {
                     leftovers
                 }
             ),
-            any::<(u64, (u64, u64))>()
-                .prop_map(move |(token, both)| Event::Emptied { token, sizes: sizes(both) }),
+            any::<(u64, (u64, u64))>().prop_map(move |(token, both)| Event::Emptied {
+                token,
+                sizes: sizes(both),
+                lost: both.0
+            }),
         ]
     }
 

@@ -5,6 +5,7 @@ use super::{
     event_loop::{Loop, Mode},
     protocol::Event,
     record::ExitRecord,
+    stream::Stream,
     syscall::{self, kill_group, now_ns, peek_ended, read_signals, reap, wall_ms},
     tree::Snapshot,
 };
@@ -66,7 +67,9 @@ impl Loop {
         }
         self.leaders.remove(&attempt.pid);
         attempt.end = Some(End { status, at_ms: wall_ms(), by_keeper: self.abandoned });
-        let leftovers = kill_group(attempt.pid, 0).is_ok() || ended.contains(&false);
+        let leftovers = kill_group(attempt.pid, 0).is_ok() || attempt.streams.iter().any(Stream::has_writer);
+        // Nobody writes any more, and the disk does not take what was written: it is tried again.
+        let waits = ended.contains(&false);
         let sizes = attempt.sizes();
         let stopping = attempt.stop.as_mut().map(|stop| stop.look_ns = now_ns()).is_some();
         for index in [0, 1] {
@@ -78,7 +81,7 @@ impl Loop {
             self.note_growth(token);
         }
         self.emit(&Event::Exited { token, status, sizes, leftovers }, &[]);
-        match (stopping, leftovers) {
+        match (stopping, leftovers || waits) {
             (true, _) => {}
             (false, true) => {
                 self.lingering.insert(token);
@@ -117,6 +120,7 @@ impl Loop {
         for stream in &mut attempt.streams {
             stream.drain_now();
         }
+        let lost = attempt.streams.iter().map(Stream::left).sum();
         attempt.empty = true;
         attempt.stop = None;
         let (sizes, acknowledged) = (attempt.sizes(), attempt.acknowledged);
@@ -129,7 +133,7 @@ impl Loop {
         if self.abandoned {
             self.write_record(token);
         }
-        self.emit(&Event::Emptied { token, sizes }, &[]);
+        self.emit(&Event::Emptied { token, sizes, lost }, &[]);
         if acknowledged {
             self.attempts.remove(&token);
         }

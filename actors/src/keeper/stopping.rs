@@ -3,6 +3,7 @@
 use super::{
     attempt::Attempt,
     event_loop::{Loop, Mode},
+    stream::Stream,
     syscall::{kill_group, now_ns},
     tree::{Process, Snapshot, Strays},
 };
@@ -13,6 +14,12 @@ const PAUSE_NS: u64 = 1_000_000;
 
 /// Longest pause between two looks at a tree that is on its way down, when no signal of an end comes.
 const LONGEST_PAUSE_NS: u64 = 100_000_000;
+
+/// So long nobody must be seen before a stop is over while something says that somebody is there: a process that starts
+/// its successor and ends can slip through between two looks, but hardly through all of them. What holds a pipe and is
+/// not of the tree (it was handed over a socket) must not hold up the stop for longer, and neither must output that a
+/// full disk does not take.
+const UNSURE_NS: u64 = 2_000_000_000;
 
 impl Loop {
     /// When the next look is due; never, when no stop is on its way.
@@ -59,10 +66,18 @@ impl Loop {
     fn advance(&mut self, token: u64, snapshot: &Snapshot, strays: Strays, now: u64) -> bool {
         let Some(attempt) = self.attempts.get_mut(&token) else { return false };
         let members = attempt.tree.members(snapshot, strays);
+        let Some(mut stop) = attempt.stop else { return members.is_empty() && !attempt.has_leader() };
         if members.is_empty() && !attempt.has_leader() {
-            return true;
+            let since = *stop.unsure_ns.get_or_insert(now);
+            let unsure = snapshot.is_unsure()
+                || attempt.streams.iter().any(Stream::has_writer)
+                || attempt.streams.iter_mut().any(|stream| !stream.drain_now() && stream.left() > 0);
+            if !unsure || now - since >= UNSURE_NS {
+                return true;
+            }
+        } else {
+            stop.unsure_ns = None;
         }
-        let Some(mut stop) = attempt.stop else { return false };
         let killing = now >= stop.deadline_ns;
         if killing {
             send(attempt, &members, libc::SIGKILL);

@@ -85,6 +85,21 @@ impl Stream {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
+    /// Whether its spool file is still to be opened.
+    pub(super) const fn may_open(&self) -> bool {
+        self.pipe.is_some() && self.file.is_none()
+    }
+
+    /// Bytes in its pipe: after a visit only those that the spool did not take.
+    pub(super) fn left(&self) -> u64 {
+        self.pipe.as_ref().map_or(0, |pipe| waiting(pipe.as_fd()))
+    }
+
+    /// Whether somebody can still write into its pipe.
+    pub(super) fn has_writer(&self) -> bool {
+        self.pipe.as_ref().is_some_and(|pipe| poll(pipe.as_fd()) & libc::POLLHUP == 0)
+    }
+
     pub(super) const fn size(&self) -> u64 {
         self.size
     }
@@ -182,11 +197,15 @@ enum Drained {
 
 /// Whether nobody can write into this empty pipe any more.
 fn ended(pipe: BorrowedFd<'_>) -> bool {
+    poll(pipe) & (libc::POLLHUP | libc::POLLIN) == libc::POLLHUP
+}
+
+fn poll(pipe: BorrowedFd<'_>) -> libc::c_short {
     use std::os::fd::AsRawFd;
     let mut poll = libc::pollfd { fd: pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: `poll` is one valid entry.
     unsafe { libc::poll(&raw mut poll, 1, 0) };
-    poll.revents & (libc::POLLHUP | libc::POLLIN) == libc::POLLHUP
+    poll.revents
 }
 
 fn open_spool(path: &[u8]) -> io::Result<File> {

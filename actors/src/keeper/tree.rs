@@ -101,6 +101,7 @@ pub struct Snapshot {
     groups: HashMap<i32, Vec<i32>>,
     sessions: HashMap<i32, Vec<i32>>,
     tagged: HashMap<Vec<u8>, Vec<i32>>,
+    unsure: bool,
 }
 
 impl Snapshot {
@@ -146,16 +147,39 @@ impl Snapshot {
             }
             Strays::Anywhere => self.processes.values().copied().collect(),
         };
+        let certain = matches!(strays, Strays::ChildrenOf(_));
         known.0.retain(|(pid, start), _| {
             self.processes.get(pid).is_some_and(|process| process.start_ticks == *start)
         });
-        for process in candidates.into_iter().filter(|p| p.is_alive() && p.pid > 1 && !skip(p.pid)) {
-            let tag =
-                known.0.entry((process.pid, process.start_ticks)).or_insert_with(|| tag_of(process.pid));
-            if let Some(tag) = tag {
+        for process in candidates.into_iter().filter(|p| p.pid > 1 && !skip(p.pid)) {
+            if !process.is_alive() {
+                // An orphan that ended during the look: it may have a child that is too young to be seen.
+                self.unsure |= certain && !skip(process.session);
+                continue;
+            }
+            let key = (process.pid, process.start_ticks);
+            let tag = known.0.get(&key).cloned().or_else(|| match look_for_tag(process.pid) {
+                TagLook::None => Some(None),
+                TagLook::Tag(tag) => Some(Some(tag)),
+                // Its next look may say more: it wiped its environment, or it is within an exec.
+                TagLook::Empty => None,
+                TagLook::Gone => {
+                    self.unsure |= certain;
+                    None
+                }
+            });
+            let Some(tag) = tag else { continue };
+            if let Some(tag) = &tag {
                 self.tagged.entry(tag.clone()).or_default().push(process.pid);
             }
+            known.0.insert(key, tag);
         }
+    }
+
+    /// Whether somebody may have slipped through: a process ended while it was looked at.
+    #[must_use]
+    pub const fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
     /// Adds a process of this tag.
@@ -209,9 +233,37 @@ pub struct TagCache(HashMap<(i32, u64), Option<Vec<u8>>>);
 /// The tag in a process's environment as it was at its last exec, without [`TAG`].
 #[must_use]
 pub fn tag_of(pid: i32) -> Option<Vec<u8>> {
+    match look_for_tag(pid) {
+        TagLook::Tag(tag) => Some(tag),
+        TagLook::None | TagLook::Empty | TagLook::Gone => None,
+    }
+}
+
+/// What a look into an environment showed.
+enum TagLook {
+    Tag(Vec<u8>),
+    /// There is an environment without one, or it is not for us to see.
+    None,
+    Empty,
+    Gone,
+}
+
+fn look_for_tag(pid: i32) -> TagLook {
     let mut environ = Vec::new();
-    File::open(format!("/proc/{pid}/environ")).ok()?.take(ENVIRON).read_to_end(&mut environ).ok()?;
-    environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(TAG.as_bytes())).map(<[u8]>::to_vec)
+    let read =
+        File::open(format!("/proc/{pid}/environ")).and_then(|f| f.take(ENVIRON).read_to_end(&mut environ));
+    if read.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        return TagLook::None;
+    }
+    if environ.is_empty() {
+        let alive = Process::read(pid).is_some_and(|process| process.is_alive());
+        return if alive { TagLook::Empty } else { TagLook::Gone };
+    }
+    let mut entries = environ.split(|byte| *byte == 0);
+    match entries.find_map(|entry| entry.strip_prefix(TAG.as_bytes())) {
+        Some(tag) => TagLook::Tag(tag.to_vec()),
+        None => TagLook::None,
+    }
 }
 
 /// One attempt's tree, which remembers whom it has seen.

@@ -4,7 +4,7 @@ use super::{
     compose::{Composed, Places, compose, own_environment},
     diagnose::{look_at_cwd, look_at_file},
     link::{Heard, Link},
-    machine::{StartFacts, Variables, diagnose},
+    machine::{StartFacts, Variables, diagnose, scarce},
     messages::{
         Acknowledge, ForgetSecrets, KeepSecrets, Launch, Recover, Recovered, Report, Shutdown, Signal, Stop,
     },
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     keeper::{
-        Keeper, WakeSender,
+        EACH, Headroom, Keeper, WakeSender,
         protocol::{Event, Request},
     },
     model::{AttemptId, ExitStatus, SpawnFailure, SpawnProblem},
@@ -74,6 +74,7 @@ pub struct LauncherActor {
     living: HashMap<u64, Box<Living>>,
     tokens: HashMap<AttemptId, u64>,
     next_token: u64,
+    headroom: Headroom,
     /// Starts that came while no keeper could take them.
     waiting: Vec<Launch>,
     /// Attempts whose exit records are removed once they are journalled.
@@ -129,6 +130,7 @@ impl LauncherActor {
             living: HashMap::new(),
             tokens: HashMap::new(),
             next_token: 1,
+            headroom: Headroom::default(),
             waiting: Vec::new(),
             recovered: HashSet::new(),
             enders: Vec::new(),
@@ -175,6 +177,13 @@ impl LauncherActor {
         }
         let token = self.next_token;
         let attempt = launch.attempt;
+        let living = &self.living;
+        // What is on its way has nothing open yet; what is here may still open its spools, and the Monitor reads them.
+        let promised = || living.values().map(|one| if one.pid == 0 { EACH } else { 2 }).sum();
+        if let Err(error) = self.headroom.take(promised) {
+            let errno = error.raw_os_error().unwrap_or(libc::EMFILE);
+            return self.fail(attempt, scarce(&launch.program.name, errno));
+        }
         let composed = match compose(&launch, token, &self.places, &self.inherited) {
             Ok(composed) => composed,
             Err(failure) => return self.fail(attempt, failure),
@@ -218,8 +227,11 @@ impl LauncherActor {
                 let attempt = living.attempt;
                 self.report(Report::Exited { attempt, exit: status, sizes, leftovers });
             }
-            Event::Emptied { token, sizes } => {
+            Event::Emptied { token, sizes, lost } => {
                 let Some(living) = self.living.remove(&token) else { return };
+                if lost > 0 {
+                    log::error!("output lost, the disk took none; attempt={} bytes={lost}", living.attempt);
+                }
                 self.report(Report::Emptied { attempt: living.attempt, sizes });
             }
         }

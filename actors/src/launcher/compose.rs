@@ -1,7 +1,7 @@
 //! Turns a [`Launch`] into what the keeper is asked for.
 
 use super::{
-    machine::{Surroundings, Variables, arguments, environment, resolve},
+    machine::{Surroundings, Variables, arguments, environment, resolve, scarce},
     messages::Launch,
     search::Disk,
     secrets::Secrets,
@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf, absolute},
 };
@@ -120,8 +120,18 @@ fn read_env_file(program: &Program, base: &Path) -> Result<Option<String>, Spawn
     let Some(file) = &program.env_file else { return Ok(None) };
     let path = base.join(file);
     fs::read_to_string(&path).map(Some).map_err(|error| {
+        if let Some(errno @ (libc::EMFILE | libc::ENFILE | libc::ENOMEM)) = error.raw_os_error() {
+            return scarce(&program.name, errno);
+        }
         let what = format!("its env_file {} cannot be read: {error}", path.display());
-        input(program, what, format!("create {}, or remove env_file", path.display()))
+        let path = path.display();
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => format!("create {path}, or remove env_file"),
+            io::ErrorKind::PermissionDenied => "give the supervisor's user leave to read it".into(),
+            io::ErrorKind::InvalidData => format!("save {path} as UTF-8"),
+            _ => "name a file with KEY=value lines in env_file".into(),
+        };
+        input(program, what, help)
     })
 }
 

@@ -30,7 +30,10 @@ impl Files for Disk {
 
     fn similar(&self, folder: &Path, name: &str) -> Option<String> {
         let names = fs::read_dir(folder).ok()?.take(NAMES).flatten().map(|entry| entry.file_name());
-        let near = names.filter_map(|n| n.into_string().ok()).map(|n| (distance(name, &n), n));
+        let near = names
+            .filter_map(|n| n.into_string().ok())
+            .filter(|n| folder.join(n).exists())
+            .map(|n| (distance(name, &n), n));
         near.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
     }
 }

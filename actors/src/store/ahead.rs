@@ -34,7 +34,8 @@ impl Ahead {
         let left = std::fs::read(path).unwrap_or_default();
         let mut entries: Vec<_> = frame::salvage(Kind::Commit, &left).filter_map(read_body).collect();
         entries.sort_by_key(|(key, _)| *key);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         if let Err(error) = reserve(&file, left.len()) {
             log::warn!("no room is reserved for decisions on a full disk; error={error}");
         }
@@ -50,6 +51,17 @@ impl Ahead {
         }
         self.bytes += sealed.len() as u64;
         Ok(())
+    }
+
+    /// What sled has not flushed, in order, as it was sealed.
+    pub(crate) fn entries(&self) -> Vec<(Key, Vec<u8>)> {
+        let mut written = vec![0; usize::try_from(self.bytes).unwrap_or(0)];
+        if let Err(error) = self.file.read_exact_at(&mut written, 0) {
+            log::error!("the write-ahead file cannot be read; error={error}");
+            return Vec::new();
+        }
+        let sealed = |body: &[u8]| Some((read_body(body)?.0, frame::seal(Kind::Commit, body)));
+        frame::salvage(Kind::Commit, &written).filter_map(sealed).collect()
     }
 
     /// sled has flushed all of it.

@@ -50,6 +50,22 @@ fn remove_leftovers(path: &Path) {
     }
 }
 
+/// Bytes that the disk must take before a database is opened: sled writes more than one page at its open.
+const ROOM: usize = 1 << 20;
+
+/// Whether the disk takes something and a descriptor is left. Without, an open fails, and that says nothing about damage.
+pub(crate) fn room(dir: &Path) -> io::Result<()> {
+    let probe = dir.join("probe");
+    let written = fs::write(&probe, vec![1; ROOM]);
+    let _ = fs::remove_file(&probe);
+    written
+}
+
+/// The raw bytes of a damaged database: as copied before its open, else as the open left them.
+pub(crate) fn raw(before: Option<&Path>, aside: &Path) -> Vec<u8> {
+    fs::read(before.map_or_else(|| aside.join("db"), Path::to_owned)).unwrap_or_default()
+}
+
 /// Moves a damaged database aside, to `damaged-<n>` in `root`.
 pub(crate) fn quarantine(root: &Path, path: &Path) -> io::Result<PathBuf> {
     for n in 1..u32::MAX {

@@ -8,7 +8,7 @@ use super::{
     ahead::Ahead,
     codec::Out,
     database::{guard, panic_text},
-    entry::{Key, key_bytes, read_entry, read_state, write_entry, write_state},
+    entry::{Entry, Key, key_bytes, read_entry, read_state, write_entry, write_state},
     frame::{self, Kind},
     handle::{Commit, Loaded, StoreError},
 };
@@ -18,6 +18,7 @@ use std::{
     fs::File,
     os::unix::fs::FileExt,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::Duration,
 };
@@ -45,6 +46,9 @@ const OWED_MAX: usize = 1_024;
 
 /// Quiet for so long: time for a checkpoint.
 const QUIET: Duration = Duration::from_millis(1_000);
+
+/// So often a database that refused is tried again.
+const MEND: Duration = Duration::from_millis(1_000);
 
 /// Commits that share one write at most: bounds how long the first of them waits.
 const GROUP: usize = 256;
@@ -81,12 +85,21 @@ pub(super) struct Pending {
     pub(super) value: Option<Vec<u8>>,
 }
 
-/// The databases and what is not in them yet.
-pub(crate) struct Engine {
+/// The database.
+pub(super) struct Base {
     pub(super) db: sled::Db,
     pub(super) journal: sled::Tree,
     pub(super) state: sled::Tree,
     pub(super) meta: sled::Tree,
+}
+
+/// The database and what is not in it yet.
+pub(crate) struct Engine {
+    pub(super) root: PathBuf,
+    /// None while it could not be opened again.
+    pub(super) base: Option<Base>,
+    /// sled refused something. It then refuses everything until it is opened again.
+    pub(super) broken: bool,
     pub(super) pending: BTreeMap<String, Pending>,
     pub(super) last_key: Key,
     pub(super) last_seq: u64,
@@ -161,6 +174,13 @@ impl Engine {
 
     /// The next request; writes the checkpoint when none comes for a while.
     fn wait(&mut self, requests: &Receiver<Request>) -> Option<Request> {
+        while self.broken {
+            match requests.recv_timeout(MEND) {
+                Ok(request) => return Some(request),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.mend(),
+            }
+        }
         if self.pending.is_empty() && !self.unflushed {
             return requests.recv().ok();
         }
@@ -181,6 +201,7 @@ impl Engine {
         }
         if let Err(problem) = self.checkpoint() {
             log::warn!("checkpoint failed; problem={problem}");
+            return self.wait(requests);
         }
         requests.recv().ok()
     }
@@ -215,6 +236,9 @@ impl Engine {
         self.since_checkpoint += 1;
         if let Err(problem) = self.insert() {
             log::error!("the journal takes no entries; owed={} problem={problem}", self.owed.len());
+        }
+        if self.broken {
+            return next;
         }
         let long = self.ahead.as_ref().is_some_and(|ahead| ahead.bytes() >= AHEAD_MAX);
         if self.since_checkpoint >= CHECKPOINT_COMMITS {
@@ -258,17 +282,32 @@ impl Engine {
     /// Gives sled what it is owed.
     fn insert(&mut self) -> Result<(), StoreError> {
         while let Some((key, sealed)) = self.owed.front() {
-            guard(|| self.journal.insert(key_bytes(*key), sealed.as_slice())).map_err(StoreError::Failed)?;
+            let done = self
+                .base()
+                .and_then(|base| guard(|| base.journal.insert(key_bytes(*key), sealed.as_slice())));
+            self.noted(done).map_err(StoreError::Failed)?;
             self.unflushed = true;
             self.owed.pop_front();
         }
         Ok(())
     }
 
+    /// The database, unless it refused something and was not opened again yet.
+    pub(super) fn base(&self) -> Result<&Base, String> {
+        self.base.as_ref().filter(|_| !self.broken).ok_or_else(|| "the database is not open".to_owned())
+    }
+
+    /// What a writing call of sled returned.
+    fn noted<T>(&mut self, result: Result<T, String>) -> Result<T, String> {
+        self.broken |= result.is_err();
+        result
+    }
+
     /// Everything answered so far is in sled and flushed; the write-ahead file is empty again.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         self.insert()?;
-        guard(|| self.db.flush()).map_err(StoreError::Failed)?;
+        let done = self.base().and_then(|base| guard(|| base.db.flush()));
+        self.noted(done).map_err(StoreError::Failed)?;
         self.flushed();
         Ok(())
     }
@@ -284,15 +323,8 @@ impl Engine {
     /// Writes the state, then says so: never the other way round.
     pub(super) fn checkpoint(&mut self) -> Result<(), String> {
         self.insert().map_err(|error| error.to_string())?;
-        for (key, pending) in &self.pending {
-            match &pending.value {
-                Some(value) => {
-                    guard(|| self.state.insert(key, write_state(pending.seq, key, value)))?;
-                }
-                None => drop(guard(|| self.state.remove(key))?),
-            }
-        }
-        guard(|| self.db.flush())?;
+        let written = self.write_state();
+        self.noted(written)?;
         self.pending.clear();
         self.since_checkpoint = 0;
         let mut body = Out::default();
@@ -300,18 +332,38 @@ impl Engine {
         body.u32(self.last_key.1);
         body.u64(self.last_seq);
         body.u64(self.last_at_ms);
-        guard(|| self.meta.insert(CHECKPOINT, frame::seal(Kind::Meta, &body.0)))?;
-        self.trim()?;
-        guard(|| self.db.flush())?;
+        let written = self.write_checkpoint(&frame::seal(Kind::Meta, &body.0));
+        self.noted(written)?;
         self.flushed();
         Ok(())
     }
 
+    fn write_state(&self) -> Result<(), String> {
+        let base = self.base()?;
+        for (key, pending) in &self.pending {
+            match &pending.value {
+                Some(value) => {
+                    guard(|| base.state.insert(key, write_state(pending.seq, key, value)))?;
+                }
+                None => drop(guard(|| base.state.remove(key))?),
+            }
+        }
+        guard(|| base.db.flush()).map(drop)
+    }
+
+    fn write_checkpoint(&self, sealed: &[u8]) -> Result<(), String> {
+        let base = self.base()?;
+        guard(|| base.meta.insert(CHECKPOINT, sealed))?;
+        self.trim()?;
+        guard(|| base.db.flush()).map(drop)
+    }
+
     fn trim(&self) -> Result<(), String> {
         let Some(cut) = self.last_seq.checked_sub(KEEP_RECORDS) else { return Ok(()) };
-        for entry in self.journal.range(..key_bytes((cut, 0))).take(TRIM_AT_ONCE) {
+        let journal = &self.base()?.journal;
+        for entry in journal.range(..key_bytes((cut, 0))).take(TRIM_AT_ONCE) {
             let (key, _) = guard(|| entry)?;
-            guard(|| self.journal.remove(key))?;
+            guard(|| journal.remove(key))?;
         }
         Ok(())
     }
@@ -320,39 +372,28 @@ impl Engine {
         let state = self.scan("")?.into_iter().collect::<BTreeMap<_, _>>();
         let clean = std::mem::take(&mut self.clean);
         let fresh = state.is_empty() && self.last_at_ms == 0 && damage.is_none();
-        guard(|| self.meta.remove(CLEAN)).map_err(StoreError::Failed)?;
-        self.flush()?;
+        let done = self.base().and_then(|base| guard(|| base.meta.remove(CLEAN)));
+        // Failing, it is a store that ends and begins on a full disk: what counts is in the write-ahead file.
+        if let Err(problem) = self.noted(done).map_err(StoreError::Failed).and_then(|_| self.flush()) {
+            log::error!("the journal cannot be written; problem={problem}");
+        }
         Ok(Loaded { last_seq: self.last_seq, last_at_ms: self.last_at_ms, clean, fresh, state, damage })
     }
 
     fn read(&self, after: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let mut start = key_bytes((0, 0)).to_vec();
-        for item in self.journal.range(..=key_bytes((after.saturating_add(1), u32::MAX))).rev() {
-            let (key, value) = guard(|| item).map_err(StoreError::Failed)?;
-            start = key.to_vec();
-            if read_entry(&value).is_some_and(|e| !e.records.is_empty() && e.first_seq <= after) {
-                break;
-            }
-        }
         let mut found = Vec::new();
-        for item in self.journal.range(start..) {
-            let (_, value) = guard(|| item).map_err(StoreError::Failed)?;
-            let Some(entry) = read_entry(&value) else { continue };
-            for (seq, record) in (entry.first_seq..).zip(entry.records) {
-                if found.len() == limit {
-                    return Ok(found);
-                }
-                if seq > after {
-                    found.push(record);
-                }
-            }
+        if let Some(base) = &self.base {
+            read_base(base, after, limit, &mut found)?;
+        }
+        for entry in self.owed.iter().filter_map(|(_, sealed)| read_entry(sealed)) {
+            take_records(entry, after, limit, &mut found);
         }
         Ok(found)
     }
 
     fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let mut all = BTreeMap::new();
-        for item in self.state.scan_prefix(prefix) {
+        for item in self.base.iter().flat_map(|base| base.state.scan_prefix(prefix)) {
             let (_, value) = guard(|| item).map_err(StoreError::Failed)?;
             match frame::open(Kind::State, &value).and_then(read_state) {
                 Some((_, key, value)) => drop(all.insert(key, value)),
@@ -375,12 +416,45 @@ impl Engine {
         if self.closed {
             return Ok(());
         }
+        if self.broken {
+            self.mend();
+        }
         self.checkpoint().map_err(StoreError::Failed)?;
-        guard(|| self.meta.insert(CLEAN, frame::seal(Kind::Meta, &[]))).map_err(StoreError::Failed)?;
+        let done =
+            self.base().and_then(|base| guard(|| base.meta.insert(CLEAN, frame::seal(Kind::Meta, &[]))));
+        self.noted(done).map_err(StoreError::Failed)?;
         self.flush()?;
         self.closed = true;
         Ok(())
     }
+}
+
+/// Records of the database beyond `after`.
+fn read_base(base: &Base, after: u64, limit: usize, found: &mut Vec<Vec<u8>>) -> Result<(), StoreError> {
+    let mut start = key_bytes((0, 0)).to_vec();
+    for item in base.journal.range(..=key_bytes((after.saturating_add(1), u32::MAX))).rev() {
+        let (key, value) = guard(|| item).map_err(StoreError::Failed)?;
+        start = key.to_vec();
+        if read_entry(&value).is_some_and(|e| !e.records.is_empty() && e.first_seq <= after) {
+            break;
+        }
+    }
+    for item in base.journal.range(start..) {
+        let (_, value) = guard(|| item).map_err(StoreError::Failed)?;
+        let Some(entry) = read_entry(&value) else { continue };
+        take_records(entry, after, limit, found);
+        if found.len() == limit {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn take_records(entry: Entry, after: u64, limit: usize, found: &mut Vec<Vec<u8>>) {
+    let records = (entry.first_seq..).zip(entry.records);
+    found.extend(
+        records.filter(|(seq, _)| *seq > after).map(|(_, r)| r).take(limit.saturating_sub(found.len())),
+    );
 }
 
 /// An answer that panics must not take the store with it.

@@ -18,7 +18,7 @@ const LAYOUT: u32 = 1;
 #[non_exhaustive]
 pub enum OpenError {
     /// Another process owns it.
-    #[error("the store {} is in use by process {pid}", dir.display())]
+    #[error("the store {} is in use by process {pid} ({command}), since {} s", dir.display(), for_ms / 1_000)]
     Held {
         /// The folder.
         dir: PathBuf,
@@ -28,6 +28,10 @@ pub enum OpenError {
         start_ticks: u64,
         /// The boot it was started in.
         boot_id: String,
+        /// Its command line, as far as we may see it.
+        command: String,
+        /// For how many milliseconds it has had the store.
+        for_ms: u64,
     },
     /// Another version of this library wrote it.
     #[error("the store {} has layout {found}, and this version reads layout {LAYOUT} only", dir.display())]
@@ -108,7 +112,19 @@ fn holder(dir: &Path, file: &mut File) -> OpenError {
     let pid = words.next().and_then(|w| w.parse().ok()).unwrap_or(0);
     let start_ticks = words.next().and_then(|w| w.parse().ok()).unwrap_or(0);
     let boot_id = words.next().unwrap_or_default().to_owned();
-    OpenError::Held { dir: dir.to_owned(), pid, start_ticks, boot_id }
+    let taken = file.metadata().and_then(|metadata| metadata.modified()).ok();
+    let taken_ms =
+        taken.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |t| t.as_millis());
+    let for_ms = crate::clock::wall_ms().saturating_sub(u64::try_from(taken_ms).unwrap_or(0));
+    OpenError::Held { dir: dir.to_owned(), pid, start_ticks, boot_id, command: command_of(pid), for_ms }
+}
+
+/// What a process was started as; without control characters, because anybody may choose it.
+fn command_of(pid: i32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words: Vec<_> = line.split(|byte| *byte == 0).filter(|word| !word.is_empty()).collect();
+    let text = String::from_utf8_lossy(&words.join(&b' ')).replace(char::is_control, "?");
+    if text.is_empty() { "its command is not for us to see".into() } else { text.chars().take(80).collect() }
 }
 
 /// Our own start time, field 22 of `stat`; the name in field 2 may hold anything, so it is counted from its end.

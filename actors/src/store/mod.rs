@@ -12,6 +12,8 @@
 //! - One owner: a second opener is told who holds the store ([`OpenError::Held`]).
 //! - Damage never refuses service: a database that sled cannot open (it may panic) is moved aside, what carries our
 //!   magic and a right checksum is taken over into a new one, and [`Loaded::damage`] says so.
+//! - A full disk stops storing, not deciding: commits go on into the write-ahead file, and what sled refused it gets again
+//!   once its database could be opened again. A store whose disk takes nothing at the open is refused and not touched.
 //!
 //! # Non-promises
 //! - Neither the write-ahead file nor a `flush` of sled is power-loss durable: after a power cut the last decisions may be

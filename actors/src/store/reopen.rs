@@ -6,7 +6,7 @@ use super::{
     database::{self, guard},
     entry::{Entry, Key, key_bytes, next_key, read_body, read_entry, read_key, read_state, write_entry},
     frame::{self, Kind},
-    journal::{CHECKPOINT, CLEAN, Engine, Opened, Pending},
+    journal::{Base, CHECKPOINT, CLEAN, Engine, Opened, Pending},
 };
 use crate::model::Put;
 use std::{
@@ -27,7 +27,9 @@ impl Engine {
         let (ahead, left) = Ahead::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         opened.engine.catch_up(left)?;
         opened.engine.ahead = Some(ahead);
-        opened.engine.flush().map_err(|error| error.to_string())?;
+        if let Err(problem) = opened.engine.flush() {
+            log::error!("the journal takes no entries yet; problem={problem}");
+        }
         Ok(opened)
     }
 
@@ -38,7 +40,8 @@ impl Engine {
                 continue;
             }
             let value = write_entry(key, entry.at_ms, entry.first_seq, &entry.records, &entry.puts);
-            guard(|| self.journal.insert(key_bytes(key), value))?;
+            // In front of what is inserted, a full disk is no reason to refuse a start: it is owed, as in life.
+            self.owed.push_back((key, value));
             self.note(key, &entry.records, entry.first_seq, entry.at_ms);
             self.remember(key.0, entry.puts);
             self.since_checkpoint += 1;
@@ -46,12 +49,40 @@ impl Engine {
         Ok(())
     }
 
+    /// Opens a database again that refused something, once its disk takes something: sled refuses everything after its
+    /// first failed write. What it had not flushed is in the write-ahead file and is given to it again.
+    pub(super) fn mend(&mut self) {
+        if database::room(&self.root).is_err() {
+            return;
+        }
+        // sled waits for its own threads when it is dropped, and may panic there too.
+        let old = self.base.take();
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || drop(old)));
+        let opened = match Self::open_journal(&self.root) {
+            Ok(opened) => opened,
+            Err(problem) => return log::error!("the journal cannot be opened again; problem={problem}"),
+        };
+        if let Some(damage) = opened.damage {
+            log::error!("the journal was damaged; {damage}");
+        }
+        (self.base, self.broken) = (opened.engine.base, false);
+        if let Some(ahead) = &self.ahead {
+            self.owed = ahead.entries().into_iter().collect();
+        }
+        match self.flush() {
+            Ok(()) => log::info!("the journal takes entries again"),
+            Err(problem) => log::error!("the journal could not be flushed; problem={problem}"),
+        }
+    }
+
     fn open_journal(root: &Path) -> Result<Opened, String> {
+        database::room(root)
+            .map_err(|error| format!("its disk takes nothing, so it was left as it is: {error}"))?;
         let path = root.join("journal");
         let mark = root.join("journal.mark");
         // When sled meets damage it cuts its log there, so what lies behind would be gone before we know of it.
         let before = root.join("journal.before");
-        let _ = fs::copy(path.join("db"), &before);
+        let copied = fs::copy(path.join("db"), &before).is_ok();
         let opened =
             Self::open_at(&path).and_then(|(engine, skipped)| engine.check(&mark).map(|e| (e, skipped)));
         let problem = match opened {
@@ -64,10 +95,13 @@ impl Engine {
             }
             Err(problem) => problem,
         };
+        if let Err(error) = database::room(root) {
+            return Err(format!("its disk takes nothing: {error}; {problem}"));
+        }
         log::error!("journal damaged; problem={problem}");
         let aside = database::quarantine(root, &path).map_err(|error| format!("{problem}; {error}"))?;
         let (mut engine, _) = Self::open_at(&path)?;
-        let saved = engine.salvage(&fs::read(&before).unwrap_or_default())?;
+        let saved = engine.salvage(&database::raw(copied.then_some(&*before), &aside))?;
         let _ = fs::rename(&before, aside.join("db.before"));
         engine.keep_mark(&mark);
         let damage = format!(
@@ -83,10 +117,9 @@ impl Engine {
         let (journal, state, meta) =
             guard(|| Ok((db.open_tree("journal")?, db.open_tree("state")?, db.open_tree("meta")?)))?;
         let mut engine = Self {
-            db,
-            journal,
-            state,
-            meta,
+            root: path.parent().unwrap_or(path).to_owned(),
+            base: Some(Base { db, journal, state, meta }),
+            broken: false,
             pending: BTreeMap::new(),
             last_key: (0, 0),
             last_seq: 0,
@@ -123,15 +156,17 @@ impl Engine {
 
     /// Reads the checkpoint and applies what the journal holds beyond it. Returns how many entries were unreadable.
     fn recover(&mut self) -> Result<u64, String> {
-        let checkpoint = guard(|| self.meta.get(CHECKPOINT))?;
+        let base = self.base()?;
+        let (meta, journal) = (base.meta.clone(), base.journal.clone());
+        let checkpoint = guard(|| meta.get(CHECKPOINT))?;
         if let Some(mut body) = checkpoint.as_deref().and_then(|v| frame::open(Kind::Meta, v)).map(In) {
             self.last_key = (body.u64().unwrap_or(0), body.u32().unwrap_or(0));
             self.last_seq = body.u64().unwrap_or(0);
             self.last_at_ms = body.u64().unwrap_or(0);
         }
-        self.clean = guard(|| self.meta.get(CLEAN))?.is_some();
+        self.clean = guard(|| meta.get(CLEAN))?.is_some();
         let beyond = next_key(self.last_key);
-        let entries: Vec<_> = guard(|| self.journal.range(key_bytes(beyond)..).collect())?;
+        let entries: Vec<_> = guard(|| journal.range(key_bytes(beyond)..).collect())?;
         let mut skipped = 0;
         for (key, value) in entries {
             let (Some(key), Some(entry)) = (read_key(&key), read_entry(&value)) else {
@@ -163,9 +198,10 @@ impl Engine {
             }
         }
         let saved = entries.len();
+        let journal = self.base()?.journal.clone();
         for (key, entry) in entries {
             let value = write_entry(key, entry.at_ms, entry.first_seq, &entry.records, &entry.puts);
-            guard(|| self.journal.insert(key_bytes(key), value))?;
+            guard(|| journal.insert(key_bytes(key), value))?;
             self.note(key, &entry.records, entry.first_seq, entry.at_ms);
             let puts = entry.puts.into_iter();
             // A key saved from the state may be newer than what an old journal entry says of it.

@@ -94,7 +94,10 @@ fn by_cwd(facts: &StartFacts) -> Option<Finding> {
 
 fn by_errno(facts: &StartFacts) -> Option<Finding> {
     let problem = match facts.errno {
-        libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOSPC => SpawnProblem::Scarcity,
+        libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOSPC => {
+            let (what, help) = scarcity(facts.errno);
+            return Some((SpawnProblem::Scarcity, what.into(), help.into()));
+        }
         libc::ETXTBSY => {
             return Some((
                 SpawnProblem::Scarcity,
@@ -112,12 +115,40 @@ fn by_errno(facts: &StartFacts) -> Option<Finding> {
         libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::EPERM | libc::ENOEXEC => return None,
         _ => SpawnProblem::Other,
     };
-    let help = match problem {
-        SpawnProblem::Scarcity => "it is tried again; look at limits of memory, processes and descriptors",
-        _ => "the kernel's word says what was wrong",
-    };
     let word = std::io::Error::from_raw_os_error(facts.errno);
-    Some((problem, word.to_string(), help.into()))
+    Some((problem, word.to_string(), "the kernel's word says what was wrong".into()))
+}
+
+/// What there is too little of, and where more of it comes from. It is tried again in any case.
+const fn scarcity(errno: i32) -> (&'static str, &'static str) {
+    match errno {
+        libc::EMFILE => (
+            "the supervisor's limit of open files leaves no room for another child",
+            "it is tried again when children have ended; or raise the limit (ulimit -n, LimitNOFILE=)",
+        ),
+        libc::ENFILE => (
+            "the machine has no file descriptors left",
+            "it is tried again; look at fs.file-max and at who holds so many",
+        ),
+        libc::EAGAIN => (
+            "the kernel allows no more processes",
+            "it is tried again; look at ulimit -u, TasksMax= and at who started so many",
+        ),
+        libc::ENOMEM => ("there is not enough memory", "it is tried again; look at who uses so much"),
+        _ => ("the disk is full", "it is tried again; make room in the store's folder"),
+    }
+}
+
+/// A start that is not even tried, because there is too little of something.
+#[must_use]
+pub fn scarce(name: &str, errno: i32) -> SpawnFailure {
+    let (what, help) = scarcity(errno);
+    SpawnFailure {
+        problem: SpawnProblem::Scarcity,
+        errno: errno_name(errno),
+        message: format!("cannot start `{name}`: {what}"),
+        help: help.into(),
+    }
 }
 
 fn by_file(facts: &StartFacts) -> Finding {

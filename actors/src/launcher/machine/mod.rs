@@ -9,7 +9,7 @@ mod resolve;
 
 pub use self::{
     argv::arguments,
-    diagnosis::{CwdFact, FileFact, StartFacts, diagnose, errno_name},
+    diagnosis::{CwdFact, FileFact, StartFacts, diagnose, errno_name, scarce},
     environment::{Surroundings, TAG_NAME, Variables, environment, parse_env_file},
     resolve::{Files, Resolved, resolve},
 };

@@ -107,6 +107,8 @@ pub(super) struct Shared {
     cache: Mutex<Cache>,
     pub(super) waiting: AtomicU64,
     pub(super) refusing: AtomicBool,
+    /// The newest segment's database refused something.
+    pub(super) broken: AtomicBool,
     damage: Option<String>,
     /// The lock on the folder.
     _store: Store,
@@ -145,6 +147,7 @@ impl Output {
             cache: Mutex::new(Cache::default()),
             waiting: AtomicU64::new(0),
             refusing: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             damage,
             _store: store.clone(),
         });

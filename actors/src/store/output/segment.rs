@@ -220,7 +220,7 @@ impl Segment {
     /// taken from the raw bytes, into a new segment in the same place; then a sentence comes with it.
     pub(crate) fn recover(root: &Path, path: &Path) -> Result<(Self, Vec<ChunkRef>, Option<String>), String> {
         let before = path.with_extension("before");
-        let _ = fs::copy(path.join("db"), &before);
+        let copied = fs::copy(path.join("db"), &before).is_ok();
         let mark =
             fs::read(path.join("mark")).ok().and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes);
         let opened = Self::open(path).and_then(|segment| {
@@ -234,7 +234,10 @@ impl Segment {
         });
         let result = match opened {
             Ok((segment, refs)) => Ok((segment, refs, None)),
-            Err(problem) => Self::salvage(root, path, &before, &problem),
+            Err(problem) => match database::room(root) {
+                Ok(()) => Self::salvage(root, path, copied.then_some(&*before), &problem),
+                Err(error) => Err(format!("its disk takes nothing: {error}; {problem}")),
+            },
         };
         let _ = fs::remove_file(&before);
         let (mut segment, refs, damage) = result?;
@@ -245,11 +248,11 @@ impl Segment {
     fn salvage(
         root: &Path,
         path: &Path,
-        before: &Path,
+        before: Option<&Path>,
         problem: &str,
     ) -> Result<(Self, Vec<ChunkRef>, Option<String>), String> {
         let aside = database::quarantine(root, path).map_err(|error| format!("{problem}; {error}"))?;
-        let raw = fs::read(before).unwrap_or_default();
+        let raw = database::raw(before, &aside);
         let segment = Self::open(path)?;
         let mut chunks: Vec<_> = frame::salvage(Kind::Chunk, &raw).filter_map(Packed::read_body).collect();
         chunks.sort_by_key(|c| (c.head.first_number(), c.head.from));

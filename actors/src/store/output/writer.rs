@@ -46,6 +46,7 @@ pub(super) fn serve(shared: &Shared, jobs: &Receiver<Job>) {
 }
 
 fn work(shared: &Shared, group: Vec<Job>) {
+    replace_broken(shared);
     let (number, mut next, head) = {
         let catalog = shared.catalog();
         (catalog.number, catalog.summary.last_key + 1, catalog.head.clone())
@@ -93,12 +94,27 @@ fn work(shared: &Shared, group: Vec<Job>) {
     }
     let _ = catch_unwind(AssertUnwindSafe(move || flushes.into_iter().for_each(|done| done())));
     drop(head);
+    shared.broken.fetch_or(shared.refusing.load(Ordering::SeqCst), Ordering::SeqCst);
     if seal_due(shared) {
         seal(shared, number);
         due = true;
     }
     if due {
         retain(shared);
+    }
+}
+
+/// A segment whose database refused something refuses everything from then on: it is sealed with what was stored, and
+/// the next one begins. While the disk takes nothing that fails too, and is tried again with the next chunks.
+fn replace_broken(shared: &Shared) {
+    if !shared.broken.load(Ordering::SeqCst) || shared.refusing.load(Ordering::SeqCst) {
+        return;
+    }
+    let number = shared.catalog().number;
+    seal(shared, number);
+    if shared.catalog().number != number {
+        shared.broken.store(false, Ordering::SeqCst);
+        log::info!("output is stored again; segment={}", number + 1);
     }
 }
 
@@ -114,6 +130,10 @@ fn seal(shared: &Shared, number: u64) {
     if let Err(error) = segment::write_index(&shared.path(number), &refs) {
         // The next open looks through the segment in place of the index.
         log::warn!("segment has no index; segment={number} error={error}");
+        if shared.broken.load(Ordering::SeqCst) {
+            // It may hold chunks that were never acknowledged and are stored again: only the index tells them apart.
+            return;
+        }
     }
     let fresh = match Segment::recover(shared.root.parent().unwrap_or(&shared.root), &shared.path(number + 1))
     {

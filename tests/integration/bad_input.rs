@@ -1,0 +1,126 @@
+//! What the command line says to bad input, word by word: `tests/messages/<name>.txt`, written anew by
+//! `UPDATE_MESSAGES=1 cargo test --test integration what_is_said`.
+
+use crate::death::{Daemon, supervise};
+use std::{fs, path::Path, process::Command};
+
+/// Exit code and standard error of one command, without what differs from one machine to the next.
+fn said(folder: &Path, url: &str, args: &[&str]) -> String {
+    let run = Command::new(supervise()).args(args).current_dir(folder).env("SUPERVISE_URL", url).output();
+    let run = run.expect("it runs");
+    let text = String::from_utf8_lossy(&run.stderr).replace(folder.to_str().expect("text"), "FOLDER");
+    format!("$ supervise {}\n{text}exit {:?}\n\n", args.join(" "), run.status.code().unwrap_or(-1))
+}
+
+#[track_caller]
+fn compare(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages").join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE_MESSAGES").is_some() {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(&path, text).expect("written");
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, expected, "{} differs; UPDATE_MESSAGES=1 writes it anew", path.display());
+}
+
+const CONFIG: &str = r#"version = 1
+[store]
+path = "store"
+[program.fine]
+command = ["sh", "-c", "echo fine"]
+[program.scraper]
+command = ["sh", "-c", "exit 0"]
+[program.scraper.params.url]
+type = "string"
+required = true
+[program.scraper.params.depth]
+type = "integer"
+default = 3
+min = 1
+max = 10
+"#;
+
+#[test]
+fn what_is_said_to_requests_that_do_not_fit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let real = folder.path().canonicalize().expect("there");
+    fs::write(real.join("supervise.toml"), CONFIG).expect("written");
+    let daemon = Daemon::up(&real);
+    let text: String = [
+        &["run", "fin"][..],
+        &["run", "scraper"],
+        &["run", "scraper", "ur=x", "depth=50"],
+        &["run", "scraper", "url=x", "depth=deep"],
+        &["stop", "fine"],
+        &["logs", "nobody"],
+        &["retry", "01ABCD"],
+        &["breaker", "reset", "site:nowhere"],
+    ]
+    .map(|args| said(&real, daemon.url(), args))
+    .concat();
+    daemon.end();
+    compare("requests", &text);
+}
+
+#[test]
+fn what_is_said_to_files_that_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let real = folder.path().canonicalize().expect("there");
+    fs::write(real.join("latin1.toml"), b"# \xe9\n").expect("written");
+    fs::write(real.join("itself.toml"), "version = 1\ninclude = [\"itself.toml\"]\n").expect("written");
+    fs::write(real.join("large.toml"), vec![b'#'; 10 << 20]).expect("written");
+    let many = "version = 1\n[program.a]\ncomand = [\"x\"]\ntimeout = 5\n[program.b]\ncommand = [\"x\"]\n\
+        [[program.b.classify]]\nclass = \"network\"\npattern = '('\n[program.c\n";
+    fs::write(real.join("many.toml"), many).expect("written");
+    let files = ["nowhere.toml", ".", "latin1.toml", "large.toml", "itself.toml", "many.toml"];
+    compare("files", &files.map(|file| said(&real, "", &["check", file])).concat());
+}
+
+#[test]
+fn a_store_that_is_held_or_of_another_version_is_refused_with_a_way_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("supervise.toml"), CONFIG).expect("written");
+    let up = ["up", "supervise.toml", "--listen", "127.0.0.1:0"];
+    let daemon = Daemon::up(folder.path());
+    let held = said(folder.path(), "", &up);
+    for part in
+        [&format!("in use by process {} (", daemon.pid()), "supervise up", "since ", "help: one supervisor"]
+    {
+        assert!(held.contains(part), "{part}: {held}");
+    }
+    let address = daemon.url().trim_start_matches("http://").to_owned();
+    let taken = said(folder.path(), "", &["up", "supervise.toml", "--listen", &address]);
+    assert!(taken.contains(&format!("is taken by pid {} (supervise)", daemon.pid())), "{taken}");
+    assert!(daemon.cli(&["ps"]).contains("fine"), "the first one is not disturbed");
+    daemon.end();
+    let identity = folder.path().join("store/identity");
+    let good = fs::read_to_string(&identity).expect("there");
+    fs::write(&identity, good.replacen('1', "2", 1)).expect("written");
+    let newer = said(folder.path(), "", &up);
+    assert!(newer.contains("has layout 2, and this version reads layout 1 only"), "{newer}");
+    fs::write(&identity, good).expect("written");
+    Daemon::up(folder.path()).end();
+}
+
+#[test]
+fn flipped_bits_in_any_file_of_a_store_never_prevent_a_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("supervise.toml"), CONFIG).expect("written");
+    let daemon = Daemon::up(folder.path());
+    daemon.cli(&["run", "fine", "--wait"]);
+    daemon.end();
+    for file in
+        ["journal/db", "journal/conf", "journal.ahead", "journal.mark", "output/1/db", "identity", "lock"]
+    {
+        let path = folder.path().join("store").join(file);
+        let Ok(mut bytes) = fs::read(&path) else { continue };
+        for byte in bytes.iter_mut().step_by(97) {
+            *byte ^= 0x10;
+        }
+        fs::write(&path, bytes).expect("written");
+        let daemon = Daemon::up(folder.path());
+        daemon.cli(&["run", "fine", "--wait"]);
+        assert_eq!(daemon.logged("fine").last().map(String::as_str), Some("fine"), "{file}");
+        daemon.end();
+    }
+}
