@@ -127,7 +127,7 @@ impl Reader<'_> {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("the configuration has {}", known.join(", ")),
             };
-            self.fail(at, "config.unknown_program", format!("there is no program `{name}`"), help);
+            self.fail(at, "scenario.unknown_program", format!("there is no program `{name}`"), help);
         }
         found
     }
@@ -159,7 +159,7 @@ impl Reader<'_> {
             let message =
                 format!("`{program}` refuses these parameters: {} {}", problem.name, problem.detail);
             let help = format!("see [program.{program}.params] in the configuration");
-            self.fail(at, "config.params", message, help);
+            self.fail(at, "scenario.params", message, help);
         }
         let requested_by = fields.text("requested_by");
         Some(StartAt { at_ms, program, run, requested_by, params, id: None })
@@ -186,7 +186,7 @@ impl Reader<'_> {
                         None => format!("the scenario starts {}", known.join(", ")),
                     };
                     let message = format!("no [[start]] makes a run `{run}`");
-                    self.fail(place(&fields, "run", row), "config.unknown_run", message, help);
+                    self.fail(place(&fields, "run", row), "scenario.unknown_run", message, help);
                 }
                 Some(Target::Run(run))
             }

@@ -27,8 +27,8 @@ fn everything_that_is_wrong_is_told_together() {
          [[script]]\nprogram = \"job\"\nattempts = [{ exit = 1 }, { lasts = \"5\" }]\n[[operator]]\ndo = \"stp\"\n",
         &[
             ("config.duration", 1, "needs a unit"),
-            ("config.unknown_program", 3, "there is no program `jib`"),
-            ("config.params", 6, "x is unknown"),
+            ("scenario.unknown_program", 3, "there is no program `jib`"),
+            ("scenario.params", 6, "x is unknown"),
             ("config.duration", 7, "`x` is not a unit"),
             ("config.required", 10, "how long this attempt lasts"),
             ("config.duration", 10, "needs a unit"),
@@ -43,7 +43,7 @@ const MISTAKES: &[(&str, &str, usize, &str)] = &[
     ("[[script]]\nprogram = \"job\"\nattempts = [{ lasts = \"1s\" }]\n", "config.duplicate", 7, "already"),
     (
         "[[script]]\nrun = \"r9\"\nattempts = [{ lasts = \"1s\" }]\n",
-        "config.unknown_run",
+        "scenario.unknown_run",
         8,
         "makes a run `r9`",
     ),

@@ -470,8 +470,7 @@ impl Loop {
 /// When a visit is due. Visits that are not in a hurry fall on common dates, so that a hundred slow writers are one
 /// wake-up and not a hundred.
 const fn due_at(now: u64, pause: u64) -> u64 {
-    let due = now + pause;
-    if pause < TRICKLE_PAUSE_NS { due } else { due - due % TRICKLE_PAUSE_NS }
+    now + pause - if pause < TRICKLE_PAUSE_NS { 0 } else { (now + pause) % TRICKLE_PAUSE_NS }
 }
 
 /// Takes the keeper's lock and leaves our process id in the file, for people and for the next daemon's log.

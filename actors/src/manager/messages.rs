@@ -1,6 +1,8 @@
 //! What the Manager is told. Every message is public: an application may talk to `Addr<ManagerActor>` itself.
 
 use super::Figures;
+pub use super::info::{GetInfo, Info};
+
 use crate::{
     breaker::{BreakerStatus, OperatorAct},
     model::{
@@ -475,33 +477,6 @@ pub struct OperateBreaker {
     pub by: Option<String>,
     /// Why.
     pub reason: Option<String>,
-}
-
-/// Facts about the manager itself.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Info")]
-pub struct GetInfo;
-
-/// See [`GetInfo`].
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Info {
-    /// Since when this manager runs.
-    pub started_at: Timestamp,
-    /// Programs configured.
-    pub programs: usize,
-    /// Runs by phase, living ones.
-    pub living: BTreeMap<&'static str, usize>,
-    /// Runs by phase, those that are over and still kept.
-    pub ended: BTreeMap<&'static str, usize>,
-    /// Attempts started since this manager runs.
-    pub attempts_started: u64,
-    /// Of these, those that were not the first of their run.
-    pub restarts: u64,
-    /// Runs kept, with those that are over.
-    pub runs: usize,
-    /// The newest journal record.
-    pub last_seq: u64,
 }
 
 /// Stop every tree, write everything down, end the keeper. Runs that are wanted go on with the next manager.

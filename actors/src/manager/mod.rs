@@ -39,6 +39,7 @@
 
 mod actor;
 mod ids;
+mod info;
 pub mod machine;
 mod messages;
 mod outbox;

@@ -306,7 +306,7 @@ pub(super) const ERRORS: &[Row] = &[
     Row(
         "E12 a budget that never fills",
         "[retry_budget]\ncapacity = 5.0\ndeposit = 0.0\nrefill_per_minute = 0.0",
-        (3, 2),
+        (5, 11),
         CONFLICT,
         "would never fill again",
         "set one of them",
@@ -314,7 +314,7 @@ pub(super) const ERRORS: &[Row] = &[
     Row(
         "E12 a budget without one token",
         "[retry_budget]\ncapacity = 0.5",
-        (3, 2),
+        (4, 12),
         RANGE,
         "less than one token",
         "20.0",
