@@ -107,17 +107,14 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The scenario: who starts what, and what each attempt does
-    #[arg(long, value_name = "FILE", required_unless_present = "from_journal")]
-    pub(crate) scenario: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: PathBuf,
     /// Virtual time to run, instead of the scenario's `until`
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) until: Option<u64>,
     /// Equal seeds draw equal delays
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Replay what a daemon recorded of a live run, and compare the decisions
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["scenario", "until", "seed"])]
-    pub(crate) from_journal: Option<String>,
     #[command(flatten)]
     pub(crate) short: ShortFile,
 }

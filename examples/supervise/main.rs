@@ -57,7 +57,7 @@ fn dispatch(verb: &Verb, connection: &Connection) -> Result<u8, Failure> {
     match verb {
         Verb::Up(ask) => return up::up(connection, ask),
         Verb::Check(ask) => return up::check(connection, ask),
-        Verb::Simulate(ask) if ask.from_journal.is_none() => return simulate::simulate(connection, ask),
+        Verb::Simulate(ask) => return simulate::simulate(connection, ask),
         _ => {}
     }
     let client = Client::new(connection)?;

@@ -12,10 +12,7 @@ use std::io::{self, Write};
 pub(crate) fn simulate(connection: &Connection, ask: &Simulate) -> Result<u8, Failure> {
     let file = ask.config.clone().unwrap_or_else(|| config_file(connection));
     let rules = facade::load(&file)?;
-    let Some(scenario) = &ask.scenario else {
-        return Err(Failure::new(code::USAGE, "no scenario is given").help("add --scenario FILE"));
-    };
-    let scenario = config::load_scenario(scenario, &rules, ask.until)
+    let scenario = config::load_scenario(&ask.scenario, &rules, ask.until)
         .map_err(|errors| Failure::new(code::USAGE, errors.to_string()))?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     for line in simulate::run(&rules, scenario, ask.seed) {
