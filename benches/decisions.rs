@@ -108,3 +108,93 @@ mod breaker {
             });
     }
 }
+
+mod retry {
+    use super::{ALIVE, NOW, run};
+    use actix_process::{
+        Adjust, ClassRule, Param, Program, RetryBudget,
+        actors::{
+            model::{ParamValue, Params, Timestamp},
+            retry::{End, Leave, Machine, Outcome},
+        },
+    };
+    use divan::{Bencher, black_box};
+
+    fn program() -> Program {
+        Program::command("scraper", ["scrape"])
+            .param(Param::string("host").required())
+            .param(Param::integer("qpi").default(100).range(10..=200).adjust_scope("site:{host}"))
+            .class("rate_limited", ClassRule::default().adjust("qpi", Adjust::multiply(0.5)))
+            .retry(actix_process::RetryPolicy::default().max_retries(u32::MAX).no_intensity())
+    }
+
+    fn base(number: u64) -> Params {
+        let host = ParamValue::from(format!("shop-{number}.example"));
+        Params::from([("host".into(), host), ("qpi".into(), 100.into())])
+    }
+
+    fn failed(class: &str) -> Outcome {
+        Outcome::Failed { class: class.into(), retry_after_ms: None }
+    }
+
+    /// A machine in which every run of [`ALIVE`] has failed twice, waits for its next attempt, and shares a parameter of its
+    /// own site.
+    fn crowd(program: &Program) -> (Machine, Vec<Params>) {
+        let mut machine = Machine::new(1);
+        let all: Vec<_> = (0..ALIVE).map(base).collect();
+        for (number, base) in (0..).zip(&all) {
+            for class in ["rate_limited", "crash"] {
+                let _ = machine.ended(NOW, end(program, base, number, &failed(class)));
+            }
+            machine.schedule(run(number), Timestamp(NOW.0 + number));
+        }
+        (machine, all)
+    }
+
+    fn end<'a>(program: &'a Program, base: &'a Params, number: u64, outcome: &'a Outcome) -> End<'a> {
+        End { run: run(number), program, base, outcome, uptime_ms: 10_000 }
+    }
+
+    /// What an end means: `crash` by delay alone, `rate_limited` with a look at the parameter that siblings share.
+    #[divan::bench(name = "ended", args = ["crash", "rate_limited"], sample_size = 1_000, sample_count = 60)]
+    fn ending(bencher: Bencher<'_, '_>, class: &str) {
+        let program = program();
+        let (mut machine, all) = crowd(&program);
+        let outcome = failed(class);
+        let mut next = 0;
+        bencher.bench_local(|| {
+            next = (next + 7_919) % ALIVE;
+            let base = &all[usize::try_from(next).unwrap()];
+            machine.ended(NOW, end(&program, base, black_box(next), &outcome))
+        });
+    }
+
+    /// The next run that is due, taken and scheduled anew.
+    #[divan::bench(name = "due", sample_size = 1_000, sample_count = 60)]
+    fn taking(bencher: Bencher<'_, '_>) {
+        let program = program();
+        let (mut machine, _) = crowd(&program);
+        let mut now = NOW.0;
+        bencher.bench_local(|| {
+            now += 1;
+            let due = machine.take_due(Timestamp(black_box(now))).unwrap();
+            machine.schedule(due, Timestamp(now + ALIVE));
+        });
+    }
+
+    /// Tokens asked for and given back, while everybody else waits in line.
+    #[divan::bench(name = "reserve", sample_size = 1_000, sample_count = 60)]
+    fn reserving(bencher: Bencher<'_, '_>) {
+        let program = program();
+        let (mut machine, _) = crowd(&program);
+        machine.set_budget(NOW, Some(RetryBudget::tokens(1.0)));
+        for number in 0..ALIVE {
+            let leave = machine.reserve(NOW, run(number));
+            assert_eq!(leave == Leave::Promised, number == 0);
+        }
+        bencher.bench_local(|| {
+            machine.release(run(black_box(7)));
+            machine.reserve(NOW, run(7))
+        });
+    }
+}

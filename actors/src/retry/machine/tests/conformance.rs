@@ -235,3 +235,34 @@ fn a_month_of_health_between_two_crashes_makes_each_the_first() {
         assert_eq!(life.retry("crash", 30 * 86_400_000), (1, 1_000));
     }
 }
+
+// Erlang: the intensity of restarts is counted whatever happened in between; only time takes a start out of the window.
+#[test]
+fn health_does_not_clear_the_count_of_restarts() {
+    let mut program = daemon();
+    program.retry.reset_after_ms = Some(1_000);
+    program.retry.intensity = Some(Intensity { restarts: 3, window_ms: 3_600_000 });
+    let mut life = Life::of(program);
+    for _ in 0..3 {
+        assert_eq!(
+            life.retry("crash", 60_000),
+            (1, 1_000),
+            "well each time, and the count of failures says so"
+        );
+        let _ = life.healthy();
+    }
+    assert_eq!(life.gives_up(&failed("crash"), 60_000), (Phase::Quarantined, EndReason::Intensity));
+}
+
+// backoff again: what was long ago and is over does not use up the time that a row of failures may last.
+#[test]
+fn health_ends_the_row_that_max_failing_measures() {
+    let mut program = daemon();
+    program.retry.max_failing_ms = Some(60_000);
+    let mut life = Life::of(program);
+    assert_eq!(life.retry("crash", 1), (1, 1_000));
+    assert!(life.machine.deadline(run(1), &life.program).is_some());
+    let _ = life.healthy();
+    assert_eq!(life.machine.deadline(run(1), &life.program), None, "it is not failing");
+    assert_eq!(life.retry("crash", 700_000), (1, 1_000), "a new row, with a minute of its own");
+}

@@ -1,8 +1,17 @@
 //! What holds whatever happens: random histories of three runs that share a site, with and without a budget.
 //!
-//! Faults that were put into the machine by hand, one at a time, and what caught each:
+//! Faults that were put into the machine by hand, one at a time, and a test that caught each (others did too):
 //!
-//! MUTATIONS
+//! | fault | caught by |
+//! |---|---|
+//! | `Streak::forgive` keeps the first failure | `conformance::health_ends_the_row_that_max_failing_measures` |
+//! | `Streak::forgive` clears the automatic starts | `conformance::health_does_not_clear_the_count_of_restarts` |
+//! | the window of intensity is a millisecond shorter | `intensity::tests::no_half_open_window_holds_more_starts_than_allowed` |
+//! | a wish of the other side is not capped | `the_other_side_may_ask_for_a_longer_wait_within_reason` |
+//! | the way back does not avoid the last bad value | `adjusting::success_raises_step_by_step_after_the_hold_and_avoids_what_was_bad` |
+//! | half the cooldown is enough for another decrease | `adjust::tests::one_incident_lowers_once` |
+//! | paying leaves the tokens in the bucket | `budgeting::a_retry_takes_a_token_and_the_next_ones_are_due_when_theirs_are_there` |
+//! | a start with enough tokens overtakes the line | `budget::tests::a_late_cheap_start_does_not_overtake_an_early_dear_one` |
 
 use super::*;
 use crate::model::{RetryBudget, Scope};
