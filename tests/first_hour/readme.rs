@@ -85,7 +85,7 @@ fn the_examples_that_the_readme_names_are_there_and_the_first_one_runs() {
     assert!(named.contains(&"quickstart"), "{named:?}");
     for name in &named {
         // Those that take long are run by `.ci/run`; and an example with tests of its own is built as a test alone.
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
         let there = [folder.join(format!("{name}.rs")), folder.join(name).join("main.rs")];
         assert!(there.iter().any(|file| file.is_file()), "the README names an example `{name}`");
         println!("PASS  (there)  {name}");
