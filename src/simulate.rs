@@ -84,7 +84,8 @@ fn line<'a>(told: &Told, name_of: impl Fn(RunId) -> Option<&'a str>) -> Option<V
 
 fn of_record<'a>(record: &JournalRecord, name_of: impl Fn(RunId) -> Option<&'a str>) -> Option<Value> {
     // What an operator did is the scenario's own word; the kinds that follow from it are told.
-    const NOT_TOLD: [&str; 3] = ["attempt_spawned", "program_configured", "stop_requested"];
+    const NOT_TOLD: [&str; 4] =
+        ["attempt_spawned", "program_configured", "scopes_configured", "stop_requested"];
     let Ok(Value::Object(mut fields)) = serde_json::to_value(record) else { return None };
     let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default();
     if NOT_TOLD.contains(&kind) {

@@ -235,3 +235,29 @@ fn an_end_that_nobody_saw_is_lost_and_is_tried_again_without_counting() {
         ],
     );
 }
+
+#[test]
+fn the_example_is_played_to_its_end_in_kinds_of_the_contract_alone() {
+    const KINDS: &[&str] = &[
+        "run_queued",
+        "attempt_started",
+        "attempt_ended",
+        "retry_scheduled",
+        "start_blocked",
+        "breaker_changed",
+        "probe_expired",
+        "late_outcome",
+        "param_changed",
+        "param_exhausted",
+        "run_ended",
+        "supervisor_restarted",
+    ];
+    let config = include_str!("../../examples/supervise.toml");
+    let lines = play(config, include_str!("../../examples/outage.toml"));
+    for line in &lines {
+        let kind = line["kind"].as_str().unwrap_or_default();
+        assert!(KINDS.contains(&kind), "{line}");
+    }
+    assert_eq!(of_kind(&lines, "supervisor_restarted").len(), 1);
+    assert!(!of_kind(&lines, "breaker_changed").is_empty() && !of_kind(&lines, "run_ended").is_empty());
+}

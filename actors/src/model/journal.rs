@@ -178,15 +178,6 @@ pub enum Event {
         /// A sentence.
         why: String,
     },
-    /// Errors were read in the output of a living attempt: the first of a class, and then at most one record a minute.
-    ErrorSeen {
-        /// The class.
-        class: String,
-        /// The rule that found it.
-        rule: String,
-        /// How many lines since the last such record, or since the attempt began.
-        count: u64,
-    },
     /// A program was added, changed or removed.
     ProgramConfigured {
         /// `added`, `changed` or `removed`.
@@ -199,20 +190,6 @@ pub enum Event {
     ScopesConfigured {
         /// By the name or pattern of the scope.
         breakers: Vec<(String, BreakerPolicy)>,
-    },
-    /// An operator's word to a breaker. What follows from it comes after.
-    BreakerOperated {
-        /// `reset`, `open` or `close`, and more where the breaker knows more.
-        act: String,
-        /// How long it holds, where it was said.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        ttl_ms: Option<u64>,
-        /// Who.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        by: Option<String>,
-        /// Why.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        reason: Option<String>,
     },
     /// A supervisor opened the store after another had closed it or died.
     SupervisorRestarted {

@@ -64,14 +64,8 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
             let probe = if *probe { ", as a probe of a half-open breaker" } else { "" };
             format!("{attempt} started{}{probe}", with(params))
         }
-        Event::AttemptSpawned { .. }
-        | Event::ProgramConfigured { .. }
-        | Event::ScopesConfigured { .. }
-        // What follows from it says who and why.
-        | Event::BreakerOperated { .. } => return None,
-        Event::ErrorSeen { class, rule, count } => {
-            let lines = if *count == 1 { "a line shows".to_owned() } else { format!("{count} lines show") };
-            format!("{lines} {class} while {attempt} runs (rule {rule})")
+        Event::AttemptSpawned { .. } | Event::ProgramConfigured { .. } | Event::ScopesConfigured { .. } => {
+            return None;
         }
         event @ Event::AttemptEnded { .. } => format!("{attempt} {}", end(event)?),
         Event::RetryScheduled { why, .. } => why.clone(),
