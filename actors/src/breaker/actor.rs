@@ -1,6 +1,6 @@
 //! The clerk of the Breaker: carries messages to the machine and keeps its one alarm.
 
-use super::{Admit, BreakerStatus, Changes, GetBreakers, Machine, Operate, Report, Restore, Settle};
+use super::{Admit, Advance, BreakerStatus, Changes, GetBreakers, Machine, Operate, Report, Restore, Settle};
 use crate::{clock, model::Timestamp};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle};
 
@@ -10,6 +10,8 @@ pub struct BreakerActor {
     machine: Machine,
     manager: Recipient<Report>,
     alarm: Option<(Timestamp, SpawnHandle)>,
+    /// The Manager was told that a deadline is over, and has not asked yet what that changes.
+    rung: bool,
 }
 
 impl BreakerActor {
@@ -18,39 +20,27 @@ impl BreakerActor {
     /// `seed` makes penalties replayable: draw it once for an installation and keep it.
     #[must_use]
     pub fn new(seed: u64, manager: Recipient<Report>) -> Self {
-        Self { machine: Machine::new(seed), manager, alarm: None }
+        Self { machine: Machine::new(seed), manager, alarm: None, rung: false }
     }
 
-    /// The time now; the machine also hears of the clocks that outlive us.
-    fn now(&mut self) -> Timestamp {
-        let now = clock::now();
+    /// The machine also hears of the clocks that outlive us.
+    fn set_clock(&mut self, now: Timestamp) {
         self.machine.set_clock(now, clock::reading());
-        now
     }
 
-    /// Tells the Manager what time changed; what a message changed goes into its answer instead.
-    fn report(&self, changes: Changes) {
-        if !changes.events.is_empty() || !changes.saved.is_empty() {
-            self.manager.do_send(Report::Changed { changes });
-        }
-    }
-
-    /// Sets the alarm to the machine's next deadline. Called after every message and by the alarm.
+    /// Sets the alarm to the machine's next deadline. Called after every message that may move it.
     fn rearm(&mut self, ctx: &mut Context<Self>) {
         let next = self.machine.next_deadline();
-        if self.alarm.map(|(at, _)| at) == next {
+        if self.rung || self.alarm.map(|(at, _)| at) == next {
             return;
         }
         if let Some((_, handle)) = self.alarm.take() {
             ctx.cancel_future(handle);
         }
         self.alarm = next.map(|at| {
-            let handle = ctx.run_later(clock::until(at), |breaker, ctx| {
-                breaker.alarm = None;
-                let now = breaker.now();
-                let changes = breaker.machine.advance(now);
-                breaker.report(changes);
-                breaker.rearm(ctx);
+            let handle = ctx.run_later(clock::until(at), |breaker, _| {
+                (breaker.alarm, breaker.rung) = (None, true);
+                breaker.manager.do_send(Report::Due);
             });
             (at, handle)
         });
@@ -65,7 +55,8 @@ impl Handler<Admit> for BreakerActor {
     type Result = MessageResult<Admit>;
 
     fn handle(&mut self, msg: Admit, ctx: &mut Context<Self>) -> Self::Result {
-        let now = self.now();
+        let now = msg.at;
+        self.set_clock(now);
         let admission = self.machine.admit(now, msg.run, &msg.gates, msg.peek);
         self.rearm(ctx);
         MessageResult(admission)
@@ -76,8 +67,21 @@ impl Handler<Settle> for BreakerActor {
     type Result = MessageResult<Settle>;
 
     fn handle(&mut self, msg: Settle, ctx: &mut Context<Self>) -> Self::Result {
-        let now = self.now();
+        let now = msg.at;
+        self.set_clock(now);
         let changes = self.machine.settle(now, msg.run, msg.class.as_deref(), &msg.outcomes, msg.keep);
+        self.rearm(ctx);
+        MessageResult(changes)
+    }
+}
+
+impl Handler<Advance> for BreakerActor {
+    type Result = MessageResult<Advance>;
+
+    fn handle(&mut self, msg: Advance, ctx: &mut Context<Self>) -> Self::Result {
+        self.rung = false;
+        self.set_clock(msg.at);
+        let changes = self.machine.advance(msg.at);
         self.rearm(ctx);
         MessageResult(changes)
     }
@@ -86,11 +90,7 @@ impl Handler<Settle> for BreakerActor {
 impl Handler<GetBreakers> for BreakerActor {
     type Result = Vec<BreakerStatus>;
 
-    fn handle(&mut self, _: GetBreakers, ctx: &mut Context<Self>) -> Vec<BreakerStatus> {
-        let now = self.now();
-        let changes = self.machine.advance(now);
-        self.report(changes);
-        self.rearm(ctx);
+    fn handle(&mut self, _: GetBreakers, _: &mut Context<Self>) -> Vec<BreakerStatus> {
         self.machine.breakers()
     }
 }
@@ -99,7 +99,8 @@ impl Handler<Operate> for BreakerActor {
     type Result = Option<Changes>;
 
     fn handle(&mut self, msg: Operate, ctx: &mut Context<Self>) -> Option<Changes> {
-        let now = self.now();
+        let now = msg.at;
+        self.set_clock(now);
         let (by, reason) = (msg.by.as_deref(), msg.reason.as_deref());
         let changes = self.machine.operate(now, &msg.scope, msg.act, by, reason);
         self.rearm(ctx);
@@ -111,7 +112,8 @@ impl Handler<Restore> for BreakerActor {
     type Result = MessageResult<Restore>;
 
     fn handle(&mut self, msg: Restore, ctx: &mut Context<Self>) -> Self::Result {
-        let now = self.now();
+        let now = msg.at;
+        self.set_clock(now);
         let (changes, unread) = self.machine.restore(now, &msg.saved);
         for key in unread {
             log::warn!("saved breaker state unreadable; key={key}");

@@ -2,13 +2,15 @@
 
 pub use super::machine::{Admission, BreakerStatus, Change, Changes, Gate, OperatorAct, Outcome, Permit};
 
-use crate::model::{RunId, Scope};
+use crate::model::{RunId, Scope, Timestamp};
 use actix::Message;
 
 /// May this attempt start? All gates are asked first; only when all agree is anything taken.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Admission")]
 pub struct Admit {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// The run that asks.
     pub run: RunId,
     /// The scopes, in order.
@@ -21,6 +23,8 @@ pub struct Admit {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Changes")]
 pub struct Settle {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// The holder.
     pub run: RunId,
     /// The class of its end, for the sentence in the journal.
@@ -40,6 +44,8 @@ pub struct GetBreakers;
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Option<Changes>")]
 pub struct Operate {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// The scope.
     pub scope: Scope,
     /// What to do.
@@ -54,17 +60,24 @@ pub struct Operate {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Changes")]
 pub struct Restore {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// Keys and values as they were saved.
     pub saved: Vec<(String, Vec<u8>)>,
 }
 
+/// Time has passed: what changed with it?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Changes")]
+pub struct Advance {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
+}
+
 /// What the Breaker tells the Manager.
-#[derive(Clone, Debug, Message)]
+#[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub enum Report {
-    /// Time changed something: a penalty ended, a lease expired. Waiting starts of these scopes may ask again.
-    Changed {
-        /// What.
-        changes: Changes,
-    },
+    /// A penalty or a lease is over. Said once; [`Advance`] says what that changes.
+    Due,
 }

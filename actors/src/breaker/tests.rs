@@ -14,6 +14,7 @@ type Heard = Rc<RefCell<Vec<(String, u64, u64)>>>;
 struct Recorder {
     heard: Heard,
     began: Timestamp,
+    breaker: Option<Addr<BreakerActor>>,
 }
 
 impl Actor for Recorder {
@@ -23,21 +24,40 @@ impl Actor for Recorder {
 impl Handler<Report> for Recorder {
     type Result = ();
 
-    fn handle(&mut self, Report::Changed { changes }: Report, _: &mut Context<Self>) {
-        assert!(!changes.saved.is_empty(), "a change is saved");
-        for Change { at, event, .. } in changes.events {
-            if let Event::BreakerChanged { to, .. } = event {
-                let heard_at = clock::now().since(self.began);
-                self.heard.borrow_mut().push((to, at.since(self.began), heard_at));
+    /// Asks what changed, as the Manager does.
+    fn handle(&mut self, Report::Due: Report, _: &mut Context<Self>) {
+        let (heard, began) = (self.heard.clone(), self.began);
+        let breaker = self.breaker.clone().expect("it was told");
+        actix_rt::spawn(async move {
+            let changes = breaker.send(Advance { at: clock::now() }).await.expect("it lives");
+            assert!(!changes.saved.is_empty(), "a change is saved");
+            for Change { at, event, .. } in changes.events {
+                if let Event::BreakerChanged { to, .. } = event {
+                    heard.borrow_mut().push((to, at.since(began), clock::now().since(began)));
+                }
             }
-        }
+        });
+    }
+}
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Of(Addr<BreakerActor>);
+
+impl Handler<Of> for Recorder {
+    type Result = ();
+
+    fn handle(&mut self, Of(breaker): Of, _: &mut Context<Self>) {
+        self.breaker = Some(breaker);
     }
 }
 
 fn start() -> (Addr<BreakerActor>, Heard) {
     let (heard, began) = (Heard::default(), clock::now());
-    let recorder = Recorder { heard: heard.clone(), began }.start();
-    (BreakerActor::new(7, recorder.recipient()).start(), heard)
+    let recorder = Recorder { heard: heard.clone(), began, breaker: None }.start();
+    let breaker = BreakerActor::new(7, recorder.clone().recipient()).start();
+    recorder.do_send(Of(breaker.clone()));
+    (breaker, heard)
 }
 
 fn site() -> Scope {
@@ -51,7 +71,12 @@ fn admit(n: u128) -> Admit {
         penalty_jitter_permille: 0,
         ..BreakerPolicy::default()
     };
-    Admit { run: RunId::from_parts(0, n), gates: vec![Gate { scope: site(), policy }], peek: false }
+    Admit {
+        at: clock::now(),
+        run: RunId::from_parts(0, n),
+        gates: vec![Gate { scope: site(), policy }],
+        peek: false,
+    }
 }
 
 async fn after(ms: u64) {
@@ -63,7 +88,8 @@ async fn trip(breaker: &Addr<BreakerActor>) -> Changes {
     let Admission::Granted { permits, .. } = breaker.send(admit(1)).await.unwrap() else { panic!("denied") };
     let outcomes = permits.into_iter().map(|p| (p, Outcome::Failure { weight_permille: 1_000 })).collect();
     let run = RunId::from_parts(0, 1);
-    let changes = breaker.send(Settle { run, class: None, outcomes, keep: false }).await.unwrap();
+    let changes =
+        breaker.send(Settle { at: clock::now(), run, class: None, outcomes, keep: false }).await.unwrap();
     assert_eq!(changes.events.len(), 1);
     changes
 }
@@ -90,12 +116,18 @@ async fn an_alarm_for_a_penalty_that_an_operator_ended_is_stale() {
     tokio::time::pause();
     let (breaker, heard) = start();
     let _ = trip(&breaker).await;
-    let reset = Operate { scope: site(), act: OperatorAct::Reset, by: None, reason: None };
+    let reset = Operate { at: clock::now(), scope: site(), act: OperatorAct::Reset, by: None, reason: None };
     assert_eq!(breaker.send(reset).await.unwrap().unwrap().events.len(), 1);
     after(20_000).await;
     assert!(heard.borrow().is_empty());
     assert_eq!(state(&breaker).await, "closed");
-    let unknown = Operate { scope: Scope("x".into()), act: OperatorAct::Reset, by: None, reason: None };
+    let unknown = Operate {
+        at: clock::now(),
+        scope: Scope("x".into()),
+        act: OperatorAct::Reset,
+        by: None,
+        reason: None,
+    };
     assert!(breaker.send(unknown).await.unwrap().is_none());
 }
 
@@ -119,7 +151,7 @@ async fn a_successor_goes_on_with_what_was_saved() {
     let (breaker, _) = start();
     let saved = trip(&breaker).await.saved.into_iter().map(|put| (put.key, put.value.unwrap())).collect();
     let (second, heard) = start();
-    assert!(second.send(Restore { saved }).await.unwrap().events.is_empty());
+    assert!(second.send(Restore { at: clock::now(), saved }).await.unwrap().events.is_empty());
     assert_eq!(state(&second).await, "open");
     after(5_100).await;
     assert_eq!(heard.borrow().len(), 1);

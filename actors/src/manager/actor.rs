@@ -6,6 +6,8 @@ use super::{
     ids::Ids,
     machine::{Effect, Input, Limits, Machine},
     outbox::Outbox,
+    questions::Heard,
+    recording::{Happening, Recorded},
 };
 use crate::{
     breaker, clock, launcher,
@@ -14,8 +16,15 @@ use crate::{
     store::{Loaded, Store, StoreError},
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 use tokio::sync::{oneshot, watch};
+
+/// Recorded inputs that wait for a decision to be written with. More are written alone: a chatty child must not fill the
+/// memory, and a death of ours loses what led to nothing.
+const RECORDED_MAX: usize = 256;
 
 /// How long until a commit that the store refused is tried again: a full disk is not freed faster by asking more often,
 /// and everything behind the commit waits meanwhile.
@@ -35,7 +44,17 @@ pub struct ManagerActor {
     pub(super) news: watch::Sender<u64>,
     pub(super) shutdown: Option<Vec<oneshot::Sender<()>>>,
     subscribers: Vec<Recipient<JournalRecord>>,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
+    /// What the machine wants and was not carried out yet.
+    pub(super) effects: VecDeque<Effect>,
+    /// A question to Retry or the Breaker is under way: nothing else is heard until its answer is.
+    pub(super) asking: bool,
+    /// Retry said that somebody is due, and has not said yet that this was the last.
+    pub(super) some_are_due: bool,
+    /// When what is being carried out began.
+    pub(super) at: Timestamp,
+    /// What led to the next decision.
+    recorded: Vec<Vec<u8>>,
     alarm: Option<(Timestamp, SpawnHandle)>,
 }
 
@@ -44,16 +63,12 @@ pub struct ManagerActor {
 #[rtype(result = "()")]
 struct Written(Result<(), StoreError>);
 
-/// An answer of a room.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Heard(pub(super) Input);
-
 impl ManagerActor {
     /// A manager over this store. It does nothing before its first [`Configure`](super::Configure).
     pub fn new(store: Store, saved: Loaded, rooms: Rooms, limits: Limits, seed: u128) -> Self {
-        Self {
-            machine: Machine::new(saved.last_seq + 1, limits),
+        let next_seq = saved.last_seq + 1;
+        let mut manager = Self {
+            machine: Machine::new(next_seq, limits),
             store,
             rooms,
             saved: Some(saved),
@@ -64,33 +79,94 @@ impl ManagerActor {
             shutdown: None,
             subscribers: Vec::new(),
             outbox: Outbox::default(),
+            effects: VecDeque::new(),
+            asking: false,
+            some_are_due: false,
+            at: clock::now(),
+            recorded: Vec::new(),
             alarm: None,
-        }
+        };
+        manager.record(Happening::Opened { next_seq, clock: clock::reading() });
+        manager
     }
 
-    /// The body of every report's handler: feed the machine, carry out what it says, re-arm the alarm.
+    /// The body of every report's handler: write down what came, feed the machine, carry out what it says.
     pub(super) fn step(&mut self, input: Input, ctx: &mut Context<Self>) {
-        let effects = self.machine.step(input, clock::now());
+        let now = self.begin();
+        if let Some(what) = self.worth_recording(&input) {
+            self.record(what);
+        }
+        let effects = self.machine.step(input, now);
         self.carry_out(effects, ctx);
     }
 
-    /// Carries effects out in order. An act never overtakes a decision that is still being written.
+    /// Something comes from outside: the time at which it, and all that follows from it, is decided.
+    pub(super) fn begin(&mut self) -> Timestamp {
+        self.at = clock::now();
+        self.at
+    }
+
+    /// Carries effects out in order, and after them those that follow from the answers. Nothing from outside is heard
+    /// before the last one: what the machines decide depends on what came, and on nothing that happened in between.
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
-        for effect in effects {
-            match effect {
-                Effect::Commit { records, puts } => {
-                    self.outbox.push(records, puts);
+        self.effects.extend(effects);
+        self.go_on(ctx);
+    }
+
+    pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
+        while !self.asking {
+            match self.effects.pop_front() {
+                Some(Effect::Commit { records, puts }) => {
+                    let inputs = std::mem::take(&mut self.recorded);
+                    self.outbox.push(records, puts, inputs);
                     self.send_out(ctx);
                 }
-                act if act.is_act() => match self.outbox.newest() {
+                // An act never overtakes a decision that is still being written.
+                Some(act) if act.is_act() => match self.outbox.newest() {
                     Some(decision) => decision.acts.push(act),
                     None => self.act(act),
                 },
-                question => self.ask(question, ctx),
+                Some(question) => self.ask(question, ctx),
+                None if self.some_are_due => self.ask_who_is_due(ctx),
+                None => break,
             }
         }
-        self.rearm(ctx);
-        self.finish_shutdown(ctx);
+        if !self.asking {
+            self.write_recorded(RECORDED_MAX, ctx);
+            self.rearm(ctx);
+            self.finish_shutdown(ctx);
+        }
+    }
+
+    // ── recording ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn worth_recording(&self, input: &Input) -> Option<Happening> {
+        let passes = || self.machine.has_due(self.at).then_some(Happening::Tick);
+        match input {
+            Input::Tick => passes(),
+            Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, .. })
+                if !self.machine.is_of_note(*attempt, evidence) =>
+            {
+                passes()
+            }
+            other => Happening::of(other),
+        }
+    }
+
+    /// Keeps what came for the next commit.
+    pub(super) fn record(&mut self, what: Happening) {
+        // Plain data with text keys: JSON cannot refuse it.
+        let entry = serde_json::to_vec(&Recorded { at: self.at, what }).unwrap_or_default();
+        self.recorded.push(entry);
+    }
+
+    /// Writes what was recorded although it led to no decision, when it is more than this.
+    fn write_recorded(&mut self, most: usize, ctx: &Context<Self>) {
+        if self.recorded.len() > most {
+            let inputs = std::mem::take(&mut self.recorded);
+            self.outbox.push(Vec::new(), Vec::new(), inputs);
+            self.send_out(ctx);
+        }
     }
 
     /// Resolves when everything decided so far is written.
@@ -139,81 +215,7 @@ impl ManagerActor {
         self.finish_shutdown(ctx);
     }
 
-    // ── asking and acting ──────────────────────────────────────────────────────────────────────────────────────────
-
-    fn ask(&self, effect: Effect, ctx: &Context<Self>) {
-        match effect {
-            Effect::Admit(admit) => {
-                let run = admit.run;
-                question(&self.rooms.breaker.admit, admit, ctx, move |admission| Input::Admitted {
-                    run,
-                    admission,
-                });
-            }
-            Effect::Settle(settle) => {
-                let (run, keep) = (settle.run, settle.keep);
-                question(&self.rooms.breaker.settle, settle, ctx, move |changes| Input::Settled {
-                    run,
-                    keep,
-                    changes,
-                });
-            }
-            Effect::Drain(drain) => {
-                let attempt = drain.attempt;
-                question(&self.rooms.monitor.drain, drain, ctx, move |drained| Input::Drained {
-                    attempt,
-                    drained,
-                });
-            }
-            Effect::AskLastOutput(attempt) => {
-                let ask = monitor::LastOutput { attempt };
-                question(&self.rooms.monitor.last_output, ask, ctx, move |at| Input::WroteLast {
-                    attempt,
-                    at,
-                });
-            }
-            of_retry => self.ask_retry(of_retry, ctx),
-        }
-    }
-
-    fn ask_retry(&self, effect: Effect, ctx: &Context<Self>) {
-        let to = &self.rooms.retry;
-        match effect {
-            Effect::Prepare(prepare) => {
-                let run = prepare.run;
-                question(&to.prepare, prepare, ctx, move |params| Input::Prepared { run, params });
-            }
-            Effect::Judge(ended) => {
-                let run = ended.run;
-                question(&to.ended, *ended, ctx, move |verdict| Input::Judged { run, verdict });
-            }
-            Effect::AskDeadline(ask) => {
-                let run = ask.run;
-                question(&to.deadline, ask, ctx, move |at| Input::FailsUntil { run, at });
-            }
-            Effect::Healthy(healthy) => {
-                let run = healthy.run;
-                question(&to.healthy, healthy, ctx, move |change| Input::Changed { run, change });
-            }
-            Effect::Adjust(adjust) => {
-                let run = adjust.run;
-                question(&to.adjust, adjust, ctx, move |change| Input::Changed { run, change });
-            }
-            Effect::Reserve(run) => {
-                let reserve = retry::Reserve { run };
-                question(&to.reserve, reserve, ctx, move |leave| Input::Reserved { run, leave });
-            }
-            Effect::Pay(run) => question(&to.pay, retry::Pay { run }, ctx, Input::Saved),
-            Effect::Deposit => question(&to.deposit, retry::Deposit, ctx, Input::Saved),
-            Effect::Release(run) => to.release.do_send(retry::Release { run }),
-            Effect::SetBudget(budget) => to.set_budget.do_send(retry::SetBudget { budget }),
-            Effect::Overrule(run) => {
-                question(&to.overrule, retry::Overrule { run }, ctx, Input::Saved);
-            }
-            Effect::Forget(run) => question(&to.forget, retry::Forget { run }, ctx, Input::Saved),
-            act => log::error!("an act was taken for a question; effect={act:?}"),
-        }
-    }
+    // ── acting ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     fn act(&mut self, effect: Effect) {
         match effect {
@@ -228,8 +230,6 @@ impl ManagerActor {
             }
             Effect::Watch(watch) => self.rooms.monitor.watch.do_send(watch),
             Effect::Close(close) => self.rooms.monitor.close.do_send(close),
-            Effect::Schedule(schedule) => self.rooms.retry.schedule.do_send(schedule),
-            Effect::Cancel(run) => self.rooms.retry.cancel.do_send(retry::Cancel { run }),
             Effect::Ended(run) => {
                 let Some(ended) = self.machine.run(run).cloned() else { return };
                 for waiter in self.waiters.remove(&run).unwrap_or_default() {
@@ -265,14 +265,15 @@ impl ManagerActor {
 
     /// Once nobody's process is left and everything is written: output stored, keeper gone, store closed.
     fn finish_shutdown(&mut self, ctx: &mut Context<Self>) {
-        if self.shutdown.is_none() {
+        if self.shutdown.is_none() || self.asking {
             return;
         }
         for effect in self.machine.write_out() {
             if let Effect::Commit { records, puts } = effect {
-                self.outbox.push(records, puts);
+                self.outbox.push(records, puts, std::mem::take(&mut self.recorded));
             }
         }
+        self.write_recorded(0, ctx);
         self.send_out(ctx);
         if !self.machine.is_quiet() || !self.outbox.is_empty() {
             return;
@@ -296,28 +297,6 @@ impl ManagerActor {
             manager.do_send(Gone);
         });
     }
-}
-
-/// Asks a room; its answer comes back as an input.
-fn question<M>(
-    to: &Recipient<M>,
-    message: M,
-    ctx: &Context<ManagerActor>,
-    wrap: impl FnOnce(M::Result) -> Input + 'static,
-) where
-    M: Message + Send + 'static,
-    M::Result: Send,
-{
-    let (answer, manager) = (to.send(message), ctx.address());
-    // Not a future of the actor's own context, which would poll every waiting question at every message.
-    actix_rt::spawn(async move {
-        match answer.await {
-            Ok(answer) => manager.do_send(Heard(wrap(answer))),
-            Err(error) => {
-                log::error!("a room does not answer; message={} error={error}", std::any::type_name::<M>())
-            }
-        }
-    });
 }
 
 /// Everything is down: end this thread's system.
@@ -372,21 +351,40 @@ impl Handler<Written> for ManagerActor {
     }
 }
 
-macro_rules! reports {
-    ($($report:ty => $wrap:expr;)*) => {$(
-        impl Handler<$report> for ManagerActor {
-            type Result = ();
+impl Handler<launcher::Report> for ManagerActor {
+    type Result = ();
 
-            fn handle(&mut self, report: $report, ctx: &mut Context<Self>) {
-                self.step($wrap(report), ctx);
-            }
-        }
-    )*};
+    fn handle(&mut self, report: launcher::Report, ctx: &mut Context<Self>) {
+        self.step(Input::Launcher(report), ctx);
+    }
 }
 
-reports! {
-    launcher::Report => Input::Launcher;
-    monitor::Report => Input::Monitor;
-    retry::Report => Input::Retry;
-    breaker::Report => |breaker::Report::Changed { changes }| Input::Breaker(changes);
+impl Handler<monitor::Report> for ManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, report: monitor::Report, ctx: &mut Context<Self>) {
+        self.step(Input::Monitor(report), ctx);
+    }
+}
+
+impl Handler<retry::Report> for ManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, retry::Report::Due: retry::Report, ctx: &mut Context<Self>) {
+        self.begin();
+        self.record(Happening::RetryRang);
+        self.some_are_due = true;
+        self.go_on(ctx);
+    }
+}
+
+impl Handler<breaker::Report> for ManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, breaker::Report::Due: breaker::Report, ctx: &mut Context<Self>) {
+        let at = self.begin();
+        self.record(Happening::BreakerRang);
+        let answer = self.rooms.breaker.advance.send(breaker::Advance { at });
+        self.question(answer, ctx, Input::Breaker);
+    }
 }

@@ -22,6 +22,8 @@
 //!   who comes later joins the line without asking.
 //! - **A breaker that opens may stop what lives in its scope** (`on_open = "stop"`). That is nobody's failure: neutral for
 //!   all breakers, no retry used up, and the run goes on from the line when it may.
+//! - **Everything can be decided again.** Whatever comes from outside is written down with its `now`, with the decision
+//!   that it led to ([`recording`]), and decided to its end before the next thing is heard.
 //! - **Two stops are one, an end told twice is one.** Answers that come late are recognised by their attempt's number.
 //!
 //! # Non-promises
@@ -32,8 +34,9 @@
 //! # Rejected
 //! - *One async function for each run.* Control flow would be the state, which can be neither saved nor tested without a
 //!   runtime. [`machine`] is a value instead: inputs and `now` in, effects out.
-//! - *The rooms' futures in the actor's own context.* actix polls every one of them at every message; questions run as
-//!   tasks beside it and come back as messages.
+//! - *All questions at once, answers as they come.* It was so first: the order of answers, which no journal had, was part
+//!   of what was decided, and nothing could be decided again. Now one thing from outside is heard at a time
+//!   (`questions.rs`); a question costs a microsecond.
 //! - *A run-wide enum with a dozen states for users.* What is wanted, what is ([`Phase`](crate::model::Phase)) and which
 //!   answer is awaited (the machine's own stage) are three facts.
 
@@ -44,6 +47,8 @@ pub mod machine;
 mod messages;
 mod outbox;
 mod queries;
+mod questions;
+pub mod recording;
 mod requests;
 mod rooms;
 mod why;

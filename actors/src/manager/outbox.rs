@@ -21,6 +21,8 @@ const BATCH: usize = 32;
 pub(super) struct Decision {
     pub(super) records: Vec<JournalRecord>,
     pub(super) puts: Vec<Put>,
+    /// What led to it, as it is recorded.
+    inputs: Vec<Vec<u8>>,
     pub(super) acts: Vec<Effect>,
     pub(super) waiters: Vec<oneshot::Sender<()>>,
 }
@@ -43,11 +45,11 @@ impl Outbox {
         self.waiting.back_mut()
     }
 
-    pub(super) fn push(&mut self, mut records: Vec<JournalRecord>, mut puts: Vec<Put>) {
+    pub(super) fn push(&mut self, mut records: Vec<JournalRecord>, mut puts: Vec<Put>, inputs: Vec<Vec<u8>>) {
         // Thousands may wait here, most of them with one or two of each.
         records.shrink_to_fit();
         puts.shrink_to_fit();
-        self.waiting.push_back(Decision { records, puts, ..Decision::default() });
+        self.waiting.push_back(Decision { records, puts, inputs, ..Decision::default() });
     }
 
     /// What waits, at most [`BATCH`] decisions, as one commit; nothing while a batch is under way.
@@ -66,6 +68,7 @@ impl Outbox {
                 commit.records.push(serde_json::to_vec(record).unwrap_or_default());
             }
             commit.puts.extend(decision.puts.iter().cloned());
+            commit.inputs.extend(decision.inputs.iter().cloned());
         }
         Some(commit)
     }
@@ -91,7 +94,7 @@ mod tests {
         let event = Event::ProgramConfigured { change: "added".into(), rules: None };
         let (at, run, program, attempt, scope) = (Timestamp(0), None, None, None, None);
         let record = JournalRecord { seq, at, run, program, attempt, scope, event };
-        outbox.push(vec![record], vec![Put { key: key.into(), value: Some(vec![1]) }]);
+        outbox.push(vec![record], vec![Put { key: key.into(), value: Some(vec![1]) }], Vec::new());
     }
 
     #[track_caller]

@@ -1,13 +1,13 @@
 //! What applications look at: each handler answers from the machine's knowledge, the store or a room, and changes
 //! nothing (an operator's word to a breaker stands here because the room answers it, not the machine).
 
-use super::{ManagerActor, actor::Heard, machine::Input, messages::*};
+use super::{ManagerActor, machine::Input, messages::*, recording::Happening};
 use crate::{
     breaker, clock,
     model::{JournalRecord, Phase, Run, RunId},
     monitor,
 };
-use actix::{AsyncContext, Context, Handler, MessageResult, ResponseFuture};
+use actix::{Context, Handler, MessageResult, ResponseFuture};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::oneshot;
 
@@ -182,14 +182,25 @@ impl Handler<OperateBreaker> for ManagerActor {
 
     fn handle(&mut self, operate: OperateBreaker, ctx: &mut Context<Self>) -> Self::Result {
         let OperateBreaker { scope, act, by, reason } = operate;
-        let (to, manager) = (self.rooms.breaker.clone(), ctx.address());
+        let at = self.begin();
+        let what = Happening::Operate { scope: scope.clone(), act, by: by.clone(), reason: reason.clone() };
+        self.record(what);
+        let (tell, told) = oneshot::channel();
+        let message = breaker::Operate { at, scope: scope.clone(), act, by, reason };
+        let answer = self.rooms.breaker.operate.send(message);
+        self.ask_then(answer, ctx, move |manager, changes, ctx| {
+            let known = changes.is_some();
+            let effects = manager.machine.step(Input::Breaker(changes.unwrap_or_default()), at);
+            manager.carry_out(effects, ctx);
+            let _ = tell.send(known); // Who asked may have gone.
+        });
+        let get = self.rooms.breaker.get.clone();
         Box::pin(async move {
-            let message = breaker::Operate { scope: scope.clone(), act, by, reason };
-            let changes = to.operate.send(message).await.map_err(|error| error.to_string())?;
             let unknown = || format!("there is no breaker `{scope}`");
-            let changes = changes.ok_or_else(unknown)?;
-            let _ = manager.send(Heard(Input::Breaker(changes))).await;
-            let all = to.get.send(breaker::GetBreakers).await.map_err(|error| error.to_string())?;
+            if !told.await.map_err(|error| error.to_string())? {
+                return Err(unknown());
+            }
+            let all = get.send(breaker::GetBreakers).await.map_err(|error| error.to_string())?;
             all.into_iter().find(|status| status.scope == scope).ok_or_else(unknown)
         })
     }

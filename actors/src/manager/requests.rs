@@ -3,9 +3,9 @@
 
 use super::{
     ManagerActor,
-    actor::Heard,
-    machine::{Input, SavedKey},
+    machine::{Checked, Input, SavedKey},
     messages::*,
+    recording::{Happening, Recovered, Saved},
 };
 use crate::{
     breaker, clock, launcher,
@@ -13,7 +13,7 @@ use crate::{
     retry,
 };
 use actix::{AsyncContext, Context, Handler, Message, ResponseFuture};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
 
 impl ManagerActor {
@@ -46,7 +46,6 @@ impl From<String> for RunError {
 #[rtype(result = "()")]
 struct Resume {
     recovered: Vec<launcher::Recovered>,
-    changes: Option<breaker::Changes>,
     down_ms: u64,
     clean: bool,
     fresh: bool,
@@ -56,7 +55,9 @@ impl Handler<SetRetryBudget> for ManagerActor {
     type Result = ();
 
     fn handle(&mut self, SetRetryBudget { budget }: SetRetryBudget, ctx: &mut Context<Self>) {
-        let effects = self.machine.set_budget(budget, clock::now());
+        let now = self.begin();
+        self.record(Happening::Budget { budget });
+        let effects = self.machine.set_budget(budget, now);
         self.carry_out(effects, ctx);
     }
 }
@@ -65,36 +66,76 @@ impl Handler<Configure> for ManagerActor {
     type Result = ResponseFuture<Configured>;
 
     fn handle(&mut self, configure: Configure, ctx: &mut Context<Self>) -> Self::Result {
-        let (configured, effects) = self.machine.configure(configure, clock::now());
+        let now = self.begin();
+        let (configured, effects) = self.machine.configure(configure, now);
+        self.record_rules(&configured);
         self.carry_out(effects, ctx);
         let Some(saved) = self.saved.take() else { return Box::pin(async { configured }) };
-        if let Some(damage) = &saved.damage {
+        let restored = self.restore(saved.state, saved.damage, ctx);
+        let (orphans, recover) = (self.machine.orphans(), self.rooms.launcher.recover.clone());
+        let manager = ctx.address();
+        let down_ms = clock::wall_ms().saturating_sub(saved.last_at_ms);
+        Box::pin(async move {
+            let _ = restored.await;
+            let recovered = recover.send(launcher::Recover { orphans }).await.unwrap_or_default();
+            let resume = Resume { recovered, down_ms, clean: saved.clean, fresh: saved.fresh };
+            let _ = manager.send(resume).await;
+            configured
+        })
+    }
+}
+
+impl ManagerActor {
+    fn record_rules(&mut self, configured: &Configured) {
+        let differs = configured.added.iter().chain(&configured.changed);
+        let programs =
+            differs.filter_map(|name| self.machine.program(name)).map(|p| p.rules_only()).collect();
+        let (removed, shared_breakers) =
+            (configured.removed.clone(), self.machine.shared_breakers().to_vec());
+        self.record(Happening::Configured { programs, removed, shared_breakers });
+    }
+
+    /// Gives every room what it saved; resolves when they have it.
+    fn restore(
+        &mut self,
+        state: BTreeMap<String, Vec<u8>>,
+        damage: Option<String>,
+        ctx: &mut Context<Self>,
+    ) -> oneshot::Receiver<()> {
+        let at = self.at;
+        if let Some(damage) = damage {
             log::error!("the store was damaged and set aside; damage={damage}");
         }
-        let unreadable = self.machine.restore(&saved.state, clock::now());
+        let unreadable = self.machine.restore(&state, at);
         if unreadable > 0 {
             log::error!("saved values could not be read; count={unreadable}");
         }
-        let orphans = self.machine.orphans();
         let (mut for_retry, mut for_breaker) = (Vec::new(), Vec::new());
-        for (key, value) in saved.state {
-            match SavedKey::parse(&key) {
+        for (key, value) in state {
+            let whose = SavedKey::parse(&key);
+            if self.machine.depends_on(&whose)
+                && let Some(saved) = Saved::of(&key, &value)
+            {
+                self.record(Happening::Saved { saved });
+            }
+            match whose {
                 SavedKey::Retry => for_retry.push((key, value)),
                 SavedKey::Breaker => for_breaker.push((key, value)),
                 SavedKey::Run(_) | SavedKey::Attempt(_) | SavedKey::IdempotencyKey(_) | SavedKey::Other => {}
             }
         }
-        let (rooms, manager) = (self.rooms.clone(), ctx.address());
-        let down_ms = clock::wall_ms().saturating_sub(saved.last_at_ms);
-        Box::pin(async move {
-            let _ = rooms.retry.restore.send(retry::Restore { saved: for_retry }).await;
-            let changes = rooms.breaker.restore.send(breaker::Restore { saved: for_breaker }).await.ok();
-            let recovered =
-                rooms.launcher.recover.send(launcher::Recover { orphans }).await.unwrap_or_default();
-            let resume = Resume { recovered, changes, down_ms, clean: saved.clean, fresh: saved.fresh };
-            let _ = manager.send(resume).await;
-            configured
-        })
+        self.record(Happening::Restored);
+        let (tell, told) = oneshot::channel();
+        let answer = self.rooms.retry.restore.send(retry::Restore { at, saved: for_retry });
+        self.ask_then(answer, ctx, move |manager, (), ctx| {
+            let answer = manager.rooms.breaker.restore.send(breaker::Restore { at, saved: for_breaker });
+            manager.ask_then(answer, ctx, move |manager, changes, ctx| {
+                let effects = manager.machine.step(Input::Breaker(changes), at);
+                manager.carry_out(effects, ctx);
+                let _ = tell.send(()); // Who configures may have gone.
+            });
+        });
+        told
     }
 }
 
@@ -102,14 +143,15 @@ impl Handler<Resume> for ManagerActor {
     type Result = ();
 
     fn handle(&mut self, resume: Resume, ctx: &mut Context<Self>) {
-        if let Some(changes) = resume.changes {
-            self.step(Input::Breaker(changes), ctx);
+        if resume.fresh {
+            return;
         }
-        if !resume.fresh {
-            let (adopted, now) = (BTreeSet::new(), clock::now());
-            let effects = self.machine.resume(resume.recovered, &adopted, resume.down_ms, resume.clean, now);
-            self.carry_out(effects, ctx);
-        }
+        let Resume { recovered, down_ms, clean, .. } = resume;
+        let (now, adopted) = (self.begin(), BTreeSet::new());
+        let ends = recovered.iter().map(Recovered::of).collect();
+        self.record(Happening::Resumed { recovered: ends, down_ms, clean });
+        let effects = self.machine.resume(recovered, &adopted, down_ms, clean, now);
+        self.carry_out(effects, ctx);
     }
 }
 
@@ -156,24 +198,20 @@ impl Handler<Start> for ManagerActor {
         };
         let id = self.ids.next(clock::now());
         if checked.secrets.is_empty() && start.if_blocked == IfBlocked::Wait {
-            let effects = self.machine.start(checked, &start, id, clock::now());
-            self.carry_out(effects, ctx);
-            return self.when_written(id);
+            return self.start(checked, &start, id, ctx);
         }
-        let (rooms, manager) = (self.rooms.clone(), ctx.address());
+        let refusal = (start.if_blocked == IfBlocked::Refuse && !checked.gates.is_empty())
+            .then(|| self.peek(&start.program, id, checked.gates, ctx));
+        let (keep_secrets, manager) = (self.rooms.launcher.keep_secrets.clone(), ctx.address());
         Box::pin(async move {
-            if start.if_blocked == IfBlocked::Refuse && !checked.gates.is_empty() {
-                let peek = breaker::Admit { run: id, gates: checked.gates, peek: true };
-                if let Ok(breaker::Admission::Denied { scope, retry_at, why, changes }) =
-                    rooms.breaker.admit.send(peek).await
-                {
-                    manager.do_send(Heard(Input::Breaker(changes)));
-                    return Err(StartError::Blocked { program: start.program, scope, retry_at, why });
-                }
+            if let Some(answer) = refusal
+                && let Ok(Some(refused)) = answer.await
+            {
+                return Err(refused);
             }
             if !checked.secrets.is_empty() {
                 let keep = launcher::KeepSecrets { run: id, values: checked.secrets };
-                let kept = rooms.launcher.keep_secrets.send(keep).await;
+                let kept = keep_secrets.send(keep).await;
                 kept.map_err(|error| StartError::Store(error.to_string()))?.map_err(StartError::Store)?;
             }
             manager
@@ -190,16 +228,55 @@ impl Handler<StartNow> for ManagerActor {
     fn handle(&mut self, StartNow { start, id }: StartNow, ctx: &mut Context<Self>) -> Self::Result {
         // Checked again: the world went on while the breakers were asked.
         match self.machine.check_start(&start) {
-            Ok(checked) => {
-                let effects = self.machine.start(checked, &start, id, clock::now());
-                self.carry_out(effects, ctx);
-                self.when_written(id)
-            }
+            Ok(checked) => self.start(checked, &start, id, ctx),
             Err(error) => {
                 self.rooms.launcher.forget_secrets.do_send(launcher::ForgetSecrets { run: id });
                 Box::pin(async { Err(error) })
             }
         }
+    }
+}
+
+impl ManagerActor {
+    fn start(
+        &mut self,
+        checked: Checked,
+        start: &Start,
+        run: RunId,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<Result<Run, StartError>> {
+        let now = self.begin();
+        let (program, params) = (start.program.clone(), checked.params.clone());
+        self.record(Happening::Started { run, program, params, requested_by: start.requested_by.clone() });
+        let effects = self.machine.start(checked, start, run, now);
+        self.carry_out(effects, ctx);
+        self.when_written(run)
+    }
+
+    /// Looks whether the breakers would refuse a start; the refusal, if so.
+    fn peek(
+        &mut self,
+        program: &str,
+        run: RunId,
+        gates: Vec<breaker::Gate>,
+        ctx: &mut Context<Self>,
+    ) -> oneshot::Receiver<Option<StartError>> {
+        let (tell, told) = oneshot::channel();
+        let (at, program) = (self.begin(), program.to_owned());
+        self.record(Happening::BreakerRang); // A look takes nothing: it is as if only time had passed.
+        let answer = self.rooms.breaker.admit.send(breaker::Admit { at, run, gates, peek: true });
+        self.ask_then(answer, ctx, move |manager, admission, ctx| {
+            let (changes, refused) = match admission {
+                breaker::Admission::Granted { changes, .. } => (changes, None),
+                breaker::Admission::Denied { scope, retry_at, why, changes } => {
+                    (changes, Some(StartError::Blocked { program, scope, retry_at, why }))
+                }
+            };
+            let effects = manager.machine.step(Input::Breaker(changes), at);
+            manager.carry_out(effects, ctx);
+            let _ = tell.send(refused); // Who asked may have gone.
+        });
+        told
     }
 }
 
@@ -232,7 +309,9 @@ impl Handler<Stop> for ManagerActor {
     type Result = ResponseFuture<Result<Run, RunError>>;
 
     fn handle(&mut self, Stop { run, by }: Stop, ctx: &mut Context<Self>) -> Self::Result {
-        match self.machine.stop(run, by, clock::now()) {
+        let now = self.begin();
+        self.record(Happening::Stop { run, by: by.clone() });
+        match self.machine.stop(run, by, now) {
             Ok(effects) => {
                 self.carry_out(effects, ctx);
                 self.when_written(run)
@@ -250,7 +329,10 @@ impl Handler<Restart> for ManagerActor {
         Restart { run, by, stop_running }: Restart,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
-        match self.machine.restart(run, by, stop_running, clock::now()) {
+        let (now, ended) = (self.begin(), self.machine.saved_when_over(run));
+        let ended = ended.and_then(|put| Saved::of(&put.key, &put.value?));
+        self.record(Happening::Restart { run, by: by.clone(), stop_running, ended });
+        match self.machine.restart(run, by, stop_running, now) {
             Ok(effects) => {
                 self.carry_out(effects, ctx);
                 self.when_written(run)
@@ -305,7 +387,9 @@ impl Handler<Shutdown> for ManagerActor {
     fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) -> Self::Result {
         let (tell, told) = oneshot::channel();
         self.shutdown.get_or_insert_default().push(tell);
-        let effects = self.machine.shutdown(clock::now());
+        let now = self.begin();
+        self.record(Happening::Shutdown);
+        let effects = self.machine.shutdown(now);
         self.carry_out(effects, ctx);
         Box::pin(async {
             let _ = told.await; // An error means that it is gone already.

@@ -63,6 +63,7 @@ ways! {
         release: retry::Release,
         deposit: retry::Deposit,
         overrule: retry::Overrule,
+        take_due: retry::TakeDue,
         schedule: retry::Schedule,
         cancel: retry::Cancel,
         forget: retry::Forget,
@@ -74,6 +75,7 @@ ways! {
     ToBreaker {
         admit: breaker::Admit,
         settle: breaker::Settle,
+        advance: breaker::Advance,
         get: breaker::GetBreakers,
         operate: breaker::Operate,
         restore: breaker::Restore,

@@ -20,6 +20,7 @@ type Heard = Arc<Mutex<Vec<String>>>;
 struct Recorder {
     heard: Heard,
     fail_first: bool,
+    due: Option<crate::model::RunId>,
 }
 
 impl Actor for Recorder {
@@ -93,7 +94,8 @@ records! {
     retry::Release => |_, _| ();
     retry::Deposit => |_, _| Vec::new();
     retry::Overrule => |_, _| Vec::new();
-    retry::Schedule => |_, _| ();
+    retry::TakeDue => |me, _| me.due.take();
+    retry::Schedule => |me, schedule| me.due = Some(schedule.run);
     retry::Cancel => |_, _| ();
     retry::Forget => |_, _| Vec::new();
     retry::GetDeadline => |_, _| None;
@@ -107,6 +109,7 @@ records! {
         changes: breaker::Changes::default(),
     };
     breaker::Settle => |_, _| breaker::Changes::default();
+    breaker::Advance => |_, _| breaker::Changes::default();
     breaker::GetBreakers => |_, _| Vec::new();
     breaker::Operate => |_, _| None;
     breaker::Restore => |_, _| breaker::Changes::default();
@@ -123,7 +126,7 @@ async fn bench(fail_first: bool) -> Bench {
     let store = Store::open(folder.path()).expect("a store");
     let saved = store.load().expect("an empty store");
     let heard = Heard::default();
-    let recorder = Recorder { heard: heard.clone(), fail_first }.start();
+    let recorder = Recorder { heard: heard.clone(), fail_first, due: None }.start();
     let rooms = Rooms {
         launcher: ToLauncher::new(&recorder),
         monitor: ToMonitor::new(&recorder),
@@ -174,21 +177,24 @@ async fn one_run_asks_every_room_in_order() {
     let run = bench.start().await;
     bench.heard("launcher::Launch").await;
     bench.live_through(AttemptId { run: run.id, number: 1 }, ExitStatus::Code(1));
-    let told = bench.heard("retry::Schedule").await;
+    let told = bench.heard("launcher::Acknowledge").await;
     let order: Vec<_> = told.iter().map(String::as_str).collect();
     let expected = [
         "monitor::Watch",
         "monitor::Drain",
         "breaker::Settle",
         "retry::Ended",
+        "retry::Schedule",
         "monitor::Close",
         "launcher::Acknowledge",
-        "retry::Schedule",
     ];
     assert_eq!(order, expected);
 
-    bench.manager.do_send(retry::Report::Due { run: run.id });
-    assert_eq!(bench.heard("launcher::Launch").await, ["breaker::Admit", "launcher::Launch"]);
+    bench.manager.do_send(retry::Report::Due);
+    assert_eq!(
+        bench.heard("launcher::Launch").await,
+        ["retry::TakeDue", "breaker::Admit", "retry::TakeDue", "launcher::Launch"]
+    );
     bench.live_through(AttemptId { run: run.id, number: 2 }, ExitStatus::Code(0));
     let ended = bench.manager.send(Wait { run: run.id }).await.expect("it lives").expect("it is known");
     assert_eq!((ended.phase, ended.attempt, ended.counts.lines), (Phase::Succeeded, 2, 6));

@@ -1,5 +1,6 @@
 //! Where output lies between the child and the store.
 
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Where the output of an attempt lies until it is stored.
@@ -14,7 +15,7 @@ pub struct Spool {
 }
 
 /// Bytes that an attempt has written, by stream.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SpoolSizes {
     /// Bytes of standard output.
     pub stdout: u64,

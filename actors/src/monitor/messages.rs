@@ -5,6 +5,7 @@ use crate::model::{
     AttemptId, Counts, Evidence, ExitStatus, LogQuery, Page, Program, Spool, SpoolSizes, Timestamp,
 };
 use actix::Message;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Take in the output of an attempt from now on, from the stored position.
@@ -52,7 +53,7 @@ impl Drain {
 }
 
 /// The answer to [`Drain`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Drained {
     /// The class of the end and what shows it; nothing for success.
     pub evidence: Option<Evidence>,

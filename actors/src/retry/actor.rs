@@ -2,10 +2,10 @@
 
 use super::{
     AdjustInline, Cancel, Deposit, End, Ended, Forecast, Forget, GetDeadline, Healthy, Machine, Overrule,
-    Pay, Prepare, Release, Report, Reserve, Restore, Schedule, SetBudget, machine::Supposed,
+    Pay, Prepare, Release, Report, Reserve, Restore, Schedule, SetBudget, TakeDue, machine::Supposed,
 };
 use crate::clock;
-use crate::model::Timestamp;
+use crate::model::{RunId, Timestamp};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle};
 
 /// The actor. See the room's page for what it promises.
@@ -14,6 +14,8 @@ pub struct RetryActor {
     machine: Machine,
     manager: Recipient<Report>,
     alarm: Option<(Timestamp, SpawnHandle)>,
+    /// The Manager was told that somebody is due, and has not taken the last of them yet.
+    rung: bool,
 }
 
 impl RetryActor {
@@ -22,26 +24,22 @@ impl RetryActor {
     /// `seed` makes delays replayable: draw it once for an installation and keep it.
     #[must_use]
     pub fn new(seed: u64, manager: Recipient<Report>) -> Self {
-        Self { machine: Machine::new(seed), manager, alarm: None }
+        Self { machine: Machine::new(seed), manager, alarm: None, rung: false }
     }
 
-    /// Says who is due, and sets the alarm to who is next. Called after every message and by the alarm.
-    fn settle(&mut self, ctx: &mut Context<Self>) {
-        let now = clock::now();
-        while let Some(run) = self.machine.take_due(now) {
-            self.manager.do_send(Report::Due { run });
-        }
+    /// Sets the alarm to who is due next. Called after every message that may change that.
+    fn rearm(&mut self, ctx: &mut Context<Self>) {
         let next = self.machine.next_due();
-        if self.alarm.map(|(at, _)| at) == next {
+        if self.rung || self.alarm.map(|(at, _)| at) == next {
             return;
         }
         if let Some((_, handle)) = self.alarm.take() {
             ctx.cancel_future(handle);
         }
         self.alarm = next.map(|at| {
-            let handle = ctx.run_later(clock::until(at), |retry, ctx| {
-                retry.alarm = None;
-                retry.settle(ctx);
+            let handle = ctx.run_later(clock::until(at), |retry, _| {
+                (retry.alarm, retry.rung) = (None, true);
+                retry.manager.do_send(Report::Due);
             });
             (at, handle)
         });
@@ -65,7 +63,7 @@ impl Handler<Ended> for RetryActor {
 
     fn handle(&mut self, msg: Ended, ctx: &mut Context<Self>) -> Self::Result {
         let verdict = self.machine.ended(
-            clock::now(),
+            msg.at,
             End {
                 run: msg.run,
                 program: &msg.program,
@@ -74,7 +72,7 @@ impl Handler<Ended> for RetryActor {
                 uptime_ms: msg.uptime_ms,
             },
         );
-        self.settle(ctx);
+        self.rearm(ctx);
         MessageResult(verdict)
     }
 }
@@ -83,7 +81,7 @@ impl Handler<Healthy> for RetryActor {
     type Result = MessageResult<Healthy>;
 
     fn handle(&mut self, msg: Healthy, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.machine.healthy(clock::now(), msg.run, &msg.program, &msg.base))
+        MessageResult(self.machine.healthy(msg.at, msg.run, &msg.program, &msg.base))
     }
 }
 
@@ -91,8 +89,8 @@ impl Handler<AdjustInline> for RetryActor {
     type Result = MessageResult<AdjustInline>;
 
     fn handle(&mut self, msg: AdjustInline, _: &mut Context<Self>) -> Self::Result {
-        let AdjustInline { run, program, base, class } = msg;
-        MessageResult(self.machine.adjust(clock::now(), run, &program, &base, &class))
+        let AdjustInline { at, run, program, base, class } = msg;
+        MessageResult(self.machine.adjust(at, run, &program, &base, &class))
     }
 }
 
@@ -100,8 +98,8 @@ impl Handler<SetBudget> for RetryActor {
     type Result = ();
 
     fn handle(&mut self, msg: SetBudget, ctx: &mut Context<Self>) {
-        self.machine.set_budget(clock::now(), msg.budget);
-        self.settle(ctx);
+        self.machine.set_budget(msg.at, msg.budget);
+        self.rearm(ctx);
     }
 }
 
@@ -109,8 +107,8 @@ impl Handler<Reserve> for RetryActor {
     type Result = MessageResult<Reserve>;
 
     fn handle(&mut self, msg: Reserve, ctx: &mut Context<Self>) -> Self::Result {
-        let leave = self.machine.reserve(clock::now(), msg.run);
-        self.settle(ctx);
+        let leave = self.machine.reserve(msg.at, msg.run);
+        self.rearm(ctx);
         MessageResult(leave)
     }
 }
@@ -119,7 +117,7 @@ impl Handler<Pay> for RetryActor {
     type Result = MessageResult<Pay>;
 
     fn handle(&mut self, msg: Pay, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.machine.pay(clock::now(), msg.run))
+        MessageResult(self.machine.pay(msg.at, msg.run))
     }
 }
 
@@ -128,16 +126,16 @@ impl Handler<Release> for RetryActor {
 
     fn handle(&mut self, msg: Release, ctx: &mut Context<Self>) {
         self.machine.release(msg.run);
-        self.settle(ctx);
+        self.rearm(ctx);
     }
 }
 
 impl Handler<Deposit> for RetryActor {
     type Result = MessageResult<Deposit>;
 
-    fn handle(&mut self, _: Deposit, ctx: &mut Context<Self>) -> Self::Result {
-        let saved = self.machine.deposit(clock::now());
-        self.settle(ctx);
+    fn handle(&mut self, msg: Deposit, ctx: &mut Context<Self>) -> Self::Result {
+        let saved = self.machine.deposit(msg.at);
+        self.rearm(ctx);
         MessageResult(saved)
     }
 }
@@ -166,7 +164,7 @@ impl Handler<Schedule> for RetryActor {
 
     fn handle(&mut self, msg: Schedule, ctx: &mut Context<Self>) {
         self.machine.schedule(msg.run, msg.at);
-        self.settle(ctx);
+        self.rearm(ctx);
     }
 }
 
@@ -176,7 +174,7 @@ impl Handler<Cancel> for RetryActor {
     fn handle(&mut self, msg: Cancel, ctx: &mut Context<Self>) {
         // Nobody starts it now: what is known of the run is forgotten next, or it is due at another time.
         let _ = self.machine.cancel(msg.run);
-        self.settle(ctx);
+        self.rearm(ctx);
     }
 }
 
@@ -185,7 +183,7 @@ impl Handler<Overrule> for RetryActor {
 
     fn handle(&mut self, msg: Overrule, ctx: &mut Context<Self>) -> Self::Result {
         let saved = self.machine.cancel(msg.run);
-        self.settle(ctx);
+        self.rearm(ctx);
         MessageResult(saved)
     }
 }
@@ -195,8 +193,19 @@ impl Handler<Forget> for RetryActor {
 
     fn handle(&mut self, msg: Forget, ctx: &mut Context<Self>) -> Self::Result {
         let saved = self.machine.forget(msg.run);
-        self.settle(ctx);
+        self.rearm(ctx);
         MessageResult(saved)
+    }
+}
+
+impl Handler<TakeDue> for RetryActor {
+    type Result = Option<RunId>;
+
+    fn handle(&mut self, msg: TakeDue, ctx: &mut Context<Self>) -> Option<RunId> {
+        let due = self.machine.take_due(msg.at);
+        self.rung = due.is_some();
+        self.rearm(ctx);
+        due
     }
 }
 
@@ -204,9 +213,9 @@ impl Handler<Restore> for RetryActor {
     type Result = ();
 
     fn handle(&mut self, msg: Restore, ctx: &mut Context<Self>) {
-        for key in self.machine.restore(clock::now(), &msg.saved) {
+        for key in self.machine.restore(msg.at, &msg.saved) {
             log::warn!("saved retry state unreadable, run begins anew; key={key}");
         }
-        self.settle(ctx);
+        self.rearm(ctx);
     }
 }

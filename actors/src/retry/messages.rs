@@ -24,6 +24,8 @@ pub struct Prepare {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Verdict")]
 pub struct Ended {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// The run.
     pub run: RunId,
     /// Its definition.
@@ -42,6 +44,8 @@ pub struct Ended {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Change")]
 pub struct Healthy {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// The run.
     pub run: RunId,
     /// Its definition.
@@ -54,6 +58,8 @@ pub struct Healthy {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Change")]
 pub struct AdjustInline {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// The run.
     pub run: RunId,
     /// Its definition.
@@ -68,14 +74,18 @@ pub struct AdjustInline {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct SetBudget {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// Its rules.
     pub budget: Option<RetryBudget>,
 }
 
-/// May this automatic start ask the breakers? A start that lacks tokens is told [`Report::Due`] when it has them.
+/// May this automatic start ask the breakers? A start that lacks tokens is due when it has them.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Leave")]
 pub struct Reserve {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// The run.
     pub run: RunId,
 }
@@ -84,6 +94,8 @@ pub struct Reserve {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Put>")]
 pub struct Pay {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// The run.
     pub run: RunId,
 }
@@ -99,7 +111,10 @@ pub struct Release {
 /// A run's first start is made: it brings its tokens.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Put>")]
-pub struct Deposit;
+pub struct Deposit {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
+}
 
 /// Until when may this run be started by itself? Nothing when it is not failing or has no `max_failing`.
 ///
@@ -135,7 +150,7 @@ pub struct Forecast {
     pub probe: ProbeParams,
 }
 
-/// Tell me at this time: [`Report::Due`]. A later word about the same run replaces it. Sent after the decision is saved.
+/// The run is due at this time: [`Report::Due`]. A later word about the same run replaces it.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Schedule {
@@ -176,17 +191,24 @@ pub struct Forget {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Restore {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
     /// Keys and values as they were saved.
     pub saved: Vec<(String, Vec<u8>)>,
+}
+
+/// Who is due next? One at a time, because what the first one does may hold the second one back.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<RunId>")]
+pub struct TakeDue {
+    /// When, by the Manager's clock.
+    pub at: Timestamp,
 }
 
 /// What Retry tells the Manager.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub enum Report {
-    /// A scheduled attempt is due, or one that waited for tokens has them set aside.
-    Due {
-        /// The run.
-        run: RunId,
-    },
+    /// Somebody's delay is over, or has the tokens that it waited for. Said once; [`TakeDue`] says who.
+    Due,
 }

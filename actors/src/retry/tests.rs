@@ -14,6 +14,7 @@ type Heard = Rc<RefCell<Vec<(RunId, u64)>>>;
 struct Recorder {
     heard: Heard,
     began: Timestamp,
+    retry: Option<Addr<RetryActor>>,
 }
 
 impl Actor for Recorder {
@@ -23,15 +24,36 @@ impl Actor for Recorder {
 impl Handler<Report> for Recorder {
     type Result = ();
 
-    fn handle(&mut self, Report::Due { run }: Report, _: &mut Context<Self>) {
-        self.heard.borrow_mut().push((run, clock::now().since(self.began)));
+    /// Takes everybody who is due, as the Manager does.
+    fn handle(&mut self, Report::Due: Report, _: &mut Context<Self>) {
+        let (heard, began, retry) =
+            (self.heard.clone(), self.began, self.retry.clone().expect("it was told"));
+        actix_rt::spawn(async move {
+            while let Some(run) = retry.send(TakeDue { at: clock::now() }).await.expect("it lives") {
+                heard.borrow_mut().push((run, clock::now().since(began)));
+            }
+        });
+    }
+}
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Of(Addr<RetryActor>);
+
+impl Handler<Of> for Recorder {
+    type Result = ();
+
+    fn handle(&mut self, Of(retry): Of, _: &mut Context<Self>) {
+        self.retry = Some(retry);
     }
 }
 
 fn start() -> (Addr<RetryActor>, Heard, Timestamp) {
     let (heard, began) = (Heard::default(), clock::now());
-    let recorder = Recorder { heard: heard.clone(), began }.start();
-    (RetryActor::new(7, recorder.recipient()).start(), heard, began)
+    let recorder = Recorder { heard: heard.clone(), began, retry: None }.start();
+    let retry = RetryActor::new(7, recorder.clone().recipient()).start();
+    recorder.do_send(Of(retry.clone()));
+    (retry, heard, began)
 }
 
 fn run(n: u128) -> RunId {
@@ -88,6 +110,7 @@ async fn an_end_is_answered_and_its_saved_state_brings_a_successor_to_the_same_p
     program.retry.max_failing_ms = Some(60_000);
     let program = Arc::new(program);
     let ended = Ended {
+        at: clock::now(),
         run: run(1),
         program: Arc::clone(&program),
         base: Params::new(),
@@ -99,7 +122,7 @@ async fn an_end_is_answered_and_its_saved_state_brings_a_successor_to_the_same_p
     assert!(matches!(verdict.decision, Decision::RetryAt { n: 1, delay_ms: 1_000, .. }));
     let (second, _, _) = start();
     let saved = verdict.saved.into_iter().map(|put| (put.key, put.value.unwrap())).collect();
-    second.send(Restore { saved }).await.unwrap();
+    second.send(Restore { at: clock::now(), saved }).await.unwrap();
     let verdict = second.send(ended.clone()).await.unwrap();
     assert!(matches!(verdict.decision, Decision::RetryAt { n: 2, delay_ms: 2_000, .. }));
     let deadline = GetDeadline { run: run(1), program: Arc::clone(&program) };

@@ -2,20 +2,21 @@
 
 use super::{
     agenda::{Agenda, Entry},
+    machines::{Machines, Wanted},
     processes::{Launched, Names, Processes},
     scenario::{RestartAt, Scenario},
 };
 use crate::{
-    breaker, launcher,
+    launcher,
     manager::{
         Configure, StartError,
-        machine::{Effect, Input, Limits, Machine},
+        machine::{Effect, Input},
     },
     model::{
-        AttemptId, BreakerPolicy, JournalRecord, Program, RetryBudget, RunId, Spool, SpoolSizes, Timestamp,
-        signal_number,
+        AttemptId, BreakerPolicy, JournalRecord, Program, Put, RetryBudget, RunId, Spool, SpoolSizes,
+        Timestamp, signal_number,
     },
-    monitor, retry,
+    monitor,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -82,13 +83,10 @@ const STEPS_AT_ONCE: u32 = 1_000_000;
 pub struct Simulation {
     pub(super) setup: Setup,
     pub(super) scenario: Scenario,
-    pub(super) manager: Machine,
-    pub(super) retry: retry::Machine,
-    pub(super) breaker: breaker::Machine,
+    pub(super) machines: Machines,
     pub(super) processes: Processes,
     pub(super) names: Names,
     pub(super) agenda: Agenda,
-    pub(super) effects: VecDeque<Effect>,
     pub(super) told: VecDeque<Told>,
     /// Saved state, kept only when the supervisor is going to die.
     pub(super) state: BTreeMap<String, Vec<u8>>,
@@ -118,13 +116,10 @@ impl Simulation {
             agenda.put(Timestamp(restart.at_ms).plus(restart.down_for_ms), Entry::Up(n));
         }
         let mut simulation = Self {
-            manager: Machine::new(1, Limits::default()),
-            retry: retry::Machine::new(setup.seed),
-            breaker: breaker::Machine::new(setup.seed),
+            machines: Machines::new(1, setup.seed),
             processes: Processes::default(),
             names: Names::default(),
             agenda,
-            effects: VecDeque::new(),
             told: VecDeque::new(),
             state: BTreeMap::new(),
             down: None,
@@ -137,7 +132,8 @@ impl Simulation {
             setup,
             scenario,
         };
-        simulation.set_clock();
+        let clock = simulation.clock();
+        simulation.machines.breaker.set_clock(simulation.now, clock);
         simulation.configure();
         simulation.carry_out();
         simulation
@@ -150,14 +146,11 @@ impl Simulation {
     }
 
     pub(super) fn configure(&mut self) {
-        let effects = self.manager.set_budget(self.setup.retry_budget, self.now);
-        self.effects.extend(effects);
         let configure = Configure {
             programs: self.setup.programs.clone(),
             shared_breakers: self.setup.shared_breakers.clone(),
         };
-        let (_, effects) = self.manager.configure(configure, self.now);
-        self.effects.extend(effects);
+        self.machines.configure(self.setup.retry_budget, configure, self.now);
     }
 
     // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -168,7 +161,11 @@ impl Simulation {
         if self.down.is_some() {
             return scripted;
         }
-        let own = [self.manager.next_deadline(), self.retry.next_due(), self.breaker.next_deadline()];
+        let own = [
+            self.machines.manager.next_deadline(),
+            self.machines.retry.next_due(),
+            self.machines.breaker.next_deadline(),
+        ];
         own.into_iter().flatten().chain(scripted).min()
     }
 
@@ -177,8 +174,7 @@ impl Simulation {
         let end = Timestamp(self.scenario.until_ms);
         let Some(next) = self.next_time().filter(|next| *next <= end) else {
             self.now = self.now.max(end);
-            let last = self.manager.write_out();
-            self.effects.extend(last);
+            self.machines.write_out();
             self.carry_out();
             self.over = true;
             return;
@@ -198,15 +194,15 @@ impl Simulation {
 
     fn alarms(&mut self) {
         let now = self.now;
-        if self.breaker.next_deadline().is_some_and(|at| at <= now) {
-            let changes = self.breaker.advance(now);
+        if self.machines.breaker.next_deadline().is_some_and(|at| at <= now) {
+            let changes = self.machines.breaker.advance(now);
             self.input(Input::Breaker(changes));
         }
-        if self.manager.next_deadline().is_some_and(|at| at <= now) {
+        if self.machines.manager.next_deadline().is_some_and(|at| at <= now) {
             self.input(Input::Tick);
         }
-        while let Some(run) = self.retry.take_due(now) {
-            self.input(Input::Retry(retry::Report::Due { run }));
+        while let Some(run) = self.machines.retry.take_due(now) {
+            self.input(Input::Due(run));
         }
     }
 
@@ -241,103 +237,59 @@ impl Simulation {
     // ── the machines ───────────────────────────────────────────────────────────────────────────────────────────────
 
     pub(super) fn input(&mut self, input: Input) {
-        let effects = self.manager.step(input, self.now);
-        self.effects.extend(effects);
+        self.machines.input(input, self.now);
         self.carry_out();
     }
 
-    /// Carries out what the Manager wants, in order; answers lead to more.
+    /// Carries out what the machines want, in order; what the world answers leads to more.
     pub(super) fn carry_out(&mut self) {
-        while let Some(effect) = self.effects.pop_front() {
+        while let Some(wanted) = self.machines.next_wanted(self.now) {
             self.steps += 1;
             if self.steps > STEPS_AT_ONCE {
                 self.failed.get_or_insert(SimulateError::Circle { at_ms: self.now.0 });
-                self.effects.clear();
+                self.machines.effects.clear();
                 return;
             }
-            if let Some(answer) = self.answer(effect) {
-                let effects = self.manager.step(answer, self.now);
-                self.effects.extend(effects);
+            match wanted {
+                Wanted::Commit(records, puts) => self.write_down(records, puts),
+                Wanted::Other(effect) => {
+                    if let Some(answer) = self.act(effect) {
+                        self.machines.input(answer, self.now);
+                    }
+                }
             }
         }
-    }
-
-    fn answer(&mut self, effect: Effect) -> Option<Input> {
-        let now = self.now;
-        Some(match effect {
-            Effect::Admit(ask) => {
-                let admission = self.breaker.admit(now, ask.run, &ask.gates, ask.peek);
-                Input::Admitted { run: ask.run, admission }
-            }
-            Effect::Settle(said) => {
-                let changes =
-                    self.breaker.settle(now, said.run, said.class.as_deref(), &said.outcomes, said.keep);
-                Input::Settled { run: said.run, keep: said.keep, changes }
-            }
-            Effect::Prepare(ask) => {
-                let params = self.retry.prepare(ask.run, &ask.program, &ask.base, ask.probe);
-                Input::Prepared { run: ask.run, params }
-            }
-            Effect::Judge(ended) => {
-                let end = retry::End {
-                    run: ended.run,
-                    program: &ended.program,
-                    base: &ended.base,
-                    outcome: &ended.outcome,
-                    uptime_ms: ended.uptime_ms,
-                };
-                Input::Judged { run: ended.run, verdict: self.retry.ended(now, end) }
-            }
-            Effect::Drain(ask) => {
-                let drained = self.processes.drain(ask.attempt, ask.exit, now);
-                Input::Drained { attempt: ask.attempt, drained }
-            }
-            Effect::AskDeadline(ask) => {
-                Input::FailsUntil { run: ask.run, at: self.retry.deadline(ask.run, &ask.program) }
-            }
-            Effect::AskLastOutput(attempt) => {
-                Input::WroteLast { attempt, at: self.processes.wrote_last(attempt) }
-            }
-            Effect::Healthy(well) => {
-                let change = self.retry.healthy(now, well.run, &well.program, &well.base);
-                Input::Changed { run: well.run, change }
-            }
-            Effect::Adjust(ask) => {
-                let change = self.retry.adjust(now, ask.run, &ask.program, &ask.base, &ask.class);
-                Input::Changed { run: ask.run, change }
-            }
-            Effect::Reserve(run) => Input::Reserved { run, leave: self.retry.reserve(now, run) },
-            Effect::Pay(run) => Input::Saved(self.retry.pay(now, run)),
-            Effect::Deposit => Input::Saved(self.retry.deposit(now)),
-            Effect::Overrule(run) => Input::Saved(self.retry.cancel(run)),
-            Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
-            act => return self.act(act),
-        })
     }
 
     fn act(&mut self, effect: Effect) -> Option<Input> {
         match effect {
-            Effect::Commit { records, puts } => {
-                self.told.extend(records.into_iter().map(Told::Record));
-                if !self.scenario.restarts.is_empty() {
-                    for put in puts {
-                        match put.value {
-                            Some(value) => self.state.insert(put.key, value),
-                            None => self.state.remove(&put.key),
-                        };
-                    }
-                }
-            }
             Effect::Launch(launch) => return self.launch(&launch),
             Effect::StopTree(stop) => self.end(stop.attempt, signal_number("SIGTERM")),
-            Effect::Schedule(schedule) => self.retry.schedule(schedule.run, schedule.at),
-            Effect::Cancel(run) => drop(self.retry.cancel(run)),
-            Effect::Release(run) => self.retry.release(run),
-            Effect::SetBudget(budget) => self.retry.set_budget(self.now, budget),
+            Effect::Drain(ask) => {
+                let drained = self.processes.drain(ask.attempt, ask.exit, self.now);
+                return Some(Input::Drained { attempt: ask.attempt, drained });
+            }
+            Effect::AskLastOutput(attempt) => {
+                let at = self.processes.wrote_last(attempt);
+                return Some(Input::WroteLast { attempt, at });
+            }
             // Nothing of these shows in a journal: no signal, spool, secret or waiting caller is simulated.
             _ => {}
         }
         None
+    }
+
+    fn write_down(&mut self, records: Vec<JournalRecord>, puts: Vec<Put>) {
+        self.told.extend(records.into_iter().map(Told::Record));
+        if self.scenario.restarts.is_empty() {
+            return;
+        }
+        for put in puts {
+            match put.value {
+                Some(value) => self.state.insert(put.key, value),
+                None => self.state.remove(&put.key),
+            };
+        }
     }
 
     // ── the scripted processes ─────────────────────────────────────────────────────────────────────────────────────
@@ -379,8 +331,7 @@ impl Simulation {
             let exited = launcher::Report::Exited { attempt, exit, sizes: SOMETHING, leftovers: false };
             let emptied = launcher::Report::Emptied { attempt, sizes: SOMETHING };
             for report in [exited, emptied] {
-                let effects = self.manager.step(Input::Launcher(report), self.now);
-                self.effects.extend(effects);
+                self.machines.input(Input::Launcher(report), self.now);
             }
         }
     }
@@ -399,7 +350,7 @@ impl Iterator for Simulation {
             }
             if let Some(error) = self.failed.take() {
                 self.over = true;
-                self.effects.clear();
+                self.machines.effects.clear();
                 return Some(Err(error));
             }
             if self.over {

@@ -36,6 +36,7 @@
 
 mod agenda;
 mod engine;
+mod machines;
 mod outside;
 mod processes;
 mod scenario;

@@ -2,17 +2,14 @@
 
 use super::{
     engine::{SOMETHING, Simulation, Told},
+    machines::Machines,
     scenario::{Act, StartAt, Target},
 };
 use crate::{
-    breaker::{self, OperatorAct},
+    breaker::OperatorAct,
     launcher::Recovered,
-    manager::{
-        Start,
-        machine::{Input, Limits, Machine},
-    },
+    manager::{Start, machine::Input},
     model::{AttemptId, ClockReading, ExitStatus, Run, RunId, Scope, Spool},
-    retry,
 };
 use std::collections::BTreeSet;
 
@@ -24,12 +21,12 @@ impl Simulation {
             requested_by: start.requested_by.clone(),
             ..Start::default()
         };
-        match self.manager.check_start(&asked) {
+        match self.machines.manager.check_start(&asked) {
             Ok(checked) => {
                 let id = start.id.unwrap_or_else(|| RunId::from_parts(self.now.0, n as u128));
                 self.names.insert(id, &start.run);
-                let effects = self.manager.start(checked, &asked, id, self.now);
-                self.effects.extend(effects);
+                let effects = self.machines.manager.start(checked, &asked, id, self.now);
+                self.machines.effects.extend(effects);
             }
             Err(error) => self.told.push_back(Told::Refused { at: self.now, run: start.run.clone(), error }),
         }
@@ -40,15 +37,16 @@ impl Simulation {
             Act::Start(target) => {
                 for run in self.runs(&target, false) {
                     // What runs already needs no start.
-                    let effects = self.manager.restart(run, None, false, self.now).unwrap_or_default();
-                    self.effects.extend(effects);
+                    let effects =
+                        self.machines.manager.restart(run, None, false, self.now).unwrap_or_default();
+                    self.machines.effects.extend(effects);
                 }
             }
             Act::Stop(target) => {
                 for run in self.runs(&target, true) {
                     // What is over already needs no stop.
-                    let effects = self.manager.stop(run, None, self.now).unwrap_or_default();
-                    self.effects.extend(effects);
+                    let effects = self.machines.manager.stop(run, None, self.now).unwrap_or_default();
+                    self.machines.effects.extend(effects);
                 }
             }
             Act::ResetBreaker(scope) => self.operate_breaker(&scope, OperatorAct::Reset),
@@ -60,7 +58,7 @@ impl Simulation {
     }
 
     fn operate_breaker(&mut self, scope: &Scope, act: OperatorAct) {
-        if let Some(changes) = self.breaker.operate(self.now, scope, act, None, None) {
+        if let Some(changes) = self.machines.breaker.operate(self.now, scope, act, None, None) {
             self.input(Input::Breaker(changes));
         }
     }
@@ -71,7 +69,7 @@ impl Simulation {
             Target::Run(name) => self.names.id(name).into_iter().collect(),
             Target::Program(program) => {
                 let of = |run: &&Run| run.program == *program && run.phase.is_ended() != living;
-                let mut runs: Vec<_> = self.manager.runs().filter(of).map(|run| run.id).collect();
+                let mut runs: Vec<_> = self.machines.manager.runs().filter(of).map(|run| run.id).collect();
                 runs.sort_unstable();
                 runs
             }
@@ -82,36 +80,27 @@ impl Simulation {
 
     pub(super) fn go_down(&mut self, n: usize) {
         let Some(restart) = self.scenario.restarts.get(n).copied() else { return };
-        let effects = self.manager.write_out();
-        self.effects.extend(effects);
+        self.machines.write_out();
         self.carry_out();
         self.down = Some(restart);
     }
 
     /// The clocks that outlive a process, as they stand now.
-    pub(super) fn set_clock(&mut self) {
+    pub(super) fn clock(&self) -> ClockReading {
         let wall_ms = EPOCH_MS.saturating_add(self.now.0).saturating_add_signed(self.wall_ahead_ms);
-        let boot_id = u128::from(self.boots) + 1;
-        self.breaker.set_clock(self.now, ClockReading { wall_ms, boot_id, boottime_ms: self.now.0 });
+        ClockReading { wall_ms, boot_id: u128::from(self.boots) + 1, boottime_ms: self.now.0 }
     }
 
     pub(super) fn come_back(&mut self, n: usize) {
         let Some(restart) = self.scenario.restarts.get(n).copied() else { return };
         self.down = None;
         let now = self.now;
-        self.manager = Machine::new(self.manager.last_seq() + 1, Limits::default());
-        self.retry = retry::Machine::new(self.setup.seed);
-        self.breaker = breaker::Machine::new(self.setup.seed);
+        self.machines = Machines::new(self.machines.manager.last_seq() + 1, self.setup.seed);
         self.configure();
         self.carry_out();
-        self.manager.restore(&self.state, now);
-        let saved: Vec<_> = self.state.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        let of = |room: &[&str]| {
-            let mine = |key: &str| room.iter().any(|prefix| key.starts_with(prefix));
-            saved.iter().filter(|(key, _)| mine(key)).cloned().collect::<Vec<_>>()
-        };
+        self.machines.manager.restore(&self.state, now);
         let (mut recovered, mut adopted) = (Vec::new(), BTreeSet::new());
-        for orphan in self.manager.orphans() {
+        for orphan in self.machines.manager.orphans() {
             if !restart.same_boot {
                 self.processes.lose(orphan.attempt);
             }
@@ -123,13 +112,12 @@ impl Simulation {
         }
         self.wall_ahead_ms = self.wall_ahead_ms.saturating_add(restart.wall_step_ms);
         self.boots += u64::from(!restart.same_boot);
-        self.set_clock();
-        self.retry.restore(now, &of(&["retry/", "param/", "budget/"]));
-        self.breaker.adopt(adopted.iter().map(|attempt| attempt.run));
-        let (changes, _) = self.breaker.restore(now, &of(&["breaker/"]));
-        self.input(Input::Breaker(changes));
-        let effects = self.manager.resume(recovered, &adopted, restart.down_for_ms, false, now);
-        self.effects.extend(effects);
+        let runs = adopted.iter().map(|attempt| attempt.run).collect();
+        self.machines.restore_rooms(&self.state, &runs, self.clock(), now);
+        self.carry_out();
+        let down_ms = restart.down_for_ms;
+        let effects = self.machines.manager.resume(recovered, &adopted, down_ms, false, now);
+        self.machines.effects.extend(effects);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{
     codec::{In, Out},
     frame::{self, Kind},
+    handle::Commit,
 };
 use crate::model::Put;
 
@@ -12,9 +13,7 @@ pub(crate) type Key = (u64, u32);
 /// One commit as it is stored.
 pub(crate) struct Entry {
     pub(crate) at_ms: u64,
-    pub(crate) first_seq: u64,
-    pub(crate) records: Vec<Vec<u8>>,
-    pub(crate) puts: Vec<Put>,
+    pub(crate) commit: Commit,
 }
 
 pub(crate) fn key_bytes(key: Key) -> [u8; 12] {
@@ -34,18 +33,13 @@ pub(crate) fn next_key(key: Key) -> Key {
     key.1.checked_add(1).map_or((key.0.saturating_add(1), 0), |count| (key.0, count))
 }
 
-pub(crate) fn write_entry(
-    key: Key,
-    at_ms: u64,
-    first_seq: u64,
-    records: &[Vec<u8>],
-    puts: &[Put],
-) -> Vec<u8> {
+pub(crate) fn write_entry(key: Key, at_ms: u64, commit: &Commit) -> Vec<u8> {
+    let Commit { first_seq, records, puts, inputs } = commit;
     let mut body = Out::default();
     body.u64(key.0);
     body.u32(key.1);
     body.u64(at_ms);
-    body.u64(first_seq);
+    body.u64(*first_seq);
     body.var(records.len() as u64);
     records.iter().for_each(|record| body.bytes(record));
     body.var(puts.len() as u64);
@@ -58,6 +52,10 @@ pub(crate) fn write_entry(
             }
             None => body.u8(0),
         }
+    }
+    if !inputs.is_empty() {
+        body.var(inputs.len() as u64);
+        inputs.iter().for_each(|input| body.bytes(input));
     }
     frame::seal(Kind::Commit, &body.0)
 }
@@ -83,7 +81,14 @@ pub(crate) fn read_body(body: &[u8]) -> Option<(Key, Entry)> {
         };
         puts.push(Put { key, value });
     }
-    Some((key, Entry { at_ms, first_seq, records, puts }))
+    // Versions that recorded no inputs end here.
+    let mut inputs = Vec::new();
+    if !body.0.is_empty() {
+        for _ in 0..body.var()? {
+            inputs.push(body.bytes()?.to_vec());
+        }
+    }
+    Some((key, Entry { at_ms, commit: Commit { first_seq, records, puts, inputs } }))
 }
 
 pub(crate) fn read_state(body: &[u8]) -> Option<(u64, String, Vec<u8>)> {

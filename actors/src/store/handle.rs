@@ -43,7 +43,23 @@ pub struct Commit {
     pub records: Vec<Vec<u8>>,
     /// Changes of state.
     pub puts: Vec<Put>,
+    /// What led to it: what the machines were told, in order. The store does not look into it.
+    pub inputs: Vec<Vec<u8>>,
 }
+
+/// A stored commit, for those who want to decide it again.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Written {
+    /// Where to read on.
+    pub place: Place,
+    /// Its journal records.
+    pub records: Vec<Vec<u8>>,
+    /// What led to it.
+    pub inputs: Vec<Vec<u8>>,
+}
+
+/// A place between commits: the sequence number of the first record after the last place, and a count of commits there.
+pub type Place = (u64, u32);
 
 /// What the store held when it was opened.
 #[derive(Clone, Debug, Default)]
@@ -146,6 +162,16 @@ impl Store {
         done: impl FnOnce(Result<Vec<Vec<u8>>, StoreError>) + Send + 'static,
     ) {
         self.send(Request::ReadJournal { after, limit, done: Box::new(done) });
+    }
+
+    /// Commits after this place, oldest first, until they take so many bytes. Never blocks.
+    pub fn read_commits(
+        &self,
+        after: Place,
+        max_bytes: usize,
+        done: impl FnOnce(Result<Vec<Written>, StoreError>) + Send + 'static,
+    ) {
+        self.send(Request::ReadCommits { after, max_bytes, done: Box::new(done) });
     }
 
     /// State whose key begins so, in the order of keys. Never blocks.

@@ -8,14 +8,15 @@ use super::{
     ahead::Ahead,
     codec::Out,
     database::{guard, panic_text},
-    entry::{Entry, Key, key_bytes, read_entry, read_state, write_entry, write_state},
+    entry::{Entry, Key, key_bytes, read_entry, read_key, read_state, write_entry, write_state},
     frame::{self, Kind},
-    handle::{Commit, Loaded, StoreError},
+    handle::{Commit, Loaded, Place, StoreError, Written},
 };
 use crate::{clock, model::Put};
 use std::{
     collections::{BTreeMap, VecDeque},
     fs::File,
+    ops::Bound,
     os::unix::fs::FileExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
@@ -63,6 +64,7 @@ pub(crate) enum Request {
     Load(Done<Loaded>),
     Commit(Commit, Done<()>),
     ReadJournal { after: u64, limit: usize, done: Done<Vec<Vec<u8>>> },
+    ReadCommits { after: Place, max_bytes: usize, done: Done<Vec<Written>> },
     Scan(String, Done<Vec<(String, Vec<u8>)>>),
     Close(Done<()>),
 }
@@ -74,6 +76,7 @@ impl Request {
             Self::Load(done) => done(Err(error)),
             Self::Commit(_, done) | Self::Close(done) => done(Err(error)),
             Self::ReadJournal { done, .. } => done(Err(error)),
+            Self::ReadCommits { done, .. } => done(Err(error)),
             Self::Scan(_, done) => done(Err(error)),
         }
     }
@@ -127,11 +130,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn note(&mut self, key: Key, records: &[Vec<u8>], first_seq: u64, at_ms: u64) {
+    pub(super) fn note(&mut self, key: Key, commit: &Commit, at_ms: u64) {
         self.last_key = key;
         self.last_at_ms = self.last_at_ms.max(at_ms);
-        if let Some(more) = (records.len() as u64).checked_sub(1) {
-            self.last_seq = self.last_seq.max(first_seq.saturating_add(more));
+        if let Some(more) = (commit.records.len() as u64).checked_sub(1) {
+            self.last_seq = self.last_seq.max(commit.first_seq.saturating_add(more));
         }
     }
 
@@ -156,6 +159,9 @@ impl Engine {
                 Request::Commit(commit, done) => held = self.group(commit, done, requests),
                 Request::Load(done) => answer(done, self.load(damage.take())),
                 Request::ReadJournal { after, limit, done } => answer(done, self.read(after, limit)),
+                Request::ReadCommits { after, max_bytes, done } => {
+                    answer(done, self.read_commits(after, max_bytes));
+                }
                 Request::Scan(prefix, done) => answer(done, self.scan(&prefix)),
                 Request::Close(done) => {
                     let closed = self.close();
@@ -229,7 +235,7 @@ impl Engine {
             answer(done, written.as_ref().map(|_| ()).map_err(Clone::clone));
         }
         for (commit, (key, at_ms, sealed)) in commits.into_iter().zip(written.unwrap_or_default()) {
-            self.note(key, &commit.records, commit.first_seq, at_ms);
+            self.note(key, &commit, at_ms);
             self.remember(key.0, commit.puts);
             self.owed.push_back((key, sealed));
         }
@@ -268,7 +274,7 @@ impl Engine {
                 let (seq, count) = last;
                 let after = commit.first_seq > seq;
                 last = if after { (commit.first_seq, 0) } else { (seq, count.saturating_add(1)) };
-                let value = write_entry(last, at_ms, commit.first_seq, &commit.records, &commit.puts);
+                let value = write_entry(last, at_ms, commit);
                 all.extend_from_slice(&value);
                 (last, at_ms, value)
             })
@@ -391,6 +397,29 @@ impl Engine {
         Ok(found)
     }
 
+    fn read_commits(&self, after: Place, max_bytes: usize) -> Result<Vec<Written>, StoreError> {
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        let stored = self.base.iter().flat_map(|base| {
+            base.journal.range((Bound::Excluded(key_bytes(after)), Bound::Unbounded)).map(|item| {
+                let (key, value) = guard(|| item).map_err(StoreError::Failed)?;
+                Ok((read_key(&key).unwrap_or_default(), value.to_vec()))
+            })
+        });
+        let owed = self.owed.iter().filter(|(key, _)| *key > after).map(|owed| Ok(owed.clone()));
+        for item in stored.chain(owed) {
+            let (place, sealed) = item?;
+            if bytes > 0 && bytes + sealed.len() > max_bytes {
+                break;
+            }
+            bytes += sealed.len();
+            let Some(Entry { commit: Commit { records, inputs, .. }, .. }) = read_entry(&sealed) else {
+                continue;
+            };
+            found.push(Written { place, records, inputs });
+        }
+        Ok(found)
+    }
+
     fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let mut all = BTreeMap::new();
         for item in self.base.iter().flat_map(|base| base.state.scan_prefix(prefix)) {
@@ -435,7 +464,7 @@ fn read_base(base: &Base, after: u64, limit: usize, found: &mut Vec<Vec<u8>>) ->
     for item in base.journal.range(..=key_bytes((after.saturating_add(1), u32::MAX))).rev() {
         let (key, value) = guard(|| item).map_err(StoreError::Failed)?;
         start = key.to_vec();
-        if read_entry(&value).is_some_and(|e| !e.records.is_empty() && e.first_seq <= after) {
+        if read_entry(&value).is_some_and(|e| !e.commit.records.is_empty() && e.commit.first_seq <= after) {
             break;
         }
     }
@@ -451,7 +480,7 @@ fn read_base(base: &Base, after: u64, limit: usize, found: &mut Vec<Vec<u8>>) ->
 }
 
 fn take_records(entry: Entry, after: u64, limit: usize, found: &mut Vec<Vec<u8>>) {
-    let records = (entry.first_seq..).zip(entry.records);
+    let records = (entry.commit.first_seq..).zip(entry.commit.records);
     found.extend(
         records.filter(|(seq, _)| *seq > after).map(|(_, r)| r).take(limit.saturating_sub(found.len())),
     );

@@ -39,11 +39,11 @@ impl Engine {
             if key <= self.last_key {
                 continue;
             }
-            let value = write_entry(key, entry.at_ms, entry.first_seq, &entry.records, &entry.puts);
+            let value = write_entry(key, entry.at_ms, &entry.commit);
             // In front of what is inserted, a full disk is no reason to refuse a start: it is owed, as in life.
             self.owed.push_back((key, value));
-            self.note(key, &entry.records, entry.first_seq, entry.at_ms);
-            self.remember(key.0, entry.puts);
+            self.note(key, &entry.commit, entry.at_ms);
+            self.remember(key.0, entry.commit.puts);
             self.since_checkpoint += 1;
         }
         Ok(())
@@ -173,8 +173,8 @@ impl Engine {
                 skipped += 1;
                 continue;
             };
-            self.note(key, &entry.records, entry.first_seq, entry.at_ms);
-            self.remember(key.0, entry.puts);
+            self.note(key, &entry.commit, entry.at_ms);
+            self.remember(key.0, entry.commit.puts);
             self.since_checkpoint += 1;
         }
         Ok(skipped)
@@ -200,10 +200,10 @@ impl Engine {
         let saved = entries.len();
         let journal = self.base()?.journal.clone();
         for (key, entry) in entries {
-            let value = write_entry(key, entry.at_ms, entry.first_seq, &entry.records, &entry.puts);
+            let value = write_entry(key, entry.at_ms, &entry.commit);
             guard(|| journal.insert(key_bytes(key), value))?;
-            self.note(key, &entry.records, entry.first_seq, entry.at_ms);
-            let puts = entry.puts.into_iter();
+            self.note(key, &entry.commit, entry.at_ms);
+            let puts = entry.commit.puts.into_iter();
             // A key saved from the state may be newer than what an old journal entry says of it.
             let newer = |put: &Put| self.pending.get(&put.key).is_none_or(|have| have.seq <= key.0);
             let puts: Vec<_> = puts.filter(newer).collect();

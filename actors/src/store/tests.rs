@@ -14,6 +14,7 @@ fn record(seq: u64) -> Commit {
         first_seq: seq,
         records: vec![format!("record {seq}").into_bytes()],
         puts: vec![put(&format!("run/{}", seq % 7), &seq.to_string())],
+        inputs: vec![format!("input {seq}").into_bytes()],
     }
 }
 
@@ -122,6 +123,30 @@ fn answers_come_in_the_order_of_the_commits() {
     }
     drop(done);
     assert_eq!(wait.iter().collect::<Vec<_>>(), (1..=500).collect::<Vec<u64>>());
+}
+
+#[test]
+fn commits_are_read_with_what_led_to_them_from_any_place_also_after_another_opened() {
+    let dir = tempdir().unwrap();
+    let read = |store: &Store, after, max_bytes| {
+        let (done, wait) = channel();
+        store.read_commits(after, max_bytes, move |found| done.send(found).unwrap());
+        wait.recv().unwrap().unwrap()
+    };
+    let store = Store::open(dir.path()).unwrap();
+    commit(&store, record(1));
+    let only = Commit { first_seq: 2, inputs: vec![b"nothing came of it".to_vec()], ..Commit::default() };
+    commit(&store, only);
+    commit(&store, record(2));
+    let all = read(&store, (0, 0), usize::MAX);
+    let inputs: Vec<_> =
+        all.iter().flat_map(|commit| &commit.inputs).map(|i| String::from_utf8_lossy(i)).collect();
+    assert_eq!(inputs, ["input 1", "nothing came of it", "input 2"]);
+    assert_eq!(all.iter().map(|commit| commit.records.len()).collect::<Vec<_>>(), [1, 0, 1]);
+    assert_eq!(read(&store, (0, 0), 0), all[..1], "one at least");
+    assert_eq!(read(&store, all[0].place, usize::MAX), all[1..]);
+    drop(store);
+    assert_eq!(read(&Store::open(dir.path()).unwrap(), (0, 0), usize::MAX), all);
 }
 
 #[test]

@@ -155,7 +155,7 @@ impl World {
             self.input(Input::Breaker(changes));
         }
         while let Some(run) = self.retry.take_due(self.now) {
-            self.input(Input::Retry(retry::Report::Due { run }));
+            self.input(Input::Due(run));
         }
         while let Some((&(at, attempt), _)) = self.ends.first_key_value()
             && at <= self.now

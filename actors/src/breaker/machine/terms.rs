@@ -114,7 +114,8 @@ pub struct BreakerStatus {
 }
 
 /// What an operator does to a breaker.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OperatorAct {
     /// Closed, level 0.
     Reset,

@@ -2,7 +2,7 @@
 
 use super::{Effect, Live, Machine, Stage, timers::Timer};
 use crate::{
-    breaker::{Admission, Admit, Changes, Gate, Outcome, Settle},
+    breaker::{Admission, Admit, Changes, Gate},
     manager::{Start, StartError},
     model::{
         BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Put, Run, RunId,
@@ -54,6 +54,14 @@ impl Machine {
         self.check_room(program)?;
         let gates = self.gates(program, &params, start.requested_by.as_deref());
         Ok(Checked { program: program.clone(), params, secrets, gates })
+    }
+
+    /// A start whose parameters were found to fit before, as a recording has it.
+    pub fn checked_before(&self, start: &Start) -> Option<Checked> {
+        let program = self.programs.get(&start.program)?.clone();
+        let params = start.params.clone();
+        let gates = self.gates(&program, &params, start.requested_by.as_deref());
+        Some(Checked { program, params, secrets: BTreeMap::new(), gates })
     }
 
     /// Whether one more run of this program may live or wait.
@@ -289,7 +297,7 @@ impl Machine {
         } else if gates.is_empty() {
             self.prepare(id, None);
         } else {
-            self.effects.push(Effect::Admit(Admit { run: id, gates, peek: false }));
+            self.effects.push(Effect::Admit(Admit { at: self.now, run: id, gates, peek: false }));
         }
     }
 
@@ -301,8 +309,7 @@ impl Machine {
                 let asks = self.live.get(&id).is_some_and(|live| live.stage == Stage::Asking);
                 if !asks || self.shutting_down {
                     // Stopped while the breakers were asked, or asked twice: the permits go back unused.
-                    let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
-                    self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
+                    self.give_back(id, permits);
                     return if asks { self.suspend(id) } else { self.commit(false) };
                 }
                 self.hold_permits(id, permits);

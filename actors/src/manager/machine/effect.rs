@@ -48,6 +48,10 @@ pub enum Effect {
     Overrule(RunId),
     /// Tell Retry to forget a run's counters; the answer is [`Input::Saved`].
     Forget(RunId),
+    /// Tell Retry when a run is due; no answer.
+    Schedule(retry::Schedule),
+    /// Tell Retry that a run is not due; no answer.
+    Cancel(RunId),
     /// An act of the Launcher.
     Launch(launcher::Launch),
     /// An act of the Launcher.
@@ -62,10 +66,6 @@ pub enum Effect {
     Watch(monitor::Watch),
     /// An act of the Monitor.
     Close(monitor::Close),
-    /// An act of Retry.
-    Schedule(retry::Schedule),
-    /// An act of Retry.
-    Cancel(RunId),
     /// The run is over: tell those who wait.
     Ended(RunId),
 }
@@ -87,8 +87,6 @@ impl Effect {
             | Self::ForgetSecrets(_)
             | Self::Watch(_)
             | Self::Close(_)
-            | Self::Schedule(_)
-            | Self::Cancel(_)
             | Self::Ended(_) => true,
             Self::Commit { .. }
             | Self::Admit(_)
@@ -105,6 +103,8 @@ impl Effect {
             | Self::Deposit
             | Self::Release(_)
             | Self::SetBudget(_)
+            | Self::Schedule(_)
+            | Self::Cancel(_)
             | Self::Overrule(_)
             | Self::Forget(_) => false,
         }
@@ -185,8 +185,8 @@ pub enum Input {
     Launcher(launcher::Report),
     /// The Monitor's word.
     Monitor(monitor::Report),
-    /// Retry's word.
-    Retry(retry::Report),
+    /// A run's delay is over, or it has the tokens that it waited for.
+    Due(RunId),
     /// The Breaker's word.
     Breaker(breaker::Changes),
     /// Time passed; timers that are due fire. Every input does this first.

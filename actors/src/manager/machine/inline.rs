@@ -32,13 +32,33 @@ impl Errors {
     }
 }
 
+/// What is known of an attempt's last error is a second old at most. Errors that come faster, and that no rule acts on,
+/// are counted for people and decided upon by nobody: they need not be recorded.
+const ERROR_NOTED_MS: u64 = 1_000;
+
+/// Whether a decision may depend on this error.
+fn is_of_note(live: &super::Live, evidence: &Evidence) -> bool {
+    let acts = |rule: Inline| rule.action != InlineAction::None;
+    live.error_at.is_none_or(|at| evidence.at.since(at) >= ERROR_NOTED_MS)
+        || live.program.class_rule(&evidence.class).inline.is_some_and(acts)
+}
+
 impl Machine {
+    /// Whether a decision may depend on this error of a living attempt.
+    pub fn is_of_note(&self, attempt: AttemptId, evidence: &Evidence) -> bool {
+        let live = self.live.get(&attempt.run).filter(|live| live.run.attempt == attempt.number);
+        live.is_some_and(|live| is_of_note(live, evidence))
+    }
+
     pub(super) fn error_seen(&mut self, attempt: AttemptId, evidence: &Evidence, count: u64) {
         let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number)
         else {
             return;
         };
-        live.error_at = Some(evidence.at);
+        let of_note = is_of_note(live, evidence);
+        if of_note {
+            live.error_at = Some(evidence.at);
+        }
         live.run.counts.errors += count;
         self.counters.lines(&live.run.program, &evidence.class, count, self.now);
         let class = evidence.class.as_str();
@@ -57,7 +77,7 @@ impl Machine {
             InlineAction::Adjust => {
                 let (program, base) = (live.program.clone(), live.run.params.clone());
                 let class = evidence.class.clone();
-                let adjust = retry::AdjustInline { run, program, base, class };
+                let adjust = retry::AdjustInline { at: self.now, run, program, base, class };
                 self.effects.push(Effect::Adjust(adjust));
                 return;
             }

@@ -39,7 +39,7 @@ impl Machine {
             })
             .collect();
         let class = class.map(str::to_owned);
-        self.effects.push(Effect::Settle(Settle { run: id, class, outcomes, keep: false }));
+        self.effects.push(Effect::Settle(Settle { at: self.now, run: id, class, outcomes, keep: false }));
     }
 
     pub(super) fn settled(&mut self, id: RunId, keep: bool, changes: Changes) {
@@ -91,6 +91,7 @@ impl Machine {
         let uptime_ms = current.map_or(0, |c| c.ended_at.map_or(0, |ended| ended.since(c.started_at)));
         let effective = current.map(|current| current.params.clone()).unwrap_or_default();
         let ended = retry::Ended {
+            at: now,
             run: id,
             program: live.program.clone(),
             base: live.run.params.clone(),
@@ -151,7 +152,7 @@ impl Machine {
                 live.run.next_attempt_at = Some(at);
                 self.batch.dirty.insert(id);
                 if !shutting_down {
-                    self.act(Effect::Schedule(retry::Schedule { run: id, at }));
+                    self.effects.push(Effect::Schedule(retry::Schedule { run: id, at }));
                 }
                 self.commit(true);
             }
@@ -190,7 +191,7 @@ impl Machine {
         let program = live.run.program.clone();
         self.ended.insert(id, Box::new(live.run));
         self.act(Effect::ForgetSecrets(id));
-        self.act(Effect::Cancel(id));
+        self.effects.push(Effect::Cancel(id));
         self.act(Effect::Ended(id));
         self.prune();
         self.commit(true);

@@ -269,7 +269,7 @@ impl Machine {
             Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, count }) => {
                 self.error_seen(attempt, &evidence, count);
             }
-            Input::Retry(crate::retry::Report::Due { run }) => self.due(run),
+            Input::Due(run) => self.due(run),
             Input::Breaker(changes) => self.breaker_changed(changes),
             Input::Tick => {}
         }
@@ -280,6 +280,11 @@ impl Machine {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|(at, _, _)| *at);
         timer.into_iter().chain(self.write_at).min()
+    }
+
+    /// Whether time alone changes something now, beyond what waits to be written.
+    pub fn has_due(&self, now: Timestamp) -> bool {
+        self.timers.first().is_some_and(|(at, _, _)| *at <= now)
     }
 
     /// Writes what waits for company: before somebody reads the journal, and at the end.

@@ -52,9 +52,14 @@ impl Machine {
     pub(super) fn give_permits_back(&mut self, id: RunId) {
         let permits = self.take_permits(id);
         if !permits.is_empty() {
-            let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
-            self.effects.push(Effect::Settle(Settle { run: id, class: None, outcomes, keep: false }));
+            self.give_back(id, permits);
         }
+    }
+
+    pub(super) fn give_back(&mut self, id: RunId, permits: Vec<Permit>) {
+        let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
+        let settle = Settle { at: self.now, run: id, class: None, outcomes, keep: false };
+        self.effects.push(Effect::Settle(settle));
     }
 
     fn stops_on_open(&self, scope: &Scope, program: &Program) -> bool {

@@ -4,7 +4,7 @@ use super::{Effect, Machine, Stage, StopCause};
 use crate::{
     launcher,
     manager::{Configure, Configured, RunError, StartError},
-    model::{EndReason, Event, Phase, RunId, StopAct, Timestamp, Wanted},
+    model::{BreakerPolicy, EndReason, Event, Phase, RunId, StopAct, Timestamp, Wanted},
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -50,6 +50,11 @@ impl Machine {
         // Other rules may let through whom the old ones held back.
         self.stirred.extend(self.blocked.keys().cloned());
         (changes, self.take_effects())
+    }
+
+    /// The rules of shared scopes, as configured.
+    pub fn shared_breakers(&self) -> &[(String, BreakerPolicy)] {
+        &self.shared_breakers
     }
 
     /// Programs to be started with the manager: those that want it and have no living run.

@@ -142,6 +142,21 @@ impl Machine {
         unreadable
     }
 
+    /// Whether decisions depend on this key of the state, which was restored: not on runs that are over.
+    pub(in crate::manager) fn depends_on(&self, key: &SavedKey) -> bool {
+        match key {
+            SavedKey::Run(run) => self.live.contains_key(run),
+            SavedKey::Attempt(attempt) => self.live.contains_key(&attempt.run),
+            SavedKey::Retry | SavedKey::Breaker => true,
+            SavedKey::IdempotencyKey(_) | SavedKey::Other => false,
+        }
+    }
+
+    /// A run that is over, as it is saved.
+    pub(in crate::manager) fn saved_when_over(&self, run: RunId) -> Option<Put> {
+        self.ended.get(&run).map(|run| put_run(run, &[]))
+    }
+
     /// Attempts that may still have processes: to be stopped before anything is started.
     pub fn orphans(&self) -> Vec<Orphan> {
         let alive = |live: &&Live| live.run.phase.has_process();
@@ -239,7 +254,7 @@ impl Machine {
                 };
                 live.run.next_attempt_at = Some(at);
                 self.batch.dirty.insert(id);
-                self.act(Effect::Schedule(retry::Schedule { run: id, at }));
+                self.effects.push(Effect::Schedule(retry::Schedule { run: id, at }));
             }
             (Phase::Queued, _) => self.enqueue(id),
             _ => self.ask(id),

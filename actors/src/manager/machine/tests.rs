@@ -266,7 +266,7 @@ fn a_failure_waits_for_its_time_and_one_that_is_due_starts_in_the_same_breath() 
     world.decisions = vec![retry_in(&world, 5_000), retry_in(&world, 0)];
     world.exited(run, ExitStatus::Code(1));
     world.assert_phase(run, Phase::Backoff);
-    world.input(Input::Retry(retry::Report::Due { run }));
+    world.input(Input::Due(run));
     world.launched(run);
     world.exited(run, ExitStatus::Code(1));
     world.assert_phase(run, Phase::Starting);

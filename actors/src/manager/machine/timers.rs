@@ -184,7 +184,13 @@ impl Machine {
         let outcomes: Vec<_> =
             live.permits.iter().filter(by_uptime).map(|permit| (permit.clone(), Outcome::Success)).collect();
         if !outcomes.is_empty() {
-            self.effects.push(Effect::Settle(Settle { run, class: None, outcomes, keep: true }));
+            self.effects.push(Effect::Settle(Settle {
+                at: self.now,
+                run,
+                class: None,
+                outcomes,
+                keep: true,
+            }));
         }
     }
 
@@ -199,9 +205,15 @@ impl Machine {
             let outcomes: Vec<_> =
                 live.permits.iter().map(|permit| (permit.clone(), Outcome::Success)).collect();
             let (program, base) = (live.program.clone(), live.run.params.clone());
-            self.effects.push(Effect::Healthy(retry::Healthy { run, program, base }));
+            self.effects.push(Effect::Healthy(retry::Healthy { at: self.now, run, program, base }));
             if !outcomes.is_empty() {
-                self.effects.push(Effect::Settle(Settle { run, class: None, outcomes, keep: true }));
+                self.effects.push(Effect::Settle(Settle {
+                    at: self.now,
+                    run,
+                    class: None,
+                    outcomes,
+                    keep: true,
+                }));
             }
         }
         self.arm(run, self.now.plus(every), Timer::Healthy);

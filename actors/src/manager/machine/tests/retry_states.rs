@@ -190,7 +190,7 @@ impl Pair {
             let Some(at) = next.filter(|at| *at <= until) else { break };
             self.world.now = self.world.now.max(at);
             while let Some(run) = self.retry.take_due(self.world.now) {
-                self.input(Input::Retry(retry::Report::Due { run }));
+                self.input(Input::Due(run));
             }
             self.input(Input::Tick);
         }

@@ -36,7 +36,7 @@ fn a_first_start_brings_tokens_and_a_retry_pays_when_it_is_made() {
     let mut world = world();
     let run = due(&mut world);
     world.leaves = vec![retry::Leave::Promised];
-    world.input(Input::Retry(retry::Report::Due { run }));
+    world.input(Input::Due(run));
     world.assert_acts(&["launch 1", "deposit", FAILURE, "schedule in 1000", "launch 2", "pay"]);
 }
 
@@ -45,14 +45,14 @@ fn a_start_without_tokens_is_blocked_by_the_budget_and_goes_on_when_they_are_the
     let mut world = world();
     let run = due(&mut world);
     world.leaves = vec![retry::Leave::Promised, deferred(&world, 30_000), deferred(&world, 30_000)];
-    world.input(Input::Retry(retry::Report::Due { run }));
+    world.input(Input::Due(run));
     world.assert_phase(run, Phase::Blocked);
     let held = world.machine.run(run).and_then(|run| run.held.clone()).expect("it is held back");
     assert_eq!(
         (held.reason, held.scope, held.retry_at),
         (HeldReason::Budget, None, Some(world.now.plus(30_000)))
     );
-    world.input(Input::Retry(retry::Report::Due { run }));
+    world.input(Input::Due(run));
     world.machine.write_out();
     let told = |world: &mut World| {
         let effects = world.machine.write_out();
@@ -60,7 +60,7 @@ fn a_start_without_tokens_is_blocked_by_the_budget_and_goes_on_when_they_are_the
         world.kinds().iter().filter(|kind| *kind == "start_blocked").count()
     };
     world.now = world.now.plus(30_000);
-    world.input(Input::Retry(retry::Report::Due { run }));
+    world.input(Input::Due(run));
     world.assert_phase(run, Phase::Starting);
     assert!(told(&mut world) <= 1, "told once, not at every look");
 }
@@ -73,7 +73,7 @@ fn a_breaker_that_refuses_gives_the_tokens_back_and_the_start_asks_for_them_agai
     let retry_at = Some(world.now.plus(5_000));
     world.admissions = vec![Admission::Denied { scope, retry_at, why, changes: Changes::default() }];
     world.leaves = vec![retry::Leave::Promised, retry::Leave::Promised];
-    world.input(Input::Retry(retry::Report::Due { run }));
+    world.input(Input::Due(run));
     world.assert_phase(run, Phase::Blocked);
     world.now = world.now.plus(5_000);
     world.input(Input::Tick);
@@ -93,7 +93,7 @@ fn who_is_refused_tokens_lets_the_next_in_the_line_of_a_scope_ask() {
     };
     world.admissions = vec![denied()];
     world.leaves = vec![retry::Leave::Promised];
-    world.input(Input::Retry(retry::Report::Due { run: first }));
+    world.input(Input::Due(first));
     let second = world.start("job");
     world.assert_phase(second, Phase::Blocked);
     world.leaves = vec![deferred(&world, 60_000)];
@@ -110,7 +110,7 @@ fn an_operator_starts_a_run_that_waits_for_tokens_for_nothing() {
     let mut world = world();
     let run = due(&mut world);
     world.leaves = vec![deferred(&world, 30_000)];
-    world.input(Input::Retry(retry::Report::Due { run }));
+    world.input(Input::Due(run));
     world.acts.clear();
     let effects = world.machine.restart(run, Some("alice".into()), false, world.now).expect("it waits");
     world.run(effects);
@@ -129,7 +129,7 @@ fn a_run_that_waits_for_tokens_gives_up_when_its_max_failing_is_over() {
     let run = due(&mut world);
     world.leaves = vec![deferred(&world, 60_000)];
     world.fails_until = Some(world.now.plus(9_000));
-    world.input(Input::Retry(retry::Report::Due { run }));
+    world.input(Input::Due(run));
     world.now = world.now.plus(9_000);
     world.input(Input::Tick);
     world.assert_phase(run, Phase::Failed);

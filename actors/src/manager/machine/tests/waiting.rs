@@ -23,7 +23,7 @@ fn a_run_that_is_held_back_gives_up_when_its_max_failing_is_over() {
     world.fails_until = Some(world.now.plus(5_000));
     world.now = world.now.plus(1_000);
     world.admissions = vec![denied()];
-    world.input(Input::Retry(retry::Report::Due { run }));
+    world.input(Input::Due(run));
     world.assert_phase(run, Phase::Blocked);
 
     world.now = world.now.plus(3_999);

@@ -1,0 +1,156 @@
+//! Questions to the other rooms.
+//!
+//! Retry and the Breaker share this thread and answer in about a microsecond. Until they have, nothing else is heard:
+//! one thing from outside is decided to its end before the next, as the simulator does it, so that a recording of what
+//! came is enough to decide everything again. The Monitor and the Launcher take their time, on other threads: what they
+//! say comes from outside.
+
+use super::{
+    ManagerActor,
+    machine::{Effect, Input},
+};
+use crate::{monitor, retry};
+use actix::{ActorFutureExt, AsyncContext, Context, MailboxError, Message, fut::wrap_future};
+
+/// An answer of a room on another thread.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Heard(pub(super) Input);
+
+impl ManagerActor {
+    pub(super) fn ask(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Admit(admit) => {
+                let run = admit.run;
+                let answer = self.rooms.breaker.admit.send(admit);
+                self.question(answer, ctx, move |admission| Input::Admitted { run, admission });
+            }
+            Effect::Settle(settle) => {
+                let (run, keep) = (settle.run, settle.keep);
+                let answer = self.rooms.breaker.settle.send(settle);
+                self.question(answer, ctx, move |changes| Input::Settled { run, keep, changes });
+            }
+            Effect::Drain(drain) => {
+                let attempt = drain.attempt;
+                let answer = self.rooms.monitor.drain.send(drain);
+                ask_outside(answer, ctx, move |drained| Input::Drained { attempt, drained });
+            }
+            Effect::AskLastOutput(attempt) => {
+                let answer = self.rooms.monitor.last_output.send(monitor::LastOutput { attempt });
+                ask_outside(answer, ctx, move |at| Input::WroteLast { attempt, at });
+            }
+            of_retry => self.ask_retry(of_retry, ctx),
+        }
+    }
+
+    fn ask_retry(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        let (to, at) = (&self.rooms.retry, self.at);
+        match effect {
+            Effect::Prepare(prepare) => {
+                let run = prepare.run;
+                let answer = to.prepare.send(prepare);
+                self.question(answer, ctx, move |params| Input::Prepared { run, params });
+            }
+            Effect::Judge(ended) => {
+                let run = ended.run;
+                let answer = to.ended.send(*ended);
+                self.question(answer, ctx, move |verdict| Input::Judged { run, verdict });
+            }
+            Effect::AskDeadline(ask) => {
+                let run = ask.run;
+                let answer = to.deadline.send(ask);
+                self.question(answer, ctx, move |at| Input::FailsUntil { run, at });
+            }
+            Effect::Healthy(healthy) => {
+                let run = healthy.run;
+                let answer = to.healthy.send(healthy);
+                self.question(answer, ctx, move |change| Input::Changed { run, change });
+            }
+            Effect::Adjust(adjust) => {
+                let run = adjust.run;
+                let answer = to.adjust.send(adjust);
+                self.question(answer, ctx, move |change| Input::Changed { run, change });
+            }
+            Effect::Reserve(run) => {
+                let answer = to.reserve.send(retry::Reserve { at, run });
+                self.question(answer, ctx, move |leave| Input::Reserved { run, leave });
+            }
+            Effect::Pay(run) => self.question(to.pay.send(retry::Pay { at, run }), ctx, Input::Saved),
+            Effect::Deposit => self.question(to.deposit.send(retry::Deposit { at }), ctx, Input::Saved),
+            Effect::Overrule(run) => {
+                self.question(to.overrule.send(retry::Overrule { run }), ctx, Input::Saved);
+            }
+            Effect::Forget(run) => self.question(to.forget.send(retry::Forget { run }), ctx, Input::Saved),
+            Effect::Release(run) => to.release.do_send(retry::Release { run }),
+            Effect::SetBudget(budget) => to.set_budget.do_send(retry::SetBudget { at, budget }),
+            Effect::Schedule(schedule) => to.schedule.do_send(schedule),
+            Effect::Cancel(run) => to.cancel.do_send(retry::Cancel { run }),
+            act => log::error!("an act was taken for a question; effect={act:?}"),
+        }
+    }
+
+    /// One at a time: what the first one does may hold the second one back.
+    pub(super) fn ask_who_is_due(&mut self, ctx: &mut Context<Self>) {
+        let answer = self.rooms.retry.take_due.send(retry::TakeDue { at: self.at });
+        self.ask_then(answer, ctx, |manager, due, ctx| match due {
+            Some(run) => {
+                let effects = manager.machine.step(Input::Due(run), manager.at);
+                manager.carry_out(effects, ctx);
+            }
+            None => manager.some_are_due = false,
+        });
+    }
+
+    /// Hears what Retry or the Breaker answers as an input.
+    pub(super) fn question<T: 'static>(
+        &mut self,
+        answer: impl Answer<T>,
+        ctx: &mut Context<Self>,
+        wrap: impl FnOnce(T) -> Input + 'static,
+    ) {
+        self.ask_then(answer, ctx, |manager, answer, ctx| {
+            let effects = manager.machine.step(wrap(answer), manager.at);
+            manager.carry_out(effects, ctx);
+        });
+    }
+
+    /// Hears nothing else until Retry or the Breaker has answered.
+    pub(super) fn ask_then<T: 'static>(
+        &mut self,
+        answer: impl Answer<T>,
+        ctx: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, T, &mut Context<Self>) + 'static,
+    ) {
+        debug_assert!(!self.asking, "one question at a time");
+        self.asking = true;
+        let heard = wrap_future::<_, Self>(answer).map(|answer, manager, ctx| {
+            manager.asking = false;
+            match answer {
+                Ok(answer) => then(manager, answer, ctx),
+                Err(error) => log::error!("a room does not answer; error={error}"),
+            }
+            manager.go_on(ctx);
+        });
+        ctx.wait(heard);
+    }
+}
+
+/// The answer to a message, on its way.
+pub(super) trait Answer<T>: Future<Output = Result<T, MailboxError>> + 'static {}
+
+impl<T, F: Future<Output = Result<T, MailboxError>> + 'static> Answer<T> for F {}
+
+/// What a room on another thread answers comes from outside.
+fn ask_outside<T: 'static>(
+    answer: impl Answer<T>,
+    ctx: &Context<ManagerActor>,
+    wrap: impl FnOnce(T) -> Input + 'static,
+) {
+    let manager = ctx.address();
+    actix_rt::spawn(async move {
+        match answer.await {
+            Ok(answer) => manager.do_send(Heard(wrap(answer))),
+            Err(error) => log::error!("a room does not answer; error={error}"),
+        }
+    });
+}

@@ -1,0 +1,324 @@
+//! What came to the machines from outside, as the journal keeps it: enough to decide everything again.
+//!
+//! The machines of Manager, Retry and Breaker are functions of what they were told and when. The clerk tells them one
+//! thing at a time, to its end, and writes each down here with its `now`; the simulator reads it back. What follows from
+//! inside (the answers of Retry and Breaker, timers) is not written: it comes out again by itself.
+//!
+//! What nobody decides upon is left out: command lines and environments, spools, secrets, labels, page after page of
+//! errors of a kind that only is counted.
+
+use super::machine::Input;
+use crate::{
+    breaker::OperatorAct,
+    launcher,
+    model::{
+        AttemptId, BreakerPolicy, ClockReading, Evidence, ExitStatus, Params, Program, RetryBudget, RunId,
+        Scope, SpawnFailure, Spool, SpoolSizes, Timestamp,
+    },
+    monitor::{self, Drained},
+};
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened, and the `now` with which it was decided upon.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Recorded {
+    /// When.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What happens from outside of the three machines.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "input", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Happening {
+    /// A supervisor opened the store; what the one before had in memory is gone.
+    Opened {
+        /// The first free place in the journal.
+        next_seq: u64,
+        /// The clocks that outlive a process.
+        clock: ClockReading,
+    },
+    /// The tokens that retries share.
+    Budget {
+        /// The rules; nothing: no budget.
+        budget: Option<RetryBudget>,
+    },
+    /// Programs and scopes have these rules from now on.
+    Configured {
+        /// Those that are new or differ, by their rules alone.
+        programs: Vec<Program>,
+        /// Those that are gone.
+        removed: Vec<String>,
+        /// Rules of shared scopes.
+        shared_breakers: Vec<(String, BreakerPolicy)>,
+    },
+    /// A piece of saved state that the supervisor found. Runs that were over are left out.
+    Saved {
+        /// It.
+        saved: Saved,
+    },
+    /// What was [`Happening::Saved`] is taken up.
+    Restored,
+    /// No old process is left, or those that are were adopted: every saved run goes on.
+    Resumed {
+        /// Ends that the old keeper saw, and attempts that were lost.
+        recovered: Vec<Recovered>,
+        /// How long no supervisor ran.
+        down_ms: u64,
+        /// Whether the last one closed the store.
+        clean: bool,
+    },
+    /// A run was asked for, and its parameters fit.
+    Started {
+        /// The run.
+        run: RunId,
+        /// Its program.
+        program: String,
+        /// With defaults; secrets as `***`.
+        params: Params,
+        /// Who asked.
+        requested_by: Option<String>,
+    },
+    /// A stop was asked for.
+    Stop {
+        /// The run.
+        run: RunId,
+        /// Who asked.
+        by: Option<String>,
+    },
+    /// Another attempt was asked for.
+    Restart {
+        /// The run.
+        run: RunId,
+        /// Who asked.
+        by: Option<String>,
+        /// Whether a running attempt is stopped.
+        stop_running: bool,
+        /// The run as it was saved, when it was over.
+        ended: Option<Saved>,
+    },
+    /// An operator's word to a breaker.
+    Operate {
+        /// The scope.
+        scope: Scope,
+        /// What to do.
+        act: OperatorAct,
+        /// Who.
+        by: Option<String>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// The supervisor was told to end.
+    Shutdown,
+    /// A process came to be.
+    Launched {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its process id.
+        pid: i32,
+        /// Its start time in clock ticks since boot.
+        start_ticks: u64,
+    },
+    /// None came to be.
+    LaunchFailed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why.
+        failure: SpawnFailure,
+    },
+    /// A leader ended.
+    Exited {
+        /// The attempt.
+        attempt: AttemptId,
+        /// How.
+        exit: ExitStatus,
+        /// What it had written.
+        sizes: SpoolSizes,
+        /// Whether members of its group are still alive.
+        leftovers: bool,
+    },
+    /// Nobody of a tree is left.
+    Emptied {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The keeper died.
+    KeeperLost {
+        /// Attempts that were alive.
+        attempts: u32,
+        /// A sentence.
+        why: String,
+    },
+    /// What the output up to an end shows.
+    Drained {
+        /// The attempt.
+        attempt: AttemptId,
+        /// It.
+        drained: Drained,
+    },
+    /// When a quiet attempt wrote last.
+    WroteLast {
+        /// The attempt.
+        attempt: AttemptId,
+        /// When; nothing when it is not watched.
+        wrote_at: Option<Timestamp>,
+    },
+    /// Errors of a living attempt that some rule looks at.
+    ErrorSeen {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The first such line.
+        evidence: Evidence,
+        /// How many lines.
+        count: u64,
+    },
+    /// Retry's alarm rang.
+    RetryRang,
+    /// The Breaker's alarm rang, or somebody only looked.
+    BreakerRang,
+    /// The Manager's own deadline passed.
+    Tick,
+}
+
+/// A key of the state with its value, which is text in all layouts of ours.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Saved {
+    /// The key.
+    pub key: String,
+    /// The value.
+    pub value: String,
+}
+
+impl Saved {
+    /// Nothing when the value is of a layout that is not ours.
+    #[must_use]
+    pub fn of(key: &str, value: &[u8]) -> Option<Self> {
+        Some(Self { key: key.to_owned(), value: String::from_utf8(value.to_vec()).ok()? })
+    }
+}
+
+/// What became of an attempt while no supervisor ran.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Recovered {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// How it ended.
+    pub exit: ExitStatus,
+    /// Whether the keeper stopped it because its supervisor was gone.
+    pub stopped_by_keeper: bool,
+    /// What it had written.
+    pub sizes: SpoolSizes,
+}
+
+impl Recovered {
+    /// As it is recorded.
+    #[must_use]
+    pub fn of(one: &launcher::Recovered) -> Self {
+        let launcher::Recovered { attempt, exit, stopped_by_keeper, sizes, .. } = *one;
+        Self { attempt, exit, stopped_by_keeper, sizes }
+    }
+
+    /// As the Launcher says it.
+    #[must_use]
+    pub fn into_report(self) -> launcher::Recovered {
+        let Self { attempt, exit, stopped_by_keeper, sizes } = self;
+        let (spool, secrets) = (nowhere(), Vec::new());
+        launcher::Recovered { attempt, exit, ended_at: None, stopped_by_keeper, spool, sizes, secrets }
+    }
+}
+
+/// No decision looks at where output lies.
+fn nowhere() -> Spool {
+    Spool { token: 0, stdout: "".into(), stderr: "".into() }
+}
+
+impl Happening {
+    /// What the Launcher, the Monitor and the Manager's clock say; nothing for what comes from inside.
+    #[must_use]
+    pub fn of(input: &Input) -> Option<Self> {
+        Some(match input {
+            Input::Launcher(report) => Self::of_launcher(report),
+            Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, count }) => {
+                Self::ErrorSeen { attempt: *attempt, evidence: evidence.clone(), count: *count }
+            }
+            Input::Drained { attempt, drained } => {
+                Self::Drained { attempt: *attempt, drained: drained.clone() }
+            }
+            Input::WroteLast { attempt, at } => Self::WroteLast { attempt: *attempt, wrote_at: *at },
+            Input::Tick => Self::Tick,
+            Input::Admitted { .. }
+            | Input::Prepared { .. }
+            | Input::Settled { .. }
+            | Input::Judged { .. }
+            | Input::FailsUntil { .. }
+            | Input::Saved(_)
+            | Input::Changed { .. }
+            | Input::Reserved { .. }
+            | Input::Due(_)
+            | Input::Breaker(_) => return None,
+        })
+    }
+
+    fn of_launcher(report: &launcher::Report) -> Self {
+        match report {
+            launcher::Report::Launched { attempt, pid, start_ticks, .. } => {
+                Self::Launched { attempt: *attempt, pid: *pid, start_ticks: *start_ticks }
+            }
+            launcher::Report::LaunchFailed { attempt, failure } => {
+                Self::LaunchFailed { attempt: *attempt, failure: failure.clone() }
+            }
+            launcher::Report::Exited { attempt, exit, sizes, leftovers } => {
+                Self::Exited { attempt: *attempt, exit: *exit, sizes: *sizes, leftovers: *leftovers }
+            }
+            launcher::Report::Emptied { attempt, .. } => Self::Emptied { attempt: *attempt },
+            launcher::Report::KeeperLost { attempts, why } => {
+                Self::KeeperLost { attempts: *attempts, why: why.clone() }
+            }
+        }
+    }
+
+    /// The same as an input of the Manager's machine; nothing for what goes another way into the machines.
+    #[must_use]
+    pub fn into_input(self) -> Option<Input> {
+        let launcher = |report| Some(Input::Launcher(report));
+        match self {
+            Self::Launched { attempt, pid, start_ticks } => {
+                let (spool, secrets) = (nowhere(), Vec::new());
+                launcher(launcher::Report::Launched { attempt, pid, start_ticks, spool, secrets })
+            }
+            Self::LaunchFailed { attempt, failure } => {
+                launcher(launcher::Report::LaunchFailed { attempt, failure })
+            }
+            Self::Exited { attempt, exit, sizes, leftovers } => {
+                launcher(launcher::Report::Exited { attempt, exit, sizes, leftovers })
+            }
+            Self::Emptied { attempt } => {
+                launcher(launcher::Report::Emptied { attempt, sizes: SpoolSizes::default() })
+            }
+            Self::KeeperLost { attempts, why } => launcher(launcher::Report::KeeperLost { attempts, why }),
+            Self::Drained { attempt, drained } => Some(Input::Drained { attempt, drained }),
+            Self::WroteLast { attempt, wrote_at } => Some(Input::WroteLast { attempt, at: wrote_at }),
+            Self::ErrorSeen { attempt, evidence, count } => {
+                Some(Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, count }))
+            }
+            Self::Tick => Some(Input::Tick),
+            Self::Opened { .. }
+            | Self::Budget { .. }
+            | Self::Configured { .. }
+            | Self::Saved { .. }
+            | Self::Restored
+            | Self::Resumed { .. }
+            | Self::Started { .. }
+            | Self::Stop { .. }
+            | Self::Restart { .. }
+            | Self::Operate { .. }
+            | Self::Shutdown
+            | Self::RetryRang
+            | Self::BreakerRang => None,
+        }
+    }
+}

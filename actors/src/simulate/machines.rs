@@ -1,0 +1,150 @@
+//! The three machines, and what goes between them. Both the scripted world and a recorded one drive these.
+
+use crate::{
+    breaker,
+    manager::{
+        Configure,
+        machine::{Effect, Input, Limits, Machine},
+    },
+    model::{ClockReading, JournalRecord, Put, RetryBudget, RunId, Timestamp},
+    retry,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What the machines want of the world.
+pub(super) enum Wanted {
+    /// Write this down.
+    Commit(Vec<JournalRecord>, Vec<Put>),
+    /// Anything else that is no question between the machines.
+    Other(Effect),
+}
+
+/// Manager, Retry and Breaker as one machine: told something from outside, they decide until nobody has a question left,
+/// as the live clerk lets them.
+#[derive(Debug)]
+pub(super) struct Machines {
+    pub(super) manager: Machine,
+    pub(super) retry: retry::Machine,
+    pub(super) breaker: breaker::Machine,
+    pub(super) effects: VecDeque<Effect>,
+}
+
+impl Machines {
+    pub(super) fn new(next_seq: u64, seed: u64) -> Self {
+        Self {
+            manager: Machine::new(next_seq, Limits::default()),
+            retry: retry::Machine::new(seed),
+            breaker: breaker::Machine::new(seed),
+            effects: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn configure(&mut self, budget: Option<RetryBudget>, configure: Configure, now: Timestamp) {
+        let effects = self.manager.set_budget(budget, now);
+        self.effects.extend(effects);
+        let (_, effects) = self.manager.configure(configure, now);
+        self.effects.extend(effects);
+    }
+
+    pub(super) fn input(&mut self, input: Input, now: Timestamp) {
+        let effects = self.manager.step(input, now);
+        self.effects.extend(effects);
+    }
+
+    /// What waits for company is written now.
+    pub(super) fn write_out(&mut self) {
+        let effects = self.manager.write_out();
+        self.effects.extend(effects);
+    }
+
+    /// Lets them ask each other until somebody wants something of the world.
+    pub(super) fn next_wanted(&mut self, now: Timestamp) -> Option<Wanted> {
+        loop {
+            let effect = self.effects.pop_front()?;
+            match self.answer(effect, now) {
+                Ok(Some(answer)) => self.input(answer, now),
+                Ok(None) => {}
+                Err(Effect::Commit { records, puts }) => return Some(Wanted::Commit(records, puts)),
+                Err(other) => return Some(Wanted::Other(other)),
+            }
+        }
+    }
+
+    /// The answer to a question, if it has one; the effect itself, if it is none.
+    fn answer(&mut self, effect: Effect, now: Timestamp) -> Result<Option<Input>, Effect> {
+        Ok(Some(match effect {
+            Effect::Admit(ask) => {
+                let admission = self.breaker.admit(now, ask.run, &ask.gates, ask.peek);
+                Input::Admitted { run: ask.run, admission }
+            }
+            Effect::Settle(said) => {
+                let changes =
+                    self.breaker.settle(now, said.run, said.class.as_deref(), &said.outcomes, said.keep);
+                Input::Settled { run: said.run, keep: said.keep, changes }
+            }
+            Effect::Prepare(ask) => {
+                let params = self.retry.prepare(ask.run, &ask.program, &ask.base, ask.probe);
+                Input::Prepared { run: ask.run, params }
+            }
+            Effect::Judge(ended) => {
+                let end = retry::End {
+                    run: ended.run,
+                    program: &ended.program,
+                    base: &ended.base,
+                    outcome: &ended.outcome,
+                    uptime_ms: ended.uptime_ms,
+                };
+                Input::Judged { run: ended.run, verdict: self.retry.ended(now, end) }
+            }
+            Effect::AskDeadline(ask) => {
+                Input::FailsUntil { run: ask.run, at: self.retry.deadline(ask.run, &ask.program) }
+            }
+            Effect::Healthy(well) => {
+                let change = self.retry.healthy(now, well.run, &well.program, &well.base);
+                Input::Changed { run: well.run, change }
+            }
+            Effect::Adjust(ask) => {
+                let change = self.retry.adjust(now, ask.run, &ask.program, &ask.base, &ask.class);
+                Input::Changed { run: ask.run, change }
+            }
+            Effect::Reserve(run) => Input::Reserved { run, leave: self.retry.reserve(now, run) },
+            Effect::Pay(run) => Input::Saved(self.retry.pay(now, run)),
+            Effect::Deposit => Input::Saved(self.retry.deposit(now)),
+            Effect::Overrule(run) => Input::Saved(self.retry.cancel(run)),
+            Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
+            told => return self.tell(told, now).map_or(Ok(None), Err),
+        }))
+    }
+
+    /// What Retry is told without an answer; anything else comes back.
+    fn tell(&mut self, effect: Effect, now: Timestamp) -> Option<Effect> {
+        match effect {
+            Effect::Schedule(schedule) => self.retry.schedule(schedule.run, schedule.at),
+            Effect::Cancel(run) => drop(self.retry.cancel(run)),
+            Effect::Release(run) => self.retry.release(run),
+            Effect::SetBudget(budget) => self.retry.set_budget(now, budget),
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// What Retry and the Breaker saved. The Manager has restored, and its orphans are known.
+    pub(super) fn restore_rooms(
+        &mut self,
+        state: &BTreeMap<String, Vec<u8>>,
+        adopted: &BTreeSet<RunId>,
+        clock: ClockReading,
+        now: Timestamp,
+    ) {
+        let of = |room: &[&str]| {
+            let mine = |key: &str| room.iter().any(|prefix| key.starts_with(prefix));
+            let own = state.iter().filter(|(key, _)| mine(key));
+            own.map(|(key, value)| (key.clone(), value.clone())).collect::<Vec<_>>()
+        };
+        self.breaker.set_clock(now, clock);
+        self.retry.restore(now, &of(&["retry/", "param/", "budget/"]));
+        self.breaker.adopt(adopted.iter().copied());
+        let (changes, _) = self.breaker.restore(now, &of(&["breaker/"]));
+        self.input(Input::Breaker(changes), now);
+    }
+}
