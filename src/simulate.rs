@@ -31,14 +31,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::config::Config;
+use crate::{ProcessManager, config::Config};
 use actix_process_actors::{
     model::{JournalRecord, RunId},
     simulate::{Setup, Told},
 };
 use serde_json::{Map, Value, json};
 
-pub use actix_process_actors::simulate::{Scenario, SimulateError};
+pub use actix_process_actors::{
+    simulate::{Compared, Replay, Scenario, SimulateError},
+    store::Written,
+};
 
 /// Plays a scenario by these rules, and tells its journal: one JSON object for each record, in order of time. Times are
 /// milliseconds since the scenario began, and runs have the names that the scenario gives them.
@@ -72,6 +75,34 @@ pub fn run(
     })
 }
 
+/// Decides again everything that the journal of this manager tells, from what it was told, and compares: the machines of
+/// here and now against the decisions that were made live, by this version or an older one.
+///
+/// # Errors
+/// The store cannot be read, or the supervisor is gone.
+pub async fn decide_again(pm: &ProcessManager) -> crate::Result<Vec<Compared>> {
+    let (mut replay, mut after, mut compared) = (None, (0, 0), Vec::new());
+    loop {
+        let page = pm.recording(after, PAGE_BYTES).await?;
+        let replay = replay.get_or_insert_with(|| Replay::new(page.seed));
+        let Some(last) = page.commits.last() else {
+            compared.extend(replay.finish());
+            return Ok(compared);
+        };
+        after = last.place;
+        page.commits.iter().for_each(|commit| compared.extend(replay.take(commit)));
+    }
+}
+
+/// Bytes of the journal read at once: a few milliseconds of the store's time.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// A journal record as a line of the output, with the run's own identity.
+#[must_use]
+pub fn record_line(record: &JournalRecord) -> Option<Value> {
+    of_record(record, |_| None)
+}
+
 /// One line of the output; nothing for what only a live supervisor has: process ids, a configuration being read.
 fn line<'a>(told: &Told, name_of: impl Fn(RunId) -> Option<&'a str>) -> Option<Value> {
     match told {
@@ -84,8 +115,7 @@ fn line<'a>(told: &Told, name_of: impl Fn(RunId) -> Option<&'a str>) -> Option<V
 
 fn of_record<'a>(record: &JournalRecord, name_of: impl Fn(RunId) -> Option<&'a str>) -> Option<Value> {
     // What an operator did is the scenario's own word; the kinds that follow from it are told.
-    const NOT_TOLD: [&str; 4] =
-        ["attempt_spawned", "program_configured", "scopes_configured", "stop_requested"];
+    const NOT_TOLD: [&str; 3] = ["attempt_spawned", "program_configured", "stop_requested"];
     let Ok(Value::Object(mut fields)) = serde_json::to_value(record) else { return None };
     let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default();
     if NOT_TOLD.contains(&kind) {

@@ -107,8 +107,11 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The scenario: who starts what, and what each attempt does
-    #[arg(long, value_name = "FILE")]
-    pub(crate) scenario: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "from_journal")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// Decide again what a daemon decided about this run, from what its journal recorded, and compare
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "scenario", "until", "seed"])]
+    pub(crate) from_journal: Option<String>,
     /// Virtual time to run, instead of the scenario's `until`
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) until: Option<u64>,

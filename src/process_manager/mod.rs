@@ -15,6 +15,7 @@ use actix_process_actors::{
         Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetPrograms, GetRun,
         GetRuns, Info, LookupError, ManagerActor, OperateBreaker, ProgramStatus, SetRetryBudget, Subscribe,
         WhyProgram,
+        recording::{GetRecording, Recording},
     },
     model::{BreakerPolicy, JournalRecord, Program, Restart, RetryBudget, Scope},
     monitor::RuleInfo,
@@ -216,6 +217,16 @@ impl ProcessManager {
 
     pub(crate) async fn events_of(&self, question: GetEvents) -> Result<Vec<JournalRecord>> {
         self.ask(question).await?.map_err(|why| Error::new(ErrorKind::Store, why))
+    }
+
+    /// Commits of the journal after this place (`(0, 0)`: from the oldest kept), with what led to them: for
+    /// [`simulate::Replay`](crate::simulate::Replay). They take so many bytes at most, one commit at least.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn recording(&self, after: (u64, u32), max_bytes: usize) -> Result<Recording> {
+        let answer = self.ask(GetRecording { after, max_bytes }).await?;
+        answer.map_err(|why| Error::new(ErrorKind::Store, why))
     }
 
     /// Every breaker as it stands now.

@@ -21,8 +21,6 @@ pub(super) fn record(record: &JournalRecord) -> Value {
         _ => Map::new(),
     };
     map.remove("seq");
-    // A program whole is for a replay; who wants to read it has the configuration.
-    map.remove("rules");
     map.insert("cursor".into(), record.seq.to_string().into());
     for (from, to) in TIMES {
         if let Some(at) = map.remove(from) {

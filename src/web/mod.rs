@@ -45,6 +45,7 @@ mod journal;
 mod logs;
 mod problem;
 mod programs;
+mod recording;
 mod routes;
 mod runs;
 mod serve;

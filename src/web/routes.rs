@@ -1,6 +1,6 @@
 //! Which address does what, and what every answer has.
 
-use super::{Access, figures, logs, problem::Problem, programs, runs};
+use super::{Access, figures, logs, problem::Problem, programs, recording, runs};
 use crate::ProcessManager;
 use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder,
@@ -54,6 +54,7 @@ fn api(config: &mut web::ServiceConfig) {
         .service(post("/runs/{run}/retry", runs::retry))
         .service(get("/logs", logs::logs))
         .service(get("/events", logs::events))
+        .service(get("/recording", recording::recording))
         .service(get("/breakers", programs::breakers))
         .service(post(
             "/breakers/{scope}/{act:reset|open|close|disable|metrics_only|auto}",

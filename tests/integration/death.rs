@@ -8,7 +8,7 @@ use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -56,12 +56,16 @@ impl Daemon {
     }
 
     pub(crate) fn cli(&self, args: &[&str]) -> String {
+        String::from_utf8_lossy(&self.answer(args).stdout).into_owned()
+    }
+
+    pub(crate) fn answer(&self, args: &[&str]) -> Output {
         let run = Command::new(supervise())
             .args(args)
             .current_dir(&self.folder)
             .env("SUPERVISE_URL", &self.url)
             .output();
-        String::from_utf8_lossy(&run.expect("it runs").stdout).into_owned()
+        run.expect("it runs")
     }
 
     pub(crate) fn logged(&self, program: &str) -> Vec<String> {

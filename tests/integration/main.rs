@@ -23,6 +23,7 @@ mod hostile;
 mod load;
 mod notify;
 mod output;
+mod replay;
 mod spawn_errors;
 mod stop;
 mod story;

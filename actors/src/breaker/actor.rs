@@ -113,7 +113,7 @@ impl Handler<Restore> for BreakerActor {
 
     fn handle(&mut self, msg: Restore, ctx: &mut Context<Self>) -> Self::Result {
         let now = msg.at;
-        self.set_clock(now);
+        self.machine.set_clock(now, msg.clock);
         let (changes, unread) = self.machine.restore(now, &msg.saved);
         for key in unread {
             log::warn!("saved breaker state unreadable; key={key}");

@@ -2,7 +2,7 @@
 
 pub use super::machine::{Admission, BreakerStatus, Change, Changes, Gate, OperatorAct, Outcome, Permit};
 
-use crate::model::{RunId, Scope, Timestamp};
+use crate::model::{ClockReading, RunId, Scope, Timestamp};
 use actix::Message;
 
 /// May this attempt start? All gates are asked first; only when all agree is anything taken.
@@ -62,6 +62,8 @@ pub struct Operate {
 pub struct Restore {
     /// When, by the Manager's clock.
     pub at: Timestamp,
+    /// What the clocks say that outlive a process.
+    pub clock: ClockReading,
     /// Keys and values as they were saved.
     pub saved: Vec<(String, Vec<u8>)>,
 }

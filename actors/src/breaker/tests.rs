@@ -151,7 +151,14 @@ async fn a_successor_goes_on_with_what_was_saved() {
     let (breaker, _) = start();
     let saved = trip(&breaker).await.saved.into_iter().map(|put| (put.key, put.value.unwrap())).collect();
     let (second, heard) = start();
-    assert!(second.send(Restore { at: clock::now(), saved }).await.unwrap().events.is_empty());
+    assert!(
+        second
+            .send(Restore { at: clock::now(), clock: clock::reading(), saved })
+            .await
+            .unwrap()
+            .events
+            .is_empty()
+    );
     assert_eq!(state(&second).await, "open");
     after(5_100).await;
     assert_eq!(heard.borrow().len(), 1);

@@ -86,7 +86,7 @@ impl ManagerActor {
             recorded: Vec::new(),
             alarm: None,
         };
-        manager.record(Happening::Opened { next_seq, clock: clock::reading() });
+        manager.record(Happening::Opened { next_seq });
         manager
     }
 
@@ -160,8 +160,15 @@ impl ManagerActor {
         self.recorded.push(entry);
     }
 
+    /// A refused request changes nothing but what was due by its time.
+    pub(super) fn record_passing(&mut self, was_due: bool) {
+        if was_due {
+            self.record(Happening::Tick);
+        }
+    }
+
     /// Writes what was recorded although it led to no decision, when it is more than this.
-    fn write_recorded(&mut self, most: usize, ctx: &Context<Self>) {
+    pub(super) fn write_recorded(&mut self, most: usize, ctx: &Context<Self>) {
         if self.recorded.len() > most {
             let inputs = std::mem::take(&mut self.recorded);
             self.outbox.push(Vec::new(), Vec::new(), inputs);
@@ -253,9 +260,10 @@ impl ManagerActor {
             ctx.cancel_future(stale);
         }
         self.alarm = deadline.map(|at| {
+            // By the mailbox, which waits while a question is under way; actix polls timers once more before it waits.
             let handle = ctx.run_later(clock::until(at), |manager, ctx| {
                 manager.alarm = None;
-                manager.step(Input::Tick, ctx);
+                ctx.address().do_send(Heard(Input::Tick));
             });
             (at, handle)
         });

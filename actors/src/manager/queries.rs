@@ -1,7 +1,12 @@
 //! What applications look at: each handler answers from the machine's knowledge, the store or a room, and changes
 //! nothing (an operator's word to a breaker stands here because the room answers it, not the machine).
 
-use super::{ManagerActor, machine::Input, messages::*, recording::Happening};
+use super::{
+    ManagerActor,
+    machine::Input,
+    messages::*,
+    recording::{GetRecording, Happening, Recording},
+};
 use crate::{
     breaker, clock,
     model::{JournalRecord, Phase, Run, RunId},
@@ -132,6 +137,24 @@ impl Handler<GetEvents> for ManagerActor {
             let is_newer = matches!(&newer, Ok(Ok(_)));
             drop(newer);
             if is_newer { read_journal(&store, get.after, limit).await } else { Ok(found) }
+        })
+    }
+}
+
+impl Handler<GetRecording> for ManagerActor {
+    type Result = ResponseFuture<Result<Recording, String>>;
+
+    fn handle(&mut self, get: GetRecording, ctx: &mut Context<Self>) -> Self::Result {
+        let effects = self.machine.write_out();
+        self.carry_out(effects, ctx);
+        self.write_recorded(0, ctx);
+        let (written, store) = (self.written(), self.store.clone());
+        Box::pin(async move {
+            let _ = written.await; // What is decided and not yet written belongs to the answer.
+            let (tell, told) = oneshot::channel();
+            store.read_commits(get.after, get.max_bytes, move |found| drop(tell.send(found)));
+            let found = told.await.map_err(|error| error.to_string())?;
+            Ok(Recording { seed: store.seed(), commits: found.map_err(|error| error.to_string())? })
         })
     }
 }

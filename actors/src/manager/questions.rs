@@ -12,7 +12,7 @@ use super::{
 use crate::{monitor, retry};
 use actix::{ActorFutureExt, AsyncContext, Context, MailboxError, Message, fut::wrap_future};
 
-/// An answer of a room on another thread.
+/// An answer of a room on another thread, or our own alarm.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct Heard(pub(super) Input);

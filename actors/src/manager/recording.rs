@@ -16,8 +16,29 @@ use crate::{
         Scope, SpawnFailure, Spool, SpoolSizes, Timestamp,
     },
     monitor::{self, Drained},
+    store::{Place, Written},
 };
+use actix::Message;
 use serde::{Deserialize, Serialize};
+
+/// Commits after this place, oldest first, with what led to them. They begin with the oldest that is kept.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Recording, String>")]
+pub struct GetRecording {
+    /// The place of the last commit that is known; `(0, 0)`: from the oldest.
+    pub after: Place,
+    /// How many bytes they take at most, one commit at least.
+    pub max_bytes: usize,
+}
+
+/// The answer to [`GetRecording`].
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Recording {
+    /// The store's seed, by which all chance is drawn.
+    pub seed: u64,
+    /// Commits.
+    pub commits: Vec<Written>,
+}
 
 /// One thing that happened, and the `now` with which it was decided upon.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -39,8 +60,6 @@ pub enum Happening {
     Opened {
         /// The first free place in the journal.
         next_seq: u64,
-        /// The clocks that outlive a process.
-        clock: ClockReading,
     },
     /// The tokens that retries share.
     Budget {
@@ -62,7 +81,14 @@ pub enum Happening {
         saved: Saved,
     },
     /// What was [`Happening::Saved`] is taken up.
-    Restored,
+    Restored {
+        /// The wall clock, in milliseconds since the epoch.
+        wall_ms: u64,
+        /// The kernel's name for the boot, in hexadecimal digits: a number of 128 bits is none in JSON.
+        boot_id: String,
+        /// Milliseconds since that boot.
+        boottime_ms: u64,
+    },
     /// No old process is left, or those that are were adopted: every saved run goes on.
     Resumed {
         /// Ends that the old keeper saw, and attempts that were lost.
@@ -184,20 +210,26 @@ pub enum Happening {
     Tick,
 }
 
-/// A key of the state with its value, which is text in all layouts of ours.
+/// A key of the state with its value.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Saved {
     /// The key.
     pub key: String,
-    /// The value.
-    pub value: String,
+    /// The value, a character for each byte: most of them are JSON, which so stays readable.
+    value: String,
 }
 
 impl Saved {
-    /// Nothing when the value is of a layout that is not ours.
+    /// As it is recorded.
     #[must_use]
-    pub fn of(key: &str, value: &[u8]) -> Option<Self> {
-        Some(Self { key: key.to_owned(), value: String::from_utf8(value.to_vec()).ok()? })
+    pub fn of(key: &str, value: &[u8]) -> Self {
+        Self { key: key.to_owned(), value: value.iter().copied().map(char::from).collect() }
+    }
+
+    /// The value as it was.
+    #[must_use]
+    pub fn value(&self) -> Vec<u8> {
+        self.value.chars().filter_map(|byte| u8::try_from(byte).ok()).collect()
     }
 }
 
@@ -237,6 +269,13 @@ fn nowhere() -> Spool {
 }
 
 impl Happening {
+    /// Saved state is taken up, at this reading of the clocks that outlive a process.
+    #[must_use]
+    pub fn restored(clock: ClockReading) -> Self {
+        let ClockReading { wall_ms, boot_id, boottime_ms } = clock;
+        Self::Restored { wall_ms, boot_id: format!("{boot_id:x}"), boottime_ms }
+    }
+
     /// What the Launcher, the Monitor and the Manager's clock say; nothing for what comes from inside.
     #[must_use]
     pub fn of(input: &Input) -> Option<Self> {
@@ -310,7 +349,7 @@ impl Happening {
             | Self::Budget { .. }
             | Self::Configured { .. }
             | Self::Saved { .. }
-            | Self::Restored
+            | Self::Restored { .. }
             | Self::Resumed { .. }
             | Self::Started { .. }
             | Self::Stop { .. }

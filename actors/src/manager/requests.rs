@@ -113,10 +113,8 @@ impl ManagerActor {
         let (mut for_retry, mut for_breaker) = (Vec::new(), Vec::new());
         for (key, value) in state {
             let whose = SavedKey::parse(&key);
-            if self.machine.depends_on(&whose)
-                && let Some(saved) = Saved::of(&key, &value)
-            {
-                self.record(Happening::Saved { saved });
+            if self.machine.depends_on(&whose) {
+                self.record(Happening::Saved { saved: Saved::of(&key, &value) });
             }
             match whose {
                 SavedKey::Retry => for_retry.push((key, value)),
@@ -124,11 +122,13 @@ impl ManagerActor {
                 SavedKey::Run(_) | SavedKey::Attempt(_) | SavedKey::IdempotencyKey(_) | SavedKey::Other => {}
             }
         }
-        self.record(Happening::Restored);
+        let clock = clock::reading();
+        self.record(Happening::restored(clock));
         let (tell, told) = oneshot::channel();
         let answer = self.rooms.retry.restore.send(retry::Restore { at, saved: for_retry });
         self.ask_then(answer, ctx, move |manager, (), ctx| {
-            let answer = manager.rooms.breaker.restore.send(breaker::Restore { at, saved: for_breaker });
+            let answer =
+                manager.rooms.breaker.restore.send(breaker::Restore { at, clock, saved: for_breaker });
             manager.ask_then(answer, ctx, move |manager, changes, ctx| {
                 let effects = manager.machine.step(Input::Breaker(changes), at);
                 manager.carry_out(effects, ctx);
@@ -310,13 +310,17 @@ impl Handler<Stop> for ManagerActor {
 
     fn handle(&mut self, Stop { run, by }: Stop, ctx: &mut Context<Self>) -> Self::Result {
         let now = self.begin();
-        self.record(Happening::Stop { run, by: by.clone() });
-        match self.machine.stop(run, by, now) {
+        let due = self.machine.has_due(now);
+        match self.machine.stop(run, by.clone(), now) {
             Ok(effects) => {
+                self.record(Happening::Stop { run, by });
                 self.carry_out(effects, ctx);
                 self.when_written(run)
             }
-            Err(error) => Box::pin(async { Err(error) }),
+            Err(error) => {
+                self.record_passing(due);
+                Box::pin(async { Err(error) })
+            }
         }
     }
 }
@@ -330,14 +334,18 @@ impl Handler<Restart> for ManagerActor {
         ctx: &mut Context<Self>,
     ) -> Self::Result {
         let (now, ended) = (self.begin(), self.machine.saved_when_over(run));
-        let ended = ended.and_then(|put| Saved::of(&put.key, &put.value?));
-        self.record(Happening::Restart { run, by: by.clone(), stop_running, ended });
-        match self.machine.restart(run, by, stop_running, now) {
+        let due = self.machine.has_due(now);
+        let ended = ended.and_then(|put| Some(Saved::of(&put.key, &put.value?)));
+        match self.machine.restart(run, by.clone(), stop_running, now) {
             Ok(effects) => {
+                self.record(Happening::Restart { run, by, stop_running, ended });
                 self.carry_out(effects, ctx);
                 self.when_written(run)
             }
-            Err(error) => Box::pin(async { Err(error) }),
+            Err(error) => {
+                self.record_passing(due);
+                Box::pin(async { Err(error) })
+            }
         }
     }
 }

@@ -116,16 +116,25 @@ struct Parts {
 /// The manager's thread: an actix system of its own, whatever runtime the application has.
 fn live(parts: Parts, tell: &mpsc::Sender<Result<Addr<ManagerActor>, OpenError>>) {
     let system = actix::System::new();
-    let started = system.block_on(async { start(parts) });
-    let lives = started.is_ok();
+    let (started, monitor) = match system.block_on(async { start(parts) }) {
+        Ok((addr, monitor)) => (Ok(addr), Some(monitor)),
+        Err(error) => (Err(error), None),
+    };
     let heard = tell.send(started).is_ok();
-    if lives && heard {
+    if heard && monitor.is_some() {
         // An error here means a non-zero exit code, which nobody sets.
         let _ = system.run();
     }
+    // It has the store too: who joins this thread may open the store again.
+    if let Some(monitor) = monitor {
+        monitor.stop();
+        if monitor.join().is_err() {
+            log::error!("the monitor's thread panicked");
+        }
+    }
 }
 
-fn start(parts: Parts) -> Result<Addr<ManagerActor>, OpenError> {
+fn start(parts: Parts) -> Result<(Addr<ManagerActor>, Arbiter), OpenError> {
     let keeper = |error: std::io::Error| OpenError::Keeper(error.to_string());
     let (wake, woken) = wake_pair().map_err(keeper)?;
     let woken = woken.as_fd().try_clone_to_owned().map_err(keeper)?;
@@ -148,5 +157,5 @@ fn start(parts: Parts) -> Result<Addr<ManagerActor>, OpenError> {
         retry: ToRetry::new(&retry),
         breaker: ToBreaker::new(&breaker),
     };
-    Ok(context.run(ManagerActor::new(store, saved, rooms, limits, seed)))
+    Ok((context.run(ManagerActor::new(store, saved, rooms, limits, seed)), arbiter))
 }

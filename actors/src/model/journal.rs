@@ -1,6 +1,6 @@
 //! The journal: every decision with its cause. The same records in the API, the CLI, the page and the simulator.
 
-use super::{BreakerPolicy, EndReason, HeldReason, Params, Phase, Program, RunId, Scope, Timestamp};
+use super::{EndReason, HeldReason, Params, Phase, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One decision or one fact that led to one.
@@ -182,14 +182,6 @@ pub enum Event {
     ProgramConfigured {
         /// `added`, `changed` or `removed`.
         change: String,
-        /// Its rules from now on, without command and environment; nothing when it was removed.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        rules: Option<Box<Program>>,
-    },
-    /// The rules of shared scopes are others from now on.
-    ScopesConfigured {
-        /// By the name or pattern of the scope.
-        breakers: Vec<(String, BreakerPolicy)>,
     },
     /// A supervisor opened the store after another had closed it or died.
     SupervisorRestarted {

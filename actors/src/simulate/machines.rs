@@ -19,6 +19,16 @@ pub(super) enum Wanted {
     Other(Effect),
 }
 
+/// What an effect leads to at once.
+enum Answer {
+    /// It was a question.
+    Input(Input),
+    /// It was a word that needs no answer.
+    None,
+    /// It is for the world.
+    Wanted(Wanted),
+}
+
 /// Manager, Retry and Breaker as one machine: told something from outside, they decide until nobody has a question left,
 /// as the live clerk lets them.
 #[derive(Debug)]
@@ -62,17 +72,15 @@ impl Machines {
         loop {
             let effect = self.effects.pop_front()?;
             match self.answer(effect, now) {
-                Ok(Some(answer)) => self.input(answer, now),
-                Ok(None) => {}
-                Err(Effect::Commit { records, puts }) => return Some(Wanted::Commit(records, puts)),
-                Err(other) => return Some(Wanted::Other(other)),
+                Answer::Input(answer) => self.input(answer, now),
+                Answer::None => {}
+                Answer::Wanted(wanted) => return Some(wanted),
             }
         }
     }
 
-    /// The answer to a question, if it has one; the effect itself, if it is none.
-    fn answer(&mut self, effect: Effect, now: Timestamp) -> Result<Option<Input>, Effect> {
-        Ok(Some(match effect {
+    fn answer(&mut self, effect: Effect, now: Timestamp) -> Answer {
+        Answer::Input(match effect {
             Effect::Admit(ask) => {
                 let admission = self.breaker.admit(now, ask.run, &ask.gates, ask.peek);
                 Input::Admitted { run: ask.run, admission }
@@ -112,20 +120,21 @@ impl Machines {
             Effect::Deposit => Input::Saved(self.retry.deposit(now)),
             Effect::Overrule(run) => Input::Saved(self.retry.cancel(run)),
             Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
-            told => return self.tell(told, now).map_or(Ok(None), Err),
-        }))
+            told => return self.tell(told, now),
+        })
     }
 
     /// What Retry is told without an answer; anything else comes back.
-    fn tell(&mut self, effect: Effect, now: Timestamp) -> Option<Effect> {
+    fn tell(&mut self, effect: Effect, now: Timestamp) -> Answer {
         match effect {
             Effect::Schedule(schedule) => self.retry.schedule(schedule.run, schedule.at),
             Effect::Cancel(run) => drop(self.retry.cancel(run)),
             Effect::Release(run) => self.retry.release(run),
             Effect::SetBudget(budget) => self.retry.set_budget(now, budget),
-            other => return Some(other),
+            Effect::Commit { records, puts } => return Answer::Wanted(Wanted::Commit(records, puts)),
+            other => return Answer::Wanted(Wanted::Other(other)),
         }
-        None
+        Answer::None
     }
 
     /// What Retry and the Breaker saved. The Manager has restored, and its orphans are known.

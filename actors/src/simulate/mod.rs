@@ -14,6 +14,9 @@
 //!                                                                  └──┴─▶ Retry's and Breaker's machines
 //! ```
 //!
+//! The same machines also decide again what a live supervisor decided ([`Replay`]), from what its journal says it was
+//! told: the proof that nothing but that counts, and the way to look at a decision with a debugger.
+//!
 //! # What it promises
 //!
 //! - **No second implementation.** Every decision comes from the machines that decide live, and the class of an end from
@@ -39,10 +42,12 @@ mod engine;
 mod machines;
 mod outside;
 mod processes;
+mod replay;
 mod scenario;
 
 pub use self::{
     engine::{Setup, SimulateError, Simulation, Told},
+    replay::{Compared, Replay},
     scenario::{
         Act, Life, OperatorAt, Plan, Play, PlayWindow, RestartAt, Scenario, Script, ScriptOf, StartAt, Target,
     },

@@ -25,17 +25,12 @@ impl Machine {
         changes.removed = self.program_names();
         self.programs = programs;
         self.counters.keep(|name| self.programs.contains_key(name));
-        if self.shared_breakers != configure.shared_breakers {
-            let breakers = configure.shared_breakers.clone();
-            self.record(self.now, None, None, None, Event::ScopesConfigured { breakers });
-        }
         self.shared_breakers = configure.shared_breakers;
         for (names, change) in
             [(&changes.added, "added"), (&changes.changed, "changed"), (&changes.removed, "removed")]
         {
             for name in names {
-                let rules = self.programs.get(name).map(|program| Box::new(program.rules_only()));
-                let event = Event::ProgramConfigured { change: change.to_owned(), rules };
+                let event = Event::ProgramConfigured { change: change.to_owned() };
                 self.record(self.now, None, None, None, event);
                 if let Some(record) = self.batch.records.last_mut() {
                     record.program = Some(name.clone());

@@ -64,7 +64,7 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
             let probe = if *probe { ", as a probe of a half-open breaker" } else { "" };
             format!("{attempt} started{}{probe}", with(params))
         }
-        Event::AttemptSpawned { .. } | Event::ProgramConfigured { .. } | Event::ScopesConfigured { .. } => {
+        Event::AttemptSpawned { .. } | Event::ProgramConfigured { .. } => {
             return None;
         }
         event @ Event::AttemptEnded { .. } => format!("{attempt} {}", end(event)?),
