@@ -12,7 +12,7 @@ mod timeline;
 
 use actix_process::{
     Adjust, BreakerPolicy, ClassRule, Jitter, Param, ProbeParams, ProcessManager, Program, RetryPolicy,
-    RunHandle, actors::model::JournalRecord,
+    RunHandle, actors::model::JournalRecord, simulate,
 };
 use std::{error::Error, process::ExitCode, time::Duration};
 use story::Story;
@@ -66,7 +66,8 @@ async fn supervise() -> Result<ExitCode, Box<dyn Error>> {
     }
     let told = tokio::time::timeout(PATIENCE, watch(&mut journal, runs.len())).await;
     let story = told.map_err(|_| format!("the scrapers did not end within {PATIENCE:?}"))?;
-    let kept = story.sum_up(&shop.refusals(), shop.pages());
+    let mut kept = story.sum_up(&shop.refusals(), shop.pages());
+    kept &= decide_again(&pm).await?;
     if let Some(prober) = runs.iter().find(|run| Some(run.id()) == story.prober()) {
         why(prober).await?;
     }
@@ -106,6 +107,16 @@ async fn watch(journal: &mut UnboundedReceiver<JournalRecord>, runs: usize) -> S
     }
     timeline.end();
     story
+}
+
+/// Lets the machines decide all of it again, from what the journal says they were told.
+async fn decide_again(pm: &ProcessManager) -> Result<bool, Box<dyn Error>> {
+    let compared = simulate::decide_again(pm).await?;
+    let same = compared.iter().filter(|one| one.agrees()).count();
+    let kept = same > 0 && same == compared.len();
+    let verdict = if kept { "PASS" } else { "FAIL" };
+    println!("{verdict}  {same} of {} decisions are the same when they are made again", compared.len());
+    Ok(kept)
 }
 
 async fn why(run: &RunHandle) -> Result<(), Box<dyn Error>> {

@@ -1,14 +1,14 @@
 //! What was decided live is decided again, from what the journal says the machines were told.
 
 use crate::{
-    bench_of_one::{Gate, in_time, shell},
+    bench_of_one::{Gate, bench, in_time, shell},
     death::{Daemon, until},
 };
 use actix_process::{
     Adjust, BreakerPolicy, ClassRule, Classify, Jitter, Param, ProcessManager, Program, Restart, RetryPolicy,
     actors::{
         breaker::OperatorAct,
-        model::{JournalRecord, RunId, ScopeKind},
+        model::{Event, JournalRecord, RunId, ScopeKind},
     },
     simulate::{self, Compared},
 };
@@ -119,6 +119,27 @@ async fn every_decision_of_two_lives_is_made_again() {
     assert!(both.contains_key("supervisor_restarted"), "{both:?}");
     assert!(both["attempt_started"] > first["attempt_started"], "{first:?} {both:?}");
     pm.shutdown().await.expect("it ends");
+}
+
+/// The proof that agreement means something: with another seed, delays and penalties are others.
+#[actix::test]
+async fn with_another_seed_other_delays_are_drawn_and_that_shows() {
+    let rules = RetryPolicy::exponential("20ms").min_delay("1ms").max_retries(2).jitter(Jitter::Full);
+    let bench = bench([shell("fails", "exit 1").retry(rules)]).await;
+    bench.run("fails").await;
+    let page = bench.pm.recording((0, 0), 1 << 20).await.expect("it reads");
+    let replay = |seed| {
+        let mut replay = simulate::Replay::new(seed);
+        let mut compared: Vec<_> = page.commits.iter().flat_map(|commit| replay.take(commit)).collect();
+        compared.extend(replay.finish());
+        compared
+    };
+    all_agree(&replay(page.seed));
+    let other = replay(page.seed ^ 1);
+    let differs: Vec<_> = other.iter().filter(|one| !one.agrees()).collect();
+    let scheduled = |record: &JournalRecord| matches!(record.event, Event::RetryScheduled { .. });
+    assert!(differs.first().is_some_and(|one| one.live.as_ref().is_some_and(scheduled)), "{differs:#?}");
+    bench.end().await;
 }
 
 const CONFIG: &str = r#"
