@@ -3,6 +3,7 @@
 use actix_process::{
     ProcessManager, Program, RunHandle, RunStatus,
     actors::model::{JournalRecord, Phase, Stream},
+    simulate,
 };
 use std::{future::Future, time::Duration};
 
@@ -130,7 +131,11 @@ impl Bench {
         }
     }
 
+    /// Every decision of the test is made again first, and must be the same.
     pub(crate) async fn end(self) {
+        let compared = simulate::decide_again(&self.pm).await.expect("the journal reads");
+        let differs: Vec<_> = compared.iter().filter(|one| !one.agrees()).collect();
+        assert!(differs.is_empty(), "{} of {}: {:#?}", differs.len(), compared.len(), differs.first());
         in_time("the shutdown", self.pm.shutdown()).await.expect("an orderly end");
     }
 }

@@ -47,6 +47,7 @@ mod event_loop;
 mod headroom;
 mod last_word;
 pub mod protocol;
+mod pursuit;
 mod reap;
 mod record;
 mod socket;

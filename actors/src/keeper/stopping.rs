@@ -3,6 +3,7 @@
 use super::{
     attempt::Attempt,
     event_loop::{Loop, Mode},
+    pursuit::pursue,
     stream::Stream,
     syscall::{kill_group, now_ns},
     tree::{Process, Snapshot, Strays},
@@ -64,6 +65,7 @@ impl Loop {
 
     /// The next step of one stop; true when nobody is left.
     fn advance(&mut self, token: u64, snapshot: &Snapshot, strays: Strays, now: u64) -> bool {
+        let leaders = &self.leaders;
         let Some(attempt) = self.attempts.get_mut(&token) else { return false };
         let members = attempt.tree.members(snapshot, strays);
         let Some(mut stop) = attempt.stop else { return members.is_empty() && !attempt.has_leader() };
@@ -74,6 +76,9 @@ impl Loop {
                 || attempt.streams.iter_mut().any(|stream| !stream.drain_now() && stream.left() > 0);
             if !unsure || now - since >= UNSURE_NS {
                 return true;
+            }
+            if now >= stop.deadline_ns && matches!(strays, Strays::ChildrenOf(_)) {
+                pursue(attempt.tree.tag(), |pid| leaders.contains_key(&pid));
             }
         } else {
             stop.unsure_ns = None;

@@ -284,6 +284,12 @@ impl Tree {
         Self { leader, start_ticks, tag, ..Self::default() }
     }
 
+    /// What its members have in their environments, unless they wiped them.
+    #[must_use]
+    pub fn tag(&self) -> &[u8] {
+        &self.tag
+    }
+
     /// Its living members: descendants of whomever was ever seen as a member, everybody in their sessions and the
     /// leader's group, and strays with the tag.
     pub fn members(&mut self, snapshot: &Snapshot, strays: Strays) -> Vec<Process> {
