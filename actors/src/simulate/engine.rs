@@ -266,7 +266,7 @@ impl Simulation {
         let now = self.now;
         Some(match effect {
             Effect::Admit(ask) => {
-                let admission = self.breaker.admit(now, ask.run, &ask.gates, ask.peek);
+                let admission = self.breaker.admit(now, ask.run, ask.gates, ask.peek);
                 Input::Admitted { run: ask.run, admission }
             }
             Effect::Settle(said) => {
