@@ -57,7 +57,7 @@ impl Handler<Admit> for BreakerActor {
     fn handle(&mut self, msg: Admit, ctx: &mut Context<Self>) -> Self::Result {
         let now = msg.at;
         self.set_clock(now);
-        let admission = self.machine.admit(now, msg.run, &msg.gates, msg.peek);
+        let admission = self.machine.admit(now, msg.run, msg.gates, msg.peek);
         self.rearm(ctx);
         MessageResult(admission)
     }

@@ -55,6 +55,8 @@
 //!
 //! - *A count of permits.* Counts leak and inflate: a permit taken to look at the state, given back twice by a late
 //!   result, or never. A map from run to the end of its lease can do none of these.
+//! - *A list of holders in each scope*, to hear each last word once. A start of four scopes then touches four lists, and
+//!   that of a scope which everybody needs is as long as the list of everybody. Holders are kept by run.
 //! - *A timer that opens and closes.* State is computed from deadlines; a lost or late timer then costs a late report,
 //!   not a wrong decision.
 //! - *A success rate alone.* One start an hour never fills a window; a row of failures trips where a share cannot.

@@ -21,7 +21,10 @@ mod spool;
 mod template;
 mod time;
 
-pub(crate) use self::chance::{high_half, part_of, split_mix_64};
+pub(crate) use self::{
+    chance::{high_half, part_of, split_mix_64},
+    id::RunMap,
+};
 pub use self::{
     class::{Adjust, Class, ClassRule, Inline, InlineAction, ScopeKind, builtin_class_rule},
     class_help::class_help,

@@ -49,28 +49,15 @@ impl Template {
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut literal = String::new();
-        let mut chars = text.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '{' | '}' if chars.peek().is_some_and(|(_, next)| *next == c) => {
-                    chars.next();
-                    literal.push(c);
-                }
-                '}' => return Err(TemplateError::Unbalanced(at)),
-                '{' => {
-                    let tail = text.get(at + 1..).unwrap_or_default();
-                    let Some(end) = tail.find('}') else { return Err(TemplateError::Unbalanced(at)) };
-                    let name = tail.get(..end).unwrap_or_default();
-                    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                        return Err(TemplateError::BadName(name.to_owned()));
-                    }
+        for piece in pieces(text) {
+            match piece? {
+                Piece::Text(text) => literal.push_str(text),
+                Piece::Param(name) => {
                     if !literal.is_empty() {
                         parts.push(Part::Text(std::mem::take(&mut literal)));
                     }
                     parts.push(Part::Param(name.to_owned()));
-                    while chars.next_if(|(i, _)| *i <= at + 1 + end).is_some() {}
                 }
-                _ => literal.push(c),
             }
         }
         if !literal.is_empty() {
@@ -113,6 +100,44 @@ impl Template {
         }
         out
     }
+}
+
+/// A stretch of a template's text.
+pub(super) enum Piece<'a> {
+    /// As it stands.
+    Text(&'a str),
+    /// The place of the parameter with this name.
+    Param(&'a str),
+}
+
+/// The grammar, for those who want to fill a text in without keeping it as a [`Template`]. Ends with the first error.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = Result<Piece<'_>, TemplateError>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
+        let (length, piece) = first_piece(rest, at);
+        at = if piece.is_ok() { at + length } else { text.len() };
+        Some(piece)
+    })
+}
+
+/// The first piece of a text that is not empty and begins at byte `at`, and how long it is with its braces.
+fn first_piece(rest: &str, at: usize) -> (usize, Result<Piece<'_>, TemplateError>) {
+    let upto = |end: usize| rest.get(..end).unwrap_or_default();
+    let plain = rest.find(['{', '}']).unwrap_or(rest.len());
+    if plain > 0 {
+        return (plain, Ok(Piece::Text(upto(plain))));
+    }
+    if rest.starts_with("{{") || rest.starts_with("}}") {
+        return (2, Ok(Piece::Text(upto(1))));
+    }
+    let end = rest.find('}').filter(|_| rest.starts_with('{'));
+    let Some(end) = end else { return (0, Err(TemplateError::Unbalanced(at))) };
+    let name = rest.get(1..end).unwrap_or_default();
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return (0, Err(TemplateError::BadName(name.to_owned())));
+    }
+    (end + 1, Ok(Piece::Param(name)))
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ pub(crate) struct Feed {
     taken: u64,
     next_seq: u64,
     open: bool,
-    building: Option<(Chunk, Timestamp)>,
+    building: Option<Box<(Chunk, Timestamp)>>,
     recent: VecDeque<Recent>,
     held: usize,
     unstored: usize,
@@ -132,7 +132,7 @@ impl Feed {
 
     /// When the chunk that is being built was begun.
     pub(crate) fn building_since(&self) -> Option<Timestamp> {
-        self.building.as_ref().map(|(_, since)| *since)
+        self.building.as_ref().map(|building| building.1)
     }
 
     /// Bytes in the spool now; 0 when there is none.
@@ -218,14 +218,14 @@ impl Feed {
             Some(cleaned) => (cleaned.bytes.as_slice(), &cleaned.lines, cleaned.raw_lengths.as_slice()),
             None => (raw, cut, &[][..]),
         };
-        if self.building.as_ref().is_some_and(|(chunk, _)| chunk.bytes.len() + bytes.len() > CHUNK) {
+        if self.building.as_ref().is_some_and(|begun| begun.0.bytes.len() + bytes.len() > CHUNK) {
             self.seal();
         }
         let hits = intake.rules.find(bytes, shown, self.stream);
         *intake.number = (*intake.number + 1).max(intake.now.0 << 12);
         let number = *intake.number;
-        let head = self.head();
-        let (chunk, _) = self.building.get_or_insert_with(|| (Chunk { head, bytes: Vec::new() }, intake.now));
+        let begun = (Chunk { head: self.head(), bytes: Vec::new() }, intake.now);
+        let (chunk, _) = &mut **self.building.get_or_insert_with(|| Box::new(begun));
         let (line, at) = (chunk.head.lines, chunk.bytes.len());
         chunk.head.pieces.push(Piece { number, line, at_ms: intake.now.0 });
         chunk.bytes.extend_from_slice(bytes);
@@ -333,7 +333,7 @@ impl Feed {
 
     /// Ends the chunk that is being built.
     pub(crate) fn seal(&mut self) {
-        if let Some((mut chunk, _)) = self.building.take() {
+        if let Some((mut chunk, _)) = self.building.take().map(|building| *building) {
             // It stays in memory for a while; the room that it grew into does not.
             chunk.bytes.shrink_to_fit();
             self.recent.push_back(Recent { chunk: Arc::new(chunk), sent: false });
@@ -375,7 +375,7 @@ impl Feed {
             .filter(|recent| recent.chunk.head.to > self.stored)
             .map(|recent| recent.chunk.bytes.len())
             .sum::<usize>()
-            + self.building.as_ref().map_or(0, |(chunk, _)| chunk.bytes.len());
+            + self.building.as_ref().map_or(0, |building| building.0.bytes.len());
         self.give_back(output);
         self.shrink(keep)
     }
@@ -427,12 +427,12 @@ impl Feed {
     /// The first byte of the spool that memory holds.
     pub(crate) fn floor(&self) -> u64 {
         let recent = self.recent.front().map(|recent| recent.chunk.head.from);
-        recent.or(self.building.as_ref().map(|(chunk, _)| chunk.head.from)).unwrap_or(self.taken)
+        recent.or(self.building.as_ref().map(|building| building.0.head.from)).unwrap_or(self.taken)
     }
 
     /// All chunks in memory, in order.
     pub(crate) fn chunks(&self) -> impl Iterator<Item = Arc<Chunk>> {
-        let building = self.building.as_ref().map(|(chunk, _)| Arc::new(chunk.clone()));
+        let building = self.building.as_ref().map(|building| Arc::new(building.0.clone()));
         self.recent.iter().map(|recent| recent.chunk.clone()).chain(building)
     }
 

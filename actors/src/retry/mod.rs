@@ -15,7 +15,7 @@
 //!     →  one number drawn from it  →  not less than the other side asked for  →  due
 //! ```
 //!
-//! The curve is the [`backoff`](https://docs.rs/backoff) crate's, used for its law alone. Chance is ours: drawn from
+//! The curve is the [`backoff`](https://docs.rs/backoff) crate's, used for its law alone and kept as far as it was walked. Chance is ours: drawn from
 //! the installation's seed, the run's identity and a counter, so that the same history gives the same delays on every
 //! machine, and no two runs march in step.
 //!
@@ -38,7 +38,7 @@
 //!   costs no attempt, no token and no intensity. What an operator starts is free.
 //! - Equal seed and equal history give equal decisions; a machine that was saved and restored decides as if it had
 //!   never been away.
-//! - Each decision carries its sentence.
+//! - Each decision carries its sentence; that of a retry is put into words when somebody shows it ([`Why`]).
 //!
 //! # What it does not promise
 //!
@@ -78,6 +78,6 @@ mod tests;
 
 pub use self::{
     actor::RetryActor,
-    machine::{End, Machine, Supposed, startup_spread_ms},
+    machine::{End, Machine, Supposed, Why, startup_spread_ms},
     messages::*,
 };

@@ -82,7 +82,7 @@ impl Machines {
     fn answer(&mut self, effect: Effect, now: Timestamp) -> Answer {
         Answer::Input(match effect {
             Effect::Admit(ask) => {
-                let admission = self.breaker.admit(now, ask.run, &ask.gates, ask.peek);
+                let admission = self.breaker.admit(now, ask.run, ask.gates, ask.peek);
                 Input::Admitted { run: ask.run, admission }
             }
             Effect::Settle(said) => {

@@ -199,7 +199,7 @@ impl World {
             }
             Effect::Admit(ask) => Input::Admitted {
                 run: ask.run,
-                admission: self.breaker.admit(now, ask.run, &ask.gates, ask.peek),
+                admission: self.breaker.admit(now, ask.run, ask.gates, ask.peek),
             },
             Effect::Prepare(ask) => {
                 let params = self.retry.prepare(ask.run, &ask.program, &ask.base, ask.probe);

@@ -131,7 +131,7 @@ impl Circuit {
         self.epoch = self.epoch.wrapping_add(1);
         self.ramp = None;
         self.expired.clear();
-        self.holders.clear();
+        self.out = 0;
         self.forget_failures();
     }
 

@@ -2,8 +2,9 @@
 
 use super::{
     penalty,
+    rules::Rules,
     state::{Ramp, Refusal, Row, State, Word},
-    terms::{BreakerStatus, Change, Outcome, Permit},
+    terms::{BreakerStatus, Change, Gate, Outcome, Permit},
     window::Window,
     words::{self, Lateness},
 };
@@ -12,7 +13,10 @@ use crate::model::{
     format_duration_ms, say_duration_ms,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 /// How long a scope must be closed, at level 0 and untouched before it is forgotten. A day: longer than the pause
 /// between the starts of a nightly job, short enough that a scope for each of a million hosts stays bounded.
@@ -25,7 +29,7 @@ const RECENT: usize = 8;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Circuit {
     pub(super) scope: Scope,
-    pub(super) policy: BreakerPolicy,
+    pub(super) policy: Arc<BreakerPolicy>,
     pub(super) state: State,
     pub(super) level: u32,
     /// Stamped on permits; an outcome of another epoch changes nothing. It begins at the time of creation, so that a
@@ -47,17 +51,15 @@ pub(super) struct Circuit {
     why: String,
     pub(super) ramp: Option<Ramp>,
     pub(super) touched_at: Timestamp,
-    /// Runs that hold permits of this epoch and have not said their last word, and how many (a run that asked twice
-    /// gives one back unused): each last word is heard once. Not saved, which would be one more write for each start: their processes do not outlive ours, and those that do are
-    /// named to [`Machine::adopt`](super::Machine::adopt).
+    /// Permits of this epoch that are out; whose they are is in [`Held`](super::held::Held).
     #[serde(skip)]
-    pub(super) holders: HashMap<RunId, u32>,
+    pub(super) out: u32,
     #[serde(skip)]
     pub(super) seed: u64,
 }
 
 impl Circuit {
-    pub(super) fn new(scope: Scope, policy: BreakerPolicy, seed: u64, now: Timestamp) -> Self {
+    pub(super) fn new(scope: Scope, policy: Arc<BreakerPolicy>, seed: u64, now: Timestamp) -> Self {
         Self {
             scope,
             state: State::of_mode(policy.mode),
@@ -74,7 +76,7 @@ impl Circuit {
             why: "nothing has happened yet".into(),
             ramp: None,
             touched_at: now,
-            holders: HashMap::new(),
+            out: 0,
             seed,
         }
     }
@@ -92,7 +94,7 @@ impl Circuit {
     /// When it may be forgotten, if nothing happens before.
     pub(super) fn idle_at(&self) -> Option<Timestamp> {
         let rests = matches!(self.state, State::Closed | State::Disabled | State::MetricsOnly);
-        if !rests || self.by_hand.is_some() || self.level > 0 || !self.holders.is_empty() {
+        if !rests || self.by_hand.is_some() || self.level > 0 || self.out > 0 {
             return None;
         }
         let idle = self.touched_at.plus(IDLE_MS);
@@ -143,11 +145,11 @@ impl Circuit {
         }
     }
 
-    /// Whether this run may start under these rules; `Ok(true)` as a probe. Changes nothing.
-    pub(super) fn look(&self, run: RunId, now: Timestamp, policy: &BreakerPolicy) -> Result<bool, Refusal> {
+    /// Whether this run may start under these rules. Changes nothing.
+    pub(super) fn look(&self, run: RunId, now: Timestamp, policy: &BreakerPolicy) -> Result<(), Refusal> {
         let forced = matches!(self.state, State::ForcedOpen { .. });
         if !forced && self.mode_under(policy) != BreakerMode::Auto {
-            return Ok(false);
+            return Ok(());
         }
         match &self.state {
             State::Closed | State::Disabled | State::MetricsOnly => match self.ramp {
@@ -158,7 +160,7 @@ impl Circuit {
                         format_duration_ms(policy.ramp.spacing_ms)
                     ),
                 }),
-                _ => Ok(false),
+                _ => Ok(()),
             },
             State::Open { until } => {
                 Err(Refusal { retry_at: Some(*until), why: format!("open: {}", self.why) })
@@ -168,7 +170,7 @@ impl Circuit {
                 let permits = policy.half_open.permits.max(1);
                 let out = u32::try_from(leases.len()).unwrap_or(u32::MAX);
                 if leases.contains_key(&run) || out < permits {
-                    return Ok(true);
+                    return Ok(());
                 }
                 let why = format!("half-open, and {out} of half_open.permits = {permits} probes are out");
                 Err(Refusal { retry_at: leases.values().min().copied(), why })
@@ -176,11 +178,16 @@ impl Circuit {
         }
     }
 
+    /// Whether who may start under these rules is a probe, as [`Self::look`] says it.
+    pub(super) fn probes_under(&self, policy: &BreakerPolicy) -> bool {
+        matches!(self.state, State::HalfOpen { .. }) && self.mode_under(policy) == BreakerMode::Auto
+    }
+
     /// The permit that a run gets now, by what [`Self::look`] said.
-    pub(super) fn permit(&self, now: Timestamp, policy: &BreakerPolicy, probe: bool) -> Permit {
-        let half_open = &policy.half_open;
+    pub(super) fn permit(&self, gate: Gate, now: Timestamp, probe: bool) -> Permit {
+        let half_open = &gate.policy.half_open;
         Permit {
-            scope: self.scope.clone(),
+            scope: gate.scope,
             epoch: self.epoch,
             lease_until: probe.then(|| now.plus(half_open.lease_ms)),
             stable_ms: (probe && half_open.success == ProbeSuccess::Auto).then_some(half_open.stable_ms),
@@ -193,17 +200,18 @@ impl Circuit {
         run: RunId,
         now: Timestamp,
         policy: &BreakerPolicy,
+        rules: &mut Rules,
         out: &mut Vec<Change>,
     ) -> bool {
-        let mut changed = self.policy != *policy;
+        let mut changed = *self.policy != *policy;
         if changed {
-            self.policy = policy.clone();
+            self.policy = rules.share(policy);
             self.level = self.level.min(penalty::top_level(policy));
             let why = format!("its rules say mode = {:?}", policy.mode.name());
             self.follow_mode(now, why, out);
         }
         self.expired.remove(&run);
-        *self.holders.entry(run).or_default() += 1;
+        self.out = self.out.saturating_add(1);
         self.touched_at = now;
         match &mut self.state {
             State::HalfOpen { leases, .. } => {
@@ -225,12 +233,7 @@ impl Circuit {
         let lateness = self.lateness(word);
         if !word.keep && word.epoch == self.epoch {
             self.expired.remove(&word.run);
-            if let Some(permits) = self.holders.get_mut(&word.run) {
-                *permits -= 1;
-                if *permits == 0 {
-                    self.holders.remove(&word.run);
-                }
-            }
+            self.out -= u32::from(word.holds);
         }
         if let Some(lateness) = lateness {
             // One that lives on from before says that it is well again and again; that is no news.
@@ -261,7 +264,7 @@ impl Circuit {
     fn lateness(&self, word: &Word<'_>) -> Option<Lateness> {
         let may_speak = match &self.state {
             State::Closed | State::Disabled | State::MetricsOnly => {
-                self.holders.contains_key(&word.run) && !self.expired.contains(&word.run)
+                word.holds && !self.expired.contains(&word.run)
             }
             State::HalfOpen { leases, .. } => leases.contains_key(&word.run),
             State::Open { .. } | State::ForcedOpen { .. } => false,

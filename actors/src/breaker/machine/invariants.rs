@@ -1,5 +1,27 @@
 //! What holds for every sequence of events. Each property is named by its sentence; `I5` and the like are its number in
 //! the list of invariants of the rules.
+//!
+//! Faults that were put into the machine by hand, one at a time, and a test that caught each (others often did too):
+//!
+//! | fault | caught by |
+//! |---|---|
+//! | failures in a row must exceed `failures` and not reach it | `tests::failures_in_a_row_open_it_and_the_sentence_names_them` |
+//! | their share must exceed `failure_rate` and not reach it | `conformance::outcomes_that_are_too_old_or_too_many_leave_the_window` |
+//! | outcomes must exceed `window.min` and not reach it | none; now `tests::the_very_failure_that_makes_them_enough_opens_it` |
+//! | a word of another epoch gives a permit of this one back | `outcomes_of_another_epoch_change_nothing` |
+//! | the epoch of a permit is not looked at | `outcomes_of_another_epoch_change_nothing` |
+//! | a lease has no end | `some_time_later_somebody_may_start_without_an_operator` |
+//! | a probe whose lease is over may speak once it is closed | `conformance::what_a_probe_says_after_its_lease_is_late_even_when_another_has_closed_the_scope_since` |
+//! | chance shortens a penalty | `penalty::tests::chance_only_lengthens` |
+//! | a level comes down with any success, however early | `tests::levels_come_down_one_by_one_and_only_on_success` |
+//! | a level comes down by time, with the next start | `until_stands_levels_move_by_one_and_only_failure_opens` |
+//! | a level comes down to 0 at once | `until_stands_levels_move_by_one_and_only_failure_opens` |
+//! | a penalty that ended while nobody watched leaves it closed | `saved_state::an_open_scope_comes_back_open_or_half_open_and_never_sooner` |
+//! | a record that cannot be read comes back closed | `saved_state::a_flipped_bit_never_closes_what_was_not_closed_and_never_panics` |
+//! | neutral counts as a success | `conformance::neutral_is_neither_success_nor_failure`; now also `neutral_outcomes_leave_no_trace` |
+//! | neutral keeps a probe's permit | `tests::a_neutral_probe_gives_its_permit_back` |
+//! | the first scope's permit is taken before the second refuses | `nobody_starts_through_an_open_scope_and_a_refusal_takes_nothing` |
+//! | starts after closing are not spaced | `tests::starts_after_closing_are_spaced` |
 
 mod saved_state;
 mod transitions;
@@ -164,10 +186,10 @@ impl World {
     /// Everything that decides. Who holds a permit and when somebody last asked decide only how long a scope that rests
     /// is remembered.
     fn circuits(&self) -> String {
-        let deciding = |slot: &Slot| {
+        let deciding = |slot: &slots::Slot| {
             let mut circuit = slot.circuit.clone();
             circuit.touched_at = Timestamp(0);
-            circuit.holders.clear();
+            circuit.out = 0;
             format!("{circuit:?}")
         };
         let mut all: Vec<_> = self.machine.slots.values().map(deciding).collect();
@@ -336,6 +358,8 @@ proptest! {
         for status in world.machine.breakers() {
             prop_assert_eq!((status.state.as_str(), status.level, status.failures_permille), ("closed", 0, 0));
         }
+        let counted = |slot: &slots::Slot| slot.circuit.window.newest().is_some();
+        prop_assert!(!world.machine.slots.values().any(counted), "a window that heard of it");
     }
 
     /// I19.

@@ -4,10 +4,13 @@ mod by_hand;
 mod circuit;
 #[cfg(test)]
 mod conformance;
+mod held;
 #[cfg(test)]
 mod invariants;
 mod penalty;
+mod rules;
 mod saved;
+mod slots;
 mod state;
 mod terms;
 #[cfg(test)]
@@ -21,11 +24,14 @@ pub use self::terms::{Admission, BreakerStatus, Change, Changes, Gate, OperatorA
 
 use self::{
     circuit::Circuit,
+    held::Held,
+    rules::Rules,
     saved::{Read, Reader},
+    slots::Slots,
     state::{Refusal, State, Word},
 };
 use crate::model::{BreakerPolicy, ClockReading, Event, ProbeParams, Put, RunId, Scope, Timestamp};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// Every breaker there is.
 ///
@@ -34,7 +40,11 @@ use std::collections::{BTreeSet, HashMap};
 #[derive(Debug)]
 pub struct Machine {
     seed: u64,
-    slots: HashMap<Scope, Slot>,
+    rules: Rules,
+    slots: Slots,
+    held: Held,
+    /// Places of the scopes that one question is about; kept, so that a question needs no memory of its own.
+    found: Vec<Option<u32>>,
     /// Scopes that change by themselves, by when.
     deadlines: BTreeSet<(Timestamp, Scope)>,
     /// Scopes that may be forgotten, by when. Apart from the deadlines because nobody needs to be woken for them.
@@ -45,14 +55,6 @@ pub struct Machine {
     clock: (Timestamp, ClockReading),
     /// Runs whose processes outlived the process before this one.
     adopted: BTreeSet<RunId>,
-}
-
-/// A scope and its places in the two ordered sets.
-#[derive(Debug)]
-struct Slot {
-    circuit: Circuit,
-    deadline: Option<Timestamp>,
-    idle: Option<Timestamp>,
 }
 
 /// What one message changed so far.
@@ -70,7 +72,10 @@ impl Machine {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            slots: HashMap::new(),
+            rules: Rules::default(),
+            slots: Slots::default(),
+            held: Held::default(),
+            found: Vec::new(),
             deadlines: BTreeSet::new(),
             idle: BTreeSet::new(),
             last: Timestamp(0),
@@ -104,52 +109,72 @@ impl Machine {
     }
 
     /// May this run start? Denied takes nothing; neither does `peek`.
-    pub fn admit(&mut self, now: Timestamp, run: RunId, gates: &[Gate], peek: bool) -> Admission {
+    ///
+    /// The names of the scopes go into the answer, so that who gives them away has none of them copied.
+    pub fn admit(
+        &mut self,
+        now: Timestamp,
+        run: RunId,
+        gates: impl Into<Vec<Gate>>,
+        peek: bool,
+    ) -> Admission {
+        self.admit_all(now, run, gates.into(), peek)
+    }
+
+    fn admit_all(&mut self, now: Timestamp, run: RunId, mut gates: Vec<Gate>, peek: bool) -> Admission {
         let mut pending = self.settle_time(now);
         let now = self.last;
-        let mut probes = Vec::with_capacity(gates.len());
-        let mut worst: Option<(&Gate, Refusal)> = None;
-        for gate in gates {
-            let slot = self.slots.get(&gate.scope);
-            match slot.map_or(Ok(false), |slot| slot.circuit.look(run, now, &gate.policy)) {
-                Ok(probe) => probes.push(probe),
-                Err(refusal) => {
-                    let never = |refusal: &Refusal| refusal.retry_at.unwrap_or(Timestamp::NEVER);
-                    if worst.as_ref().is_none_or(|(_, worst)| never(&refusal) > never(worst)) {
-                        worst = Some((gate, refusal));
-                    }
+        let mut worst: Option<(usize, Refusal)> = None;
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        for (at, gate) in gates.iter().enumerate() {
+            let place = self.slots.place(&gate.scope);
+            found.push(place);
+            let slot = place.and_then(|place| self.slots.at(place));
+            if let Some(Err(refusal)) = slot.map(|slot| slot.circuit.look(run, now, &gate.policy)) {
+                let never = |refusal: &Refusal| refusal.retry_at.unwrap_or(Timestamp::NEVER);
+                if worst.as_ref().is_none_or(|(_, worst)| never(&refusal) > never(worst)) {
+                    worst = Some((at, refusal));
                 }
             }
         }
-        if let Some((gate, Refusal { retry_at, why })) = worst {
-            let scope = gate.scope.clone();
+        if let Some((at, Refusal { retry_at, why })) = worst {
+            self.found = found;
+            let scope = gates.swap_remove(at).scope;
             return Admission::Denied { scope, retry_at, why, changes: self.finish(pending) };
         }
-        let permits = gates
-            .iter()
-            .zip(&probes)
-            .map(|(gate, probe)| self.take(now, run, gate, *probe, peek, &mut pending))
-            .collect();
-        let wanted =
-            gates.iter().zip(&probes).filter(|(_, probe)| **probe).map(|(g, _)| g.policy.half_open.params);
-        // Two scopes may be half-open at once: the floor proves both without harm to either.
-        let probe = wanted.reduce(|a, b| if b == ProbeParams::Floor { b } else { a });
+        let (mut permits, mut probe) = (Vec::with_capacity(gates.len()), None);
+        for (gate, place) in gates.into_iter().zip(&found) {
+            let params = gate.policy.half_open.params;
+            let permit = self.take(now, run, (gate, *place), peek, &mut pending);
+            let wanted = permit.lease_until.map(|_| params);
+            // Two scopes may be half-open at once: the floor proves both without harm to either.
+            if probe.is_none() || wanted == Some(ProbeParams::Floor) {
+                probe = wanted.or(probe);
+            }
+            permits.push(permit);
+        }
+        self.found = found;
         Admission::Granted { permits, probe, changes: self.finish(pending) }
     }
 
+    /// One permit, under the scope at this place if it is known.
     fn take(
         &mut self,
         now: Timestamp,
         run: RunId,
-        gate: &Gate,
-        probe: bool,
+        (gate, place): (Gate, Option<u32>),
         peek: bool,
         pending: &mut Pending,
     ) -> Permit {
         let Pending { events, touched, .. } = pending;
-        if let Some(slot) = self.slots.get_mut(&gate.scope) {
+        // One that is new may be named twice.
+        let place = place.or_else(|| self.slots.place(&gate.scope));
+        if let Some(slot) = place.and_then(|place| self.slots.at_mut(place)) {
+            let probe = slot.circuit.probes_under(&gate.policy);
             if !peek {
-                let worth_saving = slot.circuit.grant(run, now, &gate.policy, events);
+                let worth_saving = slot.circuit.grant(run, now, &gate.policy, &mut self.rules, events);
+                self.held.add(run, slot.id, slot.circuit.epoch);
                 let (deadline, idle) = (slot.circuit.deadline(), slot.circuit.idle_at());
                 move_place(&mut self.deadlines, &gate.scope, &mut slot.deadline, deadline);
                 move_place(&mut self.idle, &gate.scope, &mut slot.idle, idle);
@@ -157,16 +182,21 @@ impl Machine {
                     touched.insert(gate.scope.clone());
                 }
             }
-            return slot.circuit.permit(now, &gate.policy, probe);
+            return slot.circuit.permit(gate, now, probe);
         }
         // A new scope is saved with its first permit, so that its epoch is known when the permit comes back.
-        let mut circuit = Circuit::new(gate.scope.clone(), gate.policy.clone(), self.seed, now);
-        let permit = circuit.permit(now, &gate.policy, probe);
+        let policy = self.rules.share(&gate.policy);
+        let mut circuit = Circuit::new(gate.scope.clone(), policy, self.seed, now);
         if !peek {
             // Somebody holds a permit: it neither rests nor changes by itself.
-            circuit.grant(run, now, &gate.policy, events);
-            self.slots.insert(gate.scope.clone(), Slot { circuit, deadline: None, idle: None });
-            touched.insert(gate.scope.clone());
+            circuit.grant(run, now, &gate.policy, &mut self.rules, events);
+        }
+        let scope = gate.scope.clone();
+        let permit = circuit.permit(gate, now, false);
+        if !peek {
+            let id = self.slots.insert(circuit);
+            self.held.add(run, id, permit.epoch);
+            touched.insert(scope);
         }
         permit
     }
@@ -183,7 +213,8 @@ impl Machine {
         let mut pending = self.settle_time(now);
         let now = self.last;
         for (permit, outcome) in outcomes {
-            let word = Word { run, epoch: permit.epoch, outcome: *outcome, class, keep };
+            let holds = self.last_permit(run, permit, keep);
+            let word = Word { run, epoch: permit.epoch, outcome: *outcome, class, keep, holds };
             let events = &mut pending.events;
             let heard = self.change(&permit.scope, |circuit| {
                 let before = circuit.state.probes();
@@ -210,6 +241,19 @@ impl Machine {
         self.finish(pending)
     }
 
+    /// Whether the run holds a permit of the scope's present epoch. Unless it lives on, its permit is over.
+    fn last_permit(&mut self, run: RunId, permit: &Permit, keep: bool) -> bool {
+        let Some(slot) = self.slots.get(&permit.scope) else {
+            self.held.forget(run, permit.epoch, |id| self.slots.lives(id));
+            return false;
+        };
+        let holds = self.held.has(run, slot.id, slot.circuit.epoch);
+        if !keep {
+            self.held.take(run, slot.id, permit.epoch);
+        }
+        holds
+    }
+
     /// An operator's word; nothing when the scope is unknown and the act has something there to end. Acts that refuse or
     /// let through make a scope that no run has used yet.
     pub fn operate(
@@ -220,15 +264,16 @@ impl Machine {
         by: Option<&str>,
         reason: Option<&str>,
     ) -> Option<Changes> {
-        if !self.slots.contains_key(scope) && !act.creates() {
+        if !self.slots.contains(scope) && !act.creates() {
             return None; // Before time is settled: nobody would write down what that changes.
         }
         let mut pending = self.settle_time(now);
         let now = self.last;
-        if !self.slots.contains_key(scope) && act.creates() {
+        if !self.slots.contains(scope) && act.creates() {
             // Its rules come with the first start.
-            let circuit = Circuit::new(scope.clone(), BreakerPolicy::default(), self.seed, now);
-            self.slots.insert(scope.clone(), Slot { circuit, deadline: None, idle: None });
+            let circuit =
+                Circuit::new(scope.clone(), self.rules.share(&BreakerPolicy::default()), self.seed, now);
+            self.slots.insert(circuit);
         }
         let (who, events) = (words::by_whom(by, reason), &mut pending.events);
         if self.change(scope, |circuit| circuit.operate(now, act, &who, events)) == Some(true) {
@@ -268,10 +313,15 @@ impl Machine {
                 }
             };
             let scope = circuit.scope.clone();
+            let mut circuit = *circuit;
+            circuit.policy = self.rules.share(&circuit.policy);
+            let epoch = circuit.epoch;
+            circuit.out = u32::try_from(adopted.len()).unwrap_or(u32::MAX);
             // A scope that was here already keeps its places, so that `change` can move them.
-            let (deadline, idle) =
-                self.slots.get(&scope).map_or((None, None), |slot| (slot.deadline, slot.idle));
-            self.slots.insert(scope.clone(), Slot { circuit: *circuit, deadline, idle });
+            let id = self.slots.insert(circuit);
+            for run in &adopted {
+                self.held.add(*run, id, epoch);
+            }
             let _ = self.change(&scope, |_| ());
         }
         let due = self.settle_time(now);

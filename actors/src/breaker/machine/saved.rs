@@ -5,9 +5,9 @@
 //! number is still a number.
 
 use super::{circuit::Circuit, state::State};
-use crate::model::{BreakerPolicy, ClockReading, Put, RunId, Scope, Timestamp};
+use crate::model::{ClockReading, Put, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// The version this code writes, and the only one it reads.
 const VERSION: u8 = 2;
@@ -90,7 +90,7 @@ pub(super) fn read(key: &str, value: &[u8], reader: &Reader<'_>) -> Read {
     if was == Some("closed") && value.get(1) != Some(&VERSION) {
         return Read::Nothing;
     }
-    let mut circuit = Circuit::new(scope, BreakerPolicy::default(), reader.seed, reader.now);
+    let mut circuit = Circuit::new(scope, Arc::default(), reader.seed, reader.now);
     circuit.state = State::half_open();
     circuit.level = 1;
     Read::Guessed(Box::new(circuit), was.unwrap_or("open"))

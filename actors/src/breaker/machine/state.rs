@@ -134,4 +134,6 @@ pub(super) struct Word<'a> {
     pub(super) outcome: Outcome,
     pub(super) class: Option<&'a str>,
     pub(super) keep: bool,
+    /// Whether he holds a permit of the scope's present epoch.
+    pub(super) holds: bool,
 }

@@ -187,6 +187,18 @@ fn a_share_of_failures_opens_it_once_there_are_enough_outcomes() {
 }
 
 #[test]
+fn the_very_failure_that_makes_them_enough_opens_it() {
+    let rate = BreakerPolicy { failures: 0, window: Window { size: 20, age_ms: 0, min: 3 }, ..policy() };
+    let mut site = Site::with(rate);
+    for outcome in [Outcome::Success, FAILED] {
+        let _ = site.start_and_end(0, outcome);
+    }
+    site.told(&[]);
+    let _ = site.start_and_end(7, FAILED);
+    site.told(&["7 closed → open 1"]);
+}
+
+#[test]
 fn a_scope_that_no_rule_opens_stays_closed() {
     let mut site = Site::with(BreakerPolicy { failures: 0, failure_rate_permille: 0, ..policy() });
     (0..50).for_each(|at| {

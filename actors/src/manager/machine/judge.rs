@@ -118,6 +118,7 @@ impl Machine {
                 Next::Finish(Phase::Failed, EndReason::NotRetryable, why)
             }
             Decision::RetryAt { at, n, raw_ms, delay_ms, why } => {
+                let why = why.to_string();
                 let event = Event::RetryScheduled { n, raw_ms, delay_ms, due_at: at, why };
                 self.record_run(id, true, None, event);
                 Next::Start(at)

@@ -213,10 +213,6 @@ impl BreakerPolicy {
         found.extend(not_below("max_penalty", self.max_penalty_ms, "penalty", self.penalty_ms));
         found.extend(not_over_a_week("max_penalty", self.max_penalty_ms));
         found.extend(factor("penalty_factor", self.penalty_factor_permille));
-        // Who lengthens the penalty has not contradicted a decay that he never wrote.
-        if self.decay_after_ms != Self::default().decay_after_ms {
-            found.extend(not_below("decay_after", self.decay_after_ms, "penalty", self.penalty_ms));
-        }
         if self.penalty_jitter_permille > 500 {
             found.push(range(
                 "penalty_jitter",

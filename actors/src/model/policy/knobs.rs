@@ -4,7 +4,7 @@ use crate::model::Problem;
 use serde::{Deserialize, Serialize};
 
 /// How the delay between attempts grows.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backoff {
     /// `delay · factor^(n-1)`, at most `max_delay`.
@@ -106,7 +106,7 @@ impl RetryPolicy {
 }
 
 /// The outcomes that the rate rule looks at.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Window {
     /// The last so many …
     pub size: u32,
@@ -117,7 +117,7 @@ pub struct Window {
 }
 
 /// Which parameters a probe gets.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeParams {
     /// Parameters that some class adjusts go to their minimum.
@@ -130,7 +130,7 @@ pub enum ProbeParams {
 }
 
 /// What proves a probe.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeSuccess {
     /// Alive for `stable` without a classified error, or exit 0 of a job.
@@ -141,7 +141,7 @@ pub enum ProbeSuccess {
 }
 
 /// Trial runs after the penalty.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct HalfOpen {
     /// Probes at once.
     pub permits: u32,
@@ -160,7 +160,7 @@ pub struct HalfOpen {
 }
 
 /// What an expired lease means.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnProbeExpiry {
     /// A failure of the probe.
@@ -173,7 +173,7 @@ pub enum OnProbeExpiry {
 }
 
 /// Grants after closing are at least `spacing` apart during `over`.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Ramp {
     /// How long; 0: off.
     pub over_ms: u64,
@@ -182,7 +182,7 @@ pub struct Ramp {
 }
 
 /// What happens to living runs of the scope when it opens.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnOpen {
     /// They go on.
@@ -193,7 +193,7 @@ pub enum OnOpen {
 }
 
 /// Whether a breaker acts on what it hears.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerMode {
     /// It opens and closes by its rules.
@@ -218,7 +218,7 @@ impl BreakerMode {
 }
 
 /// When a scope refuses starts, and for how long.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BreakerPolicy {
     /// Whether it acts. Default auto.

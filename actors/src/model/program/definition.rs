@@ -311,23 +311,30 @@ impl Program {
     /// What this class does here: the program's word over the built-in one, key by key.
     #[must_use]
     pub fn class_rule(&self, class: &str) -> ClassRule {
-        let mut rule = builtin_class_rule(class);
-        if let Some(own) = self.classes.get(class) {
-            rule.retry = own.retry.unwrap_or(rule.retry);
-            rule.counts = own.counts.unwrap_or(rule.counts);
-            rule.weight_permille = own.weight_permille.unwrap_or(rule.weight_permille);
-            if let Some(scopes) = &own.scopes {
-                rule.scopes.clone_from(scopes);
-            }
-            rule.trips = own.trips.unwrap_or(rule.trips);
-            rule.delay_ms = own.delay_ms.or(rule.delay_ms);
-            rule.max_delay_ms = own.max_delay_ms.or(rule.max_delay_ms);
-            rule.max_retries = own.max_retries.or(rule.max_retries);
-            rule.cost_permille = own.cost_permille.unwrap_or(rule.cost_permille);
-            rule.adjust.extend(own.adjust.clone());
-            rule.inline = own.inline.or(rule.inline);
-        }
+        let (mut rule, adjust) = self.class_rule_and_adjust(class);
+        rule.adjust.clone_from(adjust);
         rule
+    }
+
+    /// The same with what it adjusts beside it, for those who ask at each end: no table is copied.
+    pub(crate) fn class_rule_and_adjust(&self, class: &str) -> (ClassRule, &BTreeMap<String, Adjust>) {
+        static NOTHING: BTreeMap<String, Adjust> = BTreeMap::new();
+        let mut rule = builtin_class_rule(class);
+        let Some(own) = self.classes.get(class) else { return (rule, &NOTHING) };
+        rule.retry = own.retry.unwrap_or(rule.retry);
+        rule.counts = own.counts.unwrap_or(rule.counts);
+        rule.weight_permille = own.weight_permille.unwrap_or(rule.weight_permille);
+        if let Some(scopes) = &own.scopes {
+            rule.scopes.clone_from(scopes);
+        }
+        rule.trips = own.trips.unwrap_or(rule.trips);
+        rule.delay_ms = own.delay_ms.or(rule.delay_ms);
+        rule.max_delay_ms = own.max_delay_ms.or(rule.max_delay_ms);
+        rule.max_retries = own.max_retries.or(rule.max_retries);
+        rule.cost_permille = own.cost_permille.unwrap_or(rule.cost_permille);
+        rule.inline = own.inline.or(rule.inline);
+        // No built-in class adjusts anything: it knows no parameter.
+        (rule, &own.adjust)
     }
 
     /// The same program without what is run and with which environment: the rules, as the journal keeps them. An

@@ -201,3 +201,34 @@ fn advice_counts_the_retries_that_fit() {
     let retry = RetryPolicy::constant("1s").max_retries(u32::MAX).max_failing("10s");
     assert!(scraper().retry(retry).advice()[0].message.starts_with("only 10 of"));
 }
+
+#[test]
+fn a_breaker_that_counts_nothing_needs_a_class_that_it_hears_of_and_that_trips() {
+    let blind = || Program::script("p", "x").breaker(BreakerPolicy::failures(0).failure_rate(0.0));
+    let trips = || ClassOverride::retry().trips();
+    let never = &["breaker.failures config.conflict"][..];
+    for (program, problems) in [
+        (blind(), never),
+        (blind().class("crash", ClassOverride::retry()), never),
+        (blind().class("crash", trips()), &[]),
+        // Shared scopes alone hear of it, unless the program says otherwise.
+        (blind().class("network", trips()), never),
+        (blind().class("network", trips().scopes([ScopeKind::Shared, ScopeKind::Program])), &[]),
+        (blind().class("crash", trips().scopes([ScopeKind::Global])), never),
+    ] {
+        problems_of(&program, problems);
+    }
+}
+
+#[test]
+fn a_level_that_comes_down_before_the_penalty_is_over_is_refused_where_somebody_wrote_it() {
+    let conflict = &["breaker.decay_after config.conflict"][..];
+    for (policy, problems) in [
+        (BreakerPolicy::failures(5).penalty("30s").decay_after("29s"), conflict),
+        (BreakerPolicy::failures(5).penalty("30s").decay_after("30s"), &[]),
+        // Longer than the default decay of 10m, which nobody wrote: the penalty holds.
+        (BreakerPolicy::failures(5).penalty("20m"), &[]),
+    ] {
+        problems_of(&Program::script("p", "x").breaker(policy), problems);
+    }
+}

@@ -1,5 +1,6 @@
 //! What Retry decides about, and its decisions.
 
+use super::why::Why;
 use crate::model::{EndReason, Event, Params, Phase, Program, Put, RunId, Scope, Timestamp};
 
 /// How an attempt ended, as Retry sees it.
@@ -82,8 +83,8 @@ pub enum Decision {
         raw_ms: u64,
         /// After jitter and hints.
         delay_ms: u64,
-        /// A sentence.
-        why: String,
+        /// A sentence, once it is shown.
+        why: Why,
     },
     /// No further attempt by itself.
     GiveUp {

@@ -6,10 +6,10 @@
 
 use crate::model::{Backoff, ClassRule, RetryPolicy};
 use backoff::{ExponentialBackoff, backoff::Backoff as _};
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 /// The numbers of one class of one program.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Law {
     /// Exponential or constant.
     pub(super) backoff: Backoff,
@@ -37,16 +37,16 @@ impl Law {
         }
     }
 
-    /// The delay in milliseconds after the `n`th failure in a row, before chance. Non-decreasing in `n`; 0 counts as 1.
-    ///
-    /// Takes as many steps as the curve needs to reach its end, however large `n` is: about 20 with a factor of 2.
-    #[must_use]
+    /// One delay, as [`Curves::raw`] says it.
+    #[cfg(test)]
     pub(super) fn raw(&self, n: u32) -> u64 {
+        Curves::default().raw(self, n)
+    }
+
+    /// The curve at its first delay.
+    fn curve(&self) -> ExponentialBackoff {
         let first = Duration::from_millis(self.base_ms);
-        if self.backoff == Backoff::Constant {
-            return self.base_ms;
-        }
-        let mut curve = ExponentialBackoff {
+        ExponentialBackoff {
             current_interval: first,
             initial_interval: first,
             randomization_factor: 0.0,
@@ -56,16 +56,81 @@ impl Law {
             max_interval: Duration::from_millis(self.max_ms),
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
-        };
-        for _ in 1..n {
-            let before = curve.current_interval;
-            let _ = curve.next_backoff();
-            if curve.current_interval == before {
-                break;
+        }
+    }
+}
+
+/// So many curves are kept. Programs that share the defaults have one for each delay that a class sets.
+const CURVES: usize = 256;
+
+/// So many steps of a curve are kept: with a factor of 1.01 it has doubled ten times by then.
+const STEPS: u32 = 700;
+
+/// Delays that were worked out before: each step reads the clock and draws a number, both for nothing.
+#[derive(Debug, Default)]
+pub(super) struct Curves(HashMap<Law, Curve>);
+
+/// The beginning of a curve, as far as somebody asked.
+#[derive(Debug)]
+struct Curve {
+    delays_ms: Vec<u64>,
+    latest: ExponentialBackoff,
+    /// Its last delay is the last for ever.
+    whole: bool,
+}
+
+impl Curves {
+    /// The delay in milliseconds after the `n`th failure in a row, before chance. Non-decreasing in `n`; 0 counts as 1.
+    ///
+    /// Takes as many steps as the curve needs to reach its end, however large `n` is: about 20 with a factor of 2.
+    #[must_use]
+    pub(super) fn raw(&mut self, law: &Law, n: u32) -> u64 {
+        if law.backoff == Backoff::Constant {
+            return law.base_ms;
+        }
+        if self.0.len() >= CURVES && !self.0.contains_key(law) {
+            self.0.clear();
+        }
+        self.0.entry(*law).or_insert_with(|| Curve::of(law)).at(law, n)
+    }
+}
+
+impl Curve {
+    fn of(law: &Law) -> Self {
+        Self { delays_ms: vec![law.base_ms.min(law.max_ms)], latest: law.curve(), whole: false }
+    }
+
+    fn at(&mut self, law: &Law, n: u32) -> u64 {
+        let index = usize::try_from(n.min(STEPS).saturating_sub(1)).unwrap_or(usize::MAX);
+        while !self.whole && self.delays_ms.len() <= index {
+            self.whole = !step(&mut self.latest);
+            if !self.whole {
+                self.delays_ms.push(in_ms(&self.latest, law));
             }
         }
-        u64::try_from(curve.current_interval.as_millis()).unwrap_or(u64::MAX).min(self.max_ms)
+        if !self.whole && n > STEPS {
+            // Nobody fails so often with a curve so flat, but if he does, it goes on.
+            let mut further = self.latest.clone();
+            for _ in STEPS..n {
+                if !step(&mut further) {
+                    break;
+                }
+            }
+            return in_ms(&further, law);
+        }
+        self.delays_ms.get(index).or(self.delays_ms.last()).copied().unwrap_or(law.base_ms)
     }
+}
+
+/// One step of the curve; whether it led anywhere.
+fn step(curve: &mut ExponentialBackoff) -> bool {
+    let before = curve.current_interval;
+    let _ = curve.next_backoff();
+    curve.current_interval != before
+}
+
+fn in_ms(curve: &ExponentialBackoff, law: &Law) -> u64 {
+    u64::try_from(curve.current_interval.as_millis()).unwrap_or(u64::MAX).min(law.max_ms)
 }
 
 #[cfg(test)]
@@ -92,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_crate_and_the_integers_agree_everywhere() {
-        let mut samples = 0;
+        let (mut samples, mut curves) = (0, Curves::default());
         for base in [1, 7, 100, 250, 999, 1_000, 1_001, 30_000, 86_400] {
             for factor in [1_000, 1_001, 1_010, 1_100, 1_234, 1_500, 1_999, 2_000, 2_718, 3_000, 10_000] {
                 for max in [1, 1_000, 60_000, 300_000, 3_600_000, 604_800_000] {
@@ -101,7 +166,7 @@ mod tests {
                     }
                     let law = law(base, factor, max);
                     for n in (1..=60).chain([100, 1_000, u32::MAX]) {
-                        assert_eq!(law.raw(n), raw_in_integers(&law, n), "{law:?} n={n}");
+                        assert_eq!(curves.raw(&law, n), raw_in_integers(&law, n), "{law:?} n={n}");
                         samples += 1;
                     }
                 }

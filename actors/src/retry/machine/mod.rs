@@ -13,26 +13,29 @@ mod schedule;
 mod streak;
 #[cfg(test)]
 mod tests;
+mod why;
 
 pub use self::{
     decision::{Change, Decision, End, Leave, Outcome, Verdict},
     forecast::{Foreseen, Outlook, Supposed},
     jitter::startup_spread_ms,
+    why::Why,
 };
 
 use self::{
     adjust::Adjusted,
     budget::{Budget, Promise},
-    law::Law,
+    law::{Curves, Law},
     saved::Read,
     schedule::Schedule,
     streak::Streak,
+    why::{Wait, nth_failure},
 };
 use crate::model::{
-    Class, ClassRule, EndReason, OnLost, Params, Phase, Program, Put, Restart, RetryBudget, RunId, Timestamp,
-    format_duration_ms, say_duration_ms,
+    Adjust, Class, ClassRule, EndReason, OnLost, Params, Phase, Program, Put, Restart, RetryBudget, RunId,
+    RunMap, Timestamp, format_duration_ms, say_duration_ms,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Automatic restarts of a job whose `max_retries` is not given; a daemon has no limit.
 const JOB_RETRIES: u32 = 5;
@@ -41,9 +44,10 @@ const JOB_RETRIES: u32 = 5;
 #[derive(Debug)]
 pub struct Machine {
     seed: u64,
-    streaks: HashMap<RunId, Streak>,
-    /// By the siblings' key, then by parameter.
-    shared: HashMap<String, HashMap<String, Adjusted>>,
+    streaks: RunMap<Box<Streak>>,
+    curves: Curves,
+    /// By the siblings' key, then by parameter: few share more than one, and so a list is shorter than a table.
+    shared: HashMap<String, Vec<(String, Adjusted)>>,
     schedule: Schedule,
     /// What all programs' retries share; nothing when nobody asked for it.
     budget: Option<Budget>,
@@ -52,15 +56,10 @@ pub struct Machine {
 /// A failure, as far as it is worked out before it is known whether another attempt follows.
 struct Failure<'a> {
     class: &'a str,
+    /// Without what it adjusts.
     rule: ClassRule,
+    adjust: &'a BTreeMap<String, Adjust>,
     hint_ms: Option<u64>,
-}
-
-/// How the wait before the next attempt came about.
-struct Wait {
-    raw_ms: u64,
-    drawn_ms: u64,
-    delay_ms: u64,
 }
 
 impl Machine {
@@ -69,7 +68,8 @@ impl Machine {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            streaks: HashMap::new(),
+            streaks: RunMap::default(),
+            curves: Curves::default(),
             shared: HashMap::new(),
             schedule: Schedule::default(),
             budget: None,
@@ -111,7 +111,7 @@ impl Machine {
     }
 
     fn decide<'a>(
-        &self,
+        &mut self,
         now: Timestamp,
         end: End<'a>,
         streak: &mut Streak,
@@ -130,16 +130,17 @@ impl Machine {
             }
             _ => {}
         }
-        let failure = Failure { class, rule: end.program.class_rule(class), hint_ms };
+        let (rule, adjust) = end.program.class_rule_and_adjust(class);
+        let failure = Failure { class, rule, adjust, hint_ms };
         (self.after_failure(now, end, &failure, streak), Some(failure))
     }
 
-    fn after_success(&self, now: Timestamp, end: End<'_>, streak: &mut Streak) -> Decision {
+    fn after_success(&mut self, now: Timestamp, end: End<'_>, streak: &mut Streak) -> Decision {
         if !end.program.is_daemon() {
             return Decision::Done { why: "it ended with success".into() };
         }
         streak.uncounted = 0;
-        let rule = end.program.class_rule(Class::CLEAN_EXIT);
+        let (rule, _) = end.program.class_rule_and_adjust(Class::CLEAN_EXIT);
         let law = Law::of(&end.program.retry, &rule);
         let wait = self.wait(end, &law, 1, None, streak);
         if let Some(decision) = quarantined(now.plus(wait.delay_ms), end, streak) {
@@ -147,16 +148,11 @@ impl Machine {
         }
         streak.automatic = true;
         streak.cost_permille = rule.cost_permille;
-        let why = format!(
-            "it ended by itself after {}, and a daemon is always started again; {}",
-            say_duration_ms(end.uptime_ms),
-            wait.in_words(None)
-        );
-        wait.retry(now, streak.n, why)
+        wait.retry(now, streak.n, Why::clean_end(end.uptime_ms, wait))
     }
 
     fn after_failure(
-        &self,
+        &mut self,
         now: Timestamp,
         end: End<'_>,
         failure: &Failure<'_>,
@@ -211,20 +207,25 @@ impl Machine {
         streak.automatic = true;
         streak.cost_permille = failure.rule.cost_permille;
         streak.previous_ms = Some(wait.drawn_ms);
-        let counted = if failure.rule.counts { "" } else { " that does not count" };
-        let hint = failure.hint_ms.map(|hint| (hint, policy.retry_after_max_ms));
-        let why = format!("{}{counted} ({class}); {}", nth_failure(place), wait.in_words(hint));
-        wait.retry(now, streak.n, why)
+        wait.retry(now, streak.n, Why::failure(class, place, failure.rule.counts, wait))
     }
 
-    fn wait(&self, end: End<'_>, law: &Law, place: u32, hint_ms: Option<u64>, streak: &mut Streak) -> Wait {
+    fn wait(
+        &mut self,
+        end: End<'_>,
+        law: &Law,
+        place: u32,
+        hint_ms: Option<u64>,
+        streak: &mut Streak,
+    ) -> Wait {
         let policy = &end.program.retry;
-        let raw_ms = law.raw(place);
+        let raw_ms = self.curves.raw(law, place);
         let u = jitter::draw(self.seed, end.run, streak.draws);
         streak.draws = streak.draws.wrapping_add(1);
         let drawn_ms = jitter::spread(policy.jitter, law, raw_ms, streak.previous_ms, u);
-        let hint_ms = hint_ms.map_or(0, |hint| hint.min(policy.retry_after_max_ms));
-        Wait { raw_ms, drawn_ms, delay_ms: drawn_ms.max(hint_ms) }
+        let hint = hint_ms.map(|asked| (asked, policy.retry_after_max_ms));
+        let delay_ms = drawn_ms.max(hint.map_or(0, |(asked, most)| asked.min(most)));
+        Wait { raw_ms, drawn_ms, delay_ms, hint }
     }
 
     /// A daemon has been healthy for its `reset_after`: its row of failures is over, and what was lowered gets a step
@@ -238,7 +239,7 @@ impl Machine {
         if let Some(streak) = &mut streak {
             streak.forgive();
         }
-        let mut change = self.recover_all(now, program, base, streak.as_mut());
+        let mut change = self.recover_all(now, program, base, streak.as_deref_mut());
         if let Some(streak) = streak {
             if before.as_ref() != Some(&streak) {
                 change.saved.push(saved::put_run(run, &streak));
@@ -365,11 +366,11 @@ impl Machine {
             match saved::read(key, value) {
                 Some(Read::Run(run, mut streak)) => {
                     streak.clamp(now);
-                    self.streaks.insert(run, streak);
+                    self.streaks.insert(run, Box::new(streak));
                 }
                 Some(Read::Shared(shared_by, name, mut adjusted)) => {
                     adjusted.clamp(now);
-                    self.shared.entry(shared_by).or_default().insert(name, adjusted);
+                    params::keep(self.shared.entry(shared_by).or_default(), &name, adjusted);
                 }
                 Some(Read::Budget(level)) => {
                     if let Some(budget) = &mut self.budget {
@@ -384,7 +385,7 @@ impl Machine {
 }
 
 impl Wait {
-    const fn retry(&self, now: Timestamp, n: u32, why: String) -> Decision {
+    const fn retry(&self, now: Timestamp, n: u32, why: Why) -> Decision {
         Decision::RetryAt {
             at: now.plus(self.delay_ms),
             n,
@@ -393,26 +394,6 @@ impl Wait {
             why,
         }
     }
-
-    /// The delay in words; `hint` is what the other side asked for and the most it may ask for.
-    fn in_words(&self, hint: Option<(u64, u64)>) -> String {
-        let delay = say_duration_ms(self.delay_ms);
-        match hint {
-            Some((asked, most)) if asked > most && self.delay_ms > self.drawn_ms => format!(
-                "next attempt in {delay}: the other side asks for {}, and retry_after_max allows no more",
-                format_duration_ms(asked)
-            ),
-            Some(_) if self.delay_ms > self.drawn_ms => {
-                format!("next attempt in {delay}, as the other side asks")
-            }
-            _ if self.delay_ms == self.raw_ms => format!("next attempt in {delay}"),
-            _ => format!("next attempt in {delay} ({} before jitter)", format_duration_ms(self.raw_ms)),
-        }
-    }
-}
-
-fn nth_failure(place: u32) -> String {
-    if place == 1 { "the first failure".to_owned() } else { format!("failure {place} in a row") }
 }
 
 const fn gave_up(reason: EndReason, why: String) -> Decision {

@@ -7,7 +7,7 @@ use super::{
     streak::Streak,
 };
 use crate::model::{
-    Adjust, Event, ParamSpec, Params, ProbeParams, Program, RunId, Scope, Timestamp, render_key,
+    Adjust, Event, OnFloor, ParamSpec, Params, ProbeParams, Program, RunId, Scope, Timestamp, render_key,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,12 +36,8 @@ impl Machine {
                 seen.insert(name.clone());
             }
         }
-        let incident = Incident {
-            program: end.program,
-            base: end.base,
-            class: failure.class,
-            adjust: &failure.rule.adjust,
-        };
+        let incident =
+            Incident { program: end.program, base: end.base, class: failure.class, adjust: failure.adjust };
         self.adjust_for(now, &incident, streak, |name, shared| shared || (goes_on && !seen.contains(name)))
     }
 
@@ -79,7 +75,7 @@ impl Machine {
             change.events.push((key.clone().map(Scope), event));
             if let Some(key) = key {
                 change.saved.push(saved::put_shared(&key, name, Some(&adjusted)));
-                self.shared.entry(key).or_default().insert(name.clone(), adjusted);
+                keep(self.shared.entry(key).or_default(), name, adjusted);
             } else {
                 streak.params.insert(name.clone(), adjusted);
             }
@@ -100,8 +96,8 @@ impl Machine {
         let was_known = known.is_some();
         let mut streak = known.unwrap_or_default();
         let before = streak.params.clone();
-        let adjust = program.class_rule(class).adjust;
-        let incident = Incident { program, base, class, adjust: &adjust };
+        let (_, adjust) = program.class_rule_and_adjust(class);
+        let incident = Incident { program, base, class, adjust };
         let mut change = self.adjust_for(now, &incident, &mut streak, |_, _| true);
         let own_changed = streak.params != before;
         if own_changed {
@@ -150,9 +146,9 @@ impl Machine {
 
     fn keep_shared(&mut self, key: String, name: &str, adjusted: Option<Adjusted>) {
         if let Some(adjusted) = adjusted {
-            self.shared.entry(key).or_default().insert(name.to_owned(), adjusted);
+            keep(self.shared.entry(key).or_default(), name, adjusted);
         } else if let Some(params) = self.shared.get_mut(&key) {
-            params.remove(name);
+            params.retain(|(kept, _)| kept != name);
             if params.is_empty() {
                 self.shared.remove(&key);
             }
@@ -161,7 +157,10 @@ impl Machine {
 
     fn kept<'a>(&'a self, key: Option<&str>, streak: Option<&'a Streak>, name: &str) -> Option<&'a Adjusted> {
         match key {
-            Some(key) => self.shared.get(key).and_then(|params| params.get(name)),
+            Some(key) => {
+                let params = self.shared.get(key)?;
+                params.iter().find(|(kept, _)| kept == name).map(|(_, adjusted)| adjusted)
+            }
             None => streak.and_then(|streak| streak.params.get(name)),
         }
     }
@@ -173,8 +172,9 @@ impl Machine {
         failure: &'a Failure<'_>,
         streak: &Streak,
     ) -> Option<(&'a str, String)> {
-        failure.rule.adjust.iter().find_map(|(name, rule)| {
-            let (spec, base) = (end.program.params.get(name)?, end.base.get(name)?);
+        failure.adjust.iter().find_map(|(name, rule)| {
+            let spec = end.program.params.get(name).filter(|spec| spec.on_floor == OnFloor::GiveUp)?;
+            let base = end.base.get(name)?;
             let key = shared_key(spec, end.base);
             let kept = self.kept(key.as_deref(), Some(streak), name);
             let value = adjust::effective(base, kept.map(|kept| &kept.value), spec);
@@ -195,7 +195,7 @@ impl Machine {
         let mut params = base.clone();
         for (name, value) in &mut params {
             let Some(spec) = program.params.get(name) else { continue };
-            let kept = self.kept(shared_key(spec, base).as_deref(), own, name);
+            let kept = self.kept(shared_key(spec, base).as_deref(), own.map(|own| &**own), name);
             *value = adjust::effective(value, kept.map(|kept| &kept.value), spec);
         }
         let wanted = |spec: &ParamSpec| match probe {
@@ -212,6 +212,14 @@ impl Machine {
             }
         }
         params
+    }
+}
+
+/// Keeps a value in place of the one before.
+pub(super) fn keep(params: &mut Vec<(String, Adjusted)>, name: &str, adjusted: Adjusted) {
+    match params.iter_mut().find(|(kept, _)| kept == name) {
+        Some((_, kept)) => *kept = adjusted,
+        None => params.push((name.to_owned(), adjusted)),
     }
 }
 

@@ -3,9 +3,13 @@
 use super::{adjust::Adjusted, budget::Level, streak::Streak};
 use crate::model::{Put, RunId};
 use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Write as _;
 
 /// The version this code writes, and the only one it reads.
 const VERSION: u8 = 1;
+
+/// Most records fit into so many bytes: written into less, they are copied each time that they grow.
+const USUAL_SIZE: usize = 320;
 
 /// A record that was read back.
 #[derive(Debug, Eq, PartialEq)]
@@ -24,7 +28,10 @@ const BUDGET_KEY: &str = "budget/retry";
 /// The key of a run's counters.
 #[must_use]
 pub(super) fn run_key(run: RunId) -> String {
-    format!("retry/{run}")
+    let mut key = String::with_capacity("retry/".len() + 26);
+    // Writing into a string cannot fail.
+    let _ = write!(key, "retry/{run}");
+    key
 }
 
 /// The change that saves a run's counters.
@@ -59,7 +66,8 @@ pub(super) fn read(key: &str, value: &[u8]) -> Option<Read> {
 }
 
 fn encode<T: Serialize>(state: &T) -> Option<Vec<u8>> {
-    let mut bytes = vec![VERSION];
+    let mut bytes = Vec::with_capacity(USUAL_SIZE);
+    bytes.push(VERSION);
     // Our own structs of numbers, texts and lists always have a JSON form.
     serde_json::to_writer(&mut bytes, state).ok()?;
     Some(bytes)

@@ -1,13 +1,13 @@
 //! Who is due when: ordered by time, found by run, never searched.
 
-use crate::model::{RunId, Timestamp};
-use std::collections::{BTreeSet, HashMap};
+use crate::model::{RunId, RunMap, Timestamp};
+use std::collections::BTreeSet;
 
 /// The starts that are to come; at most one for each run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Schedule {
     by_time: BTreeSet<(Timestamp, RunId)>,
-    by_run: HashMap<RunId, Timestamp>,
+    by_run: RunMap<Timestamp>,
 }
 
 impl Schedule {

@@ -36,7 +36,7 @@ impl World {
         match effect {
             Effect::Admit(admit) => {
                 self.asked.push(admit.run);
-                let admission = breaker.admit(now, admit.run, &admit.gates, admit.peek);
+                let admission = breaker.admit(now, admit.run, admit.gates, admit.peek);
                 Ok(Input::Admitted { run: admit.run, admission })
             }
             Effect::Settle(settle) => {

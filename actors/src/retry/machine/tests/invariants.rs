@@ -13,6 +13,8 @@
 //! | paying leaves the tokens in the bucket | `budgeting::a_retry_takes_a_token_and_the_next_ones_are_due_when_theirs_are_there` |
 //! | a start with enough tokens overtakes the line | `budget::tests::a_late_cheap_start_does_not_overtake_an_early_dear_one` |
 
+mod clock;
+
 use super::*;
 use crate::model::{RetryBudget, Scope};
 

@@ -1,0 +1,101 @@
+//! Why another attempt follows: what was decided, and the sentence once somebody asks for it.
+
+use crate::model::{format_duration_ms, say_duration_ms};
+use std::{borrow::Cow, fmt};
+
+/// Why another attempt follows, and when. Shown, it is a sentence.
+///
+/// A text would be made for each end and takes as long as the rest of the decision.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Why(Cause);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Cause {
+    Said(Cow<'static, str>),
+    /// A daemon ended by itself.
+    CleanEnd {
+        uptime_ms: u64,
+        wait: Wait,
+    },
+    Failure {
+        class: Box<str>,
+        /// Which in its row.
+        place: u32,
+        counts: bool,
+        wait: Wait,
+    },
+}
+
+/// How the wait before the next attempt came about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Wait {
+    /// The law's delay, in milliseconds.
+    pub(super) raw_ms: u64,
+    /// After jitter.
+    pub(super) drawn_ms: u64,
+    /// After what the other side asked for.
+    pub(super) delay_ms: u64,
+    /// What that was, and the most it may ask for.
+    pub(super) hint: Option<(u64, u64)>,
+}
+
+impl Why {
+    pub(super) const fn clean_end(uptime_ms: u64, wait: Wait) -> Self {
+        Self(Cause::CleanEnd { uptime_ms, wait })
+    }
+
+    pub(super) fn failure(class: &str, place: u32, counts: bool, wait: Wait) -> Self {
+        Self(Cause::Failure { class: class.into(), place, counts, wait })
+    }
+}
+
+impl From<&'static str> for Why {
+    fn from(sentence: &'static str) -> Self {
+        Self(Cause::Said(sentence.into()))
+    }
+}
+
+impl From<String> for Why {
+    fn from(sentence: String) -> Self {
+        Self(Cause::Said(sentence.into()))
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Said(sentence) => f.write_str(sentence),
+            Cause::CleanEnd { uptime_ms, wait } => write!(
+                f,
+                "it ended by itself after {}, and a daemon is always started again; {wait}",
+                say_duration_ms(*uptime_ms)
+            ),
+            Cause::Failure { class, place, counts, wait } => {
+                let counted = if *counts { "" } else { " that does not count" };
+                write!(f, "{}{counted} ({class}); {wait}", nth_failure(*place))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let delay = say_duration_ms(self.delay_ms);
+        match self.hint {
+            Some((asked, most)) if asked > most && self.delay_ms > self.drawn_ms => write!(
+                f,
+                "next attempt in {delay}: the other side asks for {}, and retry_after_max allows no more",
+                format_duration_ms(asked)
+            ),
+            Some(_) if self.delay_ms > self.drawn_ms => {
+                write!(f, "next attempt in {delay}, as the other side asks")
+            }
+            _ if self.delay_ms == self.raw_ms => write!(f, "next attempt in {delay}"),
+            _ => write!(f, "next attempt in {delay} ({} before jitter)", format_duration_ms(self.raw_ms)),
+        }
+    }
+}
+
+pub(super) fn nth_failure(place: u32) -> String {
+    if place == 1 { "the first failure".to_owned() } else { format!("failure {place} in a row") }
+}
