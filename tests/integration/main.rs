@@ -25,4 +25,5 @@ mod notify;
 mod output;
 mod spawn_errors;
 mod stop;
+mod stop_order;
 mod story;
