@@ -13,7 +13,7 @@ fn said(folder: &Path, url: &str, args: &[&str]) -> String {
 }
 
 #[track_caller]
-fn compare(name: &str, text: &str) {
+pub(crate) fn compare(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages").join(format!("{name}.txt"));
     if std::env::var_os("UPDATE_MESSAGES").is_some() {
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
@@ -23,7 +23,7 @@ fn compare(name: &str, text: &str) {
     assert_eq!(text, expected, "{} differs; UPDATE_MESSAGES=1 writes it anew", path.display());
 }
 
-const CONFIG: &str = r#"version = 1
+pub(crate) const CONFIG: &str = r#"version = 1
 [store]
 path = "store"
 [program.fine]

@@ -20,6 +20,8 @@ mod flow;
 mod foresee;
 mod full_disk;
 mod hostile;
+mod http_answers;
+mod library_errors;
 mod load;
 mod notify;
 mod output;
