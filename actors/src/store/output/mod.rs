@@ -8,6 +8,7 @@
 
 mod catalog;
 mod chunk;
+mod lost;
 mod segment;
 mod writer;
 
