@@ -56,7 +56,7 @@ fn a_typo_in_the_configuration_is_named_with_its_line_and_what_was_meant() {
     }
     let mut missing = supervise(folder.path());
     missing.args(["check", "supervise.tmol"]);
-    rows.check("supervise check supervise.tmol", &run(missing), 2, &["supervise.tmol", "No such file"]);
+    rows.check("supervise check supervise.tmol", &run(missing), 2, &["supervise.tmol", "does not exist"]);
     rows.end();
 }
 

@@ -72,7 +72,8 @@ fn what_is_said_to_files_that_cannot_be_read() {
     let many = "version = 1\n[program.a]\ncomand = [\"x\"]\ntimeout = 5\n[program.b]\ncommand = [\"x\"]\n\
         [[program.b.classify]]\nclass = \"network\"\npattern = '('\n[program.c\n";
     fs::write(real.join("many.toml"), many).expect("written");
-    let files = ["nowhere.toml", ".", "latin1.toml", "large.toml", "itself.toml", "many.toml"];
+    fs::write(real.join("folder.toml"), "version = 1\ninclude = [\".\", \"none.toml\"]\n").expect("written");
+    let files = ["nowhere.toml", ".", "folder.toml", "latin1.toml", "large.toml", "itself.toml", "many.toml"];
     compare("files", &files.map(|file| said(&real, "", &["check", file])).concat());
 }
 
