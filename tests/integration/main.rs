@@ -13,6 +13,7 @@
 mod arguments;
 mod bad_input;
 mod bench_of_one;
+mod breakers_by_hand;
 mod check;
 mod death;
 mod descriptors;
