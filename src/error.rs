@@ -199,10 +199,12 @@ impl From<StartError> for Error {
         let message = error.to_string();
         match error {
             StartError::UnknownProgram { name, known } => Self::unknown_program(&name, &known),
-            StartError::Params { program, problems } => {
-                let mut error = Self::new(ErrorKind::InvalidParams, message).with_help(format!(
-                    "the definition of `{program}` lists its parameters and their ranges"
-                ));
+            StartError::Params { program, problems, usage } => {
+                let help = match usage.as_str() {
+                    "" => format!("`{program}` takes no parameters"),
+                    usage => format!("`{program}` takes {usage}"),
+                };
+                let mut error = Self::new(ErrorKind::InvalidParams, message).with_help(help);
                 error.inner.param_problems = problems;
                 error
             }
@@ -212,8 +214,12 @@ impl From<StartError> for Error {
                 Self::new(ErrorKind::QueueFull, message).with_help(queue_help(&program))
             }
             StartError::Blocked { scope, retry_at, .. } => {
-                let mut error = Self::new(ErrorKind::Blocked, message)
-                    .with_help(format!("wait, or reset the breaker of `{scope}`"));
+                // One that is forced open has no time when it lets anybody through.
+                let help = match retry_at {
+                    Some(_) => format!("ask again then, or reset the breaker `{scope}`"),
+                    None => format!("close or reset the breaker `{scope}`"),
+                };
+                let mut error = Self::new(ErrorKind::Blocked, message).with_help(help);
                 error.inner.retry_after_ms = retry_at.map(|at| at.since(clock::now()));
                 error
             }
@@ -244,7 +250,13 @@ impl From<RunError> for Error {
         match error {
             RunError::Unknown(_) => Self::new(ErrorKind::UnknownRun, message)
                 .with_help("ended runs are forgotten after a while; see the retention of runs"),
-            RunError::NotRunning { .. } => Self::new(ErrorKind::NotRunning, message),
+            RunError::NotRunning { phase, .. } => {
+                let help = match phase.is_ended() {
+                    true => "start a new run, or retry this one: the same program with the same parameters",
+                    false => "wait until it runs, or stop it",
+                };
+                Self::new(ErrorKind::NotRunning, message).with_help(help)
+            }
             RunError::ProgramGone(name) => Self::new(ErrorKind::UnknownProgram, message)
                 .with_help(format!("configure `{name}` again, or start another program")),
             RunError::AlreadyRunning { .. } => {

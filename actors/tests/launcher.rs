@@ -190,7 +190,7 @@ async fn a_failed_start_says_which_part_was_wrong(store: &Path) {
     unread.env_file = Some("no-such.env".into());
     for (program, problem, says) in [
         (argv(&["/no/such/program"]), SpawnProblem::NotFound, "no file `/no/such/program`"),
-        (argv(&["no-such-program"]), SpawnProblem::NotFound, "no program `no-such-program` on PATH"),
+        (argv(&["no-such-program"]), SpawnProblem::NotFound, "no program `no-such-program` on its PATH"),
         (closed, SpawnProblem::Permission, "not executable (mode 0644)"),
         (lost, SpawnProblem::Interpreter, "`/no/such/interpreter`, which does not exist"),
         (plain, SpawnProblem::Format, "neither a program nor a script"),

@@ -71,7 +71,7 @@ pub(crate) enum Verb {
     Logs(Logs),
     /// The journal, one JSON object a line
     Events(Events),
-    /// List, reset, open or close breakers
+    /// List breakers, or reset, open, close or switch one
     Breaker(Breaker),
     /// The classification rules in force
     Classes(Classes),
@@ -307,6 +307,28 @@ pub(crate) enum BreakerAct {
     Open(Scope),
     /// End a forced open: one trial run, then closed
     Close(Scope),
+    /// Switch it off: it lets everybody through and counts nothing
+    Disable(Scope),
+    /// Let everybody through, count, and tell in the journal when it would have opened
+    #[command(alias = "metrics_only")]
+    MetricsOnly(Scope),
+    /// Back to what the configuration says
+    Auto(Scope),
+}
+
+impl BreakerAct {
+    /// The breaker that is told something.
+    pub(crate) const fn scope(&self) -> Option<&Scope> {
+        match self {
+            Self::Ls(_) => None,
+            Self::Reset(scope)
+            | Self::Open(scope)
+            | Self::Close(scope)
+            | Self::Disable(scope)
+            | Self::MetricsOnly(scope)
+            | Self::Auto(scope) => Some(scope),
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -350,7 +372,10 @@ impl Verb {
             Self::Simulate(verb) => &verb.short,
             Self::Breaker(verb) => match &verb.act {
                 Some(BreakerAct::Ls(act)) => &act.short,
-                Some(BreakerAct::Reset(act) | BreakerAct::Open(act) | BreakerAct::Close(act)) => &act.short,
+                Some(act) => match act.scope() {
+                    Some(scope) => &scope.short,
+                    None => return None,
+                },
                 None => return None,
             },
             Self::Logs(_) | Self::Events(_) => return None,

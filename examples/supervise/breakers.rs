@@ -19,6 +19,9 @@ pub(crate) fn breaker(client: &Client, screen: &mut Screen, act: Option<&Breaker
         Some(BreakerAct::Reset(scope)) => operate(client, screen, scope, "reset"),
         Some(BreakerAct::Open(scope)) => operate(client, screen, scope, "open"),
         Some(BreakerAct::Close(scope)) => operate(client, screen, scope, "close"),
+        Some(BreakerAct::Disable(scope)) => operate(client, screen, scope, "disable"),
+        Some(BreakerAct::MetricsOnly(scope)) => operate(client, screen, scope, "metrics_only"),
+        Some(BreakerAct::Auto(scope)) => operate(client, screen, scope, "auto"),
     }
 }
 
@@ -37,6 +40,7 @@ fn row(breaker: &Value) -> Vec<(Tint, String)> {
     let (tint, shape) = match text(breaker, "state") {
         "closed" => (Tint::Good, '●'),
         "half_open" => (Tint::Waiting, '◐'),
+        "disabled" | "metrics_only" => (Tint::Dim, '○'),
         _ => (Tint::Bad, '▲'),
     };
     let level = breaker.get("level").map_or_else(|| "-".into(), Value::to_string);

@@ -147,6 +147,7 @@ fn find_token(connection: &Connection) -> Result<(Option<String>, String), Failu
     if let Some(file) = &connection.token_file {
         let token = std::fs::read_to_string(file).map_err(|error| {
             Failure::new(code::USAGE, format!("the token file {} cannot be read: {error}", file.display()))
+                .help("name the file `token` in the daemon's store, or leave --token-file out")
         })?;
         return Ok((Some(token.trim().to_owned()), file.display().to_string()));
     }

@@ -116,7 +116,7 @@ fn failure(error: &Error) -> Failure {
         ErrorKind::Config => code::USAGE,
         _ => code::FAILED,
     };
-    let failure = Failure::new(code, error.to_string());
+    let failure = Failure::new(code, error.to_string()).named(error.kind().name());
     match error.help() {
         Some(help) => failure.help(help),
         None => failure,

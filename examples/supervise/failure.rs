@@ -19,6 +19,8 @@ pub(crate) mod code {
 pub(crate) struct Failure {
     /// The exit code.
     pub(crate) code: u8,
+    /// What kind it is, as the daemon names it; nothing where the exit code says it all.
+    pub(crate) name: Option<String>,
     /// What happened; may have more than one line.
     pub(crate) what: String,
     /// One thing to do.
@@ -29,7 +31,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(code: u8, what: impl Into<String>) -> Self {
-        Self { code, what: what.into(), help: None, quiet: false }
+        Self { code, name: None, what: what.into(), help: None, quiet: false }
+    }
+
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -60,7 +67,8 @@ impl Failure {
             "" => None,
             help => Some(escape(help)),
         };
-        Self { code: code_of(status, text("code")), what, help, quiet: false }
+        let name = Some(escape(text("code"))).filter(|name| !name.is_empty());
+        Self { code: code_of(status, text("code")), name, what, help, quiet: false }
     }
 }
 
@@ -78,9 +86,19 @@ fn code_of(status: u16, problem: &str) -> u8 {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match (&self.name, self.code) {
+            (Some(name), _) => name,
+            (None, code::USAGE) => "usage",
+            (None, code::NOT_RUNNING) => "not_running",
+            (None, code::UNKNOWN) => "unknown",
+            (None, code::UNREACHABLE) => "unreachable",
+            _ => "failed",
+        };
         // Errors of a configuration file say so themselves, each for itself.
-        let word = if self.what.starts_with("error[") { "" } else { "error: " };
-        write!(f, "{word}{}", self.what)?;
+        if !self.what.starts_with("error[") {
+            write!(f, "error[{name}]: ")?;
+        }
+        f.write_str(&self.what)?;
         if let Some(help) = &self.help {
             write!(f, "\n  help: {help}")?;
         }
@@ -113,7 +131,7 @@ mod tests {
         assert_eq!(failure.code, 2);
         assert_eq!(
             failure.to_string(),
-            "error: bad \\x1b[2J\n  /params/qpi must be between 10 and 200\n  help: look"
+            "error[validation]: bad \\x1b[2J\n  /params/qpi must be between 10 and 200\n  help: look"
         );
     }
 

@@ -5,8 +5,8 @@ use super::{
     build_retry::{dear_classes, retry_budget},
     build_rules::{Fields, absolute, policy_of_breaker},
     diagnostic::{At, Finding, Source},
-    document::{Document, folder_of, read_text},
-    place::report,
+    document::{Document, folder_of, read_text, unreadable},
+    place::{report, report_certain},
     walk::{Node, Table, Value},
 };
 use crate::{
@@ -31,9 +31,9 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
 
 /// A file that cannot be read at all.
 pub(super) fn unread(path: &Path, what: &str, error: &std::io::Error) -> ConfigErrors {
-    let message = format!("cannot read the {what} file: {error}");
-    let finding =
-        Finding::error(At { file: 0, start: 0, end: 0 }, "config.read", message, "name another file");
+    let (why, help) = unreadable(error);
+    let message = format!("cannot read the {what} file: {why}");
+    let finding = Finding::error(At { file: 0, start: 0, end: 0 }, "config.read", message, help);
     let mut diagnostic = finding.into_diagnostic(&[]);
     diagnostic.file = path.to_owned();
     ConfigErrors(vec![diagnostic])
@@ -99,7 +99,7 @@ fn told(mut findings: Vec<Finding>, sources: &[Source]) -> Vec<Diagnostic> {
 }
 
 fn build(document: &mut Document, origin: &Path) -> Config {
-    let syntax_is_sound = !document.findings.iter().any(|finding| finding.code == "config.syntax");
+    let sound = document.is_sound();
     let defaults = document.tables.get("defaults").and_then(as_table).cloned().unwrap_or_default();
     let retry_budget = retry_budget(document);
     let programs = std::mem::take(&mut document.programs);
@@ -108,10 +108,13 @@ fn build(document: &mut Document, origin: &Path) -> Config {
         let Value::Table(own) = &node.value else { continue };
         let merged = merge(&defaults, own);
         let (program, mut found) = program(document, name, node.at, &merged);
-        // Behind a syntax error keys are missing that were written.
-        if syntax_is_sound {
+        let problems = program.check();
+        if !sound {
+            // Behind a syntax error keys are missing that were written: what is wrong by itself is wrong all the same.
+            report_certain(document, &merged, problems);
+        } else {
             document.findings.append(&mut found);
-            report(document, node.at, &merged, program.check(), Severity::Error);
+            report(document, node.at, &merged, problems, Severity::Error);
             report(document, node.at, &merged, program.advice(), Severity::Warning);
             report(document, node.at, &merged, dear_classes(&program, retry_budget), Severity::Error);
         }

@@ -97,6 +97,37 @@ impl std::error::Error for ConfigErrors {}
 pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) text: String,
+    lines: Lines,
+}
+
+impl Source {
+    pub(super) fn new(path: PathBuf, text: String) -> Self {
+        let lines = Lines::of(&text);
+        Self { path, text, lines }
+    }
+}
+
+/// Where the lines of a text begin, found once: a file may have as many errors as lines.
+#[derive(Debug)]
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self(std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The number of the line that this byte is in, from 1.
+    pub(super) fn number(&self, at: usize) -> usize {
+        self.0.partition_point(|begin| *begin <= at)
+    }
+
+    /// The bytes of a line with its end, in a text of this length.
+    pub(super) fn range(&self, number: usize, length: usize) -> Range<usize> {
+        let begin = |number: usize| self.0.get(number.saturating_sub(1)).copied();
+        // A place just behind the text belongs to its last line.
+        begin(number).unwrap_or(length)..begin(number + 1).unwrap_or(length + 1)
+    }
 }
 
 /// Bytes of one of the files.
@@ -142,21 +173,22 @@ impl Finding {
         };
         if let Some(source) = sources.get(self.at.file) {
             diagnostic.file.clone_from(&source.path);
-            locate(&mut diagnostic, &source.text, self.at);
+            locate(&mut diagnostic, source, self.at);
         }
         diagnostic
     }
 }
 
 /// Finds line and column of the first byte meant, also when it is just behind the text.
-fn locate(diagnostic: &mut Diagnostic, text: &str, at: At) {
+fn locate(diagnostic: &mut Diagnostic, source: &Source, at: At) {
+    let text = source.text.as_str();
     let start = floor_boundary(text, at.start);
     let end = floor_boundary(text, at.end).max(start);
     let (before, after) = text.split_at(start);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let line_end = after.find('\n').map_or(text.len(), |newline| start + newline);
     let count = |range: Range<usize>| text.get(range).unwrap_or_default().chars().count();
-    diagnostic.line = before.matches('\n').count() + 1;
+    diagnostic.line = source.lines.number(start);
     diagnostic.column = count(line_start..start) + 1;
     diagnostic.width = count(start..end.min(line_end)).max(1);
     diagnostic.source = printable(text.get(line_start..line_end).unwrap_or_default().trim_end_matches('\r'));

@@ -1,14 +1,15 @@
 //! The files of one configuration, walked and joined.
 
 use super::{
-    diagnostic::{At, Finding, Source},
+    diagnostic::{At, Finding, Lines, Source},
     keys::{Key, ROOT},
     walk::{Node, Table, Value, Walk},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     fs::File,
     io::{self, Read as _},
+    ops::Range,
     path::{Path, PathBuf},
 };
 use toml::de::DeTable;
@@ -33,6 +34,10 @@ pub(super) struct Document {
     /// Files on the way from the first to the one being read, to find circles.
     open: Vec<PathBuf>,
     seen: BTreeSet<PathBuf>,
+    /// Where the programs and breakers that are known stand.
+    named: HashMap<(&'static str, String), At>,
+    /// Lines of each file that the parser could not read.
+    broken: BTreeMap<usize, Vec<Range<usize>>>,
 }
 
 /// Reads a file as text.
@@ -40,9 +45,23 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(io::Error::other("the file is larger than 8 MiB"));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 8 MiB"));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("the file is not UTF-8"))
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+/// Why a file cannot be read, and what to do.
+pub(super) fn unreadable(error: &io::Error) -> (String, &'static str) {
+    match error.kind() {
+        io::ErrorKind::NotFound => ("it does not exist".into(), "write it, or name another file"),
+        io::ErrorKind::PermissionDenied => {
+            ("it may not be read by this user".into(), "change its owner or its mode")
+        }
+        io::ErrorKind::IsADirectory => ("it is a directory".into(), "name a file in it"),
+        io::ErrorKind::InvalidData => (error.to_string(), "save it as UTF-8"),
+        io::ErrorKind::FileTooLarge => (error.to_string(), "divide it, and join the parts by `include`"),
+        _ => (error.to_string(), "name another file"),
+    }
 }
 
 /// The folder that relative paths of a file are relative to.
@@ -54,25 +73,41 @@ pub(super) fn folder_of(file: &Path) -> &Path {
 }
 
 /// Walks the text of one file by a table of keys.
-pub(super) fn walk_text(file: usize, text: &str, keys: &'static [Key]) -> (Table, Vec<Finding>) {
+pub(super) fn walk_text(
+    file: usize,
+    text: &str,
+    keys: &'static [Key],
+) -> (Table, Vec<Finding>, Vec<Range<usize>>) {
     let mut walk = Walk { file, text, path: Vec::new(), findings: Vec::new() };
     let (tree, errors) = DeTable::parse_recoverable(text);
     let root = walk.table(keys, tree.get_ref());
     let mut found = walk.findings;
+    let mut broken = Vec::new();
     if !errors.is_empty() {
+        let spans: Vec<_> = errors.iter().map(|error| error.span().unwrap_or_default()).collect();
+        let lines = Lines::of(text);
+        broken = broken_lines(&lines, &spans, text.len());
         // What stands on a broken line is guesswork of the parser; its other lines are as good as ever.
-        let broken: Vec<_> = errors.iter().map(|error| error.span().unwrap_or_default()).collect();
-        let line_of = |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count();
-        let lines: BTreeSet<_> =
-            broken.iter().flat_map(|span| [line_of(span.start), line_of(span.end)]).collect();
-        found.retain(|finding| !lines.contains(&line_of(finding.at.start)));
-        let syntax = errors.iter().zip(&broken).map(|(error, span)| {
+        found.retain(|finding| !is_broken(&broken, finding.at.start));
+        let syntax = errors.iter().zip(&spans).map(|(error, span)| {
             let help = "see toml.io for the format; texts stand in \"quotes\"";
             Finding::error(At::new(file, span), "config.syntax", error.message(), help)
         });
         found.extend(syntax);
     }
-    (root, found)
+    (root, found, broken)
+}
+
+/// The lines on which these spans begin and end, ascending and apart.
+fn broken_lines(lines: &Lines, spans: &[Range<usize>], length: usize) -> Vec<Range<usize>> {
+    let numbers: BTreeSet<_> =
+        spans.iter().flat_map(|span| [lines.number(span.start), lines.number(span.end)]).collect();
+    numbers.into_iter().map(|number| lines.range(number, length)).collect()
+}
+
+fn is_broken(broken: &[Range<usize>], at: usize) -> bool {
+    let after = broken.partition_point(|line| line.start <= at);
+    after.checked_sub(1).and_then(|last| broken.get(last)).is_some_and(|line| line.contains(&at))
 }
 
 impl Document {
@@ -82,9 +117,10 @@ impl Document {
         self.seen.insert(real.clone());
         self.open.push(real);
         let file = self.sources.len();
-        let (mut root, mut found) = walk_text(file, &text, ROOT);
+        let (mut root, mut found, broken) = walk_text(file, &text, ROOT);
         self.findings.append(&mut found);
-        self.sources.push(Source { path: path.to_owned(), text });
+        self.broken.extend((!broken.is_empty()).then_some((file, broken)));
+        self.sources.push(Source::new(path.to_owned(), text));
         self.check_version(&root);
         let includes = root.remove("include");
         self.join(root);
@@ -94,6 +130,16 @@ impl Document {
             }
         }
         self.open.pop();
+    }
+
+    /// Whether the parser could read all of every file.
+    pub(super) fn is_sound(&self) -> bool {
+        self.broken.is_empty()
+    }
+
+    /// Whether the parser could not read the line of this place.
+    pub(super) fn is_guesswork(&self, at: At) -> bool {
+        self.broken.get(&at.file).is_some_and(|broken| is_broken(broken, at.start))
     }
 
     fn fail(&mut self, at: At, code: &str, message: impl Into<String>, help: impl Into<String>) {
@@ -117,7 +163,8 @@ impl Document {
             return;
         }
         let path = folder_of(from).join(name);
-        let path = path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
+        let short = path.strip_prefix(".").ok().filter(|short| !short.as_os_str().is_empty());
+        let path = short.map_or_else(|| path.components().collect(), Path::to_owned);
         let real = path.canonicalize().unwrap_or_else(|_| path.clone());
         if self.open.contains(&real) {
             let message = format!("`{name}` includes itself, through this line");
@@ -129,13 +176,10 @@ impl Document {
             match read_text(&path) {
                 Ok(text) => self.add(&path, text),
                 Err(error) => {
-                    let message = format!("cannot read the included file {}: {error}", path.display());
-                    self.fail(
-                        node.at,
-                        "config.include",
-                        message,
-                        "the path is relative to the file it stands in",
-                    );
+                    let (why, help) = unreadable(&error);
+                    let message = format!("cannot read the included file {}: {why}", path.display());
+                    let help = format!("{help}; the path is relative to the file it stands in");
+                    self.fail(node.at, "config.include", message, help);
                 }
             }
         }
@@ -145,7 +189,8 @@ impl Document {
     fn join(&mut self, root: Table) {
         for (name, node) in root {
             match name.as_str() {
-                "program" | "breaker" => self.join_named(&name, node),
+                "program" => self.join_named("program", node),
+                "breaker" => self.join_named("breaker", node),
                 _ if SINGLE.contains(&name.as_str()) => match self.tables.get(&name).map(|first| first.at) {
                     Some(first) => self.twice(&format!("[{name}]"), first, node.at),
                     None => {
@@ -157,16 +202,22 @@ impl Document {
         }
     }
 
-    fn join_named(&mut self, kind: &str, node: Node) {
+    fn join_named(&mut self, kind: &'static str, node: Node) {
         let Value::Table(entries) = node.value else { return };
         // Tables come sorted by name; the order of the file is the one the reader knows.
         let mut entries: Vec<_> = entries.into_iter().collect();
         entries.sort_by_key(|(_, node)| node.at.start);
         for (name, node) in entries {
-            let known = if kind == "program" { &mut self.programs } else { &mut self.breakers };
-            match known.iter().find(|(other, _)| *other == name).map(|(_, first)| first.at) {
-                Some(first) => self.twice(&format!("[{kind}.{name}]"), first, node.at),
-                None => known.push((name, node)),
+            match self.named.entry((kind, name.clone())) {
+                Entry::Occupied(first) => {
+                    let first = *first.get();
+                    self.twice(&format!("[{kind}.{name}]"), first, node.at);
+                }
+                Entry::Vacant(free) => {
+                    free.insert(node.at);
+                    let known = if kind == "program" { &mut self.programs } else { &mut self.breakers };
+                    known.push((name, node));
+                }
             }
         }
     }

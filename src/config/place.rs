@@ -37,6 +37,21 @@ pub(super) fn report(
     }
 }
 
+/// Reports what is wrong with a value that is written, whatever else may be: in a file that could not be read whole.
+pub(super) fn report_certain(document: &mut Document, table: &Table, problems: Vec<Problem>) {
+    for problem in problems {
+        let place = find(table, &problem.path);
+        let of_what_is_missing = matches!(problem.code.as_str(), "config.required" | "config.conflict");
+        if let Some(at) = place.at.filter(|at| place.exact && !document.is_guesswork(*at))
+            && !place.guesswork
+            && problem.other.is_none()
+            && !of_what_is_missing
+        {
+            document.findings.push(Finding::error(at, &problem.code, problem.message, problem.help));
+        }
+    }
+}
+
 /// Where a path leads.
 struct Place {
     /// The nearest that is written.

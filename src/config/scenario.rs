@@ -42,9 +42,9 @@ pub fn parse_scenario(
     config: &Config,
     until_ms: Option<u64>,
 ) -> Result<Scenario, ConfigErrors> {
-    let (root, findings) = walk_text(0, text, SCENARIO);
+    let (root, findings, _) = walk_text(0, text, SCENARIO);
     let syntax_is_sound = !findings.iter().any(|finding| finding.code == "config.syntax");
-    let sources = [Source { path: origin.to_owned(), text: text.to_owned() }];
+    let sources = [Source::new(origin.to_owned(), text.to_owned())];
     let mut reader = Reader { config, sources: &sources, findings };
     let scenario = reader.scenario(&root, until_ms);
     let mut findings = reader.findings;

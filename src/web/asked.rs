@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use actix_process_actors::{
     clock,
-    model::{Timestamp, parse_duration_ms},
+    model::{Timestamp, did_you_mean, parse_duration_ms},
 };
 use actix_web::{HttpRequest, web};
 use std::collections::BTreeMap;
@@ -100,9 +100,11 @@ impl Asked {
             return Ok(());
         }
         let unknown: Vec<_> = self.given.keys().map(|key| format!("`{key}`")).collect();
-        let help = match self.known.as_slice() {
-            [] => "this address takes no query".to_owned(),
-            known => format!("this address knows {}", known.join(", ")),
+        let first = self.given.keys().next().map_or("", String::as_str);
+        let help = match (did_you_mean(first, self.known.iter().copied()), self.known.as_slice()) {
+            (Some(near), _) if unknown.len() == 1 => format!("did you mean `{near}`?"),
+            (_, []) => "this address takes no query".to_owned(),
+            (_, known) => format!("this address knows {}", known.join(", ")),
         };
         let mean = if unknown.len() == 1 { "means" } else { "mean" };
         Err(Problem::malformed(format!("{} {mean} nothing here", unknown.join(", "))).with_help(help))

@@ -1,7 +1,7 @@
 //! The body of a request: a JSON object, every problem at once.
 
 use super::problem::{Problem, pointer};
-use actix_process_actors::model::{Decimal, ParamValue, Params, parse_duration_ms};
+use actix_process_actors::model::{Decimal, ParamValue, Params, did_you_mean, parse_duration_ms};
 use actix_web::{http::StatusCode, web::Payload};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -26,6 +26,7 @@ impl Body {
                 "too_large",
                 format!("a body has at most {MAX_BYTES} bytes"),
             )
+            .with_help("put large input into a file and give its path as a parameter")
         };
         let bytes = payload
             .to_bytes_limited(MAX_BYTES)
@@ -43,7 +44,8 @@ impl Body {
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(members)) => Ok(Self { members, ..Self::default() }),
             Ok(_) => Err(Problem::invalid(vec![(String::new(), "must be an object".into())])),
-            Err(error) => Err(Problem::malformed(format!("the body is not JSON: {error}"))),
+            Err(error) => Err(Problem::malformed(format!("the body is not JSON: {error}"))
+                .with_help("send a JSON object; {} where there is nothing to say")),
         }
     }
 
@@ -134,9 +136,10 @@ impl Body {
     pub(super) fn finish(mut self) -> Result<(), Problem> {
         let unknown: Vec<_> = self.members.keys().cloned().collect();
         for key in unknown {
-            let detail = match self.known.as_slice() {
-                [] => "is unknown; this takes an empty object".to_owned(),
-                known => format!("is unknown; there is {}", known.join(", ")),
+            let detail = match (did_you_mean(&key, self.known.iter().copied()), self.known.as_slice()) {
+                (Some(near), _) => format!("is unknown, did you mean `{near}`?"),
+                (None, []) => "is unknown; this takes an empty object".to_owned(),
+                (None, known) => format!("is unknown; there is {}", known.join(", ")),
             };
             self.wrong(&key, detail);
         }

@@ -51,7 +51,13 @@ impl Problem {
 
     /// The request can be read, but these parts of its body (JSON pointers) are wrong.
     pub(super) fn invalid(errors: Vec<(String, String)>) -> Self {
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", "the body does not fit");
+        let part = |(pointer, detail): &(String, String)| match pointer.trim_start_matches('/') {
+            "" => format!("it {detail}"),
+            name => format!("{name} {detail}"),
+        };
+        let parts: Vec<_> = errors.iter().map(part).collect();
+        let detail = format!("the body does not fit: {}", parts.join(" · "));
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", detail);
         problem.0.errors = errors;
         problem
     }

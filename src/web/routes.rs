@@ -2,6 +2,7 @@
 
 use super::{Access, figures, logs, problem::Problem, programs, recording, runs};
 use crate::ProcessManager;
+use actix_process_actors::model::did_you_mean;
 use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder,
     body::{BoxBody, MessageBody},
@@ -19,6 +20,9 @@ use std::rc::Rc;
 
 /// Where the API lives.
 pub(super) const PREFIX: &str = "/api/v1";
+
+/// First parts of the addresses there, for the help of an unknown one.
+const ROOMS: [&str; 7] = ["info", "programs", "runs", "logs", "events", "breakers", "classes"];
 
 /// `/healthz` and everything under `/api/v1`, to be added to an application with `App::service`. Unknown addresses
 /// under `/api/v1` are answered here too.
@@ -89,8 +93,14 @@ async fn wrong_method(allowed: &'static str) -> HttpResponse {
 }
 
 pub(super) async fn unknown_address(request: HttpRequest) -> HttpResponse {
+    let below = request.path().strip_prefix(PREFIX).unwrap_or_default().trim_matches('/');
+    let first = below.split('/').next().unwrap_or_default();
+    let help = match did_you_mean(first, ROOMS) {
+        Some(near) if near != first => format!("did you mean {PREFIX}/{near}?"),
+        _ => format!("under {PREFIX} there is {}", ROOMS.join(", ")),
+    };
     Problem::new(StatusCode::NOT_FOUND, "unknown_address", format!("there is nothing at {}", request.path()))
-        .with_help(format!("the API lives under {PREFIX}"))
+        .with_help(help)
         .response()
 }
 

@@ -101,7 +101,9 @@ pub(super) async fn list(request: HttpRequest, pm: Data<ProcessManager>) -> Answ
     filter.phase = asked.word("phase", &PHASES)?;
     filter.class = asked.text("class");
     filter.living = asked.word("living", &[("true", true), ("false", false)])?.unwrap_or(false);
-    filter.before = asked.value("cursor", str::parse)?;
+    filter.before = asked.value("cursor", |text| {
+        text.parse().map_err(|_| format!("`{text}` is none; take `next_cursor` of the page before"))
+    })?;
     filter.limit = asked.limit(ITEMS, MAX_ITEMS)?;
     let usage = figures::wants_usage(&mut asked)?;
     asked.finish()?;

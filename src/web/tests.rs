@@ -36,6 +36,7 @@ async fn every_refusal_is_a_problem_document() {
         ("GET", "/api/v1/", "", 404, "unknown_address"),
         ("DELETE", "/api/v1/runs", "", 405, "wrong_method"),
         ("GET", "/api/v1/programs/a/runs", "", 405, "wrong_method"),
+        ("DELETE", "/api/v1/runs/x", "", 405, "wrong_method"),
         ("POST", "/healthz", "", 405, "wrong_method"),
         ("GET", "/api/v1/runs?limti=3", "", 400, "malformed"),
         ("GET", "/api/v1/runs?phase=asleep", "", 400, "malformed"),

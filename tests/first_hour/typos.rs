@@ -56,7 +56,7 @@ fn a_typo_in_the_configuration_is_named_with_its_line_and_what_was_meant() {
     }
     let mut missing = supervise(folder.path());
     missing.args(["check", "supervise.tmol"]);
-    rows.check("supervise check supervise.tmol", &run(missing), 2, &["supervise.tmol", "No such file"]);
+    rows.check("supervise check supervise.tmol", &run(missing), 2, &["supervise.tmol", "does not exist"]);
     rows.end();
 }
 
@@ -96,7 +96,7 @@ fn a_typo_in_a_script_an_environment_or_a_token_is_told_by_name() {
         ("inside", 7, &["ehco"]),
         ("command", 1, &["`ehco`"]),
         ("folder", 1, &["nowehre"]),
-        ("environment", 1, &["line 2 of its env_file is not KEY=value"]),
+        ("environment", 1, &["bad.env is not KEY=value"]),
         ("no-environment", 1, &["bda.env"]),
     ] {
         let said = daemon.ask(&["run", program, "--wait"]);

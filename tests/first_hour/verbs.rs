@@ -217,7 +217,7 @@ fn on_something_that_runs_every_verb_answers() {
 
     stranger.starts("run busy");
     stranger.starts("run busy");
-    stranger.types("run busy", 6, &["1 runs waiting already", "help: "]);
+    stranger.types("run busy", 6, &["as many runs of `busy` wait as its queue takes (1)", "help: "]);
     stranger.types("stop busy", 0, &[]);
     stranger.end();
 }
@@ -258,7 +258,7 @@ fn on_something_that_ended_every_verb_answers() {
     let said = stranger.types(&format!("logs {id} -n all --show-cursor"), 0, &[]);
     let cursor = said.out.split("-- cursor: ").nth(1).map(str::trim).unwrap_or_default().to_owned();
     stranger.types(&format!("logs {id} --after-cursor {cursor}"), 0, &["!hello", "!nobody"]);
-    stranger.types(&format!("stop {id}"), 3, &["is not running, it is succeeded"]);
+    stranger.types(&format!("stop {id}"), 3, &["is over (succeeded)"]);
     stranger.types("stop greeter", 3, &["no living run"]);
     stranger.types(&format!("start {id}"), 0, &[&id]);
     stranger.daemon.until(&["status", &id], "succeeded");

@@ -13,7 +13,7 @@ fn said(folder: &Path, url: &str, args: &[&str]) -> String {
 }
 
 #[track_caller]
-fn compare(name: &str, text: &str) {
+pub(crate) fn compare(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages").join(format!("{name}.txt"));
     if std::env::var_os("UPDATE_MESSAGES").is_some() {
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
@@ -23,7 +23,7 @@ fn compare(name: &str, text: &str) {
     assert_eq!(text, expected, "{} differs; UPDATE_MESSAGES=1 writes it anew", path.display());
 }
 
-const CONFIG: &str = r#"version = 1
+pub(crate) const CONFIG: &str = r#"version = 1
 [store]
 path = "store"
 [program.fine]
@@ -72,7 +72,8 @@ fn what_is_said_to_files_that_cannot_be_read() {
     let many = "version = 1\n[program.a]\ncomand = [\"x\"]\ntimeout = 5\n[program.b]\ncommand = [\"x\"]\n\
         [[program.b.classify]]\nclass = \"network\"\npattern = '('\n[program.c\n";
     fs::write(real.join("many.toml"), many).expect("written");
-    let files = ["nowhere.toml", ".", "latin1.toml", "large.toml", "itself.toml", "many.toml"];
+    fs::write(real.join("folder.toml"), "version = 1\ninclude = [\".\", \"none.toml\"]\n").expect("written");
+    let files = ["nowhere.toml", ".", "folder.toml", "latin1.toml", "large.toml", "itself.toml", "many.toml"];
     compare("files", &files.map(|file| said(&real, "", &["check", file])).concat());
 }
 
@@ -109,18 +110,85 @@ fn flipped_bits_in_any_file_of_a_store_never_prevent_a_start() {
     let daemon = Daemon::up(folder.path());
     daemon.cli(&["run", "fine", "--wait"]);
     daemon.end();
-    for file in
-        ["journal/db", "journal/conf", "journal.ahead", "journal.mark", "output/1/db", "identity", "lock"]
+    let mut files = Vec::new();
+    below(&folder.path().join("store"), &mut files);
+    for expected in ["journal/db", "journal/conf", "journal.mark", "output/00000001/db", "identity", "token"]
     {
-        let path = folder.path().join("store").join(file);
+        assert!(files.iter().any(|file| file.ends_with(expected)), "{expected}: {files:?}");
+    }
+    for path in files {
+        // Some are made anew at each start, under another name.
         let Ok(mut bytes) = fs::read(&path) else { continue };
-        for byte in bytes.iter_mut().step_by(97) {
-            *byte ^= 0x10;
-        }
+        bytes.iter_mut().step_by(97).for_each(|byte| *byte ^= 0x10);
         fs::write(&path, bytes).expect("written");
         let daemon = Daemon::up(folder.path());
         daemon.cli(&["run", "fine", "--wait"]);
-        assert_eq!(daemon.logged("fine").last().map(String::as_str), Some("fine"), "{file}");
+        assert_eq!(daemon.logged("fine").last().map(String::as_str), Some("fine"), "{path:?}");
+        daemon.end();
+    }
+}
+
+fn below(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() { below(&path, files) } else { files.push(path) }
+    }
+}
+
+/// Lines that a notice of loss stands for.
+fn lost(line: &str) -> Option<usize> {
+    line.strip_prefix('[')?
+        .strip_suffix(" lost: the store was damaged here]")?
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[test]
+fn flipped_bits_in_output_cost_the_lines_they_hit_and_the_place_says_how_many() {
+    const LINES: usize = 40_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let many = "[program.many]\ncommand = [\"sh\", \"-c\", \"seq -f 'line number %.0f' 40000\"]\n";
+    fs::write(folder.path().join("supervise.toml"), format!("{CONFIG}{many}")).expect("written");
+    let daemon = Daemon::up(folder.path());
+    daemon.cli(&["run", "many", "--wait"]);
+    daemon.cli(&["run", "fine", "--wait"]);
+    assert_eq!(daemon.logged("many").len(), LINES);
+    daemon.end();
+    let db = folder.path().join("store/output/00000001/db");
+    let mut gone = 0;
+    for eighth in [1, 3, 5] {
+        let mut bytes = fs::read(&db).expect("there");
+        // Where the large chunks begin: small are the other program's, and the lines that tell of a loss.
+        let head = |at: usize| bytes.get(at..at + 44).filter(|head| head.starts_with(b"\x01chk"));
+        let large = |head: &&[u8]| u32::from_le_bytes([head[4], head[5], head[6], head[7]]) > 600;
+        let mut chunks: Vec<Vec<u8>> = Vec::new();
+        for head in (0..bytes.len()).filter_map(head).filter(large) {
+            if !chunks.iter().any(|known| known == head) {
+                chunks.push(head.to_vec());
+            }
+        }
+        // Never the last one, whose loss nobody could count.
+        let hit = &chunks[chunks.len() * eighth / 8];
+        // sled may have written it twice.
+        let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(hit)).collect();
+        places.iter().for_each(|at| bytes[at + 40] ^= 0x10);
+        fs::write(&db, bytes).expect("written");
+        let daemon = Daemon::up(folder.path());
+        let (mut next, mut told) = (1, 0);
+        for line in daemon.logged("many") {
+            let lines = lost(&line).unwrap_or_else(|| {
+                assert_eq!(line, format!("line number {next}"), "in order and whole");
+                1
+            });
+            next += lines;
+            told += if line.starts_with('[') { lines } else { 0 };
+        }
+        assert_eq!(next, LINES + 1, "each line is there or counted as lost");
+        assert!(told > gone && told < LINES / 2, "{told} lost, {gone} before");
+        gone = told;
+        assert_eq!(daemon.logged("fine"), ["fine"], "others are whole");
         daemon.end();
     }
 }

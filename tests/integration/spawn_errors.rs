@@ -1,6 +1,6 @@
 //! A start that fails says which part was wrong, and what to do.
 
-use crate::bench_of_one::bench;
+use crate::{bad_input::compare, bench_of_one::bench};
 use actix_process::{Program, actors::model::Phase};
 use std::os::unix::fs::PermissionsExt;
 
@@ -52,4 +52,73 @@ async fn which_of_script_interpreter_cwd_or_permission_was_wrong_is_told() {
         assert!(!reason.help.is_empty(), "{name} has no help");
     }
     bench.end().await;
+}
+
+#[actix::test]
+async fn what_is_said_to_starts_that_fail() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let real = folder.path().canonicalize().expect("there");
+    let write = |name: &str, text: &[u8], mode: u32| {
+        let path = real.join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
+    };
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(to, real.join(name)).expect("linked");
+    };
+    write("scripts/scrape.py", b"pass\n", 0o644);
+    write("scripts/interpreter", b"#!/usr/bin/pyhton3\n", 0o755);
+    write("scripts/locked", b"#!/bin/sh\n", 0o644);
+    write("scripts/locked_plain", b"exit 0\n", 0o644);
+    write("scripts/no_line", b"exit 0\n", 0o755);
+    write("bad.env", b"A=1\nexport B=2\n", 0o644);
+    write("latin1.env", b"A=\xe9\n", 0o644);
+    write("bin/tool", b"#!/bin/sh\n", 0o755);
+    write("bin/closed", b"#!/bin/sh\n", 0o644);
+    write("bin/python3", b"#!/bin/sh\n", 0o755);
+    link("../bin/tool", "scripts/out");
+    link("gone.sh", "scripts/dangling");
+    link("/nowhere/tool", "bin/dangling");
+    std::fs::create_dir(real.join("scripts/directory")).expect("made");
+    let script = |script: &str| Program::script("job", script).script_path(["scripts"]).base_dir(&real);
+    let path = real.join("bin").display().to_string();
+    let command = |word: &str| Program::command("job", [word]).base_dir(&real).env("PATH", &path);
+    let fine = || Program::command("job", ["/bin/true"]).base_dir(&real);
+    let mut text = String::new();
+    for (what, program) in [
+        ("a script that is not there", script("load")),
+        ("a mistyped script", script("scrpe")),
+        ("a script that is a directory", script("directory")),
+        ("an interpreter that is not there", script("interpreter")),
+        (
+            "an interpreter that is not on the path",
+            script("scrape").interpreter(["pyhton3"]).env("PATH", &path),
+        ),
+        ("a script that is not executable", script("locked")),
+        ("the same without a `#!` line", script("locked_plain")),
+        ("an executable script without a `#!` line", script("no_line")),
+        ("a link that leads out of the search path", script("out")),
+        ("a link that leads nowhere", script("dangling")),
+        ("a program that is not on the path", command("no-such-program")),
+        ("a mistyped program", command("tolo")),
+        ("a program on the path that is not executable", command("closed")),
+        ("a path that is not there", command("./bin/nothing")),
+        ("a path that is a directory", command("./bin")),
+        ("a link to a program that is not there", command("./bin/dangling")),
+        ("a working directory that is not there", fine().cwd("data")),
+        ("a working directory that is a file", fine().cwd("bad.env")),
+        ("an env file that is not there", fine().env_file("none.env")),
+        ("an env file that is a directory", fine().env_file("scripts")),
+        ("an env file that is no text", fine().env_file("latin1.env")),
+        ("an env file with a line that is none", fine().env_file("bad.env")),
+    ] {
+        let bench = bench([program]).await;
+        let run = bench.run("job").await;
+        bench.end().await;
+        assert_eq!((run.phase, run.attempt), (Phase::Failed, 1), "{what} is not tried again");
+        let reason = run.reason.expect("a reason");
+        text.push_str(&format!("{what}\n  {}\n  help: {}\n\n", reason.message, reason.help));
+    }
+    compare("spawn", &text.replace(real.to_str().expect("text"), "FOLDER"));
 }

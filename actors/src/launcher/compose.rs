@@ -82,7 +82,7 @@ pub(super) fn compose(
     let env_file = read_env_file(program, &base)?;
     let around = Surroundings {
         inherited,
-        env_file: env_file.as_deref(),
+        env_file: env_file.as_ref().map(|(path, content)| (&**path, &**content)),
         params: &launch.params,
         secrets: &secrets,
         tag: &places.tag(launch.attempt),
@@ -116,23 +116,33 @@ pub(super) fn compose(
     Ok(Composed { request, secrets: secrets.into_values().collect(), program: found.program, cwd })
 }
 
-fn read_env_file(program: &Program, base: &Path) -> Result<Option<String>, SpawnFailure> {
+fn read_env_file(program: &Program, base: &Path) -> Result<Option<(PathBuf, String)>, SpawnFailure> {
     let Some(file) = &program.env_file else { return Ok(None) };
     let path = base.join(file);
-    fs::read_to_string(&path).map(Some).map_err(|error| {
-        if let Some(errno @ (libc::EMFILE | libc::ENFILE | libc::ENOMEM)) = error.raw_os_error() {
-            return scarce(&program.name, errno);
+    match fs::read_to_string(&path) {
+        Ok(content) => Ok(Some((path, content))),
+        Err(error) => Err(unreadable(program, &path, &error)),
+    }
+}
+
+fn unreadable(program: &Program, path: &Path, error: &io::Error) -> SpawnFailure {
+    if let Some(errno @ (libc::EMFILE | libc::ENFILE | libc::ENOMEM)) = error.raw_os_error() {
+        return scarce(&program.name, errno);
+    }
+    let path = path.display();
+    let (why, help) = match error.kind() {
+        io::ErrorKind::NotFound => ("does not exist".into(), format!("create {path}, or remove env_file")),
+        io::ErrorKind::PermissionDenied => (
+            "may not be read by the supervisor's user".into(),
+            format!("change the owner or the mode of {path}"),
+        ),
+        io::ErrorKind::InvalidData => ("is not UTF-8".into(), format!("save {path} as UTF-8")),
+        io::ErrorKind::IsADirectory => {
+            ("is a directory".into(), "name a file with KEY=value lines in env_file".to_owned())
         }
-        let what = format!("its env_file {} cannot be read: {error}", path.display());
-        let path = path.display();
-        let help = match error.kind() {
-            io::ErrorKind::NotFound => format!("create {path}, or remove env_file"),
-            io::ErrorKind::PermissionDenied => "give the supervisor's user leave to read it".into(),
-            io::ErrorKind::InvalidData => format!("save {path} as UTF-8"),
-            _ => "name a file with KEY=value lines in env_file".into(),
-        };
-        input(program, what, help)
-    })
+        _ => (format!("cannot be read: {error}"), "name a file with KEY=value lines in env_file".to_owned()),
+    };
+    input(program, format!("its env_file {path} {why}"), help)
 }
 
 fn input(program: &Program, what: String, help: String) -> SpawnFailure {
@@ -151,8 +161,27 @@ pub(super) fn own_environment() -> Variables {
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::TAG_NAME;
-    use crate::keeper::tree::TAG;
+    use super::{super::machine::TAG_NAME, *};
+    use crate::{keeper::tree::TAG, model::Command};
+
+    #[test]
+    fn an_env_file_that_cannot_be_read_is_named_with_the_reason() {
+        let program = Program::new("p", Command::Argv(vec!["x".into()]));
+        let says = |errno| {
+            let error = io::Error::from_raw_os_error(errno);
+            let failure = unreadable(&program, Path::new("/a/.env"), &error);
+            format!("{}\n{}", failure.message, failure.help)
+        };
+        assert_eq!(
+            says(libc::EACCES),
+            "cannot start `p`: its env_file /a/.env may not be read by the supervisor's user\n\
+             change the owner or the mode of /a/.env"
+        );
+        assert!(says(libc::ENOENT).contains("/a/.env does not exist"));
+        assert!(says(libc::EISDIR).contains("/a/.env is a directory"));
+        assert!(says(libc::ELOOP).contains("symbolic links"));
+        assert!(says(libc::EMFILE).contains("open files"));
+    }
 
     #[test]
     fn the_keeper_looks_for_the_tag_that_children_get() {

@@ -29,7 +29,7 @@ pub(super) fn look_at_cwd(path: &Path) -> CwdFact {
 pub(super) fn look_at_file(path: &Path) -> FileFact {
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => FileFact::Hidden,
-        Err(_) => FileFact::Missing,
+        Err(_) => fs::read_link(path).map_or(FileFact::Missing, FileFact::Dangling),
         Ok(metadata) if !metadata.is_file() => FileFact::NoFile,
         Ok(metadata) => FileFact::Present {
             mode: metadata.mode(),

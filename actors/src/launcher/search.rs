@@ -1,6 +1,7 @@
 //! The file system, as the machine asks for it.
 
 use super::machine::Files;
+use crate::model::did_you_mean;
 use std::{
     ffi::CString,
     fs,
@@ -8,8 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Names looked through for a similar one: a help, not a search.
-const NAMES: usize = 1_000;
+/// Names looked through for a similar one: a help, not a search. A folder of programs has a few thousand.
+const NAMES: usize = 5_000;
 
 /// The real one.
 #[derive(Clone, Copy, Debug)]
@@ -28,13 +29,14 @@ impl Files for Disk {
         fs::canonicalize(path).ok()
     }
 
+    fn link(&self, path: &Path) -> Option<PathBuf> {
+        fs::read_link(path).ok()
+    }
+
     fn similar(&self, folder: &Path, name: &str) -> Option<String> {
         let names = fs::read_dir(folder).ok()?.take(NAMES).flatten().map(|entry| entry.file_name());
-        let near = names
-            .filter_map(|n| n.into_string().ok())
-            .filter(|n| folder.join(n).exists())
-            .map(|n| (distance(name, &n), n));
-        near.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
+        let there = names.filter_map(|n| n.into_string().ok()).filter(|n| self.is_file(&folder.join(n)));
+        nearest(name, &there.collect::<Vec<_>>())
     }
 }
 
@@ -46,19 +48,18 @@ pub(super) fn may(path: &Path, mode: libc::c_int) -> bool {
     })
 }
 
-/// Single edits between two names, the extension of the second left out.
-fn distance(wanted: &str, found: &str) -> usize {
-    let stem = |name: &str| name.rsplit_once('.').map_or(name.to_owned(), |(stem, _)| stem.to_owned());
-    let (a, b) = (stem(wanted), stem(found));
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.chars().enumerate() {
-            let best = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], best);
-        }
+/// A name without its extension.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// The file that a mistyped name most likely meant; the extension may be missing.
+fn nearest(wanted: &str, names: &[String]) -> Option<String> {
+    if let Some(name) = did_you_mean(wanted, names.iter().map(String::as_str)) {
+        return Some(name.to_owned());
     }
-    row.last().copied().unwrap_or(0)
+    let near = did_you_mean(stem(wanted), names.iter().map(|name| stem(name)))?;
+    names.iter().find(|name| stem(name) == near).cloned()
 }
 
 #[cfg(test)]
@@ -67,8 +68,11 @@ mod tests {
 
     #[test]
     fn a_misspelt_script_is_recognised() {
-        assert_eq!(distance("scrpe", "scrape.py"), 1);
-        assert_eq!(distance("scrape.py", "scrape.py"), 0);
-        assert!(distance("etl", "scrape.py") > 2);
+        let names = ["scrape.py", "etl.sh"].map(str::to_owned);
+        assert_eq!(nearest("scrpe", &names).as_deref(), Some("scrape.py"));
+        assert_eq!(nearest("scarpe.py", &names).as_deref(), Some("scrape.py"));
+        assert_eq!(nearest("load", &names), None);
+        let programs = ["python3.7-config", "python3"].map(str::to_owned);
+        assert_eq!(nearest("pyhton3", &programs).as_deref(), Some("python3"));
     }
 }

@@ -97,6 +97,8 @@ pub enum StartError {
         program: String,
         /// Every problem at once.
         problems: Vec<ParamProblem>,
+        /// What the program takes; see [`Program::usage`].
+        usage: String,
     },
     /// Parameters and labels are over [`Start::MAX_BYTES`].
     #[error("parameters and labels take {bytes} bytes, {max} are allowed", max = Start::MAX_BYTES)]
@@ -105,7 +107,7 @@ pub enum StartError {
         bytes: usize,
     },
     /// As many runs wait as the program's `queue` allows.
-    #[error("`{program}` has {limit} runs waiting already")]
+    #[error("as many runs of `{program}` wait as its queue takes ({limit})")]
     QueueFull {
         /// The program.
         program: String,
@@ -199,7 +201,7 @@ pub enum RunError {
     #[error("there is no run {0}")]
     Unknown(RunId),
     /// The run has no process, or is over.
-    #[error("run {run} is not running, it is {phase}", phase = phase.name())]
+    #[error("run {run} {}", without_process(*phase))]
     NotRunning {
         /// Which.
         run: RunId,
@@ -215,7 +217,7 @@ pub enum RunError {
         run: RunId,
     },
     /// It is over, and its program has as many waiting runs as `queue` allows.
-    #[error("`{program}` has {limit} runs waiting already")]
+    #[error("as many runs of `{program}` wait as its queue takes ({limit})")]
     QueueFull {
         /// The program.
         program: String,
@@ -231,6 +233,11 @@ pub enum RunError {
     /// The decision could not be written down, so it was not carried out.
     #[error("the decision could not be stored: {0}")]
     Store(String),
+}
+
+fn without_process(phase: Phase) -> String {
+    let word = phase.name();
+    if phase.is_ended() { format!("is over ({word})") } else { format!("has no process now ({word})") }
 }
 
 /// Why a run cannot be run again.

@@ -30,7 +30,7 @@ impl Decimal {
     /// # Errors
     /// A sentence, for anything else, more than six decimals, or a number too large.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bad = || format!("`{text}` is not a decimal number with at most six decimals");
+        let bad = || format!("must be a number with at most six decimals, not `{text}`");
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let plain = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
@@ -376,12 +376,12 @@ impl ParamSpec {
     pub fn parse(&self, text: &str) -> Result<ParamValue, String> {
         let value = match &self.kind {
             ParamKind::String | ParamKind::Url | ParamKind::Choice(_) => ParamValue::String(text.to_owned()),
-            ParamKind::Integer => {
-                ParamValue::Integer(text.parse().map_err(|_| format!("`{text}` is not a whole number"))?)
-            }
+            ParamKind::Integer => ParamValue::Integer(
+                text.parse().map_err(|_| format!("must be a whole number, not `{text}`"))?,
+            ),
             ParamKind::Decimal => ParamValue::Decimal(Decimal::parse(text)?),
             ParamKind::Boolean => ParamValue::Boolean(
-                text.parse().map_err(|_| format!("`{text}` is neither `true` nor `false`"))?,
+                text.parse().map_err(|_| format!("must be `true` or `false`, not `{text}`"))?,
             ),
             ParamKind::Duration => ParamValue::DurationMs(parse_duration_ms(text)?),
         };
@@ -419,8 +419,10 @@ impl ParamSpec {
             (ParamKind::String, ParamValue::String(text)) => no_nul(text).map(|()| value.clone()),
             (ParamKind::Url, ParamValue::String(text)) => check_url(text).map(|()| value.clone()),
             (ParamKind::Choice(choices), ParamValue::String(text)) if choices.contains(text) => Ok(value),
-            (ParamKind::Choice(choices), _) => Err(format!("must be one of {}", choices.join(", "))),
-            (kind, value) => Err(format!("`{value}` is not of type {}", kind.name())),
+            (ParamKind::Choice(choices), value) => {
+                Err(format!("must be one of {}, not `{value}`", choices.join(", ")))
+            }
+            (kind, value) => Err(format!("must be of type {}, not `{value}`", kind.name())),
         }
     }
 
@@ -429,9 +431,11 @@ impl ParamSpec {
         let below = self.min.as_ref().is_some_and(|min| micros < min.as_micros());
         let above = self.max.as_ref().is_some_and(|max| micros > max.as_micros());
         match (&self.min, &self.max) {
-            (Some(min), Some(max)) if below || above => Err(format!("must be between {min} and {max}")),
-            (Some(min), _) if below => Err(format!("must be at least {min}")),
-            (_, Some(max)) if above => Err(format!("must be at most {max}")),
+            (Some(min), Some(max)) if below || above => {
+                Err(format!("must be between {min} and {max}, not {value}"))
+            }
+            (Some(min), _) if below => Err(format!("must be at least {min}, not {value}")),
+            (_, Some(max)) if above => Err(format!("must be at most {max}, not {value}")),
             _ => Ok(value),
         }
     }
@@ -447,7 +451,7 @@ fn check_url(text: &str) -> Result<(), String> {
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') && !text.contains(char::is_whitespace) => {
             no_nul(text)
         }
-        _ => Err(format!("`{text}` is not an http:// or https:// address")),
+        _ => Err(format!("must be an http:// or https:// address, not `{text}`")),
     }
 }
 
@@ -478,7 +482,7 @@ mod tests {
         let qpi = ParamSpec::integer("qpi").range(10..=200);
         assert_eq!(qpi.parse("50"), Ok(ParamValue::Integer(50)));
         assert_eq!(qpi.check("50".into()), Ok(ParamValue::Integer(50)));
-        assert_eq!(qpi.parse("9"), Err("must be between 10 and 200".into()));
+        assert_eq!(qpi.parse("9"), Err("must be between 10 and 200, not 9".into()));
         assert!(qpi.parse("5.5").is_err());
         assert_eq!(ParamSpec::decimal("x").check(3.into()).map(|v| v.to_string()), Ok("3".into()));
         assert_eq!(ParamSpec::decimal("x").parse("-0.250").map(|v| v.to_string()), Ok("-0.25".into()));

@@ -216,11 +216,8 @@ impl Reader<'_> {
             }
             Item::Stored(segment, chunk) => {
                 let Some(output) = self.output else { return Ok(()) };
-                match output.chunk(segment, chunk.key).map_err(failed)? {
-                    Some(chunk) => self.pieces(Arc::new(chunk)),
-                    None => {
-                        log::warn!("damaged output left out; attempt={} from={}", chunk.attempt, chunk.from)
-                    }
+                if let Some(chunk) = output.chunk(segment, &chunk).map_err(failed)? {
+                    self.pieces(Arc::new(chunk));
                 }
             }
             Item::Held(chunk) => self.pieces(chunk),

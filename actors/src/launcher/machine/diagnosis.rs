@@ -21,6 +21,8 @@ pub enum CwdFact {
 pub enum FileFact {
     /// It does not exist.
     Missing,
+    /// A link to this, which does not exist.
+    Dangling(PathBuf),
     /// Something else than a regular file.
     NoFile,
     /// We may not even look: a folder on the way is closed.
@@ -160,6 +162,11 @@ fn by_file(facts: &StartFacts) -> Finding {
             SpawnProblem::NotFound,
             format!("no file `{path}`; cwd is {}", facts.cwd.display()),
             format!("fix program.{}.command, or add the file", facts.name),
+        ),
+        FileFact::Dangling(target) => (
+            SpawnProblem::NotFound,
+            format!("`{path}` is a link to `{}`, where no file is", target.display()),
+            format!("correct the link, or fix program.{}.command", facts.name),
         ),
         FileFact::NoFile => (
             SpawnProblem::Permission,

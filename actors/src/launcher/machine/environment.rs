@@ -2,7 +2,7 @@
 
 use super::refuse;
 use crate::model::{ParamValue, Params, Program, SpawnFailure, SpawnProblem, Template};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// What a cleared environment still inherits.
 const KEPT: [&[u8]; 4] = [b"PATH", b"HOME", b"LANG", b"TZ"];
@@ -18,8 +18,8 @@ pub type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
 pub struct Surroundings<'a> {
     /// Our own environment.
     pub inherited: &'a Variables,
-    /// Content of the program's `env_file`.
-    pub env_file: Option<&'a str>,
+    /// The program's `env_file`: its path, and what is in it.
+    pub env_file: Option<(&'a Path, &'a str)>,
     /// Effective parameters.
     pub params: &'a Params,
     /// Values of the secrets among them.
@@ -42,10 +42,10 @@ pub fn environment(program: &Program, around: &Surroundings<'_>) -> Result<Varia
             out.insert(name.clone(), value.clone());
         }
     }
-    if let Some(content) = around.env_file {
+    if let Some((path, content)) = around.env_file {
         let pairs = parse_env_file(content).map_err(|line| {
             fail(
-                format!("line {line} of its env_file is not KEY=value"),
+                format!("line {line} of its env_file {} is not KEY=value", path.display()),
                 "correct the line, or make it a comment with #",
             )
         })?;
@@ -150,7 +150,7 @@ mod tests {
             program,
             &Surroundings {
                 inherited: &inherited,
-                env_file: Some("# comment\nA = 'file $HOME'\nC=file\n\nE=\"x\"y\n"),
+                env_file: Some((Path::new("/.env"), "# comment\nA = 'file $HOME'\nC=file\n\nE=\"x\"y\n")),
                 params: &params,
                 secrets: &secrets,
                 tag: "m/r/1",

@@ -16,7 +16,9 @@ pub trait Files {
     fn is_executable(&self, path: &Path) -> bool;
     /// Its path without links and dots, if it exists.
     fn canonical(&self, path: &Path) -> Option<PathBuf>;
-    /// Names in a folder that look like this one, for the help.
+    /// Where a link leads; nothing for what is no link.
+    fn link(&self, path: &Path) -> Option<PathBuf>;
+    /// A name in a folder that looks like this one, for the help.
     fn similar(&self, folder: &Path, name: &str) -> Option<String>;
 }
 
@@ -126,12 +128,22 @@ fn find_script(
         let inside = files.canonical(&folder).zip(files.canonical(&found));
         return match inside {
             Some((folder, script)) if script.starts_with(&folder) => Ok(script),
-            _ => Err(refuse(
+            inside => Err(refuse(
                 SpawnProblem::Permission,
-                format!("cannot start `{}`: `{}` leads out of its folder", program.name, found.display()),
-                "put the script itself there, or add its folder to script_path",
+                format!(
+                    "cannot start `{}`: `{}` leads out of its folder, to `{}`",
+                    program.name,
+                    found.display(),
+                    inside.map_or_else(|| "nowhere".into(), |(_, script)| script.display().to_string())
+                ),
+                "put the script itself there, or name the script's own folder in script_path",
             )),
         };
+    }
+    if let Some(failure) =
+        folders.iter().find_map(|folder| no_file(program, &base.join(folder).join(name), files))
+    {
+        return Err(failure);
     }
     let looked: Vec<String> = folders.iter().map(|folder| base.join(folder).display().to_string()).collect();
     let similar = folders.iter().find_map(|folder| files.similar(&base.join(folder), name));
@@ -145,6 +157,20 @@ fn find_script(
     ))
 }
 
+/// Something of the script's name is there, but no file.
+fn no_file(program: &Program, path: &Path, files: &impl Files) -> Option<SpawnFailure> {
+    let what = match (files.link(path), files.canonical(path)) {
+        (Some(target), _) => format!("is a link to `{}`, where no file is", target.display()),
+        (None, Some(_)) => "is no regular file".to_owned(),
+        (None, None) => return None,
+    };
+    Some(refuse(
+        SpawnProblem::NotFound,
+        format!("cannot start `{}`: `{}` {what}", program.name, path.display()),
+        format!("put the script there, or fix program.{}.script", program.name),
+    ))
+}
+
 fn find_program(
     program: &Program,
     word: &str,
@@ -155,7 +181,7 @@ fn find_program(
     use std::os::unix::ffi::OsStrExt;
     // The kernel itself says best what is wrong with a path that was given; so it is not looked at here.
     if word.contains('/') {
-        return Ok(cwd.join(word));
+        return Ok(cwd.join(word).components().collect());
     }
     let mut present = None;
     for folder in search.split(|byte| *byte == b':') {
@@ -167,7 +193,9 @@ fn find_program(
             present.get_or_insert(path);
         }
     }
-    let search = String::from_utf8_lossy(search);
+    let near = search
+        .split(|byte| *byte == b':')
+        .find_map(|folder| files.similar(&cwd.join(std::ffi::OsStr::from_bytes(folder)), word));
     Err(match present {
         Some(path) => refuse(
             SpawnProblem::Permission,
@@ -176,8 +204,15 @@ fn find_program(
         ),
         None => refuse(
             SpawnProblem::NotFound,
-            format!("cannot start `{}`: no program `{word}` on PATH ({search})", program.name),
-            "install it, set PATH in env, or write a path with a slash",
+            format!("cannot start `{}`: no program `{word}` on its PATH", program.name),
+            format!(
+                "{}, write it with its path, or set PATH in env; its PATH is {}",
+                near.map_or_else(
+                    || "install it".into(),
+                    |near| format!("did you mean `{near}`? Else install it")
+                ),
+                String::from_utf8_lossy(search)
+            ),
         ),
     })
 }
@@ -211,6 +246,9 @@ mod tests {
         fn canonical(&self, path: &Path) -> Option<PathBuf> {
             let link = self.entry(path).and_then(|entry| entry.split(" -> ").nth(1));
             Some(link.map_or_else(|| path.to_owned(), PathBuf::from))
+        }
+        fn link(&self, _: &Path) -> Option<PathBuf> {
+            None
         }
         fn similar(&self, _: &Path, _: &str) -> Option<String> {
             Some("scrape.py".into())
@@ -270,7 +308,7 @@ mod tests {
         assert_eq!(found(argv("x"), vec!["/cwd/rel/x*"]), Ok("/cwd/rel/x: x".into()));
         assert_eq!(found(argv("x"), vec!["/cwd/x*"]), Ok("/cwd/x: x".into()));
         assert_eq!(found(argv("x"), vec![]), Err(SpawnProblem::NotFound));
-        assert_eq!(found(argv("./x"), vec![]), Ok("/cwd/./x: ./x".into()));
+        assert_eq!(found(argv("./x"), vec![]), Ok("/cwd/x: ./x".into()));
         assert_eq!(found(argv(""), vec![]), Err(SpawnProblem::Input));
     }
 }

@@ -44,9 +44,9 @@ impl Machine {
                 known: self.program_names(),
             });
         };
-        let (params, secrets) = program
-            .resolve_params(&start.params)
-            .map_err(|problems| StartError::Params { program: start.program.clone(), problems })?;
+        let (params, secrets) = program.resolve_params(&start.params).map_err(|problems| {
+            StartError::Params { program: start.program.clone(), problems, usage: program.usage() }
+        })?;
         let bytes = serde_json::to_vec(&(&params, &start.labels)).map_or(0, |json| json.len());
         if bytes > Start::MAX_BYTES {
             return Err(StartError::TooLarge { bytes });

@@ -2,7 +2,7 @@
 
 use crate::model::{
     Adjust, BreakerPolicy, ClassRule, Inline, ParamProblem, ParamSpec, ParamValue, Params, Problem,
-    RetryPolicy, ScopeKind, builtin_class_rule,
+    RetryPolicy, ScopeKind, builtin_class_rule, did_you_mean,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -375,11 +375,11 @@ impl Program {
         let mut params = Params::new();
         let mut secrets = BTreeMap::new();
         for name in given.keys().filter(|name| !self.params.contains_key(*name)) {
-            let known: Vec<_> = self.params.keys().map(String::as_str).collect();
-            let detail = if known.is_empty() {
-                "is unknown; the program has no parameters".to_owned()
-            } else {
-                format!("is unknown; the program has {}", known.join(", "))
+            let known = self.params.keys().map(String::as_str);
+            let detail = match did_you_mean(name, known.clone()) {
+                Some(near) => format!("is unknown, did you mean `{near}`?"),
+                None if self.params.is_empty() => "is unknown; the program has no parameters".to_owned(),
+                None => format!("is unknown; the program has {}", known.collect::<Vec<_>>().join(", ")),
             };
             problems.push(ParamProblem { name: name.clone(), detail });
         }

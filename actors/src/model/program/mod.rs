@@ -17,6 +17,7 @@ mod option;
 mod override_builder;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use self::{
     advice::{Advised, advice_between},

@@ -2,12 +2,13 @@
 
 use super::{
     chunk::Chunk,
+    lost::{Before, Rescued},
     segment::{self, ChunkRef, Position, Segment, Summary},
     writer::{self, Job},
 };
 use crate::{
     model::{AttemptId, Stream},
-    store::{Store, StoreError},
+    store::{Store, StoreError, database},
 };
 use std::{
     collections::BTreeMap,
@@ -129,6 +130,8 @@ pub(super) struct Catalog {
 struct Cache {
     open: Vec<(u64, Arc<Segment>)>,
     indexes: Vec<(u64, Arc<Vec<ChunkRef>>)>,
+    /// What is left of the damaged segment that was read last.
+    rescued: Option<(u64, Arc<Rescued>)>,
 }
 
 impl Output {
@@ -284,15 +287,25 @@ impl Output {
         Ok(index.iter().filter(|c| wanted.chunk(c)).cloned().collect())
     }
 
-    /// One chunk; nothing when it is damaged or was deleted meanwhile. Blocks: for readers' threads.
+    /// One chunk; nothing when it was deleted meanwhile. In place of one that is damaged: a line that says how much is
+    /// lost. Blocks: for readers' threads.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] when its segment cannot be read.
-    pub fn chunk(&self, segment: u64, key: u64) -> Result<Option<Chunk>, StoreError> {
-        match self.shared.segment(segment)? {
-            Some(segment) => segment.get(key).map_err(StoreError::Failed),
-            None => Ok(None),
+    /// [`StoreError::Failed`] when there is no descriptor left, or no room, to open its segment.
+    pub fn chunk(&self, segment: u64, wanted: &ChunkRef) -> Result<Option<Chunk>, StoreError> {
+        if let Some(rescued) = self.shared.rescued(segment) {
+            return Ok(Some(rescued.chunk(wanted)));
         }
+        let found = match self.shared.segment(segment) {
+            Ok(None) => return Ok(None),
+            Ok(Some(found)) => found.get(wanted.key).ok().flatten(),
+            Err(error) => {
+                // Too few descriptors look like damage, and pass.
+                database::room(&self.shared.root).map_err(|_| error)?;
+                None
+            }
+        };
+        Ok(Some(found.unwrap_or_else(|| self.shared.rescue(segment).chunk(wanted))))
     }
 }
 
@@ -397,6 +410,19 @@ impl Shared {
         Ok(Some(segment))
     }
 
+    fn rescued(&self, number: u64) -> Option<Arc<Rescued>> {
+        self.cache().rescued.as_ref().filter(|(have, _)| *have == number).map(|(_, rescued)| rescued.clone())
+    }
+
+    /// Reads what a damaged segment still has. The head may be whole by the next question, and is not kept.
+    fn rescue(&self, number: u64) -> Arc<Rescued> {
+        let rescued = Rescued::of(&self.path(number));
+        if self.catalog().number != number {
+            self.cache().rescued = Some((number, rescued.clone()));
+        }
+        rescued
+    }
+
     /// A head that was sealed stays open as long as readers want it.
     pub(super) fn retire(&self, number: u64, segment: Arc<Segment>) {
         let mut cache = self.cache();
@@ -410,6 +436,7 @@ impl Shared {
         let mut cache = self.cache();
         cache.open.retain(|(have, _)| *have != number);
         cache.indexes.retain(|(have, _)| *have != number);
+        cache.rescued.take_if(|(have, _)| *have == number);
     }
 }
 
@@ -434,15 +461,17 @@ fn recover(dir: &Path, root: &Path) -> Result<(Catalog, Option<String>), String>
     let newest = numbers.last().copied();
     let mut catalog = Catalog::default();
     let mut damages = Vec::new();
+    let mut before = Before { whole: numbers.first().is_none_or(|first| *first == 1), ..Before::default() };
     for number in numbers {
         let path = root.join(format!("{number:08}"));
         if let Some(refs) = segment::read_index(&path) {
             let mut summary = Summary::default();
             refs.iter().for_each(|chunk| summary.add(chunk));
+            before.positions.extend(&summary.positions);
             catalog.sealed.insert(number, summary);
             continue;
         }
-        let (segment, refs, damage) = Segment::recover(dir, &path)?;
+        let (segment, refs, damage) = Segment::recover(dir, &path, &before)?;
         damages.extend(damage);
         let mut summary = Summary::default();
         refs.iter().for_each(|chunk| summary.add(chunk));
@@ -457,7 +486,7 @@ fn recover(dir: &Path, root: &Path) -> Result<(Catalog, Option<String>), String>
     }
     if catalog.head.is_none() {
         let number = newest.unwrap_or(0) + 1;
-        let (segment, _, _) = Segment::recover(dir, &root.join(format!("{number:08}")))?;
+        let (segment, _, _) = Segment::recover(dir, &root.join(format!("{number:08}")), &before)?;
         (catalog.number, catalog.head) = (number, Some(Arc::new(segment)));
     }
     Ok((catalog, (!damages.is_empty()).then(|| damages.join("; "))))

@@ -154,6 +154,7 @@ impl Chunk {
 }
 
 /// A stored chunk whose lines are still packed.
+#[derive(Clone, Debug)]
 pub(crate) struct Packed {
     pub(crate) head: ChunkHead,
     raw_length: u64,

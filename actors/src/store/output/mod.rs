@@ -3,11 +3,15 @@
 //! One thread packs and writes, two read; nobody else touches sled. What is where is known in memory by segment, so
 //! that a question opens only the segments that can answer it. Retention deletes whole segments, oldest first.
 //!
+//! Damage is no error: what sled does not give any more is read from the raw bytes, and where that fails a line says how
+//! many lines are lost there. What is missing at the end of a stream nobody can count.
+//!
 //! A chunk is answered for once it survives our death: from then on the spool it came from may be given back. Like the
 //! journal it is not power-loss durable, and neither is the spool.
 
 mod catalog;
 mod chunk;
+mod lost;
 mod segment;
 mod writer;
 

@@ -1,7 +1,10 @@
 //! A segment: a small sled database of chunks. The newest is the head, which grows; the others are sealed and have an
 //! index beside them, so that a reader knows what is in one without opening it.
 
-use super::chunk::{Chunk, Packed, read_attempt, write_attempt};
+use super::{
+    chunk::{Chunk, Packed, read_attempt, write_attempt},
+    lost::{Before, fill_holes},
+};
 use crate::{
     model::{AttemptId, Stream},
     store::{
@@ -218,9 +221,15 @@ impl Segment {
 
     /// Opens a segment that was not sealed and lists its chunks. What sled cannot read, or has silently left out, is
     /// taken from the raw bytes, into a new segment in the same place; then a sentence comes with it.
-    pub(crate) fn recover(root: &Path, path: &Path) -> Result<(Self, Vec<ChunkRef>, Option<String>), String> {
-        let before = path.with_extension("before");
-        let copied = fs::copy(path.join("db"), &before).is_ok();
+    ///
+    /// `before`: how far each stream is stored in older segments.
+    pub(crate) fn recover(
+        root: &Path,
+        path: &Path,
+        before: &Before,
+    ) -> Result<(Self, Vec<ChunkRef>, Option<String>), String> {
+        let copy = path.with_extension("before");
+        let copied = fs::copy(path.join("db"), &copy).is_ok();
         let mark =
             fs::read(path.join("mark")).ok().and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes);
         let opened = Self::open(path).and_then(|segment| {
@@ -235,11 +244,11 @@ impl Segment {
         let result = match opened {
             Ok((segment, refs)) => Ok((segment, refs, None)),
             Err(problem) => match database::room(root) {
-                Ok(()) => Self::salvage(root, path, copied.then_some(&*before), &problem),
+                Ok(()) => Self::salvage(root, path, copied.then_some(&*copy), before, &problem),
                 Err(error) => Err(format!("its disk takes nothing: {error}; {problem}")),
             },
         };
-        let _ = fs::remove_file(&before);
+        let _ = fs::remove_file(&copy);
         let (mut segment, refs, damage) = result?;
         segment.keep_mark(refs.last().map_or(0, |chunk| chunk.key));
         Ok((segment, refs, damage))
@@ -248,34 +257,33 @@ impl Segment {
     fn salvage(
         root: &Path,
         path: &Path,
-        before: Option<&Path>,
+        copy: Option<&Path>,
+        before: &Before,
         problem: &str,
     ) -> Result<(Self, Vec<ChunkRef>, Option<String>), String> {
         let aside = database::quarantine(root, path).map_err(|error| format!("{problem}; {error}"))?;
-        let raw = database::raw(before, &aside);
+        let raw = database::raw(copy, &aside);
         let segment = Self::open(path)?;
         let mut chunks: Vec<_> = frame::salvage(Kind::Chunk, &raw).filter_map(Packed::read_body).collect();
         chunks.sort_by_key(|c| (c.head.first_number(), c.head.from));
         chunks.dedup_by(|a, b| a.head == b.head);
+        // The first values of a chunk of several carry no name; such chunks are rare, and are given up here.
+        chunks.retain(|packed| packed.parts == 0);
+        let saved: Vec<_> = chunks.into_iter().filter_map(|packed| packed.unpack(&[])).collect();
+        let count = saved.len();
         let mut refs = Vec::new();
         let mut lost = 0;
-        for packed in chunks {
-            // The first values of a chunk of several carry no name; such chunks are rare, and are given up here.
-            if packed.parts > 0 {
-                lost += 1;
-                continue;
-            }
-            let Some(chunk) = packed.unpack(&[]) else { continue };
+        for chunk in fill_holes(saved, before) {
             let key = refs.last().map_or(1, |c: &ChunkRef| c.key + 1);
+            lost += chunk.head.gap;
             refs.push(segment.append(key, &chunk)?.0);
         }
         segment.flush()?;
         let damage = format!(
-            "a segment of output was damaged ({problem}); it was moved to {}; {} chunks were saved and {lost} given up",
-            aside.display(),
-            refs.len()
+            "a segment of output was damaged ({problem}); it was moved to {}; {count} chunks were saved, {lost} lines are lost",
+            aside.display()
         );
-        log::error!("output damaged; saved={} lost={lost} problem={problem}", refs.len());
+        log::error!("output damaged; saved={count} lost_lines={lost} problem={problem}");
         Ok((segment, refs, Some(damage)))
     }
 

@@ -61,7 +61,7 @@ fn all(output: &Output) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     for (segment, _, _) in output.segments(&wanted) {
         for found in output.chunks(segment, &wanted).unwrap() {
-            chunks.extend(output.chunk(segment, found.key).unwrap());
+            chunks.extend(output.chunk(segment, &found).unwrap());
         }
     }
     chunks
@@ -70,15 +70,16 @@ fn all(output: &Output) -> Vec<Chunk> {
 /// A store with chunks of all sizes, and those chunks.
 fn filled(dir: &TempDir, count: u64) -> (Output, Vec<Chunk>) {
     let output = open(dir.path());
-    let mut at = 0;
+    let (mut at, mut seq) = (0, 1);
     let mut written = Vec::new();
     for n in 0..count {
         let bytes =
             if n % 3 == 0 { noise(40_000, n + 1) } else { format!("line {n}\n").repeat(900).into_bytes() };
-        let chunk = chunk(at, &bytes);
-        at = chunk.head.to;
-        append(&output, &chunk);
-        written.push((*chunk).clone());
+        let mut chunk = (*chunk(at, &bytes)).clone();
+        chunk.head.first_seq = seq;
+        (at, seq) = (chunk.head.to, seq + u64::from(chunk.head.lines));
+        append(&output, &Arc::new(chunk.clone()));
+        written.push(chunk);
     }
     (output, written)
 }
@@ -146,12 +147,55 @@ fn a_damaged_segment_is_moved_aside_and_its_chunks_are_saved() {
         let output = open(dir.path());
         let damage = output.damage().unwrap().to_owned();
         assert!(damage.contains("damaged-1"), "{damage}");
-        let saved = all(&output);
+        let (told, saved): (Vec<_>, Vec<_>) = all(&output).into_iter().partition(|c| c.head.gap > 0);
         // Chunks in one value are found by their magic; of thirty, twenty are such.
         assert!(saved.len() >= 17, "{} saved, {damage}", saved.len());
         assert!(saved.iter().all(|chunk| written.contains(chunk)));
+        assert_complete(&written, &saved, &told);
         append(&output, &chunk(1 << 40, b"goes on\n"));
     }
+}
+
+/// What is not there is told of, byte for byte and line for line, up to the last chunk that was saved.
+#[track_caller]
+fn assert_complete(written: &[Chunk], saved: &[Chunk], told: &[Chunk]) {
+    let last = saved.last().map_or(0, |chunk| chunk.head.to);
+    let missing = || written.iter().filter(|chunk| chunk.head.to <= last && !saved.contains(chunk));
+    let bytes: u64 = told.iter().map(|chunk| chunk.head.to - chunk.head.from).sum();
+    assert_eq!(bytes, missing().map(|chunk| chunk.head.to - chunk.head.from).sum::<u64>());
+    let lines: u64 = told.iter().map(|chunk| chunk.head.gap).sum();
+    let holes: u64 = missing().map(|chunk| u64::from(chunk.head.lines)).sum();
+    assert!(lines >= holes && lines <= holes + told.len() as u64, "{lines} told, {holes} lost");
+}
+
+#[test]
+fn of_a_sealed_segment_that_is_damaged_what_can_be_read_is_and_the_rest_is_told() {
+    let (dir, mut at, mut written) = (tempdir().unwrap(), 0, Vec::new());
+    let output = open(dir.path());
+    for n in 0..1_100 {
+        let bytes = if n % 4 == 0 { noise(40_000, n + 1) } else { noise(11_000, n + 1) };
+        let chunk = chunk(at, &bytes);
+        at = chunk.head.to;
+        append(&output, &chunk);
+        written.push((*chunk).clone());
+    }
+    drop(output);
+    let db = dir.path().join("output/00000001/db");
+    assert!(dir.path().join("output/00000001/index").exists(), "it is sealed");
+    let good = fs::read(&db).unwrap();
+    for (first, step) in [(0, usize::MAX), (100_000, 500_000), (7, 100_003), (good.len() - 5_000, 1_000)] {
+        let mut bytes = good.clone();
+        (first..bytes.len()).step_by(step).for_each(|at| bytes[at] ^= 0x10);
+        fs::write(&db, bytes).unwrap();
+        let output = open(dir.path());
+        let (told, saved): (Vec<_>, Vec<_>) = all(&output).into_iter().partition(|c| c.head.gap > 0);
+        assert!(saved.iter().all(|chunk| written.contains(chunk)), "{first}/{step}");
+        assert_complete(&written, &saved, &told);
+        assert!(saved.len() >= 250, "{first}/{step}: {} saved", saved.len());
+        drop(output);
+        fs::write(&db, &good).unwrap();
+    }
+    assert_eq!(all(&open(dir.path())), written, "whole again, it is read as it was");
 }
 
 #[test]

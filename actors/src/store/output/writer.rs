@@ -3,6 +3,7 @@
 use super::{
     catalog::Shared,
     chunk::Chunk,
+    lost::Before,
     segment::{self, ChunkRef, Segment, Summary},
 };
 use crate::{clock, store::StoreError};
@@ -135,8 +136,11 @@ fn seal(shared: &Shared, number: u64) {
             return;
         }
     }
-    let fresh = match Segment::recover(shared.root.parent().unwrap_or(&shared.root), &shared.path(number + 1))
-    {
+    let fresh = match Segment::recover(
+        shared.root.parent().unwrap_or(&shared.root),
+        &shared.path(number + 1),
+        &Before::default(),
+    ) {
         Ok((segment, _, _)) => Arc::new(segment),
         Err(problem) => {
             log::error!("no new segment; problem={problem}");
