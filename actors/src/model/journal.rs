@@ -1,6 +1,8 @@
 //! The journal: every decision with its cause. The same records in the API, the CLI, the page and the simulator.
 
-use super::{BreakerPolicy, EndReason, HeldReason, Params, Phase, Program, RunId, Scope, Timestamp};
+use super::{
+    BreakerPolicy, EndReason, HeldReason, ParamValue, Params, Phase, Program, RunId, Scope, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// One decision or one fact that led to one.
@@ -139,10 +141,10 @@ pub enum Event {
     ParamChanged {
         /// Which.
         name: String,
-        /// Its value before.
-        from: String,
+        /// Its value before; text in records of versions that knew no other.
+        from: ParamValue,
         /// Its value now.
-        to: String,
+        to: ParamValue,
         /// A sentence.
         why: String,
     },
@@ -151,7 +153,7 @@ pub enum Event {
         /// Which.
         name: String,
         /// Its floor.
-        value: String,
+        value: ParamValue,
     },
     /// Members of the attempt's group outlived its leader.
     LeftoversFound {
@@ -240,4 +242,25 @@ pub struct Put {
     pub key: String,
     /// The new value.
     pub value: Option<Vec<u8>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_parameter_is_a_number_and_an_older_record_of_one_is_still_read() {
+        let changed = |from: ParamValue, to: ParamValue| Event::ParamChanged {
+            name: "qpi".into(),
+            from,
+            to,
+            why: "rate_limited".into(),
+        };
+        let json = serde_json::to_value(changed(100.into(), 50.into())).unwrap();
+        assert_eq!((&json["from"], &json["to"]), (&100.into(), &50.into()));
+        assert_eq!(serde_json::from_value::<Event>(json.clone()).unwrap(), changed(100.into(), 50.into()));
+        let mut old = json;
+        (old["from"], old["to"]) = ("100".into(), "50".into());
+        assert_eq!(serde_json::from_value::<Event>(old).unwrap(), changed("100".into(), "50".into()));
+    }
 }

@@ -67,12 +67,12 @@ impl Machine {
             let (adjusted, event) = match adjust::step(base, kept, spec, *rule, now) {
                 Step::Stay => continue,
                 Step::Exhausted(adjusted) => {
-                    let value = adjusted.value.to_string();
+                    let value = adjusted.value.clone();
                     (adjusted, Event::ParamExhausted { name: name.clone(), value })
                 }
                 Step::Move(adjusted) => {
                     let why = lowered_because(incident.class, *rule, &adjusted, spec, key.as_deref());
-                    let (from, to) = (before.to_string(), adjusted.value.to_string());
+                    let (from, to) = (before, adjusted.value.clone());
                     (adjusted, Event::ParamChanged { name: name.clone(), from, to, why })
                 }
             };
@@ -132,7 +132,7 @@ impl Machine {
             let Some(kept) = self.kept(key.as_deref(), streak.as_deref(), name) else { continue };
             let Some(raise) = adjust::recover(base_value, kept, spec, now) else { continue };
             let why = raised_because(&raise, base_value.to_string(), key.as_deref());
-            let (from, to) = (kept.value.to_string(), raise.value.to_string());
+            let (from, to) = (kept.value.clone(), raise.value.clone());
             let event = Event::ParamChanged { name: name.clone(), from, to, why };
             change.events.push((key.clone().map(Scope), event));
             if let Some(key) = key {

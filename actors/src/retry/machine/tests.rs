@@ -315,7 +315,7 @@ fn siblings_share_an_adjusted_parameter_and_one_incident_lowers_it_once() {
         panic!("{:?}", first.events)
     };
     assert_eq!((scope.0.as_str(), name.as_str()), ("site:shop.example", "qpi"));
-    assert_eq!((from.as_str(), to.as_str()), ("100", "50"));
+    assert_eq!((from, to), (&100.into(), &50.into()));
     assert_eq!(why, "rate_limited: times 0.5 gives 50; shared by site:shop.example");
     let keys: Vec<_> = first.saved.iter().map(|put| put.key.as_str()).collect();
     assert_eq!(keys, ["param/site:shop.example/qpi", format!("retry/{}", run(1)).as_str()]);
@@ -363,8 +363,10 @@ fn a_parameter_without_a_shared_key_belongs_to_its_run() {
             event
         }));
     }
-    assert!(matches!(&events[1], Event::ParamChanged { to, why, .. } if to == "30" && why.contains("floor")));
-    assert_eq!(events[2], Event::ParamExhausted { name: "qpi".into(), value: "30".into() });
+    assert!(
+        matches!(&events[1], Event::ParamChanged { to, why, .. } if *to == 30.into() && why.contains("floor"))
+    );
+    assert_eq!(events[2], Event::ParamExhausted { name: "qpi".into(), value: 30.into() });
     let qpi =
         |life: &Life, who| life.machine.prepare(run(who), &life.program, &life.base, None)["qpi"].clone();
     assert_eq!((qpi(&life, 1), qpi(&life, 2)), (ParamValue::Integer(30), ParamValue::Integer(100)));

@@ -117,7 +117,7 @@ fn each_span_of_health_gives_a_daemon_s_own_value_a_step_back() {
         life.now = life.now.plus(10 * MINUTE);
         let change = life.healthy();
         if let Some((None, Event::ParamChanged { to, .. })) = change.events.first() {
-            values.push(to.clone());
+            values.push(to.to_string());
             assert!(change.saved.iter().any(|put| put.key.starts_with("retry/")), "and it is saved");
         }
     }
@@ -153,7 +153,7 @@ fn at_the_floor_a_run_goes_on_or_gives_up_as_the_parameter_says() {
         assert!(matches!(life.end(&failed("rate_limited"), 10).decision, Decision::RetryAt { .. }));
         life.now = life.now.plus(MINUTE);
         let verdict = life.end(&failed("rate_limited"), 10);
-        let exhausted = Event::ParamExhausted { name: "qpi".into(), value: "50".into() };
+        let exhausted = Event::ParamExhausted { name: "qpi".into(), value: 50.into() };
         assert!(verdict.events.iter().any(|(_, event)| *event == exhausted), "{:?}", verdict.events);
         match verdict.decision {
             Decision::GiveUp { reason, why, .. } if gives_up => {

@@ -125,7 +125,7 @@ impl World {
     fn note(&mut self, events: &[(Option<Scope>, Event)]) {
         for (_, event) in events {
             if let Event::ParamChanged { from, to, .. } = event
-                && to.parse::<i64>().unwrap() < from.parse::<i64>().unwrap()
+                && to.as_micros() < from.as_micros()
             {
                 self.lowered.push(self.now.0);
             }
