@@ -233,8 +233,11 @@ impl Circuit {
             }
         }
         if let Some(lateness) = lateness {
-            // One that lives on from before says that it is well again and again; that is no news.
-            if !word.keep || matches!(word.outcome, Outcome::Failure { .. } | Outcome::Trip) {
+            // One that lives on from before says that it is well again and again, and one that died with its supervisor
+            // has nothing to say: that is no news.
+            if (!word.keep && !word.is_of_a_lost_run())
+                || matches!(word.outcome, Outcome::Failure { .. } | Outcome::Trip)
+            {
                 let event = Event::LateOutcome { why: words::late(word, self.state.name(), lateness) };
                 out.push(Change { at: now, scope: self.scope.clone(), run: Some(word.run), event });
             }

@@ -200,7 +200,7 @@ impl Machine {
                         pending.freed.insert(permit.scope.clone());
                     }
                 }
-                None if keep => {}
+                None if keep || word.is_of_a_lost_run() => {}
                 None => {
                     let event = Event::LateOutcome { why: words::forgotten() };
                     events.push(Change { at: now, scope: permit.scope.clone(), run: Some(run), event });
