@@ -78,7 +78,10 @@ impl ManagerActor {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
         for effect in effects {
             match effect {
-                Effect::Commit { records, puts } => {
+                Effect::Commit { records, mut puts } => {
+                    if self.machine.is_clock_due(clock::now()) {
+                        puts.push(self.machine.save_clock(&clock::all()));
+                    }
                     self.outbox.push(records, puts);
                     self.send_out(ctx);
                 }

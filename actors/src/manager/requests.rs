@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     breaker, clock, launcher,
-    model::{IfBlocked, Run, RunId},
+    model::{IfBlocked, Put, Run, RunId, Timestamp},
     retry,
 };
 use actix::{AsyncContext, Context, Handler, Message, ResponseFuture};
@@ -47,6 +47,7 @@ impl From<String> for RunError {
 struct Resume {
     recovered: Vec<launcher::Recovered>,
     changes: Option<breaker::Changes>,
+    moved: Vec<Put>,
     down_ms: u64,
     clean: bool,
     fresh: bool,
@@ -65,9 +66,12 @@ impl Handler<Configure> for ManagerActor {
     type Result = ResponseFuture<Configured>;
 
     fn handle(&mut self, configure: Configure, ctx: &mut Context<Self>) -> Self::Result {
+        let saved = self.saved.take();
+        // Before anything is written in the time of now.
+        let shift = saved.as_ref().map(|saved| self.machine.set_clock(&saved.state, &clock::all()));
         let (configured, effects) = self.machine.configure(configure, clock::now());
         self.carry_out(effects, ctx);
-        let Some(saved) = self.saved.take() else { return Box::pin(async { configured }) };
+        let (Some(saved), Some(shift)) = (saved, shift) else { return Box::pin(async { configured }) };
         if let Some(damage) = &saved.damage {
             log::error!("the store was damaged and set aside; damage={damage}");
         }
@@ -81,17 +85,23 @@ impl Handler<Configure> for ManagerActor {
             match SavedKey::parse(&key) {
                 SavedKey::Retry => for_retry.push((key, value)),
                 SavedKey::Breaker => for_breaker.push((key, value)),
-                SavedKey::Run(_) | SavedKey::Attempt(_) | SavedKey::IdempotencyKey(_) | SavedKey::Other => {}
+                SavedKey::Run(_)
+                | SavedKey::Attempt(_)
+                | SavedKey::IdempotencyKey(_)
+                | SavedKey::Clock
+                | SavedKey::Other => {}
             }
         }
         let (rooms, manager) = (self.rooms.clone(), ctx.address());
-        let down_ms = clock::wall_ms().saturating_sub(saved.last_at_ms);
+        let down_ms = clock::now().since(shift.apply(Timestamp(saved.last_at_ms)));
         Box::pin(async move {
-            let _ = rooms.retry.restore.send(retry::Restore { saved: for_retry }).await;
+            let restore = retry::Restore { saved: for_retry, shift };
+            let moved = rooms.retry.restore.send(restore).await.unwrap_or_default();
             let changes = rooms.breaker.restore.send(breaker::Restore { saved: for_breaker }).await.ok();
             let recovered =
                 rooms.launcher.recover.send(launcher::Recover { orphans }).await.unwrap_or_default();
-            let resume = Resume { recovered, changes, down_ms, clean: saved.clean, fresh: saved.fresh };
+            let resume =
+                Resume { recovered, changes, moved, down_ms, clean: saved.clean, fresh: saved.fresh };
             let _ = manager.send(resume).await;
             configured
         })
@@ -105,6 +115,7 @@ impl Handler<Resume> for ManagerActor {
         if let Some(changes) = resume.changes {
             self.step(Input::Breaker(changes), ctx);
         }
+        self.step(Input::Saved(resume.moved), ctx);
         if !resume.fresh {
             let (adopted, now) = (BTreeSet::new(), clock::now());
             let effects = self.machine.resume(resume.recovered, &adopted, resume.down_ms, resume.clean, now);

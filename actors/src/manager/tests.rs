@@ -98,7 +98,7 @@ records! {
     retry::Forget => |_, _| Vec::new();
     retry::GetDeadline => |_, _| None;
     retry::Forecast => |_, _| retry::Outlook::default();
-    retry::Restore => |_, _| ();
+    retry::Restore => |_, _| Vec::new();
     breaker::Admit => |_, admit| breaker::Admission::Granted {
         permits: admit.gates.into_iter()
             .map(|gate| breaker::Permit { scope: gate.scope, epoch: 1, lease_until: None, stable_ms: None })

@@ -238,7 +238,7 @@ pub enum StopAct {
 /// The store sees bytes only; the first byte of a value is its version.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Put {
-    /// `run/…`, `attempt/…`, `retry/…`, `param/…`, `breaker/…`.
+    /// `run/…`, `attempt/…`, `retry/…`, `param/…`, `breaker/…`, `clock`.
     pub key: String,
     /// The new value.
     pub value: Option<Vec<u8>>,

@@ -44,5 +44,8 @@ pub use self::{
     size::{format_size, parse_size},
     spool::{Spool, SpoolSizes},
     template::{Template, TemplateError},
-    time::{ClockReading, Timestamp, format_duration_ms, parse_duration_ms, say_duration_ms},
+    time::{
+        ClockReading, ClockShift, SavedClock, Timestamp, format_duration_ms, parse_duration_ms,
+        say_duration_ms,
+    },
 };

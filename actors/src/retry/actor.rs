@@ -201,12 +201,14 @@ impl Handler<Forget> for RetryActor {
 }
 
 impl Handler<Restore> for RetryActor {
-    type Result = ();
+    type Result = MessageResult<Restore>;
 
-    fn handle(&mut self, msg: Restore, ctx: &mut Context<Self>) {
-        for key in self.machine.restore(clock::now(), &msg.saved) {
+    fn handle(&mut self, msg: Restore, ctx: &mut Context<Self>) -> Self::Result {
+        let (moved, unread) = self.machine.restore(clock::now(), msg.shift, &msg.saved);
+        for key in unread {
             log::warn!("saved retry state unreadable, run begins anew; key={key}");
         }
         self.settle(ctx);
+        MessageResult(moved)
     }
 }

@@ -2,7 +2,7 @@
 
 pub use super::machine::{Change, Decision, Foreseen, Leave, Outcome, Outlook, Verdict};
 
-use crate::model::{Params, ProbeParams, Program, Put, RetryBudget, RunId, Timestamp};
+use crate::model::{ClockShift, Params, ProbeParams, Program, Put, RetryBudget, RunId, Timestamp};
 use actix::Message;
 use std::sync::Arc;
 
@@ -174,10 +174,12 @@ pub struct Forget {
 /// Schedules nothing: [`Schedule`] each run that still waits, overdue ones spread by
 /// [`startup_spread_ms`](super::startup_spread_ms).
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Vec<Put>")]
 pub struct Restore {
     /// Keys and values as they were saved.
     pub saved: Vec<(String, Vec<u8>)>,
+    /// What their times are moved by; what was moved is answered, to be saved again.
+    pub shift: ClockShift,
 }
 
 /// What Retry tells the Manager.

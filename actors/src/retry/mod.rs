@@ -37,7 +37,7 @@
 //!   are set aside before the breakers are asked and taken when the start is made: a start that is refused or deferred
 //!   costs no attempt, no token and no intensity. What an operator starts is free.
 //! - Equal seed and equal history give equal decisions; a machine that was saved and restored decides as if it had
-//!   never been away.
+//!   never been away, also when the wall clock was set meanwhile: saved times are moved by what did not really pass.
 //! - Each decision carries its sentence.
 //!
 //! # What it does not promise

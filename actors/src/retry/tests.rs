@@ -99,7 +99,7 @@ async fn an_end_is_answered_and_its_saved_state_brings_a_successor_to_the_same_p
     assert!(matches!(verdict.decision, Decision::RetryAt { n: 1, delay_ms: 1_000, .. }));
     let (second, _, _) = start();
     let saved = verdict.saved.into_iter().map(|put| (put.key, put.value.unwrap())).collect();
-    second.send(Restore { saved }).await.unwrap();
+    second.send(Restore { saved, shift: crate::model::ClockShift::default() }).await.unwrap();
     let verdict = second.send(ended.clone()).await.unwrap();
     assert!(matches!(verdict.decision, Decision::RetryAt { n: 2, delay_ms: 2_000, .. }));
     let deadline = GetDeadline { run: run(1), program: Arc::clone(&program) };

@@ -12,8 +12,8 @@ use crate::{
         machine::{Effect, Input, Limits, Machine},
     },
     model::{
-        AttemptId, BreakerPolicy, JournalRecord, Program, RetryBudget, RunId, Spool, SpoolSizes, Timestamp,
-        signal_number,
+        AttemptId, BreakerPolicy, JournalRecord, Program, Put, RetryBudget, RunId, Spool, SpoolSizes,
+        Timestamp, signal_number,
     },
     monitor, retry,
 };
@@ -320,12 +320,9 @@ impl Simulation {
             Effect::Commit { records, puts } => {
                 self.told.extend(records.into_iter().map(Told::Record));
                 if !self.scenario.restarts.is_empty() {
-                    for put in puts {
-                        match put.value {
-                            Some(value) => self.state.insert(put.key, value),
-                            None => self.state.remove(&put.key),
-                        };
-                    }
+                    let due = self.manager.is_clock_due(self.now);
+                    let clocks = due.then(|| self.manager.save_clock(&self.clocks()));
+                    puts.into_iter().chain(clocks).for_each(|put| self.save(put));
                 }
             }
             Effect::Launch(launch) => return self.launch(&launch),
@@ -338,6 +335,13 @@ impl Simulation {
             _ => {}
         }
         None
+    }
+
+    pub(super) fn save(&mut self, put: Put) {
+        match put.value {
+            Some(value) => self.state.insert(put.key, value),
+            None => self.state.remove(&put.key),
+        };
     }
 
     // ── the scripted processes ─────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ use crate::{
         Start,
         machine::{Input, Limits, Machine},
     },
-    model::{AttemptId, ClockReading, ExitStatus, Run, RunId, Scope, Spool},
+    model::{AttemptId, ClockReading, ExitStatus, Run, RunId, SavedClock, Scope, Spool},
     retry,
 };
 use std::collections::BTreeSet;
@@ -85,14 +85,24 @@ impl Simulation {
         let effects = self.manager.write_out();
         self.effects.extend(effects);
         self.carry_out();
+        // The live one saves its clocks with what it writes, and may write nothing for a long time before it dies: then a
+        // clock that was set back takes more from what has elapsed. Here all is saved at the very end.
+        let clocks = self.manager.save_clock(&self.clocks());
+        for put in self.breaker.save(self.now).into_iter().chain([clocks]) {
+            self.save(put);
+        }
         self.down = Some(restart);
     }
 
     /// The clocks that outlive a process, as they stand now.
     pub(super) fn set_clock(&mut self) {
+        self.breaker.set_clock(self.now, self.clocks().reading);
+    }
+
+    pub(super) fn clocks(&self) -> SavedClock {
         let wall_ms = EPOCH_MS.saturating_add(self.now.0).saturating_add_signed(self.wall_ahead_ms);
         let boot_id = u128::from(self.boots) + 1;
-        self.breaker.set_clock(self.now, ClockReading { wall_ms, boot_id, boottime_ms: self.now.0 });
+        SavedClock { at: self.now, reading: ClockReading { wall_ms, boot_id, boottime_ms: self.now.0 } }
     }
 
     pub(super) fn come_back(&mut self, n: usize) {
@@ -103,9 +113,15 @@ impl Simulation {
         self.retry = retry::Machine::new(self.setup.seed);
         self.breaker = breaker::Machine::new(self.setup.seed);
         self.configure();
+        self.wall_ahead_ms = self.wall_ahead_ms.saturating_add(restart.wall_step_ms);
+        self.boots += u64::from(!restart.same_boot);
+        self.set_clock();
+        // Before anything is written in the new time.
+        let state = self.state.clone();
+        let shift = self.manager.set_clock(&state, &self.clocks());
         self.carry_out();
-        self.manager.restore(&self.state, now);
-        let saved: Vec<_> = self.state.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        self.manager.restore(&state, now);
+        let saved: Vec<_> = state.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let of = |room: &[&str]| {
             let mine = |key: &str| room.iter().any(|prefix| key.starts_with(prefix));
             saved.iter().filter(|(key, _)| mine(key)).cloned().collect::<Vec<_>>()
@@ -121,13 +137,11 @@ impl Simulation {
                 recovered.push(lost(orphan.attempt));
             }
         }
-        self.wall_ahead_ms = self.wall_ahead_ms.saturating_add(restart.wall_step_ms);
-        self.boots += u64::from(!restart.same_boot);
-        self.set_clock();
-        self.retry.restore(now, &of(&["retry/", "param/", "budget/"]));
+        let (moved, _) = self.retry.restore(now, shift, &of(&["retry/", "param/", "budget/"]));
         self.breaker.adopt(adopted.iter().map(|attempt| attempt.run));
         let (changes, _) = self.breaker.restore(now, &of(&["breaker/"]));
         self.input(Input::Breaker(changes));
+        self.input(Input::Saved(moved));
         let effects = self.manager.resume(recovered, &adopted, restart.down_for_ms, false, now);
         self.effects.extend(effects);
     }

@@ -322,7 +322,11 @@ impl World {
             saved.iter().filter(|(key, _)| prefixes.iter().any(|p| key.starts_with(p))).cloned().collect()
         };
         self.retry = retry::Machine::new(7);
-        self.retry.restore(self.now, &ours(&["retry/", "param/"]));
+        self.retry.restore(
+            self.now,
+            actix_process_actors::model::ClockShift::default(),
+            &ours(&["retry/", "param/"]),
+        );
         self.breaker = breaker::Machine::new(7);
         let _ = self.breaker.restore(self.now, &ours(&["breaker/"]));
         let recovered = self.manager.orphans().into_iter().map(|orphan| launcher::Recovered {

@@ -281,6 +281,15 @@ impl Machine {
         (self.finish(pending), unread)
     }
 
+    /// Everything as it is saved at `now`, for one who knows that this is the end; [`Self::advance`] comes before. The
+    /// others find each scope as it was saved with its latest change.
+    #[must_use]
+    pub fn save(&mut self, now: Timestamp) -> Vec<Put> {
+        self.last = self.last.max(now);
+        let clock = self.reading();
+        self.slots.values().map(|slot| saved::put(&slot.circuit, self.last, clock)).collect()
+    }
+
     fn settle_time(&mut self, now: Timestamp) -> Pending {
         self.last = self.last.max(now);
         let mut pending = Pending::default();

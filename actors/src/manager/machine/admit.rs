@@ -5,8 +5,8 @@ use crate::{
     breaker::{Admission, Admit, Changes, Gate, Outcome, Settle},
     manager::{Start, StartError},
     model::{
-        BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Put, Run, RunId,
-        Scope, render_key,
+        BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Run, RunId, Scope,
+        render_key,
     },
     retry,
 };
@@ -106,8 +106,7 @@ impl Machine {
 
     fn remember_key(&mut self, key: &str, run: RunId) {
         self.keys.insert(key.to_owned(), (run, self.now));
-        let value = super::restore::encode(&(run, self.now));
-        self.batch.puts.push(Put { key: format!("key/{key}"), value: Some(value) });
+        self.batch.puts.push(super::restore::put_key(key, &(run, self.now)));
     }
 
     /// The scopes that gate a start of this program, in order: its own, shared ones, the user's, the global one.

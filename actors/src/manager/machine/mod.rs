@@ -34,8 +34,8 @@ use crate::{
     breaker::{self, Permit},
     launcher,
     model::{
-        Attempt, AttemptId, BreakerPolicy, Event, ExitStatus, JournalRecord, Phase, Program, Put, Run, RunId,
-        Scope, Timestamp,
+        Attempt, AttemptId, BreakerPolicy, ClockShift, Event, ExitStatus, JournalRecord, Phase, Program, Put,
+        Run, RunId, SavedClock, Scope, Timestamp,
     },
     monitor,
 };
@@ -215,6 +215,12 @@ pub struct Machine {
     /// Whether retries need tokens.
     under_budget: bool,
     batch: Batch,
+    /// What saved times are moved by, until that is written.
+    shift: ClockShift,
+    /// What the clocks said at the beginning.
+    clock: SavedClock,
+    /// When they were saved last.
+    clock_saved_at: Timestamp,
     /// When the batch is written at the latest.
     write_at: Option<Timestamp>,
     effects: Vec<Effect>,

@@ -15,8 +15,9 @@ use crate::{
     launcher::{self, Report},
     manager::{Configure, Start, StartError},
     model::{
-        AttemptId, Command, Counts, EndReason, Event, Evidence, ExitStatus, JournalRecord, Phase, Program,
-        Restart, RunId, Scope, SpawnFailure, SpawnProblem, Spool, SpoolSizes, Timestamp,
+        AttemptId, ClockReading, Command, Counts, EndReason, Event, Evidence, ExitStatus, JournalRecord,
+        Phase, Program, Restart, RunId, SavedClock, Scope, SpawnFailure, SpawnProblem, Spool, SpoolSizes,
+        Timestamp,
     },
     monitor::Drained,
     retry::{self, Decision, Verdict},

@@ -5,7 +5,7 @@
 //! moves would repeat the same failure for ever. The way back is additive and slow, and rounds up: a value that was
 //! found by halving is lost again by doubling.
 
-use crate::model::{Adjust, Decimal, OnFloor, ParamSpec, ParamValue, Timestamp};
+use crate::model::{Adjust, ClockShift, Decimal, OnFloor, ParamSpec, ParamValue, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// An adjusted value, of one run or shared by siblings.
@@ -27,13 +27,13 @@ pub(super) struct Adjusted {
 }
 
 impl Adjusted {
-    /// Nothing was later than `now`: after a restart the clock may stand earlier than before.
-    pub(super) fn clamp(&mut self, now: Timestamp) {
+    /// By the clock of now, after which nothing was.
+    pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
         for at in [&mut self.lowered_at, &mut self.raised_at] {
-            *at = at.map(|at| at.min(now));
+            *at = at.map(|at| shift.apply(at).min(now));
         }
         if let Some((_, at)) = &mut self.last_bad {
-            *at = (*at).min(now);
+            *at = shift.apply(*at).min(now);
         }
     }
 }

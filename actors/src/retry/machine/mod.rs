@@ -22,15 +22,15 @@ pub use self::{
 
 use self::{
     adjust::Adjusted,
-    budget::{Budget, Promise},
+    budget::{Budget, Level, Promise},
     law::Law,
     saved::Read,
     schedule::Schedule,
     streak::Streak,
 };
 use crate::model::{
-    Class, ClassRule, EndReason, OnLost, Params, Phase, Program, Put, Restart, RetryBudget, RunId, Timestamp,
-    format_duration_ms, say_duration_ms,
+    Class, ClassRule, ClockShift, EndReason, OnLost, Params, Phase, Program, Put, Restart, RetryBudget,
+    RunId, Timestamp, format_duration_ms, say_duration_ms,
 };
 use std::collections::HashMap;
 
@@ -356,30 +356,42 @@ impl Machine {
         due.or_else(|| self.budget.as_mut().and_then(|budget| budget.take_ready(now)))
     }
 
-    /// Brings back saved state; the keys of records that could not be read, whose runs begin anew.
+    /// Brings back saved state, its times moved to the clock of now. What must be saved again because it was moved, and
+    /// the keys of records that could not be read, whose runs begin anew.
     ///
     /// Nothing is scheduled by it: only the one who knows that a run still waits can say so.
-    pub fn restore(&mut self, now: Timestamp, saved: &[(String, Vec<u8>)]) -> Vec<String> {
-        let mut unread = Vec::new();
+    pub fn restore(
+        &mut self,
+        now: Timestamp,
+        shift: ClockShift,
+        saved: &[(String, Vec<u8>)],
+    ) -> (Vec<Put>, Vec<String>) {
+        let (mut moved, mut unread) = (Vec::new(), Vec::new());
         for (key, value) in saved {
             match saved::read(key, value) {
                 Some(Read::Run(run, mut streak)) => {
-                    streak.clamp(now);
+                    streak.wake(now, shift);
+                    moved.push(saved::put_run(run, &streak));
                     self.streaks.insert(run, streak);
                 }
                 Some(Read::Shared(shared_by, name, mut adjusted)) => {
-                    adjusted.clamp(now);
+                    adjusted.wake(now, shift);
+                    moved.push(saved::put_shared(&shared_by, &name, Some(&adjusted)));
                     self.shared.entry(shared_by).or_default().insert(name, adjusted);
                 }
                 Some(Read::Budget(level)) => {
                     if let Some(budget) = &mut self.budget {
-                        budget.restore(now, level);
+                        budget.restore(now, Level { at: shift.apply(level.at), ..level });
+                        moved.push(saved::put_budget(budget.level()));
                     }
                 }
                 None => unread.push(key.clone()),
             }
         }
-        unread
+        if shift.is_none() {
+            moved.clear();
+        }
+        (moved, unread)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Retry remembers of one run.
 
 use super::{adjust::Adjusted, intensity::Starts};
-use crate::model::Timestamp;
+use crate::model::{ClockShift, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,11 +60,11 @@ impl Streak {
         }
     }
 
-    /// Nothing was later than `now`: after a restart the clock may stand earlier than before.
-    pub(super) fn clamp(&mut self, now: Timestamp) {
-        self.first_failure = self.first_failure.map(|at| at.min(now));
-        self.starts.clamp(now);
-        self.params.values_mut().for_each(|adjusted| adjusted.clamp(now));
+    /// By the clock of now, after which nothing was.
+    pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
+        self.first_failure = self.first_failure.map(|at| shift.apply(at).min(now));
+        self.starts.wake(now, shift);
+        self.params.values_mut().for_each(|adjusted| adjusted.wake(now, shift));
     }
 }
 

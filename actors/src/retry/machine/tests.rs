@@ -7,7 +7,8 @@ mod invariants;
 
 use super::*;
 use crate::model::{
-    Adjust, ClassOverride, Command, Event, Intensity, Jitter, ParamSpec, ParamValue, ProbeParams,
+    Adjust, ClassOverride, ClockReading, Command, Event, Intensity, Jitter, ParamSpec, ParamValue,
+    ProbeParams, SavedClock,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -382,7 +383,8 @@ fn garbage_among_saved_records_is_named_and_the_rest_comes_back() {
     records.push(("retry/nobody".into(), b"\x01{}".to_vec()));
     records.push(("param/site:x/qpi".into(), vec![9]));
     let mut machine = Machine::new(7);
-    assert_eq!(machine.restore(life.now, &records), ["retry/nobody", "param/site:x/qpi"]);
+    let (_, unread) = machine.restore(life.now, ClockShift::default(), &records);
+    assert_eq!(unread, ["retry/nobody", "param/site:x/qpi"]);
     life.machine = machine;
     assert_eq!(life.retry("crash", 10), (2, 2_000));
 }
@@ -442,7 +444,7 @@ proptest! {
             if i == cut {
                 let mut machine = Machine::new(3);
                 let saved: Vec<_> = store.clone().into_iter().collect();
-                prop_assert_eq!(machine.restore(now, &saved), Vec::<String>::new());
+                prop_assert_eq!(machine.restore(now, ClockShift::default(), &saved), (Vec::new(), Vec::new()));
                 restored = Some(machine);
             }
             let verdict = happen(&mut lasting, &program, now, what);

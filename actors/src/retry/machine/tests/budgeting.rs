@@ -132,7 +132,7 @@ fn what_the_bucket_held_is_found_by_the_next_manager() {
         let mut next = Life::of(job());
         next.now = now.plus(later);
         next.machine.set_budget(next.now, Some(budget(1.0, 1.0)));
-        assert_eq!(next.machine.restore(next.now, &saved), Vec::<String>::new());
+        assert_eq!(next.machine.restore(next.now, ClockShift::default(), &saved), (Vec::new(), Vec::new()));
         assert_eq!(
             next.machine.reserve(next.now, run(1)),
             Leave::Free,

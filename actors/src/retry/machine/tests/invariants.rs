@@ -252,7 +252,7 @@ impl World {
         self.machine = Machine::new(SEED);
         self.machine.set_budget(self.now, rules);
         let saved: Vec<_> = self.store.clone().into_iter().collect();
-        assert_eq!(self.machine.restore(self.now, &saved), Vec::<String>::new());
+        assert_eq!(self.machine.restore(self.now, ClockShift::default(), &saved), (Vec::new(), Vec::new()));
         for (who, at) in waiting {
             *self.place(who) = Place::Waits;
             self.machine.schedule(run(who), at);
