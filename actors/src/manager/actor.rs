@@ -184,7 +184,7 @@ impl ManagerActor {
         match effect {
             Effect::Prepare(prepare) => {
                 let run = prepare.run;
-                question(&to.prepare, prepare, ctx, move |params| Input::Prepared { run, params });
+                question(&to.prepare, prepare, ctx, move |prepared| Input::Prepared { run, prepared });
             }
             Effect::Judge(ended) => {
                 let run = ended.run;

@@ -70,7 +70,7 @@ records! {
     monitor::Query => |_, _| Ok(crate::model::Page::default());
     monitor::GetRules => |_, _| Vec::new();
     monitor::Flush => |_, _| ();
-    retry::Prepare => |_, prepare| prepare.base;
+    retry::Prepare => |_, prepare| retry::Prepared { params: prepare.base, ..Default::default() };
     retry::Ended => |_, ended| retry::Verdict {
         decision: match ended.outcome {
             retry::Outcome::Success => retry::Decision::Done { why: "exit 0".into() },

@@ -1,9 +1,11 @@
 //! The journal: every decision with its cause. The same records in the API, the CLI, the page and the simulator.
 
 use super::{
-    BreakerPolicy, EndReason, HeldReason, ParamValue, Params, Phase, Program, RunId, Scope, Timestamp,
+    BreakerPolicy, EndReason, HeldReason, ParamReasons, ParamValue, Params, Phase, Program, RunId, Scope,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One decision or one fact that led to one.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -48,6 +50,9 @@ pub enum Event {
         params: Params,
         /// Whether it probes a half-open breaker.
         probe: bool,
+        /// Why those that differ are not as asked for.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+        param_reasons: ParamReasons,
     },
     /// The process is there. Its identity is pid, start time and boot id together.
     AttemptSpawned {

@@ -40,7 +40,10 @@ pub use self::{
         OutputPolicy, Program, REGEX_SIZE_LIMIT, Restart, StderrMode, StreamChoice, advice_between,
     },
     restore::{OnFloor, Restore},
-    run::{Attempt, Counts, EndReason, HeldBack, HeldReason, IfBlocked, Phase, Reason, Run, Wanted},
+    run::{
+        Attempt, Counts, EndReason, HeldBack, HeldReason, IfBlocked, ParamReason, ParamReasons, Phase,
+        Reason, Run, Wanted,
+    },
     size::{format_size, parse_size},
     spool::{Spool, SpoolSizes},
     template::{Template, TemplateError},

@@ -2,7 +2,7 @@
 
 use super::{
     AdjustInline, Cancel, Deposit, End, Ended, Forecast, Forget, GetDeadline, Healthy, Machine, Overrule,
-    Pay, Prepare, Release, Report, Reserve, Restore, Schedule, SetBudget, machine::Supposed,
+    Pay, Prepare, Prepared, Release, Report, Reserve, Restore, Schedule, SetBudget, machine::Supposed,
 };
 use crate::clock;
 use crate::model::Timestamp;
@@ -56,7 +56,10 @@ impl Handler<Prepare> for RetryActor {
     type Result = MessageResult<Prepare>;
 
     fn handle(&mut self, msg: Prepare, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.machine.prepare(msg.run, &msg.program, &msg.base, msg.probe))
+        let Prepare { run, program, base, probe } = msg;
+        let params = self.machine.prepare(run, &program, &base, probe);
+        let reasons = self.machine.reasons(run, &program, &base, &params, probe);
+        MessageResult(Prepared { params, reasons })
     }
 }
 

@@ -2,13 +2,15 @@
 
 pub use super::machine::{Change, Decision, Foreseen, Leave, Outcome, Outlook, Verdict};
 
-use crate::model::{ClockShift, Params, ProbeParams, Program, Put, RetryBudget, RunId, Timestamp};
+use crate::model::{
+    ClockShift, ParamReasons, Params, ProbeParams, Program, Put, RetryBudget, RunId, Timestamp,
+};
 use actix::Message;
 use std::sync::Arc;
 
 /// Which parameters does the next attempt of this run get?
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Params")]
+#[rtype(result = "Prepared")]
 pub struct Prepare {
     /// The run.
     pub run: RunId,
@@ -18,6 +20,15 @@ pub struct Prepare {
     pub base: Params,
     /// Whether the attempt probes a half-open breaker, whose policy may ask for the floor.
     pub probe: Option<ProbeParams>,
+}
+
+/// The answer to [`Prepare`].
+#[derive(Clone, Debug, Default)]
+pub struct Prepared {
+    /// Effective parameters.
+    pub params: Params,
+    /// Why those that differ are not as asked for.
+    pub reasons: ParamReasons,
 }
 
 /// An attempt ended: what now?

@@ -105,5 +105,5 @@ async fn an_end_is_answered_and_its_saved_state_brings_a_successor_to_the_same_p
     let deadline = GetDeadline { run: run(1), program: Arc::clone(&program) };
     assert!(second.send(deadline).await.unwrap().is_some());
     let prepare = Prepare { run: run(1), program, base: Params::new(), probe: None };
-    assert_eq!(second.send(prepare).await.unwrap(), Params::new());
+    assert_eq!(second.send(prepare).await.unwrap().params, Params::new());
 }

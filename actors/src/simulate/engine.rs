@@ -276,7 +276,8 @@ impl Simulation {
             }
             Effect::Prepare(ask) => {
                 let params = self.retry.prepare(ask.run, &ask.program, &ask.base, ask.probe);
-                Input::Prepared { run: ask.run, params }
+                let reasons = self.retry.reasons(ask.run, &ask.program, &ask.base, &params, ask.probe);
+                Input::Prepared { run: ask.run, prepared: retry::Prepared { params, reasons } }
             }
             Effect::Judge(ended) => {
                 let end = retry::End {

@@ -424,14 +424,15 @@ impl Machine {
         self.stirred.extend(live.run.held.take().and_then(|held| held.scope));
         let (program, base) = (live.program.clone(), live.run.params.clone());
         if base.is_empty() {
-            self.begin(id, base, probe.is_some()); // Nothing that could differ.
+            let prepared = retry::Prepared { params: base, ..retry::Prepared::default() };
+            self.begin(id, prepared, probe.is_some()); // Nothing that could differ.
             return;
         }
         live.probe = probe.is_some();
         self.effects.push(Effect::Prepare(retry::Prepare { run: id, program, base, probe }));
     }
 
-    pub(super) fn prepared(&mut self, id: RunId, params: Params) {
+    pub(super) fn prepared(&mut self, id: RunId, prepared: retry::Prepared) {
         match self.live.get(&id) {
             Some(live) if live.stage == Stage::Preparing && self.shutting_down => {
                 self.give_permits_back(id);
@@ -439,7 +440,7 @@ impl Machine {
             }
             Some(live) if live.stage == Stage::Preparing => {
                 let probe = live.probe;
-                self.begin(id, params, probe);
+                self.begin(id, prepared, probe);
             }
             // Stopped while Retry was asked; whoever stopped it gave the permits back.
             Some(_) | None => {}

@@ -125,8 +125,8 @@ pub enum Input {
     Prepared {
         /// The run.
         run: RunId,
-        /// Effective parameters.
-        params: crate::model::Params,
+        /// The answer.
+        prepared: retry::Prepared,
     },
     /// To [`Effect::Settle`].
     Settled {

@@ -259,7 +259,7 @@ impl Machine {
         self.settle_time(now);
         match input {
             Input::Admitted { run, admission } => self.admitted(run, admission),
-            Input::Prepared { run, params } => self.prepared(run, params),
+            Input::Prepared { run, prepared } => self.prepared(run, prepared),
             Input::Settled { run, keep, changes } => self.settled(run, keep, changes),
             Input::Judged { run, verdict } => self.judged(run, verdict),
             Input::Drained { attempt, drained } => self.drained(attempt, drained),

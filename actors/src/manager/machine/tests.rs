@@ -93,7 +93,10 @@ impl World {
                     if self.admissions.is_empty() { granted(&admit) } else { self.admissions.remove(0) };
                 Input::Admitted { run: admit.run, admission }
             }
-            Effect::Prepare(prepare) => Input::Prepared { run: prepare.run, params: prepare.base },
+            Effect::Prepare(prepare) => {
+                let prepared = retry::Prepared { params: prepare.base, ..retry::Prepared::default() };
+                Input::Prepared { run: prepare.run, prepared }
+            }
             Effect::Settle(settle) => {
                 self.acts.push(format!("settle {:?}", settle.outcomes.first().map(|(_, outcome)| *outcome)));
                 Input::Settled { run: settle.run, keep: settle.keep, changes: Changes::default() }

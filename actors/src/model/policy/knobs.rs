@@ -129,6 +129,18 @@ pub enum ProbeParams {
     Default,
 }
 
+impl ProbeParams {
+    /// Its name in the configuration file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Current => "current",
+            Self::Default => "default",
+        }
+    }
+}
+
 /// What proves a probe.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

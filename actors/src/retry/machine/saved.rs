@@ -90,6 +90,7 @@ mod tests {
             lowered_at: Some(Timestamp(7)),
             raised_at: None,
             last_bad: Some((ParamValue::Integer(100), Timestamp(7))),
+            chain: Vec::new(),
             inline: false,
         };
         let put = put_shared("site:http://shop.example/a", "qpi", Some(&adjusted));

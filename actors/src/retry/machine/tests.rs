@@ -7,8 +7,8 @@ mod invariants;
 
 use super::*;
 use crate::model::{
-    Adjust, ClassOverride, ClockReading, Command, Event, Intensity, Jitter, ParamSpec, ParamValue,
-    ProbeParams, SavedClock,
+    Adjust, ClassOverride, ClockReading, Command, Event, Intensity, Jitter, ParamReason, ParamSpec,
+    ParamValue, ProbeParams, SavedClock,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
