@@ -86,6 +86,9 @@ pub(super) struct Run {
     max_attempts: Option<u32>,
     pid: Option<i32>,
     next_attempt_at: Option<String>,
+    /// Whether that is so late because it was started too often. Absent where not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    quarantined: bool,
     held: Option<Value>,
     reason: Option<Reason>,
     end_reason: Option<model::EndReason>,
@@ -120,6 +123,7 @@ impl Run {
             max_attempts,
             pid: living.filter(|_| run.phase.has_process()).and_then(|attempt| attempt.pid),
             next_attempt_at: time_or_null(run.next_attempt_at),
+            quarantined: run.quarantined,
             held: run.held.as_ref().map(|held| {
                 json!({"reason": held.reason, "scope": held.scope, "retry_at": time_or_null(held.retry_at),
                        "why": held.why, "since": time(held.since)})

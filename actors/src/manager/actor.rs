@@ -202,12 +202,13 @@ impl ManagerActor {
                 let run = adjust.run;
                 question(&to.adjust, adjust, ctx, move |change| Input::Changed { run, change });
             }
-            Effect::Reserve(run) => {
-                let reserve = retry::Reserve { run };
+            Effect::Reserve(reserve) => {
+                let run = reserve.run;
                 question(&to.reserve, reserve, ctx, move |leave| Input::Reserved { run, leave });
             }
             Effect::Pay(run) => question(&to.pay, retry::Pay { run }, ctx, Input::Saved),
-            Effect::Deposit => question(&to.deposit, retry::Deposit, ctx, Input::Saved),
+            Effect::Deposit(deposit) => question(&to.deposit, deposit, ctx, Input::Saved),
+            Effect::Forgive(run) => question(&to.forgive, retry::Forgive { run }, ctx, Input::Saved),
             Effect::Release(run) => to.release.do_send(retry::Release { run }),
             Effect::SetBudget(budget) => to.set_budget.do_send(retry::SetBudget { budget }),
             Effect::Overrule(run) => {

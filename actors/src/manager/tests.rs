@@ -84,6 +84,7 @@ records! {
         },
         events: Vec::new(),
         saved: Vec::new(),
+        quarantined: false,
     };
     retry::Healthy => |_, _| retry::Change::default();
     retry::AdjustInline => |_, _| retry::Change::default();
@@ -92,6 +93,7 @@ records! {
     retry::Pay => |_, _| Vec::new();
     retry::Release => |_, _| ();
     retry::Deposit => |_, _| Vec::new();
+    retry::Forgive => |_, _| Vec::new();
     retry::Overrule => |_, _| Vec::new();
     retry::Schedule => |_, _| ();
     retry::Cancel => |_, _| ();

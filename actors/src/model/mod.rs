@@ -31,8 +31,9 @@ pub use self::{
     output::{Cursor, Direction, Evidence, Level, LogFilter, LogQuery, Page, Record, Stream},
     params::{Decimal, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, render_key},
     policy::{
-        Backoff, BreakerMode, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
-        ProbeSuccess, Ramp, RetryBudget, RetryPolicy, Window, rules_of_scope, scope_pattern_problem, tokens,
+        Backoff, BreakerMode, BreakerPolicy, HalfOpen, Intensity, Jitter, OnEmpty, OnOpen, OnProbeExpiry,
+        ProbeParams, ProbeSuccess, Ramp, RetryBudget, RetryPolicy, Window, rules_of_scope,
+        scope_pattern_problem, tokens,
     },
     problem::{Problem, did_you_mean, edit_distance},
     program::{

@@ -88,6 +88,8 @@ pub enum EndReason {
     Intensity,
     /// Somebody stopped it.
     Operator,
+    /// The retry budget was empty, and its rules end a run then.
+    Budget,
 }
 
 /// What a start does when a breaker refuses it.
@@ -247,6 +249,9 @@ pub struct Run {
     pub attempt: u32,
     /// When the next attempt is due.
     pub next_attempt_at: Option<Timestamp>,
+    /// Whether it waits so long because it was started too often (`quarantine`).
+    #[serde(default)]
+    pub quarantined: bool,
     /// What holds its start back.
     pub held: Option<HeldBack>,
     /// The latest failure.
@@ -282,6 +287,7 @@ impl Run {
             phase: Phase::Queued,
             attempt: 0,
             next_attempt_at: None,
+            quarantined: false,
             held: None,
             reason: None,
             end_reason: None,

@@ -1,8 +1,9 @@
 //! The clerk of Retry: carries messages to the machine and keeps its one alarm.
 
 use super::{
-    AdjustInline, Cancel, Deposit, End, Ended, Forecast, Forget, GetDeadline, Healthy, Machine, Overrule,
-    Pay, Prepare, Prepared, Release, Report, Reserve, Restore, Schedule, SetBudget, machine::Supposed,
+    AdjustInline, Cancel, Deposit, End, Ended, Forecast, Forget, Forgive, GetDeadline, Healthy, Machine,
+    Overrule, Pay, Prepare, Prepared, Release, Report, Reserve, Restore, Schedule, SetBudget,
+    machine::Supposed,
 };
 use crate::clock;
 use crate::model::Timestamp;
@@ -112,7 +113,7 @@ impl Handler<Reserve> for RetryActor {
     type Result = MessageResult<Reserve>;
 
     fn handle(&mut self, msg: Reserve, ctx: &mut Context<Self>) -> Self::Result {
-        let leave = self.machine.reserve(clock::now(), msg.run);
+        let leave = self.machine.reserve(clock::now(), msg.run, &msg.budgets);
         self.settle(ctx);
         MessageResult(leave)
     }
@@ -138,10 +139,18 @@ impl Handler<Release> for RetryActor {
 impl Handler<Deposit> for RetryActor {
     type Result = MessageResult<Deposit>;
 
-    fn handle(&mut self, _: Deposit, ctx: &mut Context<Self>) -> Self::Result {
-        let saved = self.machine.deposit(clock::now());
+    fn handle(&mut self, msg: Deposit, ctx: &mut Context<Self>) -> Self::Result {
+        let saved = self.machine.deposit(clock::now(), &msg.budgets);
         self.settle(ctx);
         MessageResult(saved)
+    }
+}
+
+impl Handler<Forgive> for RetryActor {
+    type Result = MessageResult<Forgive>;
+
+    fn handle(&mut self, msg: Forgive, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.machine.forgive(msg.run))
     }
 }
 

@@ -3,7 +3,7 @@
 pub use super::machine::{Change, Decision, Foreseen, Leave, Outcome, Outlook, Verdict};
 
 use crate::model::{
-    ClockShift, ParamReasons, Params, ProbeParams, Program, Put, RetryBudget, RunId, Timestamp,
+    ClockShift, ParamReasons, Params, ProbeParams, Program, Put, RetryBudget, RunId, Scope, Timestamp,
 };
 use actix::Message;
 use std::sync::Arc;
@@ -84,11 +84,13 @@ pub struct SetBudget {
 }
 
 /// May this automatic start ask the breakers? A start that lacks tokens is told [`Report::Due`] when it has them.
-#[derive(Clone, Copy, Debug, Message)]
+#[derive(Clone, Debug, Message)]
 #[rtype(result = "Leave")]
 pub struct Reserve {
     /// The run.
     pub run: RunId,
+    /// The budgets of its scopes, beside the one of all programs.
+    pub budgets: Vec<(Scope, RetryBudget)>,
 }
 
 /// The start whose tokens were set aside is made.
@@ -108,9 +110,20 @@ pub struct Release {
 }
 
 /// A run's first start is made: it brings its tokens.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Vec<Put>")]
+pub struct Deposit {
+    /// The budgets of its scopes, beside the one of all programs.
+    pub budgets: Vec<(Scope, RetryBudget)>,
+}
+
+/// The rules of the run's program changed: forget its failures. Its schedule and parameters stay.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Put>")]
-pub struct Deposit;
+pub struct Forgive {
+    /// The run.
+    pub run: RunId,
+}
 
 /// Until when may this run be started by itself? Nothing when it is not failing or has no `max_failing`.
 ///

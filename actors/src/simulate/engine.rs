@@ -307,9 +307,13 @@ impl Simulation {
                 let change = self.retry.adjust(now, ask.run, &ask.program, &ask.base, &ask.class);
                 Input::Changed { run: ask.run, change }
             }
-            Effect::Reserve(run) => Input::Reserved { run, leave: self.retry.reserve(now, run) },
+            Effect::Reserve(ask) => {
+                let leave = self.retry.reserve(now, ask.run, &ask.budgets);
+                Input::Reserved { run: ask.run, leave }
+            }
             Effect::Pay(run) => Input::Saved(self.retry.pay(now, run)),
-            Effect::Deposit => Input::Saved(self.retry.deposit(now)),
+            Effect::Deposit(ask) => Input::Saved(self.retry.deposit(now, &ask.budgets)),
+            Effect::Forgive(run) => Input::Saved(self.retry.forgive(run)),
             Effect::Overrule(run) => Input::Saved(self.retry.cancel(run)),
             Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
             act => return self.act(act),

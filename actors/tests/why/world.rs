@@ -231,9 +231,13 @@ impl World {
                 let change = self.retry.adjust(self.now, ask.run, &ask.program, &ask.base, &ask.class);
                 Input::Changed { run: ask.run, change }
             }
-            Effect::Reserve(run) => Input::Reserved { run, leave: self.retry.reserve(self.now, run) },
+            Effect::Reserve(ask) => {
+                let leave = self.retry.reserve(self.now, ask.run, &ask.budgets);
+                Input::Reserved { run: ask.run, leave }
+            }
             Effect::Pay(run) => Input::Saved(self.retry.pay(self.now, run)),
-            Effect::Deposit => Input::Saved(self.retry.deposit(self.now)),
+            Effect::Deposit(ask) => Input::Saved(self.retry.deposit(self.now, &ask.budgets)),
+            Effect::Forgive(run) => Input::Saved(self.retry.forgive(run)),
             Effect::Overrule(run) => Input::Saved(self.retry.cancel(run)),
             Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
             Effect::Launch(launch) => self.launch(&launch),

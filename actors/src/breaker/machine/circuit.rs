@@ -236,7 +236,7 @@ impl Circuit {
             // One that lives on from before says that it is well again and again, and one that died with its supervisor
             // has nothing to say: that is no news.
             if (!word.keep && !word.is_of_a_lost_run())
-                || matches!(word.outcome, Outcome::Failure { .. } | Outcome::Trip)
+                || matches!(word.outcome, Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor)
             {
                 let event = Event::LateOutcome { why: words::late(word, self.state.name(), lateness) };
                 out.push(Change { at: now, scope: self.scope.clone(), run: Some(word.run), event });
@@ -255,6 +255,10 @@ impl Circuit {
             }
             Outcome::Trip => {
                 self.trip(now, words::tripped(word.class.unwrap_or("unclassified")), out);
+                true
+            }
+            Outcome::TripAtFloor => {
+                self.trip(now, words::tripped_at_floor(word.class.unwrap_or("unclassified")), out);
                 true
             }
         }

@@ -90,6 +90,8 @@ pub enum Outcome {
     },
     /// It failed in a way that opens the scope at once.
     Trip,
+    /// The same, because a parameter was at its floor (`on_floor = "trip"`).
+    TripAtFloor,
 }
 
 /// A breaker, for people.

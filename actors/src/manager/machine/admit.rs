@@ -265,10 +265,15 @@ impl Machine {
         }
         live.in_turn = in_turn;
         // A first start brings tokens and needs none.
-        if self.under_budget && live.run.attempt > 0 && !live.free {
-            live.stage = Stage::Reserving;
-            self.effects.push(Effect::Reserve(id));
-            return;
+        if live.run.attempt > 0 && !live.free {
+            let budgets = self.budgets_of(id);
+            if self.under_budget || !budgets.is_empty() {
+                if let Some(live) = self.live.get_mut(&id) {
+                    live.stage = Stage::Reserving;
+                }
+                self.effects.push(Effect::Reserve(retry::Reserve { run: id, budgets }));
+                return;
+            }
         }
         self.ask_breakers(id);
     }

@@ -33,6 +33,7 @@ impl Machine {
         live.stage = Stage::Starting;
         live.run.phase = Phase::Starting;
         live.run.next_attempt_at = None;
+        live.run.quarantined = false;
         live.run.held = None;
         live.stop = None;
         live.exit = None;

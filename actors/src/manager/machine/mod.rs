@@ -212,8 +212,10 @@ pub struct Machine {
     counters: figures::Counters,
     next_seq: u64,
     shutting_down: bool,
-    /// Whether retries need tokens.
+    /// Whether retries need tokens of the budget of all programs …
     under_budget: bool,
+    /// … or of some scope's.
+    scoped_budgets: bool,
     batch: Batch,
     /// What saved times are moved by, until that is written.
     shift: ClockShift,

@@ -31,6 +31,14 @@ impl Starts {
         u32::try_from(within).unwrap_or(u32::MAX) >= limit.restarts
     }
 
+    /// The first time from which on one more start is none too many.
+    #[must_use]
+    pub(super) fn free_at(&self, limit: Intensity) -> Timestamp {
+        let most = usize::try_from(limit.restarts).unwrap_or(usize::MAX).max(1);
+        let first = self.0.len().checked_sub(most).and_then(|place| self.0.get(place));
+        first.map_or(Timestamp::default(), |start| start.plus(limit.window_ms))
+    }
+
     /// By the clock of now, after which no start was.
     pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
         for start in &mut self.0 {

@@ -164,7 +164,7 @@ fn a_clock_that_was_set_between_two_lives_moves_all_that_is_saved_with_it() {
     life.machine.set_budget(life.now, Some(RetryBudget::tokens(1.0).refill_per_minute(1.0)));
     let began = life.now;
     let mut saved = life.end(&failed("rate_limited"), 0).saved;
-    let _ = life.machine.reserve(began, run(1));
+    let _ = life.machine.reserve(began, run(1), &[]);
     saved.extend(life.machine.pay(began, run(1)));
     let mut records = BTreeMap::new();
     records.extend(saved.into_iter().filter_map(|put| Some((put.key, put.value?))));
@@ -185,7 +185,7 @@ fn a_clock_that_was_set_between_two_lives_moves_all_that_is_saved_with_it() {
         let lowered = next.machine.shared["site:shop.example"]["qpi"].lowered_at;
         assert_eq!(lowered, Some(Timestamp(now - 20_000)), "{now}: its cooldown goes on for 40s");
         let _ = next.end(&failed("crash"), 0);
-        let Leave::Deferred { retry_at, .. } = next.machine.reserve(next.now, run(1)) else {
+        let Leave::Deferred { retry_at, .. } = next.machine.reserve(next.now, run(1), &[]) else {
             panic!("{now}")
         };
         assert_eq!(retry_at, Some(Timestamp(now + 40_000)), "{now}: a third of a token came meanwhile");
@@ -304,4 +304,52 @@ fn health_ends_the_row_that_max_failing_measures() {
     let _ = life.healthy();
     assert_eq!(life.machine.deadline(run(1), &life.program), None, "it is not failing");
     assert_eq!(life.retry("crash", 700_000), (1, 1_000), "a new row, with a minute of its own");
+}
+
+// Ours: a quarantine may end by itself, and what it lets go has one start to show that it is well.
+#[test]
+fn a_quarantine_that_ends_by_itself_allows_one_start_and_its_failure_begins_another() {
+    const MINUTE: u64 = 60_000;
+    let mut program = daemon();
+    program.retry.intensity = Some(Intensity { restarts: 3, window_ms: MINUTE });
+    program.retry.quarantine_ms = Some(10 * MINUTE);
+    let mut life = Life::of(program);
+    let end = |life: &mut Life, uptime_ms| {
+        let began = life.now;
+        let verdict = life.end(&failed("crash"), uptime_ms);
+        let Decision::RetryAt { n, why, .. } = verdict.decision else { panic!("it goes on") };
+        (life.now.since(began) / 1_000, n, verdict.quarantined, why)
+    };
+    let short = |told: (u64, u32, bool, String)| (told.0, told.1, told.2);
+    assert_eq!(short(end(&mut life, 10)), (1, 1, false));
+    assert_eq!(short(end(&mut life, 10)), (2, 2, false));
+    assert_eq!(short(end(&mut life, 10)), (4, 3, false));
+    let (seconds, n, quarantined, why) = end(&mut life, 10);
+    assert_eq!((seconds, n, quarantined), (600, 4, true), "n is kept");
+    assert_eq!(
+        why,
+        "failure 4 in a row (crash); 3 automatic restarts within 1m are the most that intensity allows; quarantined for 10m, then one start"
+    );
+    let (seconds, n, quarantined, why) = end(&mut life, 10);
+    assert_eq!((seconds, n, quarantined), (600, 5, true), "{why}");
+    assert!(why.contains("the start after its quarantine failed"), "{why}");
+    let _ = life.healthy();
+    assert_eq!(short(end(&mut life, 10)), (1, 1, false), "health ends it");
+    let _ = life.machine.forgive(run(1));
+    assert_eq!(short(end(&mut life, 10)), (1, 1, false), "and so do other rules");
+}
+
+#[test]
+fn a_quarantine_ends_no_later_than_max_failing_and_no_sooner_than_intensity_allows() {
+    let mut program = daemon();
+    program.retry.intensity = Some(Intensity { restarts: 1, window_ms: 3_600_000 });
+    program.retry.quarantine_ms = Some(60_000);
+    let mut life = Life::of(program.clone());
+    let _ = life.retry("crash", 0);
+    let (_, delay_ms) = life.retry("crash", 0);
+    assert_eq!(delay_ms, 3_600_000, "one start in any hour");
+    program.retry.max_failing_ms = Some(600_000);
+    let mut life = Life::of(program);
+    let _ = life.retry("crash", 0);
+    assert_eq!(life.gives_up(&failed("crash"), 0), (Phase::Failed, EndReason::Deadline));
 }
