@@ -22,6 +22,7 @@ mod full_disk;
 mod hostile;
 mod load;
 mod notify;
+mod on_open;
 mod output;
 mod spawn_errors;
 mod stop;

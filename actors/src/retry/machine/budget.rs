@@ -188,6 +188,17 @@ impl Budget {
         }
     }
 
+    /// When this run can have had so many thousandths of a token, behind those who stand in line before it.
+    pub(super) fn foreseen(&self, run: RunId, permille: u64) -> Option<Timestamp> {
+        let own = self.promised.get(&run).copied().unwrap_or(0);
+        let before = match self.places.get(&run) {
+            Some(place) => self.line.range(..*place).map(|(_, (_, units))| *units).sum(),
+            None => self.line_units,
+        };
+        let wanted = permille.saturating_mul(UNITS).saturating_sub(own);
+        self.time_of(before.saturating_add(wanted))
+    }
+
     fn promise(&mut self, run: RunId, cost: u64) {
         self.promised.insert(run, cost);
         self.promised_units += cost;

@@ -100,6 +100,12 @@ impl Budgets {
         bucket
     }
 
+    /// When the bucket of all programs has had so much for this run, beside what those in line before it take. Nothing
+    /// without such a bucket, and where time alone does not bring it.
+    pub(super) fn foreseen(&self, run: RunId, permille: u64) -> Option<Timestamp> {
+        self.all.as_ref()?.foreseen(run, permille)
+    }
+
     /// The start is made: what was set aside for it is gone. The state to save; nothing when it cost nothing.
     pub(super) fn pay(&mut self, now: Timestamp, run: RunId) -> Vec<Put> {
         let mut saved = Vec::new();
