@@ -9,8 +9,8 @@ use actix_process_actors::{
         machine::{Effect, Facts, Input, Limits, Machine, explain},
     },
     model::{
-        AttemptId, BreakerPolicy, Counts, Evidence, ExitStatus, JournalRecord, Params, Phase, Program, RunId,
-        SpawnFailure, Spool, SpoolSizes, Stream, Timestamp, signal_number,
+        AttemptId, BreakerPolicy, Counts, Evidence, ExitStatus, JournalRecord, Params, Phase, Program,
+        RetryBudget, RunId, SpawnFailure, Spool, SpoolSizes, Stream, Timestamp, signal_number,
     },
     monitor::{
         self, Drained,
@@ -100,6 +100,14 @@ impl World {
         let (programs, shared_breakers) = (self.programs.clone(), self.shared.clone());
         let (_, effects) = self.manager.configure(Configure { programs, shared_breakers }, self.now);
         self.carry_out(effects);
+    }
+
+    /// What retries of all programs share.
+    pub(crate) fn budget(mut self, budget: RetryBudget) -> Self {
+        self.retry.set_budget(self.now, Some(budget));
+        let effects = self.manager.set_budget(Some(budget), self.now);
+        assert_eq!(effects.len(), 1, "Retry is told, and was");
+        self
     }
 
     /// What the next children of this program do.

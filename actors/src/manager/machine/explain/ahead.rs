@@ -183,6 +183,9 @@ pub(super) fn forecast(
         let probe = guards.any_refuses() && turn.is_none();
         let params = if probe { &outlook.now_as_probe } else { &outlook.now };
         let when = at.map_or_else(|| "when it is let through".to_owned(), |at| when(at, now));
+        if turn.is_some() {
+            guards.close();
+        }
         let turn = turn.map(|turn| turn.in_words()).unwrap_or_default();
         steps.push(Foreseen { at, text: start(asked.attempt, &when, params, probe) + &turn });
     }
@@ -265,7 +268,7 @@ impl Turn {
     }
 
     fn in_words(&self) -> String {
-        format!(", behind {} in line, who are let through one by one if it goes well", self.before)
+        format!(", behind {} in line: one at a time, if the first goes well", self.before)
     }
 }
 
@@ -318,6 +321,13 @@ impl<'a> Guards<'a> {
     /// When all let a start through.
     fn free_at(&self) -> Timestamp {
         self.guards.iter().filter_map(|guard| guard.until).max().unwrap_or_default()
+    }
+
+    /// Those before this run went well.
+    fn close(&mut self) {
+        for guard in &mut self.guards {
+            (guard.until, guard.permille, guard.window) = (None, 0, (0, 0, 0));
+        }
     }
 
     /// Whether one of them has not closed since it opened: a start that it lets through is a probe.
