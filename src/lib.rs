@@ -70,9 +70,9 @@ pub mod config;
 // The words in which programs are defined in code. `Param` and `ClassRule` are what a program says of them.
 pub use actors::model::{
     Adjust, Backlog, BreakerMode, BreakerPolicy, ClassOverride as ClassRule, Classify, InlineAction, Jitter,
-    Leftovers, OnFloor, OnLost, OnOpen, OnProbeExpiry, OutputPolicy, ParamSpec as Param, ProbeParams,
-    ProbeSuccess, Problem, Program, Restart, Restore, RetryBudget, RetryPolicy, ScopeKind, StderrMode,
-    StreamChoice,
+    Leftovers, OnEmpty, OnFloor, OnLost, OnOpen, OnProbeExpiry, OutputPolicy, ParamSpec as Param,
+    ProbeParams, ProbeSuccess, Problem, Program, Restart, Restore, RetryBudget, RetryPolicy, ScopeKind,
+    StderrMode, StreamChoice,
 };
 
 mod error;

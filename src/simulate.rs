@@ -39,8 +39,8 @@ use actix_process_actors::{
 use serde_json::{Map, Value, json};
 
 pub use actix_process_actors::{
+    model::Written,
     simulate::{Compared, Replay, Scenario, SimulateError},
-    store::Written,
 };
 
 /// Plays a scenario by these rules, and tells its journal: one JSON object for each record, in order of time. Times are

@@ -4,7 +4,7 @@
 //! A wall clock that steps while we run therefore moves no deadline. Tokio's clock is the monotonic part, so a test
 //! that pauses Tokio's time pauses ours.
 
-use crate::model::{ClockReading, Timestamp};
+use crate::model::{ClockReading, SavedClock, Timestamp};
 use std::{
     sync::OnceLock,
     time::{SystemTime, UNIX_EPOCH},
@@ -30,6 +30,12 @@ pub fn wall_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Logical time and the clocks that outlive us, as they stand now.
+#[must_use]
+pub fn all() -> SavedClock {
+    SavedClock { at: now(), reading: reading() }
 }
 
 /// What the clocks that outlive us say now.

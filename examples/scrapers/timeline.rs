@@ -58,7 +58,7 @@ impl Timeline {
 
 fn in_words(event: &Event) -> Option<String> {
     Some(match event {
-        Event::AttemptStarted { params, probe } => {
+        Event::AttemptStarted { params, probe, .. } => {
             let who = if *probe { "PROBE started" } else { "started" };
             format!("{who}, qpi {}", qpi(params))
         }

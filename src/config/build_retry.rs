@@ -8,17 +8,13 @@ use super::{
     place::report,
     walk::{Table, Value},
 };
-use crate::{OnFloor, Param, Problem, Program, Restore, RetryBudget};
+use crate::{OnEmpty, OnFloor, Param, Problem, Program, Restore, RetryBudget};
 
 pub(super) fn retry_budget(document: &mut Document) -> Option<RetryBudget> {
     let node = document.tables.get("retry_budget")?.clone();
     let empty = Table::new();
     let table = as_table(&node).unwrap_or(&empty);
-    let mut budget = RetryBudget::default();
-    let fields = Fields { table, sources: &document.sources, home: node.at.file };
-    fields.number("capacity", &mut budget.capacity_permille);
-    fields.number("deposit", &mut budget.deposit_permille);
-    fields.number("refill_per_minute", &mut budget.refill_per_minute_permille);
+    let budget = Fields { table, sources: &document.sources, home: node.at.file }.budget();
     report(document, node.at, table, budget.check(), Severity::Error);
     Some(budget)
 }
@@ -30,6 +26,16 @@ pub(super) fn dear_classes(program: &Program, budget: Option<RetryBudget>) -> Ve
 }
 
 impl Fields<'_> {
+    /// The tokens that this table speaks of.
+    pub(super) fn budget(&self) -> RetryBudget {
+        let mut budget = RetryBudget::default();
+        self.number("capacity", &mut budget.capacity_permille);
+        self.number("deposit", &mut budget.deposit_permille);
+        self.number("refill_per_minute", &mut budget.refill_per_minute_permille);
+        self.word("on_empty", &mut budget.on_empty, &[("wait", OnEmpty::Wait), ("give_up", OnEmpty::GiveUp)]);
+        budget
+    }
+
     /// How an adjusted value of this parameter goes on.
     pub(super) fn fill_return(&self, spec: &mut Param) {
         if matches!(self.table.get("restore").map(|node| &node.value), Some(Value::Off)) {
@@ -42,7 +48,8 @@ impl Fields<'_> {
             rule.add_micros = restore.optional("add");
             spec.restore = Some(rule);
         }
-        let meanings = [("continue", OnFloor::Continue), ("give_up", OnFloor::GiveUp)];
+        let meanings =
+            [("continue", OnFloor::Continue), ("trip", OnFloor::Trip), ("give_up", OnFloor::GiveUp)];
         self.word("on_floor", &mut spec.on_floor, &meanings);
     }
 }

@@ -149,6 +149,9 @@ impl<'a> Fields<'a> {
             };
             program.success_exit_codes = codes.iter().filter_map(code).collect();
         }
+        if let Some(success) = self.below("success") {
+            success.number("min_lines", &mut program.success_min_lines);
+        }
         program.timeout_ms = self.optional("timeout");
         program.idle_timeout_ms = self.optional("idle_timeout");
         program.max_concurrent = self.optional("max_concurrent");
@@ -262,6 +265,8 @@ impl<'a> Fields<'a> {
         }
         policy.reset_after_ms = self.optional("reset_after");
         policy.max_failing_ms = self.optional("max_failing");
+        policy.quarantine_ms = self.optional("quarantine");
+        policy.reset_on_config_change = self.flag("reset_on_config_change").unwrap_or(true);
         self.number("startup_spread", &mut policy.startup_spread_ms);
         self.number("retry_after_max", &mut policy.retry_after_max_ms);
         if self.is_off("intensity") {
@@ -409,6 +414,7 @@ pub(super) fn policy_of_breaker(fields: &Fields<'_>) -> BreakerPolicy {
         ramp.number("spacing", &mut policy.ramp.spacing_ms);
     }
     fields.word("on_open", &mut policy.on_open, &[("keep", OnOpen::Keep), ("stop", OnOpen::Stop)]);
+    policy.retry_budget = fields.below("retry_budget").map(|budget| budget.budget());
     policy
 }
 

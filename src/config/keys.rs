@@ -123,8 +123,14 @@ const RUNS: &[Key] = &[
     key("max_count", Count, "50000", "Beyond it the oldest are removed."),
 ];
 
-const BUDGET: &[Key] = &[
+pub(super) const BUDGET: &[Key] = &[
     key("capacity", Ratio, "20.0", "Most tokens."),
     key("deposit", Ratio, "0.2", "Tokens that a first start brings."),
     key("refill_per_minute", Ratio, "2.0", "Tokens that a minute brings."),
+    key(
+        "on_empty",
+        Kind::Word(&["wait", "give_up"]),
+        "\"wait\"",
+        "What a retry does that finds too few: it waits for them, or the run ends.",
+    ),
 ];

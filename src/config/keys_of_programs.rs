@@ -1,7 +1,7 @@
 //! The keys of a program and of a breaker.
 
 use super::keys::{
-    Key,
+    BUDGET, Key,
     Kind::{
         Adjust, Amount, Argv, Count, Duration, Flag, Integer, Jitter, List, Map, Path, Ratio, Rows, Scalar,
         Signal, Size, Table, TableOrFalse, Tables, Text, Word,
@@ -34,6 +34,12 @@ pub(super) const PROGRAM: &[Key] = &[
     ),
     key("autostart", Flag, "false", "Start with the manager."),
     key("success_exit_codes", List(&Integer), "[0]", "Exit codes that are success."),
+    key(
+        "success",
+        Table(SUCCESS),
+        "",
+        "What a job must have brought beside that; less is `empty_result`, as is a line of such a class.",
+    ),
     key("timeout", Duration, "", "Longest life of one attempt; class `timeout_run`."),
     key("idle_timeout", Duration, "", "Longest silence of one attempt; class `stalled`."),
     key("max_concurrent", Count, "(no limit; a daemon has one living run)", "Runs of this program at once."),
@@ -86,11 +92,13 @@ const PARAM: &[Key] = &[
     ),
     key(
         "on_floor",
-        Word(&["continue", "give_up"]),
+        Word(&["continue", "trip", "give_up"]),
         "\"continue\"",
-        "What a failure means that finds it at its floor: another attempt there, or the end of the run.",
+        "What a failure means that finds it at its floor: another attempt there | breakers open | the run ends.",
     ),
 ];
+
+const SUCCESS: &[Key] = &[key("min_lines", Count, "0", "Lines of standard output, complete or not.")];
 
 const RESTORE: &[Key] = &[
     key("hold", Duration, "\"10m\"", "No increase sooner after a decrease."),
@@ -136,6 +144,18 @@ const RETRY: &[Key] = &[
         "{ restarts = 10, window = \"1m\" }",
         "Beyond it the run is quarantined; `false`: off.",
     ),
+    key(
+        "quarantine",
+        Duration,
+        "(until an operator starts it)",
+        "How long it is left alone then, 1m to 7d, before it gets one start.",
+    ),
+    key(
+        "reset_on_config_change",
+        Flag,
+        "true",
+        "Whether other rules forget its failures: waiting runs count anew, a daemon that gave up starts.",
+    ),
     key("retry_after_max", Duration, "\"1h\"", "Longest wait that the other side may ask for."),
 ];
 
@@ -178,6 +198,12 @@ pub(super) const BREAKER: &[Key] = &[
         Word(&["keep", "stop"]),
         "\"keep\"",
         "Living runs of the scope when it opens; a stopped one goes on when it may.",
+    ),
+    key(
+        "retry_budget",
+        Table(BUDGET),
+        "",
+        "Tokens that retries of all runs in the scope share, beside `[retry_budget]`; off without it.",
     ),
 ];
 

@@ -64,7 +64,9 @@ fn every_key_reaches_its_field() {
     assert_eq!((config.store.logs_max_bytes, config.store.runs_max_count), (512 << 20, 1000));
     let budget = config.retry_budget.unwrap();
     assert_eq!((budget.capacity_permille, budget.deposit_permille), (10_500, 125));
-    assert_eq!(budget.refill_per_minute_permille, 1000);
+    assert_eq!((budget.refill_per_minute_permille, budget.on_empty), (1000, crate::OnEmpty::GiveUp));
+    let of_a_site = config.rules_of_scope("site:x").and_then(|rules| rules.retry_budget);
+    assert_eq!(of_a_site, Some(RetryBudget::tokens(5.0)));
     let names: Vec<_> = config.programs.iter().map(|program| program.name.as_str()).collect();
     assert_eq!(names, ["crawler", "api"], "in the order of the file");
     assert_eq!(config.program("crawler"), Some(&with_policies(crawler())));
@@ -106,6 +108,7 @@ fn crawler() -> Program {
         .env_clear()
         .restart(Restart::No)
         .success_exit_codes([0, 3])
+        .success_min_lines(2)
         .timeout("1h30m")
         .idle_timeout("90s")
         .max_concurrent(3)
@@ -143,6 +146,8 @@ fn with_policies(program: Program) -> Program {
                 .max_failing("24h")
                 .startup_spread("1m")
                 .intensity(20, "5m")
+                .quarantine("1h")
+                .reset_on_config_change(false)
                 .retry_after_max("2h"),
         )
         .breaker(
@@ -162,6 +167,9 @@ fn with_policies(program: Program) -> Program {
                 .on_probe_expiry(OnProbeExpiry::Release)
                 .ramp("2m", "5s")
                 .on_open(OnOpen::Stop)
+                .retry_budget(
+                    RetryBudget::tokens(3.0).deposit(0.1).refill_per_minute(1.5).give_up_when_empty(),
+                )
                 .mode(BreakerMode::MetricsOnly),
         )
         .class(

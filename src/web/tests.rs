@@ -158,6 +158,15 @@ fn a_run_reads_as_the_contract_says() {
         "counts": {"lines": 812, "errors": 0, "gaps": 0},
     });
     assert_eq!(serde_json::to_value(wire::Run::of(&run, Some(6))).unwrap(), expected);
+    let reason = model::ParamReason {
+        from: 100.into(),
+        to: 50.into(),
+        why: "rate_limited: times 0.5 gives 50".into(),
+    };
+    run.attempts[0].param_reasons = [("qpi".to_owned(), vec![reason])].into();
+    let run = serde_json::to_value(wire::Run::of(&run, Some(6))).unwrap();
+    let told = json!({"qpi": [{"from": 100, "to": 50, "why": "rate_limited: times 0.5 gives 50"}]});
+    assert_eq!(run["attempts"][0]["param_reasons"], told, "where there is something to tell");
 }
 
 #[test]

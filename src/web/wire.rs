@@ -6,8 +6,8 @@ use actix_process_actors::{
     breaker::BreakerStatus,
     manager::{Explanation, Foreseen, ProgramStatus, RunInShort, Sentence},
     model::{
-        self, Command, Counts, ExitStatus, Level, ParamKind, ParamSpec, Params, Restart, Stream, Timestamp,
-        class_help, signal_name,
+        self, Command, Counts, ExitStatus, Level, ParamKind, ParamReasons, ParamSpec, Params, Restart,
+        Stream, Timestamp, class_help, signal_name,
     },
     monitor::RuleInfo,
 };
@@ -34,6 +34,12 @@ pub(super) fn params(params: &Params) -> Value {
         .map(|(name, value)| (name.clone(), value.to_json()))
         .collect::<serde_json::Map<_, _>>()
         .into()
+}
+
+fn param_reasons(reasons: &ParamReasons) -> Value {
+    let step = |step: &model::ParamReason| json!({"from": step.from.to_json(), "to": step.to.to_json(), "why": step.why});
+    let chains = reasons.iter().map(|(name, chain)| (name.clone(), chain.iter().map(step).collect()));
+    chains.collect::<serde_json::Map<_, Value>>().into()
 }
 
 /// `SIGKILL`, or the number as text where there is no name.
@@ -80,6 +86,9 @@ pub(super) struct Run {
     max_attempts: Option<u32>,
     pid: Option<i32>,
     next_attempt_at: Option<String>,
+    /// Whether that is so late because it was started too often. Absent where not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    quarantined: bool,
     held: Option<Value>,
     reason: Option<Reason>,
     end_reason: Option<model::EndReason>,
@@ -114,6 +123,7 @@ impl Run {
             max_attempts,
             pid: living.filter(|_| run.phase.has_process()).and_then(|attempt| attempt.pid),
             next_attempt_at: time_or_null(run.next_attempt_at),
+            quarantined: run.quarantined,
             held: run.held.as_ref().map(|held| {
                 json!({"reason": held.reason, "scope": held.scope, "retry_at": time_or_null(held.retry_at),
                        "why": held.why, "since": time(held.since)})
@@ -140,6 +150,8 @@ pub(super) struct Attempt {
     number: u32,
     pid: Option<i32>,
     params: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param_reasons: Option<Value>,
     probe: bool,
     started_at: String,
     ended_at: Option<String>,
@@ -158,6 +170,7 @@ impl Attempt {
             number: attempt.number,
             pid: attempt.pid,
             params: params(&attempt.params),
+            param_reasons: (!attempt.param_reasons.is_empty()).then(|| param_reasons(&attempt.param_reasons)),
             probe: attempt.probe,
             started_at: time(attempt.started_at),
             ended_at: time_or_null(attempt.ended_at),

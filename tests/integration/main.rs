@@ -25,6 +25,7 @@ mod http_answers;
 mod library_errors;
 mod load;
 mod notify;
+mod on_open;
 mod output;
 mod replay;
 mod spawn_errors;

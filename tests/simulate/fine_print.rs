@@ -261,3 +261,107 @@ fn the_example_is_played_to_its_end_in_kinds_of_the_contract_alone() {
     assert_eq!(of_kind(&lines, "supervisor_restarted").len(), 1);
     assert!(!of_kind(&lines, "breaker_changed").is_empty() && !of_kind(&lines, "run_ended").is_empty());
 }
+
+/// When the second attempt starts, in seconds, if its supervisor dies after a minute and comes back half a minute later.
+fn second_start(same_boot: bool, wall_step: &str) -> f64 {
+    let config =
+        JOB.replace("delay = \"1s\"", "delay = \"10m\", max_delay = \"10m\", startup_spread = \"0s\"");
+    let scenario = format!(
+        r#"
+        until = "1h"
+        [[start]]
+        program = "job"
+        [[script]]
+        program = "job"
+        attempts = [{{ lasts = "10s", exit = 1 }}, {{ lasts = "forever" }}]
+        [[restart_supervisor]]
+        at = "1m"
+        down_for = "30s"
+        same_boot = {same_boot}
+        wall_step = "{wall_step}"
+        "#
+    );
+    let lines = play(&config, &scenario);
+    let starts = of_kind(&lines, "attempt_started");
+    starts[1]["at_ms"].as_f64().unwrap_or_default() / 1_000.0
+}
+
+#[test]
+fn a_delay_survives_a_reboot_and_a_step_of_the_clock() {
+    // Due at 610s; the supervisor is back at 90s.
+    for (same_boot, wall_step, at) in [
+        (true, "0s", 610.0),
+        (true, "2h", 610.0),
+        (true, "-2h", 610.0),
+        (false, "0s", 610.0),
+        (false, "1m", 550.0),
+        (false, "2h", 90.0),
+        (false, "-10s", 620.0),
+        (false, "-2h", 640.0),
+    ] {
+        assert_eq!(
+            second_start(same_boot, wall_step),
+            at,
+            "same_boot = {same_boot}, wall_step = {wall_step}"
+        );
+    }
+}
+
+#[test]
+fn a_penalty_survives_a_reboot_as_a_delay_does() {
+    let config = r#"
+    [program.job]
+    command = ["job"]
+    retry = { delay = "10m", max_delay = "10m", jitter = "none" }
+    breaker = { failures = 1, penalty = "10m", penalty_jitter = 0.0 }
+    "#;
+    for (wall_step, at) in [("1m", 550_000), ("-10s", 620_000), ("-2h", 640_000)] {
+        let scenario = format!(
+            r#"
+            until = "20m"
+            [[start]]
+            program = "job"
+            [[script]]
+            program = "job"
+            attempts = [{{ lasts = "10s", exit = 1 }}, {{ lasts = "forever" }}]
+            [[restart_supervisor]]
+            at = "1m"
+            down_for = "30s"
+            same_boot = false
+            wall_step = "{wall_step}"
+            "#
+        );
+        let lines = play(config, &scenario);
+        let half_open = of_kind(&lines, "breaker_changed").into_iter().find(|line| line["to"] == "half_open");
+        assert_eq!(half_open.map(|line| &line["at_ms"]), Some(&at.into()), "{wall_step}");
+        assert_eq!(of_kind(&lines, "attempt_started")[1]["at_ms"], at, "{wall_step}: and the retry with it");
+    }
+}
+
+#[test]
+fn the_time_that_a_row_of_failures_has_lasted_survives_a_reboot() {
+    let config =
+        JOB.replace("max_retries = 3", "max_retries = 3, max_failing = \"30m\", startup_spread = \"0s\"");
+    let end = |wall_step: &str| {
+        let scenario = format!(
+            r#"
+            until = "3h"
+            [[start]]
+            program = "job"
+            [[script]]
+            program = "job"
+            attempts = [{{ lasts = "20m", exit = 1 }}, {{ lasts = "10m", exit = 1 }}]
+            [[restart_supervisor]]
+            at = "25m"
+            down_for = "30s"
+            same_boot = false
+            wall_step = "{wall_step}"
+            "#
+        );
+        let lines = play(&config, &scenario);
+        let ended = of_kind(&lines, "run_ended");
+        (ended[0]["at_ms"].as_u64().unwrap() / 60_000, ended[0]["end_reason"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(end("0s"), (55, "max_retries".into()));
+    assert_eq!(end("15m"), (35, "deadline".into()));
+}

@@ -45,6 +45,24 @@ fn clocks() {
 }
 
 #[test]
+fn the_simulator() {
+    let simulator = "actors/src/simulate/engine.rs";
+    finds(unreal, simulator, "use crate::clock;");
+    finds(unreal, simulator, "use crate::{model::Run, store::Store};");
+    finds(unreal, simulator, "use crate::keeper::Spawn;");
+    finds(unreal, simulator, "use crate::retry::{self, RetryActor};");
+    finds(unreal, simulator, "fn a() { crate::manager::wiring::open(x) }");
+    finds(unreal, simulator, "use std::time::Instant;");
+    finds(unreal, simulator, "use actix::Message;");
+    passes(
+        unreal,
+        simulator,
+        "use crate::{breaker, manager::machine::{Effect, Machine}, model::Run, monitor};",
+    );
+    passes(unreal, "actors/src/retry/actor.rs", "use crate::clock;");
+}
+
+#[test]
 fn machines() {
     let machine = "actors/src/retry/machine/law.rs";
     finds(impure, machine, "use crate::clock;");

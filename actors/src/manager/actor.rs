@@ -116,7 +116,10 @@ impl ManagerActor {
     pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
         while !self.asking {
             match self.effects.pop_front() {
-                Some(Effect::Commit { records, puts }) => {
+                Some(Effect::Commit { records, mut puts }) => {
+                    if self.machine.is_clock_due(self.at) {
+                        puts.push(self.machine.save_clock(&clock::all()));
+                    }
                     let inputs = std::mem::take(&mut self.recorded);
                     self.outbox.push(records, puts, inputs);
                     self.send_out(ctx);

@@ -49,7 +49,7 @@ impl ManagerActor {
             Effect::Prepare(prepare) => {
                 let run = prepare.run;
                 let answer = to.prepare.send(prepare);
-                self.question(answer, ctx, move |params| Input::Prepared { run, params });
+                self.question(answer, ctx, move |prepared| Input::Prepared { run, prepared });
             }
             Effect::Judge(ended) => {
                 let run = ended.run;
@@ -71,12 +71,16 @@ impl ManagerActor {
                 let answer = to.adjust.send(adjust);
                 self.question(answer, ctx, move |change| Input::Changed { run, change });
             }
-            Effect::Reserve(run) => {
-                let answer = to.reserve.send(retry::Reserve { at, run });
+            Effect::Reserve(reserve) => {
+                let run = reserve.run;
+                let answer = to.reserve.send(reserve);
                 self.question(answer, ctx, move |leave| Input::Reserved { run, leave });
             }
             Effect::Pay(run) => self.question(to.pay.send(retry::Pay { at, run }), ctx, Input::Saved),
-            Effect::Deposit => self.question(to.deposit.send(retry::Deposit { at }), ctx, Input::Saved),
+            Effect::Deposit(deposit) => self.question(to.deposit.send(deposit), ctx, Input::Saved),
+            Effect::Forgive(run) => {
+                self.question(to.forgive.send(retry::Forgive { run }), ctx, Input::Saved);
+            }
             Effect::Overrule(run) => {
                 self.question(to.overrule.send(retry::Overrule { run }), ctx, Input::Saved);
             }

@@ -12,11 +12,10 @@ use crate::{
     breaker::OperatorAct,
     launcher,
     model::{
-        AttemptId, BreakerPolicy, ClockReading, Evidence, ExitStatus, Params, Program, RetryBudget, RunId,
-        Scope, SpawnFailure, Spool, SpoolSizes, Timestamp,
+        AttemptId, BreakerPolicy, ClockReading, Evidence, ExitStatus, Params, Place, Program, RetryBudget,
+        RunId, Scope, SpawnFailure, Spool, SpoolSizes, Timestamp, Written,
     },
     monitor::{self, Drained},
-    store::{Place, Written},
 };
 use actix::Message;
 use serde::{Deserialize, Serialize};

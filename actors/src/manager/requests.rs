@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     breaker, clock, launcher,
-    model::{IfBlocked, Run, RunId},
+    model::{ClockReading, ClockShift, IfBlocked, Run, RunId, SavedClock, Timestamp},
     retry,
 };
 use actix::{AsyncContext, Context, Handler, Message, ResponseFuture};
@@ -67,14 +67,21 @@ impl Handler<Configure> for ManagerActor {
 
     fn handle(&mut self, configure: Configure, ctx: &mut Context<Self>) -> Self::Result {
         let now = self.begin();
+        let saved = self.saved.take();
+        // Before anything is written in the time of now.
+        let clock = SavedClock { at: now, reading: clock::reading() };
+        let shift = saved.as_ref().map(|saved| self.machine.set_clock(&saved.state, &clock));
         let (configured, effects) = self.machine.configure(configure, now);
         self.record_rules(&configured);
         self.carry_out(effects, ctx);
-        let Some(saved) = self.saved.take() else { return Box::pin(async { configured }) };
-        let restored = self.restore(saved.state, saved.damage, ctx);
+        let (Some(saved), Some(shift)) = (saved, shift) else { return Box::pin(async { configured }) };
+        if let Some(damage) = &saved.damage {
+            log::error!("the store was damaged and set aside; damage={damage}");
+        }
+        let restored = self.restore(saved.state, shift, clock.reading, ctx);
         let (orphans, recover) = (self.machine.orphans(), self.rooms.launcher.recover.clone());
         let manager = ctx.address();
-        let down_ms = clock::wall_ms().saturating_sub(saved.last_at_ms);
+        let down_ms = now.since(shift.apply(Timestamp(saved.last_at_ms)));
         Box::pin(async move {
             let _ = restored.await;
             let recovered = recover.send(launcher::Recover { orphans }).await.unwrap_or_default();
@@ -99,13 +106,11 @@ impl ManagerActor {
     fn restore(
         &mut self,
         state: BTreeMap<String, Vec<u8>>,
-        damage: Option<String>,
+        shift: ClockShift,
+        clock: ClockReading,
         ctx: &mut Context<Self>,
     ) -> oneshot::Receiver<()> {
         let at = self.at;
-        if let Some(damage) = damage {
-            log::error!("the store was damaged and set aside; damage={damage}");
-        }
         let unreadable = self.machine.restore(&state, at);
         if unreadable > 0 {
             log::error!("saved values could not be read; count={unreadable}");
@@ -119,19 +124,24 @@ impl ManagerActor {
             match whose {
                 SavedKey::Retry => for_retry.push((key, value)),
                 SavedKey::Breaker => for_breaker.push((key, value)),
-                SavedKey::Run(_) | SavedKey::Attempt(_) | SavedKey::IdempotencyKey(_) | SavedKey::Other => {}
+                SavedKey::Run(_)
+                | SavedKey::Attempt(_)
+                | SavedKey::IdempotencyKey(_)
+                | SavedKey::Clock
+                | SavedKey::Other => {}
             }
         }
-        let clock = clock::reading();
         self.record(Happening::restored(clock));
         let (tell, told) = oneshot::channel();
-        let answer = self.rooms.retry.restore.send(retry::Restore { at, saved: for_retry });
-        self.ask_then(answer, ctx, move |manager, (), ctx| {
+        let answer = self.rooms.retry.restore.send(retry::Restore { at, saved: for_retry, shift });
+        self.ask_then(answer, ctx, move |manager, moved, ctx| {
             let answer =
                 manager.rooms.breaker.restore.send(breaker::Restore { at, clock, saved: for_breaker });
             manager.ask_then(answer, ctx, move |manager, changes, ctx| {
-                let effects = manager.machine.step(Input::Breaker(changes), at);
-                manager.carry_out(effects, ctx);
+                for input in [Input::Breaker(changes), Input::Saved(moved)] {
+                    let effects = manager.machine.step(input, at);
+                    manager.carry_out(effects, ctx);
+                }
                 let _ = tell.send(()); // Who configures may have gone.
             });
         });

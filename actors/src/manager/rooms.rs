@@ -62,6 +62,7 @@ ways! {
         pay: retry::Pay,
         release: retry::Release,
         deposit: retry::Deposit,
+        forgive: retry::Forgive,
         overrule: retry::Overrule,
         take_due: retry::TakeDue,
         schedule: retry::Schedule,

@@ -71,7 +71,7 @@ records! {
     monitor::Query => |_, _| Ok(crate::model::Page::default());
     monitor::GetRules => |_, _| Vec::new();
     monitor::Flush => |_, _| ();
-    retry::Prepare => |_, prepare| prepare.base;
+    retry::Prepare => |_, prepare| retry::Prepared { params: prepare.base, ..Default::default() };
     retry::Ended => |_, ended| retry::Verdict {
         decision: match ended.outcome {
             retry::Outcome::Success => retry::Decision::Done { why: "exit 0".into() },
@@ -85,6 +85,7 @@ records! {
         },
         events: Vec::new(),
         saved: Vec::new(),
+        quarantined: false,
     };
     retry::Healthy => |_, _| retry::Change::default();
     retry::AdjustInline => |_, _| retry::Change::default();
@@ -93,6 +94,7 @@ records! {
     retry::Pay => |_, _| Vec::new();
     retry::Release => |_, _| ();
     retry::Deposit => |_, _| Vec::new();
+    retry::Forgive => |_, _| Vec::new();
     retry::Overrule => |_, _| Vec::new();
     retry::TakeDue => |me, _| me.due.take();
     retry::Schedule => |me, schedule| me.due = Some(schedule.run);
@@ -100,7 +102,7 @@ records! {
     retry::Forget => |_, _| Vec::new();
     retry::GetDeadline => |_, _| None;
     retry::Forecast => |_, _| retry::Outlook::default();
-    retry::Restore => |_, _| ();
+    retry::Restore => |_, _| Vec::new();
     breaker::Admit => |_, admit| breaker::Admission::Granted {
         permits: admit.gates.into_iter()
             .map(|gate| breaker::Permit { scope: gate.scope, epoch: 1, lease_until: None, stable_ms: None })

@@ -33,6 +33,8 @@ impl Class {
     pub const EARLY_EXIT: &str = "early_exit";
     /// A daemon that ended by itself with success after it was healthy.
     pub const CLEAN_EXIT: &str = "clean_exit";
+    /// A job that ended well and brought nothing: fewer lines than `success.min_lines`, or a line that says so.
+    pub const EMPTY_RESULT: &str = "empty_result";
     /// Wrong usage or configuration: trying again cannot help.
     pub const CONFIG: &str = "config";
     /// It cannot be started as it is.
@@ -49,7 +51,7 @@ impl Class {
     pub const BREAKER_STOP: &str = "breaker_stop";
 
     /// Every class that is found without a rule of the program.
-    pub const BUILTIN: [&str; 18] = [
+    pub const BUILTIN: [&str; 19] = [
         Self::RATE_LIMITED,
         Self::BLOCKED,
         Self::UPSTREAM,
@@ -61,6 +63,7 @@ impl Class {
         Self::EXIT_NONZERO,
         Self::EARLY_EXIT,
         Self::CLEAN_EXIT,
+        Self::EMPTY_RESULT,
         Self::CONFIG,
         Self::SPAWN_PERMANENT,
         Self::SPAWN_TRANSIENT,
@@ -213,7 +216,9 @@ pub fn builtin_class_rule(class: &str) -> ClassRule {
     match class {
         Class::RATE_LIMITED => rule(true, true, 1000, &[Shared], Some(30_000), Some(3_600_000)),
         Class::BLOCKED => rule(true, true, 2500, &[Shared, User], Some(300_000), Some(21_600_000)),
-        Class::UPSTREAM | Class::NETWORK => rule(true, true, 500, &[Shared], None, None),
+        Class::UPSTREAM | Class::NETWORK | Class::EMPTY_RESULT => {
+            rule(true, true, 500, &[Shared], None, None)
+        }
         Class::STALLED => rule(true, true, 1000, &[Program], None, None),
         Class::TIMEOUT_RUN => rule(true, true, 500, &[Program], None, None),
         Class::OOM => rule(true, true, 1000, &[Program], Some(10_000), None),

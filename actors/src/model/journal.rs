@@ -1,7 +1,8 @@
 //! The journal: every decision with its cause. The same records in the API, the CLI, the page and the simulator.
 
-use super::{EndReason, HeldReason, Params, Phase, RunId, Scope, Timestamp};
+use super::{EndReason, HeldReason, ParamReasons, ParamValue, Params, Phase, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One decision or one fact that led to one.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -46,6 +47,9 @@ pub enum Event {
         params: Params,
         /// Whether it probes a half-open breaker.
         probe: bool,
+        /// Why those that differ are not as asked for.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+        param_reasons: ParamReasons,
     },
     /// The process is there. Its identity is pid, start time and boot id together.
     AttemptSpawned {
@@ -139,10 +143,10 @@ pub enum Event {
     ParamChanged {
         /// Which.
         name: String,
-        /// Its value before.
-        from: String,
+        /// Its value before; text in records of versions that knew no other.
+        from: ParamValue,
         /// Its value now.
-        to: String,
+        to: ParamValue,
         /// A sentence.
         why: String,
     },
@@ -151,7 +155,7 @@ pub enum Event {
         /// Which.
         name: String,
         /// Its floor.
-        value: String,
+        value: ParamValue,
     },
     /// Members of the attempt's group outlived its leader.
     LeftoversFound {
@@ -228,8 +232,43 @@ pub enum StopAct {
 /// The store sees bytes only; the first byte of a value is its version.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Put {
-    /// `run/…`, `attempt/…`, `retry/…`, `param/…`, `breaker/…`.
+    /// `run/…`, `attempt/…`, `retry/…`, `param/…`, `breaker/…`, `clock`.
     pub key: String,
     /// The new value.
     pub value: Option<Vec<u8>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_parameter_is_a_number_and_an_older_record_of_one_is_still_read() {
+        let changed = |from: ParamValue, to: ParamValue| Event::ParamChanged {
+            name: "qpi".into(),
+            from,
+            to,
+            why: "rate_limited".into(),
+        };
+        let json = serde_json::to_value(changed(100.into(), 50.into())).unwrap();
+        assert_eq!((&json["from"], &json["to"]), (&100.into(), &50.into()));
+        assert_eq!(serde_json::from_value::<Event>(json.clone()).unwrap(), changed(100.into(), 50.into()));
+        let mut old = json;
+        (old["from"], old["to"]) = ("100".into(), "50".into());
+        assert_eq!(serde_json::from_value::<Event>(old).unwrap(), changed("100".into(), "50".into()));
+    }
+}
+
+/// A commit as it is stored, for those who want to decide it again. Records and inputs are JSON.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Written {
+    /// Where to read on.
+    pub place: Place,
+    /// Its journal records.
+    pub records: Vec<Vec<u8>>,
+    /// What led to it.
+    pub inputs: Vec<Vec<u8>>,
+}
+
+/// A place between commits: the sequence number of the first record after the last place, and a count of commits there.
+pub type Place = (u64, u32);

@@ -30,12 +30,13 @@ pub use self::{
     class_help::class_help,
     exit::{ExitStatus, SpawnFailure, SpawnProblem, signal_name, signal_number},
     id::{AttemptId, RunId, Scope},
-    journal::{Event, JournalRecord, Put, StopAct},
+    journal::{Event, JournalRecord, Place, Put, StopAct, Written},
     output::{Cursor, Direction, Evidence, Level, LogFilter, LogQuery, Page, Record, Stream},
     params::{Decimal, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, render_key},
     policy::{
-        Backoff, BreakerMode, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
-        ProbeSuccess, Ramp, RetryBudget, RetryPolicy, Window, rules_of_scope, scope_pattern_problem, tokens,
+        Backoff, BreakerMode, BreakerPolicy, HalfOpen, Intensity, Jitter, OnEmpty, OnOpen, OnProbeExpiry,
+        ProbeParams, ProbeSuccess, Ramp, RetryBudget, RetryPolicy, Window, rules_of_scope,
+        scope_pattern_problem, tokens,
     },
     problem::{Problem, did_you_mean, edit_distance},
     program::{
@@ -43,9 +44,15 @@ pub use self::{
         OutputPolicy, Program, REGEX_SIZE_LIMIT, Restart, StderrMode, StreamChoice, advice_between,
     },
     restore::{OnFloor, Restore},
-    run::{Attempt, Counts, EndReason, HeldBack, HeldReason, IfBlocked, Phase, Reason, Run, Wanted},
+    run::{
+        Attempt, Counts, EndReason, HeldBack, HeldReason, IfBlocked, ParamReason, ParamReasons, Phase,
+        Reason, Run, Wanted,
+    },
     size::{format_size, parse_size},
     spool::{Spool, SpoolSizes},
     template::{Template, TemplateError},
-    time::{ClockReading, Timestamp, format_duration_ms, parse_duration_ms, say_duration_ms},
+    time::{
+        ClockReading, ClockShift, SavedClock, Timestamp, format_duration_ms, parse_duration_ms,
+        say_duration_ms,
+    },
 };

@@ -32,6 +32,8 @@ pub enum OnFloor {
     /// It is tried again at the floor.
     #[default]
     Continue,
+    /// It opens the breakers that hear of the class, at once: what is asked of them is too much even so.
+    Trip,
     /// The run gives up: less than the floor is not allowed, and the floor is too much.
     GiveUp,
 }

@@ -1,6 +1,6 @@
 //! A run and its attempts, as data: what is wanted, what is, and why.
 
-use super::{ExitStatus, Params, RunId, Scope, Timestamp};
+use super::{ExitStatus, ParamValue, Params, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -88,6 +88,8 @@ pub enum EndReason {
     Intensity,
     /// Somebody stopped it.
     Operator,
+    /// The retry budget was empty, and its rules end a run then.
+    Budget,
 }
 
 /// What a start does when a breaker refuses it.
@@ -143,6 +145,20 @@ pub struct Reason {
     pub help: String,
 }
 
+/// One change of a parameter on its way from what was asked for to what an attempt gets.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ParamReason {
+    /// Its value before.
+    pub from: ParamValue,
+    /// Its value after.
+    pub to: ParamValue,
+    /// A sentence.
+    pub why: String,
+}
+
+/// Why an attempt's parameters are not as asked for: by name, the chain of changes, oldest first.
+pub type ParamReasons = BTreeMap<String, Vec<ParamReason>>;
+
 /// One OS process of a run.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -155,6 +171,9 @@ pub struct Attempt {
     pub start_ticks: u64,
     /// Effective parameters.
     pub params: Params,
+    /// Why those that differ are not as asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub param_reasons: ParamReasons,
     /// Whether it probed a half-open breaker.
     pub probe: bool,
     /// When the decision to start it was written.
@@ -182,6 +201,7 @@ impl Attempt {
             pid: None,
             start_ticks: 0,
             params,
+            param_reasons: BTreeMap::new(),
             probe,
             started_at,
             ended_at: None,
@@ -229,6 +249,9 @@ pub struct Run {
     pub attempt: u32,
     /// When the next attempt is due.
     pub next_attempt_at: Option<Timestamp>,
+    /// Whether it waits so long because it was started too often (`quarantine`).
+    #[serde(default)]
+    pub quarantined: bool,
     /// What holds its start back.
     pub held: Option<HeldBack>,
     /// The latest failure.
@@ -264,6 +287,7 @@ impl Run {
             phase: Phase::Queued,
             attempt: 0,
             next_attempt_at: None,
+            quarantined: false,
             held: None,
             reason: None,
             end_reason: None,

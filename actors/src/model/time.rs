@@ -61,6 +61,59 @@ impl ClockReading {
     }
 }
 
+/// What logical time and the other clocks said at one instant: saved, so that the next process can tell how its own logical
+/// time lies to the times that were saved in this one.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SavedClock {
+    /// Logical time.
+    pub at: Timestamp,
+    /// The others.
+    pub reading: ClockReading,
+}
+
+/// By how much the times that an earlier process saved must be moved so that as much time lies between them and now as
+/// really passed. Logical time begins with each process at the wall clock, which may have been set meanwhile.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ClockShift {
+    ms: i64,
+    same_boot: bool,
+}
+
+impl ClockShift {
+    /// Two looks at four clocks are some milliseconds apart; a step that anybody would notice is longer.
+    const NOISE_MS: u64 = 10;
+
+    /// What times saved under `saved` are moved by in a process whose clocks say `now`.
+    #[must_use]
+    pub fn between(saved: &SavedClock, now: &SavedClock) -> Self {
+        let elapsed_ms = now.reading.since(&saved.reading);
+        let expected = saved.at.plus(elapsed_ms);
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        let ms = signed(now.at.since(expected)) - signed(expected.since(now.at));
+        let same_boot = now.reading.boot_id != 0 && now.reading.boot_id == saved.reading.boot_id;
+        Self { ms: if ms.unsigned_abs() <= Self::NOISE_MS { 0 } else { ms }, same_boot }
+    }
+
+    /// Whether nothing has to be moved.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.ms == 0
+    }
+
+    /// The same time by the clock of now. Never stays never, and what would lie before all time is at its beginning.
+    #[must_use]
+    pub const fn apply(&self, at: Timestamp) -> Timestamp {
+        if at.0 == Timestamp::NEVER.0 { at } else { Timestamp(at.0.saturating_add_signed(self.ms)) }
+    }
+
+    /// The same for the beginning of something that ended with the boot, if there was another one: how long it lived
+    /// can be told by the wall clock alone then, and the end that is supposed for it is now.
+    #[must_use]
+    pub const fn apply_within_boot(&self, at: Timestamp) -> Timestamp {
+        if self.same_boot { self.apply(at) } else { at }
+    }
+}
+
 /// Units that a duration may use, largest first, with their milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
@@ -158,6 +211,39 @@ mod tests {
             (90_000_000, "1d1h"),
         ] {
             assert_eq!(say_duration_ms(ms), told);
+        }
+    }
+
+    #[test]
+    fn saved_times_keep_their_distance_over_any_step_of_the_wall_clock() {
+        const HOUR: i64 = 3_600_000;
+        let saved_at = Timestamp(1_800_000_000_000);
+        let reading = ClockReading { wall_ms: saved_at.0, boot_id: 7, boottime_ms: 50_000 };
+        let saved = SavedClock { at: saved_at, reading };
+        // Down for a minute; the clock was set by so much; the boot is the same; what has elapsed of a wait.
+        for (step, boot_id, elapsed) in [
+            (0, 7, 60_000),
+            (5, 7, 60_000),
+            (HOUR, 7, 60_000),
+            (-HOUR, 7, 60_000),
+            (0, 8, 60_000),
+            (HOUR, 8, 3_660_000),
+            (-HOUR, 8, 0),
+        ] {
+            let wall_ms = reading.wall_ms.saturating_add(60_000).saturating_add_signed(step);
+            let boottime_ms = if boot_id == 7 { 110_000 } else { 9_000 };
+            let now = SavedClock {
+                at: Timestamp(wall_ms),
+                reading: ClockReading { wall_ms, boot_id, boottime_ms },
+            };
+            let shift = ClockShift::between(&saved, &now);
+            let due = shift.apply(saved_at.plus(7_200_000));
+            let left = 7_200_000 - elapsed;
+            assert!(
+                due.since(now.at).abs_diff(left) <= ClockShift::NOISE_MS,
+                "step {step}, boot {boot_id}: {due}"
+            );
+            assert_eq!(shift.apply(Timestamp::NEVER), Timestamp::NEVER);
         }
     }
 

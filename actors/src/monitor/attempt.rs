@@ -2,7 +2,7 @@
 
 use super::{
     feed::{Feed, Findings, Intake, Reading},
-    machine::{Redactor, Rules, Seen},
+    machine::{Redactor, Rules, Seen, too_little},
     messages::{Drained, Report, Watch},
     stored::Stored,
 };
@@ -270,6 +270,9 @@ impl Watched {
         // What was not read decides nothing.
         let seen = if complete { seen } else { Seen::default() };
         let evidence = seen.verdict(&self.rules, exit, &self.program.success_exit_codes, now);
+        let lines = self.stdout.lines + u64::from(!self.stdout.tail.is_empty());
+        let too_little = || too_little(&self.program, exit, lines, now).filter(|_| complete);
+        let evidence = evidence.or_else(too_little);
         Drained { evidence, counts: self.counts(), complete }
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct Feed {
     /// The next turn reads it.
     pub(crate) look: bool,
     /// Read, but not a whole line yet; begins at `taken` in the spool.
-    tail: Vec<u8>,
+    pub(crate) tail: Vec<u8>,
     taken: u64,
     next_seq: u64,
     open: bool,

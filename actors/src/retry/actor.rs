@@ -1,8 +1,9 @@
 //! The clerk of Retry: carries messages to the machine and keeps its one alarm.
 
 use super::{
-    AdjustInline, Cancel, Deposit, End, Ended, Forecast, Forget, GetDeadline, Healthy, Machine, Overrule,
-    Pay, Prepare, Release, Report, Reserve, Restore, Schedule, SetBudget, TakeDue, machine::Supposed,
+    AdjustInline, Cancel, Deposit, End, Ended, Forecast, Forget, Forgive, GetDeadline, Healthy, Machine,
+    Overrule, Pay, Prepare, Prepared, Release, Report, Reserve, Restore, Schedule, SetBudget, TakeDue,
+    machine::Supposed,
 };
 use crate::clock;
 use crate::model::{RunId, Timestamp};
@@ -54,7 +55,10 @@ impl Handler<Prepare> for RetryActor {
     type Result = MessageResult<Prepare>;
 
     fn handle(&mut self, msg: Prepare, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.machine.prepare(msg.run, &msg.program, &msg.base, msg.probe))
+        let Prepare { run, program, base, probe } = msg;
+        let params = self.machine.prepare(run, &program, &base, probe);
+        let reasons = self.machine.reasons(run, &program, &base, &params, probe);
+        MessageResult(Prepared { params, reasons })
     }
 }
 
@@ -107,7 +111,7 @@ impl Handler<Reserve> for RetryActor {
     type Result = MessageResult<Reserve>;
 
     fn handle(&mut self, msg: Reserve, ctx: &mut Context<Self>) -> Self::Result {
-        let leave = self.machine.reserve(msg.at, msg.run);
+        let leave = self.machine.reserve(msg.at, msg.run, &msg.budgets);
         self.rearm(ctx);
         MessageResult(leave)
     }
@@ -134,9 +138,17 @@ impl Handler<Deposit> for RetryActor {
     type Result = MessageResult<Deposit>;
 
     fn handle(&mut self, msg: Deposit, ctx: &mut Context<Self>) -> Self::Result {
-        let saved = self.machine.deposit(msg.at);
+        let saved = self.machine.deposit(msg.at, &msg.budgets);
         self.rearm(ctx);
         MessageResult(saved)
+    }
+}
+
+impl Handler<Forgive> for RetryActor {
+    type Result = MessageResult<Forgive>;
+
+    fn handle(&mut self, msg: Forgive, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.machine.forgive(msg.run))
     }
 }
 
@@ -210,12 +222,14 @@ impl Handler<TakeDue> for RetryActor {
 }
 
 impl Handler<Restore> for RetryActor {
-    type Result = ();
+    type Result = MessageResult<Restore>;
 
-    fn handle(&mut self, msg: Restore, ctx: &mut Context<Self>) {
-        for key in self.machine.restore(msg.at, &msg.saved) {
+    fn handle(&mut self, msg: Restore, ctx: &mut Context<Self>) -> Self::Result {
+        let (moved, unread) = self.machine.restore(msg.at, msg.shift, &msg.saved);
+        for key in unread {
             log::warn!("saved retry state unreadable, run begins anew; key={key}");
         }
         self.rearm(ctx);
+        MessageResult(moved)
     }
 }

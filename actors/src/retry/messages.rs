@@ -2,13 +2,15 @@
 
 pub use super::machine::{Change, Decision, Foreseen, Leave, Outcome, Outlook, Verdict};
 
-use crate::model::{Params, ProbeParams, Program, Put, RetryBudget, RunId, Timestamp};
+use crate::model::{
+    ClockShift, ParamReasons, Params, ProbeParams, Program, Put, RetryBudget, RunId, Scope, Timestamp,
+};
 use actix::Message;
 use std::sync::Arc;
 
 /// Which parameters does the next attempt of this run get?
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Params")]
+#[rtype(result = "Prepared")]
 pub struct Prepare {
     /// The run.
     pub run: RunId,
@@ -18,6 +20,15 @@ pub struct Prepare {
     pub base: Params,
     /// Whether the attempt probes a half-open breaker, whose policy may ask for the floor.
     pub probe: Option<ProbeParams>,
+}
+
+/// The answer to [`Prepare`].
+#[derive(Clone, Debug, Default)]
+pub struct Prepared {
+    /// Effective parameters.
+    pub params: Params,
+    /// Why those that differ are not as asked for.
+    pub reasons: ParamReasons,
 }
 
 /// An attempt ended: what now?
@@ -81,13 +92,15 @@ pub struct SetBudget {
 }
 
 /// May this automatic start ask the breakers? A start that lacks tokens is due when it has them.
-#[derive(Clone, Copy, Debug, Message)]
+#[derive(Clone, Debug, Message)]
 #[rtype(result = "Leave")]
 pub struct Reserve {
     /// When, by the Manager's clock.
     pub at: Timestamp,
     /// The run.
     pub run: RunId,
+    /// The budgets of its scopes, beside the one of all programs.
+    pub budgets: Vec<(Scope, RetryBudget)>,
 }
 
 /// The start whose tokens were set aside is made.
@@ -109,11 +122,21 @@ pub struct Release {
 }
 
 /// A run's first start is made: it brings its tokens.
-#[derive(Clone, Copy, Debug, Message)]
+#[derive(Clone, Debug, Message)]
 #[rtype(result = "Vec<Put>")]
 pub struct Deposit {
     /// When, by the Manager's clock.
     pub at: Timestamp,
+    /// The budgets of its scopes, beside the one of all programs.
+    pub budgets: Vec<(Scope, RetryBudget)>,
+}
+
+/// The rules of the run's program changed: forget its failures. Its schedule and parameters stay.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<Put>")]
+pub struct Forgive {
+    /// The run.
+    pub run: RunId,
 }
 
 /// Until when may this run be started by itself? Nothing when it is not failing or has no `max_failing`.
@@ -189,12 +212,14 @@ pub struct Forget {
 /// Schedules nothing: [`Schedule`] each run that still waits, overdue ones spread by
 /// [`startup_spread_ms`](super::startup_spread_ms).
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Vec<Put>")]
 pub struct Restore {
     /// When, by the Manager's clock.
     pub at: Timestamp,
     /// Keys and values as they were saved.
     pub saved: Vec<(String, Vec<u8>)>,
+    /// What their times are moved by; what was moved is answered, to be saved again.
+    pub shift: ClockShift,
 }
 
 /// Who is due next? One at a time, because what the first one does may hold the second one back.

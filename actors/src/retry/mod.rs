@@ -28,16 +28,17 @@
 //! - A delay lies between `min_delay` and `max_delay`, whatever the jitter and however long the row. Only the other
 //!   side's wish goes beyond, and that is bounded by `retry_after_max`.
 //! - No run is started by itself more often than `intensity` allows, whatever the reasons; success does not clear that
-//!   count. Beyond it the run is quarantined until an operator starts it.
+//!   count. Beyond it the run is quarantined until an operator starts it, or for a time (`quarantine`): then it gets one
+//!   start, and its failure begins another.
 //! - A parameter stays between its floor and what the run asked for. Siblings that share it, and fail together, lower
 //!   it once for each cooldown. Success brings it back, one step in `restore.every`, and for a while not up to where it
 //!   was bad: after endless success it is where the run wanted it.
-//! - Retries of all programs take no more tokens than the budget had, was given by first starts, and got with time. A
+//! - Retries of all programs, and those in one scope that has a budget of its own, take no more tokens than it had, was given by first starts, and got with time. A
 //!   start that lacks tokens waits to the millisecond at which it has them, behind those that asked before it. Tokens
 //!   are set aside before the breakers are asked and taken when the start is made: a start that is refused or deferred
 //!   costs no attempt, no token and no intensity. What an operator starts is free.
 //! - Equal seed and equal history give equal decisions; a machine that was saved and restored decides as if it had
-//!   never been away.
+//!   never been away, also when the wall clock was set meanwhile: saved times are moved by what did not really pass.
 //! - Each decision carries its sentence; that of a retry is put into words when somebody shows it ([`Why`]).
 //!
 //! # What it does not promise
@@ -51,8 +52,8 @@
 //!   held is saved with the records that nothing depends on: a death of ours may give back the tokens of the last 20 ms.
 //! - No rule raises a parameter above what the run asked for: a pause that should *grow* when the other side complains
 //!   has to be asked for large and be lowered from there.
-//! - A quarantine ends by an operator alone, and a budget that is empty never ends a run: there is nobody who waits for
-//!   the answer, so later is better than never. `max_failing` bounds the wait.
+//! - A budget that is empty ends no run unless its rules say so (`on_empty`): there is nobody who waits for the answer, so
+//!   later is better than never. `max_failing` bounds the wait.
 //!
 //! # What was rejected
 //!
@@ -64,6 +65,8 @@
 //!   with only one that it does not clear, a healthy month ends with the tenth crash. There are two.
 //! - *Taking tokens first and refunding them.* A bucket that was full forfeits what time brings meanwhile, and who asks
 //!   in between is told of a shortage that is none. A promise leaves the bucket as it is.
+//! - *Asking all budgets at once, and taking nothing unless all have tokens.* A start would stand in several lines, and the
+//!   first place in one is worth nothing while another is short. They are asked one after the other, in the same order.
 //! - *Asking the breakers first, then for tokens.* A half-open breaker would spend its one permit on a start that cannot
 //!   be paid, and its ramp a place.
 //! - *Doubling a value back after success.* It oscillates into the next refusal for ever; the way back is additive, slow,

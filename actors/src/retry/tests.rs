@@ -122,11 +122,12 @@ async fn an_end_is_answered_and_its_saved_state_brings_a_successor_to_the_same_p
     assert!(matches!(verdict.decision, Decision::RetryAt { n: 1, delay_ms: 1_000, .. }));
     let (second, _, _) = start();
     let saved = verdict.saved.into_iter().map(|put| (put.key, put.value.unwrap())).collect();
-    second.send(Restore { at: clock::now(), saved }).await.unwrap();
+    let shift = crate::model::ClockShift::default();
+    second.send(Restore { at: clock::now(), saved, shift }).await.unwrap();
     let verdict = second.send(ended.clone()).await.unwrap();
     assert!(matches!(verdict.decision, Decision::RetryAt { n: 2, delay_ms: 2_000, .. }));
     let deadline = GetDeadline { run: run(1), program: Arc::clone(&program) };
     assert!(second.send(deadline).await.unwrap().is_some());
     let prepare = Prepare { run: run(1), program, base: Params::new(), probe: None };
-    assert_eq!(second.send(prepare).await.unwrap(), Params::new());
+    assert_eq!(second.send(prepare).await.unwrap().params, Params::new());
 }

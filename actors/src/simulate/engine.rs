@@ -132,8 +132,8 @@ impl Simulation {
             setup,
             scenario,
         };
-        let clock = simulation.clock();
-        simulation.machines.breaker.set_clock(simulation.now, clock);
+        let clocks = simulation.clocks();
+        simulation.machines.breaker.set_clock(simulation.now, clocks.reading);
         simulation.configure();
         simulation.carry_out();
         simulation
@@ -284,12 +284,16 @@ impl Simulation {
         if self.scenario.restarts.is_empty() {
             return;
         }
-        for put in puts {
-            match put.value {
-                Some(value) => self.state.insert(put.key, value),
-                None => self.state.remove(&put.key),
-            };
-        }
+        let due = self.machines.manager.is_clock_due(self.now);
+        let clocks = due.then(|| self.machines.manager.save_clock(&self.clocks()));
+        puts.into_iter().chain(clocks).for_each(|put| self.save(put));
+    }
+
+    pub(super) fn save(&mut self, put: Put) {
+        match put.value {
+            Some(value) => self.state.insert(put.key, value),
+            None => self.state.remove(&put.key),
+        };
     }
 
     // ── the scripted processes ─────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ use crate::{
         Configure,
         machine::{Effect, Input, Limits, Machine},
     },
-    model::{ClockReading, JournalRecord, Put, RetryBudget, RunId, Timestamp},
+    model::{ClockReading, ClockShift, JournalRecord, Put, RetryBudget, RunId, Timestamp},
     retry,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -92,7 +92,8 @@ impl Machines {
             }
             Effect::Prepare(ask) => {
                 let params = self.retry.prepare(ask.run, &ask.program, &ask.base, ask.probe);
-                Input::Prepared { run: ask.run, params }
+                let reasons = self.retry.reasons(ask.run, &ask.program, &ask.base, &params, ask.probe);
+                Input::Prepared { run: ask.run, prepared: retry::Prepared { params, reasons } }
             }
             Effect::Judge(ended) => {
                 let end = retry::End {
@@ -115,9 +116,13 @@ impl Machines {
                 let change = self.retry.adjust(now, ask.run, &ask.program, &ask.base, &ask.class);
                 Input::Changed { run: ask.run, change }
             }
-            Effect::Reserve(run) => Input::Reserved { run, leave: self.retry.reserve(now, run) },
+            Effect::Reserve(ask) => {
+                let leave = self.retry.reserve(now, ask.run, &ask.budgets);
+                Input::Reserved { run: ask.run, leave }
+            }
             Effect::Pay(run) => Input::Saved(self.retry.pay(now, run)),
-            Effect::Deposit => Input::Saved(self.retry.deposit(now)),
+            Effect::Deposit(ask) => Input::Saved(self.retry.deposit(now, &ask.budgets)),
+            Effect::Forgive(run) => Input::Saved(self.retry.forgive(run)),
             Effect::Overrule(run) => Input::Saved(self.retry.cancel(run)),
             Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
             told => return self.tell(told, now),
@@ -142,6 +147,7 @@ impl Machines {
         &mut self,
         state: &BTreeMap<String, Vec<u8>>,
         adopted: &BTreeSet<RunId>,
+        shift: ClockShift,
         clock: ClockReading,
         now: Timestamp,
     ) {
@@ -151,9 +157,10 @@ impl Machines {
             own.map(|(key, value)| (key.clone(), value.clone())).collect::<Vec<_>>()
         };
         self.breaker.set_clock(now, clock);
-        self.retry.restore(now, &of(&["retry/", "param/", "budget/"]));
+        let (moved, _) = self.retry.restore(now, shift, &of(&["retry/", "param/", "budget/"]));
         self.breaker.adopt(adopted.iter().copied());
         let (changes, _) = self.breaker.restore(now, &of(&["breaker/"]));
         self.input(Input::Breaker(changes), now);
+        self.input(Input::Saved(moved), now);
     }
 }

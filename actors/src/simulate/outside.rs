@@ -9,7 +9,7 @@ use crate::{
     breaker::OperatorAct,
     launcher::Recovered,
     manager::{Start, machine::Input},
-    model::{AttemptId, ClockReading, ExitStatus, Run, RunId, Scope, Spool},
+    model::{AttemptId, ClockReading, ExitStatus, Run, RunId, SavedClock, Scope, Spool},
 };
 use std::collections::BTreeSet;
 
@@ -82,13 +82,20 @@ impl Simulation {
         let Some(restart) = self.scenario.restarts.get(n).copied() else { return };
         self.machines.write_out();
         self.carry_out();
+        // The live one saves its clocks with what it writes, and may write nothing for a long time before it dies: then a
+        // clock that was set back takes more from what has elapsed. Here all is saved at the very end.
+        let clocks = self.machines.manager.save_clock(&self.clocks());
+        for put in self.machines.breaker.save(self.now).into_iter().chain([clocks]) {
+            self.save(put);
+        }
         self.down = Some(restart);
     }
 
     /// The clocks that outlive a process, as they stand now.
-    pub(super) fn clock(&self) -> ClockReading {
+    pub(super) fn clocks(&self) -> SavedClock {
         let wall_ms = EPOCH_MS.saturating_add(self.now.0).saturating_add_signed(self.wall_ahead_ms);
-        ClockReading { wall_ms, boot_id: u128::from(self.boots) + 1, boottime_ms: self.now.0 }
+        let boot_id = u128::from(self.boots) + 1;
+        SavedClock { at: self.now, reading: ClockReading { wall_ms, boot_id, boottime_ms: self.now.0 } }
     }
 
     pub(super) fn come_back(&mut self, n: usize) {
@@ -97,8 +104,13 @@ impl Simulation {
         let now = self.now;
         self.machines = Machines::new(self.machines.manager.last_seq() + 1, self.setup.seed);
         self.configure();
+        self.wall_ahead_ms = self.wall_ahead_ms.saturating_add(restart.wall_step_ms);
+        self.boots += u64::from(!restart.same_boot);
+        // Before anything is written in the new time.
+        let state = self.state.clone();
+        let shift = self.machines.manager.set_clock(&state, &self.clocks());
         self.carry_out();
-        self.machines.manager.restore(&self.state, now);
+        self.machines.manager.restore(&state, now);
         let (mut recovered, mut adopted) = (Vec::new(), BTreeSet::new());
         for orphan in self.machines.manager.orphans() {
             if !restart.same_boot {
@@ -110,10 +122,8 @@ impl Simulation {
                 recovered.push(lost(orphan.attempt));
             }
         }
-        self.wall_ahead_ms = self.wall_ahead_ms.saturating_add(restart.wall_step_ms);
-        self.boots += u64::from(!restart.same_boot);
         let runs = adopted.iter().map(|attempt| attempt.run).collect();
-        self.machines.restore_rooms(&self.state, &runs, self.clock(), now);
+        self.machines.restore_rooms(&state, &runs, shift, self.clocks().reading, now);
         self.carry_out();
         let down_ms = restart.down_for_ms;
         let effects = self.machines.manager.resume(recovered, &adopted, down_ms, false, now);

@@ -8,7 +8,7 @@ use crate::{
     },
     monitor::{
         Drained,
-        machine::{Rules, Seen, silent},
+        machine::{Rules, Seen, silent, too_little},
     },
 };
 use std::{
@@ -149,7 +149,8 @@ impl Processes {
             _ if process.lines == 0 => silent(&process.program, exit, now),
             _ => {
                 let rules = self.rules_of(&process.program);
-                process.seen.verdict(&rules, exit, &process.program.success_exit_codes, now)
+                let found = process.seen.verdict(&rules, exit, &process.program.success_exit_codes, now);
+                found.or_else(|| too_little(&process.program, exit, process.lines, now))
             }
         };
         Drained { evidence, counts, complete: true }

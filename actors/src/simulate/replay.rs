@@ -7,8 +7,7 @@ use crate::{
         machine::Input,
         recording::{Happening, Recorded, Recovered},
     },
-    model::{ClockReading, Event, JournalRecord, Program, Timestamp},
-    store::Written,
+    model::{ClockReading, Event, JournalRecord, Program, SavedClock, Timestamp, Written},
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -132,10 +131,11 @@ impl Replay {
             }
             Happening::Restored { wall_ms, boot_id, boottime_ms } => {
                 let boot_id = u128::from_str_radix(&boot_id, 16).unwrap_or_default();
-                let clock = ClockReading { wall_ms, boot_id, boottime_ms };
+                let reading = ClockReading { wall_ms, boot_id, boottime_ms };
                 let saved = std::mem::take(&mut self.saved);
+                let shift = machines.manager.set_clock(&saved, &SavedClock { at, reading });
                 machines.manager.restore(&saved, at);
-                machines.restore_rooms(&saved, &BTreeSet::new(), clock, at);
+                machines.restore_rooms(&saved, &BTreeSet::new(), shift, reading, at);
             }
             of_manager => self.ask_manager(of_manager, at),
         }

@@ -4,7 +4,7 @@ use super::{
     journal::{Engine, Opened, Request},
     lock::{self, Identity, OpenError},
 };
-use crate::model::Put;
+use crate::model::{Place, Put, Written};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -46,20 +46,6 @@ pub struct Commit {
     /// What led to it: what the machines were told, in order. The store does not look into it.
     pub inputs: Vec<Vec<u8>>,
 }
-
-/// A stored commit, for those who want to decide it again.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Written {
-    /// Where to read on.
-    pub place: Place,
-    /// Its journal records.
-    pub records: Vec<Vec<u8>>,
-    /// What led to it.
-    pub inputs: Vec<Vec<u8>>,
-}
-
-/// A place between commits: the sequence number of the first record after the last place, and a count of commits there.
-pub type Place = (u64, u32);
 
 /// What the store held when it was opened.
 #[derive(Clone, Debug, Default)]

@@ -10,9 +10,12 @@ use super::{
     database::{guard, panic_text},
     entry::{Entry, Key, key_bytes, read_entry, read_key, read_state, write_entry, write_state},
     frame::{self, Kind},
-    handle::{Commit, Loaded, Place, StoreError, Written},
+    handle::{Commit, Loaded, StoreError},
 };
-use crate::{clock, model::Put};
+use crate::{
+    clock,
+    model::{Place, Put, Written},
+};
 use std::{
     collections::{BTreeMap, VecDeque},
     fs::File,

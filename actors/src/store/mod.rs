@@ -48,7 +48,7 @@ mod reopen;
 mod tests;
 
 pub use self::{
-    handle::{Commit, Loaded, Place, Store, StoreError, Written},
+    handle::{Commit, Loaded, Store, StoreError},
     lock::OpenError,
     output::{Chunk, ChunkHead, ChunkRef, Found, Line, Lines, Output, Piece, Position, Retention, Wanted},
 };

@@ -9,8 +9,8 @@ mod world;
 use actix_process_actors::{
     manager::Explanation,
     model::{
-        Adjust, BreakerPolicy, ClassOverride, Classify, Command, ParamSpec, Phase, Program, Restart,
-        RetryPolicy, SpawnFailure, SpawnProblem, Timestamp, format_duration_ms,
+        Adjust, BreakerPolicy, ClassOverride, Classify, Command, Jitter, ParamSpec, Phase, Program, Restart,
+        RetryBudget, RetryPolicy, SpawnFailure, SpawnProblem, Timestamp, format_duration_ms,
     },
 };
 use std::{fmt::Write as _, fs, path::PathBuf};
@@ -117,6 +117,37 @@ fn a_run_that_waits_for_a_probe_of_another_says_so() {
     let run = world.start("scraper", &HOST, Some("carol"));
     world.pass(70_000);
     golden("waits_for_the_probe_of_another_run", &world.why(run));
+}
+
+#[test]
+fn a_run_that_stands_behind_others_in_line_says_when_its_turn_is() {
+    let shared = vec![("site:*", BreakerPolicy::failures(3).penalty("5m"))];
+    let mut world = World::new(vec![scraper()], shared).lives("scraper", [says(9_000, TOO_MANY, 1)]);
+    let runs: Vec<_> = (0..3).map(|_| world.start("scraper", &HOST, Some("alice"))).collect();
+    world.pass(100_000);
+    golden("third_in_line_of_an_open_breaker", &world.why(runs[2]));
+}
+
+#[test]
+fn a_run_that_waits_for_tokens_says_when_they_come() {
+    let budget = RetryBudget::tokens(1.0).deposit(0.0).refill_per_minute(1.0);
+    let job = command("sync").retry(RetryPolicy::constant("1s").jitter(Jitter::None).max_retries(4));
+    let mut world = World::new(vec![job], vec![]).budget(budget).lives("sync", [exits(5_000, 1)]);
+    let run = world.start("sync", &[], Some("alice"));
+    world.pass_until(run, Phase::Backoff);
+    golden("retries_that_the_budget_will_hold_back", &world.why(run));
+    world.pass_until(run, Phase::Blocked);
+    golden("waits_for_tokens", &world.why(run));
+}
+
+#[test]
+fn a_share_of_failures_that_would_open_a_breaker_is_foreseen() {
+    let breaker = BreakerPolicy::failures(0).failure_rate(0.5).window(10, "1h", 3).penalty("5m");
+    let job = command("sync").retry(RetryPolicy::constant("1s").jitter(Jitter::None)).breaker(breaker);
+    let mut world = World::new(vec![job], vec![]).lives("sync", [exits(5_000, 1)]);
+    let run = world.start("sync", &[], Some("alice"));
+    world.pass_until(run, Phase::Backoff);
+    golden("share_of_failures_would_open", &world.why(run));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use actix_process_actors::{
         machine::{Effect, Facts, Input, Limits, Machine, explain},
     },
     model::{
-        AttemptId, BreakerPolicy, Counts, Evidence, ExitStatus, JournalRecord, Params, Phase, Program, RunId,
-        SpawnFailure, Spool, SpoolSizes, Stream, Timestamp, signal_number,
+        AttemptId, BreakerPolicy, Counts, Evidence, ExitStatus, JournalRecord, Params, Phase, Program,
+        RetryBudget, RunId, SpawnFailure, Spool, SpoolSizes, Stream, Timestamp, signal_number,
     },
     monitor::{
         self, Drained,
@@ -100,6 +100,14 @@ impl World {
         let (programs, shared_breakers) = (self.programs.clone(), self.shared.clone());
         let (_, effects) = self.manager.configure(Configure { programs, shared_breakers }, self.now);
         self.carry_out(effects);
+    }
+
+    /// What retries of all programs share.
+    pub(crate) fn budget(mut self, budget: RetryBudget) -> Self {
+        self.retry.set_budget(self.now, Some(budget));
+        let effects = self.manager.set_budget(Some(budget), self.now);
+        assert_eq!(effects.len(), 1, "Retry is told, and was");
+        self
     }
 
     /// What the next children of this program do.
@@ -203,7 +211,8 @@ impl World {
             },
             Effect::Prepare(ask) => {
                 let params = self.retry.prepare(ask.run, &ask.program, &ask.base, ask.probe);
-                Input::Prepared { run: ask.run, params }
+                let reasons = self.retry.reasons(ask.run, &ask.program, &ask.base, &params, ask.probe);
+                Input::Prepared { run: ask.run, prepared: retry::Prepared { params, reasons } }
             }
             Effect::Settle(ask) => {
                 let outcomes: &[(_, Outcome)] = &ask.outcomes;
@@ -230,9 +239,13 @@ impl World {
                 let change = self.retry.adjust(self.now, ask.run, &ask.program, &ask.base, &ask.class);
                 Input::Changed { run: ask.run, change }
             }
-            Effect::Reserve(run) => Input::Reserved { run, leave: self.retry.reserve(self.now, run) },
+            Effect::Reserve(ask) => {
+                let leave = self.retry.reserve(self.now, ask.run, &ask.budgets);
+                Input::Reserved { run: ask.run, leave }
+            }
             Effect::Pay(run) => Input::Saved(self.retry.pay(self.now, run)),
-            Effect::Deposit => Input::Saved(self.retry.deposit(self.now)),
+            Effect::Deposit(ask) => Input::Saved(self.retry.deposit(self.now, &ask.budgets)),
+            Effect::Forgive(run) => Input::Saved(self.retry.forgive(run)),
             Effect::Overrule(run) => Input::Saved(self.retry.cancel(run)),
             Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
             Effect::Launch(launch) => self.launch(&launch),
@@ -322,7 +335,11 @@ impl World {
             saved.iter().filter(|(key, _)| prefixes.iter().any(|p| key.starts_with(p))).cloned().collect()
         };
         self.retry = retry::Machine::new(7);
-        self.retry.restore(self.now, &ours(&["retry/", "param/"]));
+        self.retry.restore(
+            self.now,
+            actix_process_actors::model::ClockShift::default(),
+            &ours(&["retry/", "param/"]),
+        );
         self.breaker = breaker::Machine::new(7);
         let _ = self.breaker.restore(self.now, &ours(&["breaker/"]));
         let recovered = self.manager.orphans().into_iter().map(|orphan| launcher::Recovered {

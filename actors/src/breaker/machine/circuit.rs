@@ -236,8 +236,11 @@ impl Circuit {
             self.out -= u32::from(word.holds);
         }
         if let Some(lateness) = lateness {
-            // One that lives on from before says that it is well again and again; that is no news.
-            if !word.keep || matches!(word.outcome, Outcome::Failure { .. } | Outcome::Trip) {
+            // One that lives on from before says that it is well again and again, and one that died with its supervisor
+            // has nothing to say: that is no news.
+            if (!word.keep && !word.is_of_a_lost_run())
+                || matches!(word.outcome, Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor)
+            {
                 let event = Event::LateOutcome { why: words::late(word, self.state.name(), lateness) };
                 out.push(Change { at: now, scope: self.scope.clone(), run: Some(word.run), event });
             }
@@ -255,6 +258,10 @@ impl Circuit {
             }
             Outcome::Trip => {
                 self.trip(now, words::tripped(word.class.unwrap_or("unclassified")), out);
+                true
+            }
+            Outcome::TripAtFloor => {
+                self.trip(now, words::tripped_at_floor(word.class.unwrap_or("unclassified")), out);
                 true
             }
         }
@@ -406,6 +413,9 @@ impl Circuit {
             level: self.level,
             until: self.state.until(),
             failures_permille: self.row.permille,
+            outcomes: self.window.share().outcomes,
+            failed_permille: self.window.weights().0,
+            total_permille: self.window.weights().1,
             probes: u32::try_from(self.state.probes()).unwrap_or(u32::MAX),
             why: self.why.clone(),
             changed_at: self.changed_at,

@@ -59,6 +59,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         3 => Just(Outcome::Success),
         2 => Just(Outcome::Neutral),
         1 => Just(Outcome::Trip),
+        1 => Just(Outcome::TripAtFloor),
     ]
 }
 
@@ -292,7 +293,7 @@ proptest! {
                 matches!(&change.event, Event::BreakerChanged { to, .. } if to == "open")
             });
             if let Happening::Ends { outcome, .. } = what {
-                let failed = matches!(outcome, Outcome::Failure { .. } | Outcome::Trip);
+                let failed = matches!(outcome, Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor);
                 prop_assert!(!opened || failed);
             } else {
                 prop_assert!(!opened);

@@ -231,7 +231,7 @@ impl Machine {
                         pending.freed.insert(permit.scope.clone());
                     }
                 }
-                None if keep => {}
+                None if keep || word.is_of_a_lost_run() => {}
                 None => {
                     let event = Event::LateOutcome { why: words::forgotten() };
                     events.push(Change { at: now, scope: permit.scope.clone(), run: Some(run), event });
@@ -329,6 +329,15 @@ impl Machine {
         pending.removed.extend(due.removed);
         pending.touched.extend(due.touched);
         (self.finish(pending), unread)
+    }
+
+    /// Everything as it is saved at `now`, for one who knows that this is the end; [`Self::advance`] comes before. The
+    /// others find each scope as it was saved with its latest change.
+    #[must_use]
+    pub fn save(&mut self, now: Timestamp) -> Vec<Put> {
+        self.last = self.last.max(now);
+        let clock = self.reading();
+        self.slots.values().map(|slot| saved::put(&slot.circuit, self.last, clock)).collect()
     }
 
     fn settle_time(&mut self, now: Timestamp) -> Pending {

@@ -1,7 +1,7 @@
 //! Where a scope stands, and what passes between it and those who ask.
 
 use super::terms::Outcome;
-use crate::model::{BreakerMode, RunId, Timestamp};
+use crate::model::{BreakerMode, Class, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -136,4 +136,11 @@ pub(super) struct Word<'a> {
     pub(super) keep: bool,
     /// Whether he holds a permit of the scope's present epoch.
     pub(super) holds: bool,
+}
+
+impl Word<'_> {
+    /// Whether nobody saw how it went. Its permit did not outlive the supervisor, so it can be no holder.
+    pub(super) fn is_of_a_lost_run(&self) -> bool {
+        self.outcome == Outcome::Neutral && self.class == Some(Class::LOST)
+    }
 }

@@ -90,6 +90,8 @@ pub enum Outcome {
     },
     /// It failed in a way that opens the scope at once.
     Trip,
+    /// The same, because a parameter was at its floor (`on_floor = "trip"`).
+    TripAtFloor,
 }
 
 /// A breaker, for people.
@@ -105,6 +107,12 @@ pub struct BreakerStatus {
     pub until: Option<Timestamp>,
     /// Failures in a row, in thousandths.
     pub failures_permille: u64,
+    /// Outcomes in its window.
+    pub outcomes: u32,
+    /// What those of them that failed weigh, in thousandths …
+    pub failed_permille: u64,
+    /// … and what all do.
+    pub total_permille: u64,
     /// Probes that are out.
     pub probes: u32,
     /// The latest change, as a sentence.

@@ -307,6 +307,23 @@ fn starts_from_before_the_trip_are_heard_as_late_and_change_nothing() {
     assert_eq!(site.machine.breakers()[0].level, 1);
 }
 
+#[test]
+fn an_end_that_nobody_saw_is_no_late_outcome() {
+    let mut site = Site::with(policy());
+    let permit = site.granted(0, 7);
+    let saved: Vec<_> = site.ends(1, 7, &permit, FAILED, true).saved;
+    let saved: Vec<_> = saved.into_iter().filter_map(|put| Some((put.key, put.value?))).collect();
+    let mut next = Machine::new(1);
+    let _ = next.restore(Timestamp(2_000), &saved);
+    for (class, outcome, told) in
+        [("lost", Outcome::Neutral, 0), ("operator_stop", Outcome::Neutral, 1), ("lost", FAILED, 1)]
+    {
+        let word = [(permit.clone(), outcome)];
+        let changes = next.settle(Timestamp(3_000), run(7), Some(class), &word, false);
+        assert_eq!(changes.events.len(), told, "{class} {outcome:?}: a rule may give it a weight");
+    }
+}
+
 fn changes_of_a_healthy_daemon(site: &mut Site, old: &Permit) -> usize {
     site.ends(7, 7, old, Outcome::Success, true).events.len()
 }

@@ -58,6 +58,11 @@ impl Window {
         }
     }
 
+    /// What the failures in it weigh, and what all of it does, in thousandths.
+    pub(super) const fn weights(&self) -> (u64, u64) {
+        (self.failed_permille, self.total_permille)
+    }
+
     /// When the newest outcome was.
     pub(super) fn newest(&self) -> Option<Timestamp> {
         self.entries.back().map(|(at, _)| *at)

@@ -48,8 +48,10 @@ pub(super) fn late(word: &Word<'_>, state: &str, lateness: Lateness) -> String {
         (Outcome::Success, _) => "a success".to_owned(),
         (Outcome::Neutral, None) => "an end that says nothing".to_owned(),
         (Outcome::Neutral, Some(class)) => format!("an end that says nothing here ({class})"),
-        (Outcome::Failure { .. } | Outcome::Trip, None) => "a failure".to_owned(),
-        (Outcome::Failure { .. } | Outcome::Trip, Some(class)) => format!("a failure ({class})"),
+        (Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor, None) => "a failure".to_owned(),
+        (Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor, Some(class)) => {
+            format!("a failure ({class})")
+        }
     };
     match lateness {
         Lateness::OtherEpoch => format!(
@@ -73,6 +75,11 @@ pub(super) enum Lateness {
 /// Why a class opens a scope without counting.
 pub(super) fn tripped(class: &str) -> String {
     format!("a failure ({class}) of a class with trips = true")
+}
+
+/// Why a parameter at its floor opens a scope without counting.
+pub(super) fn tripped_at_floor(class: &str) -> String {
+    format!("a failure ({class}) with a parameter at its floor whose on_floor is \"trip\"")
 }
 
 /// Why an outcome for a scope that is not there changes nothing.

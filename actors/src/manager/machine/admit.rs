@@ -5,8 +5,8 @@ use crate::{
     breaker::{Admission, Admit, Changes, Gate},
     manager::{Start, StartError},
     model::{
-        BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Put, Run, RunId,
-        Scope, render_key,
+        BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Run, RunId, Scope,
+        render_key,
     },
     retry,
 };
@@ -114,8 +114,7 @@ impl Machine {
 
     fn remember_key(&mut self, key: &str, run: RunId) {
         self.keys.insert(key.to_owned(), (run, self.now));
-        let value = super::restore::encode(&(run, self.now));
-        self.batch.puts.push(Put { key: format!("key/{key}"), value: Some(value) });
+        self.batch.puts.push(super::restore::put_key(key, &(run, self.now)));
     }
 
     /// The scopes that gate a start of this program, in order: its own, shared ones, the user's, the global one.
@@ -274,10 +273,15 @@ impl Machine {
         }
         live.in_turn = in_turn;
         // A first start brings tokens and needs none.
-        if self.under_budget && live.run.attempt > 0 && !live.free {
-            live.stage = Stage::Reserving;
-            self.effects.push(Effect::Reserve(id));
-            return;
+        if live.run.attempt > 0 && !live.free {
+            let budgets = self.budgets_of(id);
+            if self.under_budget || !budgets.is_empty() {
+                if let Some(live) = self.live.get_mut(&id) {
+                    live.stage = Stage::Reserving;
+                }
+                self.effects.push(Effect::Reserve(retry::Reserve { at: self.now, run: id, budgets }));
+                return;
+            }
         }
         self.ask_breakers(id);
     }
@@ -432,14 +436,15 @@ impl Machine {
         self.stirred.extend(live.run.held.take().and_then(|held| held.scope));
         let (program, base) = (live.program.clone(), live.run.params.clone());
         if base.is_empty() {
-            self.begin(id, base, probe.is_some()); // Nothing that could differ.
+            let prepared = retry::Prepared { params: base, ..retry::Prepared::default() };
+            self.begin(id, prepared, probe.is_some()); // Nothing that could differ.
             return;
         }
         live.probe = probe.is_some();
         self.effects.push(Effect::Prepare(retry::Prepare { run: id, program, base, probe }));
     }
 
-    pub(super) fn prepared(&mut self, id: RunId, params: Params) {
+    pub(super) fn prepared(&mut self, id: RunId, prepared: retry::Prepared) {
         match self.live.get(&id) {
             Some(live) if live.stage == Stage::Preparing && self.shutting_down => {
                 self.give_permits_back(id);
@@ -447,7 +452,7 @@ impl Machine {
             }
             Some(live) if live.stage == Stage::Preparing => {
                 let probe = live.probe;
-                self.begin(id, params, probe);
+                self.begin(id, prepared, probe);
             }
             // Stopped while Retry was asked; whoever stopped it gave the permits back.
             Some(_) | None => {}

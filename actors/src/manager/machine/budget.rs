@@ -3,8 +3,8 @@
 
 use super::{Effect, Machine, Stage};
 use crate::{
-    model::{Event, HeldBack, HeldReason, Phase, RetryBudget, RunId, Timestamp},
-    retry::Leave,
+    model::{EndReason, Event, HeldBack, HeldReason, Phase, RetryBudget, RunId, Scope, Timestamp},
+    retry::{Deposit, Leave},
 };
 
 impl Machine {
@@ -15,6 +15,13 @@ impl Machine {
         self.under_budget = budget.is_some();
         self.effects.push(Effect::SetBudget(budget));
         self.take_effects()
+    }
+
+    /// The budgets of the scopes that gate a run's starts.
+    pub(super) fn budgets_of(&self, id: RunId) -> Vec<(Scope, RetryBudget)> {
+        let Some(live) = self.live.get(&id).filter(|_| self.scoped_budgets) else { return Vec::new() };
+        let gates = self.gates(&live.program, &live.run.params, live.run.requested_by.as_deref());
+        gates.into_iter().filter_map(|gate| Some((gate.scope, gate.policy.retry_budget?))).collect()
     }
 
     pub(super) fn reserved(&mut self, id: RunId, leave: Leave) {
@@ -29,6 +36,7 @@ impl Machine {
                 live.promised = true;
                 self.ask_breakers(id);
             }
+            Leave::Denied { why } => self.finish(id, Phase::Failed, EndReason::Budget, why),
             Leave::Deferred { retry_at, why } => self.deferred(id, retry_at, why),
         }
     }
@@ -73,8 +81,11 @@ impl Machine {
         let Some(live) = self.live.get_mut(&id) else { return };
         if std::mem::take(&mut live.promised) {
             self.effects.push(Effect::Pay(id));
-        } else if self.under_budget && number == 1 {
-            self.effects.push(Effect::Deposit);
+        } else if number == 1 {
+            let budgets = self.budgets_of(id);
+            if self.under_budget || !budgets.is_empty() {
+                self.effects.push(Effect::Deposit(Deposit { at: self.now, budgets }));
+            }
         }
     }
 

@@ -35,11 +35,13 @@ pub enum Effect {
     /// Ask Retry to adjust parameters for errors of a living attempt; the answer is [`Input::Changed`].
     Adjust(retry::AdjustInline),
     /// Ask whether the retry budget has tokens for a start; the answer is [`Input::Reserved`].
-    Reserve(RunId),
+    Reserve(retry::Reserve),
     /// Tell Retry that a start was made whose tokens are set aside; the answer is [`Input::Saved`].
     Pay(RunId),
     /// Tell Retry that a first start was made; the answer is [`Input::Saved`].
-    Deposit,
+    Deposit(retry::Deposit),
+    /// Tell Retry that the rules of a run's program changed; the answer is [`Input::Saved`].
+    Forgive(RunId),
     /// Tell Retry that a start is not made now; no answer. No act, because it must not arrive after a later [`Effect::Reserve`].
     Release(RunId),
     /// Tell Retry which budget there is; no answer. No act, because it must arrive before anything is asked of it.
@@ -100,7 +102,8 @@ impl Effect {
             | Self::Adjust(_)
             | Self::Reserve(_)
             | Self::Pay(_)
-            | Self::Deposit
+            | Self::Deposit(_)
+            | Self::Forgive(_)
             | Self::Release(_)
             | Self::SetBudget(_)
             | Self::Schedule(_)
@@ -125,8 +128,8 @@ pub enum Input {
     Prepared {
         /// The run.
         run: RunId,
-        /// Effective parameters.
-        params: crate::model::Params,
+        /// The answer.
+        prepared: retry::Prepared,
     },
     /// To [`Effect::Settle`].
     Settled {

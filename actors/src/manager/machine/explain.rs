@@ -58,6 +58,7 @@ fn state(run: &Run) -> String {
     let what = match run.phase {
         Phase::Queued => format!("waits in line {after}"),
         Phase::Blocked => format!("is held back {after}"),
+        Phase::Backoff if run.quarantined => format!("is quarantined for a time {after}"),
         Phase::Backoff => format!("waits for its next attempt {after}"),
         Phase::Starting => format!("is starting attempt {}", run.attempt),
         Phase::Running => format!("is running, attempt {}", run.attempt),

@@ -20,12 +20,16 @@ impl Machine {
             return;
         }
         let rule = class.map(|class| live.program.class_rule(class));
+        let params = live.run.current().map(|current| &current.params);
+        let at_floor =
+            rule.as_ref().zip(params).is_some_and(|(rule, params)| live.program.trips_at_floor(rule, params));
         let job = !live.program.is_daemon();
         let outcome = |scope: &crate::model::Scope| match &rule {
             None if job => Outcome::Success,
             None => Outcome::Neutral,
             Some(rule) if !rule.scopes.contains(&scope.kind()) => Outcome::Neutral,
             Some(rule) if rule.trips => Outcome::Trip,
+            Some(_) if at_floor => Outcome::TripAtFloor,
             Some(rule) if rule.weight_permille > 0 => {
                 Outcome::Failure { weight_permille: rule.weight_permille }
             }
@@ -121,6 +125,9 @@ impl Machine {
                 let why = why.to_string();
                 let event = Event::RetryScheduled { n, raw_ms, delay_ms, due_at: at, why };
                 self.record_run(id, true, None, event);
+                if let Some(live) = self.live.get_mut(&id) {
+                    live.run.quarantined = verdict.quarantined;
+                }
                 Next::Start(at)
             }
             Decision::GiveUp { phase, reason, why } => Next::Finish(phase, reason, why),
@@ -188,6 +195,7 @@ impl Machine {
         live.run.end_reason = Some(end_reason);
         live.run.ended_at = Some(self.now);
         live.run.next_attempt_at = None;
+        live.run.quarantined = false;
         live.run.held = None;
         let program = live.run.program.clone();
         self.ended.insert(id, Box::new(live.run));

@@ -4,18 +4,19 @@ use super::{Effect, Machine, Stage, StopCause};
 use crate::{
     launcher::{self, Report},
     model::{
-        Attempt, AttemptId, Class, Event, Evidence, ExitStatus, Leftovers, Params, Phase, Reason, RunId,
+        Attempt, AttemptId, Class, Event, Evidence, ExitStatus, Leftovers, Phase, Reason, RunId,
         SpawnFailure, SpoolSizes, class_help, signal_name,
     },
     monitor::{self, Drained},
+    retry::Prepared,
 };
 
 impl Machine {
     // ── starting ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// Writes the start down; the process is made after that.
-    pub(super) fn begin(&mut self, id: RunId, params: Params, probe: bool) {
-        let now = self.now;
+    pub(super) fn begin(&mut self, id: RunId, prepared: Prepared, probe: bool) {
+        let (now, Prepared { params, reasons }) = (self.now, prepared);
         let Some(live) = self.live.get_mut(&id) else { return };
         let number = live.run.attempt + 1;
         live.run.attempt = number;
@@ -23,13 +24,16 @@ impl Machine {
             // Most runs have one attempt, and room for four would be half of what a run takes.
             live.run.attempts.reserve_exact(1);
         }
-        live.run.attempts.push_back(Attempt::new(number, params.clone(), probe, now));
+        let mut attempt = Attempt::new(number, params.clone(), probe, now);
+        attempt.param_reasons.clone_from(&reasons);
+        live.run.attempts.push_back(attempt);
         while live.run.attempts.len() > crate::model::Run::ATTEMPTS_KEPT {
             live.run.attempts.pop_front();
         }
         live.stage = Stage::Starting;
         live.run.phase = Phase::Starting;
         live.run.next_attempt_at = None;
+        live.run.quarantined = false;
         live.run.held = None;
         live.stop = None;
         live.exit = None;
@@ -41,7 +45,7 @@ impl Machine {
         let launch = launcher::Launch { attempt, program: live.program.clone(), params: params.clone() };
         self.batch.dirty_attempts.insert(attempt);
         self.account(id, number);
-        self.record_run(id, true, None, Event::AttemptStarted { params, probe });
+        self.record_run(id, true, None, Event::AttemptStarted { params, probe, param_reasons: reasons });
         self.act(Effect::Launch(launch));
         self.commit(true);
     }

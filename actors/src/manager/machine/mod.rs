@@ -34,8 +34,8 @@ use crate::{
     breaker::{self, Permit},
     launcher,
     model::{
-        Attempt, AttemptId, BreakerPolicy, Event, ExitStatus, JournalRecord, Phase, Program, Put, Run, RunId,
-        Scope, Timestamp,
+        Attempt, AttemptId, BreakerPolicy, ClockShift, Event, ExitStatus, JournalRecord, Phase, Program, Put,
+        Run, RunId, SavedClock, Scope, Timestamp,
     },
     monitor,
 };
@@ -212,9 +212,17 @@ pub struct Machine {
     counters: figures::Counters,
     next_seq: u64,
     shutting_down: bool,
-    /// Whether retries need tokens.
+    /// Whether retries need tokens of the budget of all programs …
     under_budget: bool,
+    /// … or of some scope's.
+    scoped_budgets: bool,
     batch: Batch,
+    /// What saved times are moved by, until that is written.
+    shift: ClockShift,
+    /// What the clocks said at the beginning.
+    clock: SavedClock,
+    /// When they were saved last.
+    clock_saved_at: Timestamp,
     /// When the batch is written at the latest.
     write_at: Option<Timestamp>,
     effects: Vec<Effect>,
@@ -253,7 +261,7 @@ impl Machine {
         self.settle_time(now);
         match input {
             Input::Admitted { run, admission } => self.admitted(run, admission),
-            Input::Prepared { run, params } => self.prepared(run, params),
+            Input::Prepared { run, prepared } => self.prepared(run, prepared),
             Input::Settled { run, keep, changes } => self.settled(run, keep, changes),
             Input::Judged { run, verdict } => self.judged(run, verdict),
             Input::Drained { attempt, drained } => self.drained(attempt, drained),

@@ -1,10 +1,11 @@
 //! What people ask: stop, restart, signal, configure, shut down.
 
-use super::{Effect, Machine, Stage, StopCause};
+use super::{Effect, Machine, Stage, StopCause, timers::Timer};
 use crate::{
     launcher,
     manager::{Configure, Configured, RunError, StartError},
-    model::{BreakerPolicy, EndReason, Event, Phase, RunId, StopAct, Timestamp, Wanted},
+    model::{BreakerPolicy, EndReason, Event, Phase, Run, RunId, StopAct, Timestamp, Wanted},
+    retry,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -26,6 +27,9 @@ impl Machine {
         self.programs = programs;
         self.counters.keep(|name| self.programs.contains_key(name));
         self.shared_breakers = configure.shared_breakers;
+        let own = self.programs.values().filter_map(|program| program.breaker.as_ref());
+        let mut policies = own.chain(self.shared_breakers.iter().map(|(_, policy)| policy));
+        self.scoped_budgets = policies.any(|policy| policy.retry_budget.is_some());
         for (names, change) in
             [(&changes.added, "added"), (&changes.changed, "changed"), (&changes.removed, "removed")]
         {
@@ -36,6 +40,9 @@ impl Machine {
                     record.program = Some(name.clone());
                 }
             }
+        }
+        for name in &changes.changed {
+            self.forget_failures_of(name);
         }
         self.commit(false);
         let waiting: Vec<_> = self.queues.keys().cloned().collect();
@@ -50,6 +57,43 @@ impl Machine {
     /// The rules of shared scopes, as configured.
     pub fn shared_breakers(&self) -> &[(String, BreakerPolicy)] {
         &self.shared_breakers
+    }
+
+    /// Other rules may have mended what failed (`reset_on_config_change`): waiting runs count anew, one in quarantine is let
+    /// go, and a daemon that gave up is started. What a job gave up is over.
+    fn forget_failures_of(&mut self, name: &str) {
+        let Some(program) = self.programs.get(name).filter(|program| program.retry.reset_on_config_change)
+        else {
+            return;
+        };
+        let (program, now) = (program.clone(), self.now);
+        let of = |run: &Run| run.program == name && run.wanted == Wanted::Up;
+        let living: Vec<_> = self.living().filter(|run| of(run)).map(|run| run.id).collect();
+        for id in &living {
+            let Some(live) = self.live.get_mut(id).filter(|live| live.run.attempt > 0) else { continue };
+            // What held it to its max_failing is forgotten too.
+            let failing = |(_, timer): &&(Timestamp, Timer)| *timer == Timer::Failing;
+            for (at, timer) in live.timers.iter().filter(failing) {
+                self.timers.remove(&(*at, *id, *timer));
+            }
+            live.timers.retain(|(_, timer)| *timer != Timer::Failing);
+            let released = live.stage == Stage::Backoff && std::mem::take(&mut live.run.quarantined);
+            if released {
+                live.run.next_attempt_at = Some(now);
+            }
+            self.effects.push(Effect::Forgive(*id));
+            if released {
+                self.batch.dirty.insert(*id);
+                self.effects.push(Effect::Schedule(retry::Schedule { run: *id, at: now }));
+            }
+        }
+        let gave_up = |run: &&Run| matches!(run.phase, Phase::Failed | Phase::Quarantined);
+        let last = self.runs().find(|run| run.program == name).filter(gave_up).map(|run| run.id);
+        if let Some(id) = last.filter(|_| program.is_daemon() && living.is_empty()) {
+            // Refused only where it would be one too many, and nobody waits for the answer.
+            let effects = self.restart(id, Some("reload".to_owned()), false, now).unwrap_or_default();
+            self.effects.extend(effects);
+        }
     }
 
     /// Programs to be started with the manager: those that want it and have no living run.

@@ -5,7 +5,8 @@ use crate::{
     breaker::Permit,
     launcher::{self, Orphan, Recovered},
     model::{
-        Attempt, AttemptId, EndReason, Event, ExitStatus, Phase, Program, Put, Run, RunId, Timestamp, Wanted,
+        Attempt, AttemptId, ClockShift, EndReason, Event, ExitStatus, Phase, Program, Put, Run, RunId,
+        SavedClock, Timestamp, Wanted,
     },
     monitor, retry,
 };
@@ -18,6 +19,13 @@ use std::{
 /// First byte of every value of ours. Another one is of another layout, and is left alone.
 const SAVED_RUN: u8 = 1;
 
+/// The key of the clocks, by which the next manager moves the times in all that is saved beside it.
+const CLOCK_KEY: &str = "clock";
+
+/// How long the clocks stay as they were saved. They say how logical time lies to the others, which changes with each
+/// process and each suspension of the host; a second of the latter delays a start by so much.
+const CLOCK_EVERY_MS: u64 = 1_000;
+
 /// What a saved key is about.
 #[derive(Debug, Eq, PartialEq)]
 pub(in crate::manager) enum SavedKey {
@@ -26,6 +34,7 @@ pub(in crate::manager) enum SavedKey {
     IdempotencyKey(String),
     Retry,
     Breaker,
+    Clock,
     Other,
 }
 
@@ -48,6 +57,7 @@ impl SavedKey {
             }
             Some("retry" | "param" | "budget") => Self::Retry,
             Some("breaker") => Self::Breaker,
+            Some("clock") if key == CLOCK_KEY => Self::Clock,
             _ => Self::Other,
         }
     }
@@ -87,6 +97,26 @@ pub(super) fn put_run(run: &Run, permits: &[Permit]) -> Put {
     Put { key: format!("run/{}", run.id), value: Some(value) }
 }
 
+pub(super) fn put_key(key: &str, entry: &(RunId, Timestamp)) -> Put {
+    Put { key: format!("key/{key}"), value: Some(encode(entry)) }
+}
+
+/// Times of a living run by the clock of now, as far as something is decided by them. What is history stays where the
+/// journal has it.
+fn move_times(run: &mut Run, permits: &mut [Permit], shift: ClockShift, now: Timestamp) {
+    run.next_attempt_at = run.next_attempt_at.map(|at| shift.apply(at));
+    if let Some(held) = &mut run.held {
+        held.retry_at = held.retry_at.map(|at| shift.apply(at));
+        held.since = shift.apply(held.since).min(now);
+    }
+    if let Some(current) = run.attempts.back_mut().filter(|current| current.ended_at.is_none()) {
+        current.started_at = shift.apply_within_boot(current.started_at).min(now);
+    }
+    for permit in permits {
+        permit.lease_until = permit.lease_until.map(|at| shift.apply(at));
+    }
+}
+
 pub(super) fn put_attempt(id: AttemptId, attempt: &Attempt) -> Put {
     Put { key: attempt_key(id), value: Some(encode(attempt)) }
 }
@@ -97,12 +127,33 @@ pub(in crate::manager) fn decode_attempt(bytes: &[u8]) -> Option<Attempt> {
 }
 
 impl Machine {
-    /// Takes up saved runs. Called once, before anything else but the configuration.
+    /// What the saved times must be moved by: to be asked once, before [`Self::restore`]. `now` is what all clocks say.
+    pub fn set_clock(&mut self, state: &BTreeMap<String, Vec<u8>>, now: &SavedClock) -> ClockShift {
+        let saved = state.get(CLOCK_KEY).and_then(|value| decode::<SavedClock>(value));
+        let shift = saved.map(|saved| ClockShift::between(&saved, now)).unwrap_or_default();
+        (self.shift, self.clock) = (shift, *now);
+        shift
+    }
+
+    /// Whether the clocks are to be saved with the commit that is going out. Not while saved times wait to be moved: they
+    /// and the clocks that they go by are written together.
+    pub fn is_clock_due(&self, now: Timestamp) -> bool {
+        self.shift.is_none() && now.since(self.clock_saved_at) >= CLOCK_EVERY_MS
+    }
+
+    /// The clocks, to be saved.
+    pub fn save_clock(&mut self, now: &SavedClock) -> Put {
+        self.clock_saved_at = now.at;
+        Put { key: CLOCK_KEY.to_owned(), value: Some(encode(now)) }
+    }
+
+    /// Takes up saved runs, their times moved as [`Self::set_clock`] found. Called once, before anything else but the
+    /// configuration.
     ///
     /// Returns how many values could not be read: they are left in the store and out of memory.
     pub fn restore(&mut self, state: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> usize {
         self.now = self.now.max(now);
-        let mut unreadable = 0;
+        let (shift, mut unreadable) = (self.shift, 0);
         let mut attempts: BTreeMap<RunId, Vec<Attempt>> = BTreeMap::new();
         let mut runs = Vec::new();
         for (key, value) in state {
@@ -116,13 +167,13 @@ impl Machine {
                     None => unreadable += 1,
                 },
                 SavedKey::IdempotencyKey(key) => match decode::<(RunId, Timestamp)>(value) {
-                    Some(entry) => drop(self.keys.insert(key, entry)),
+                    Some((run, at)) => drop(self.keys.insert(key, (run, shift.apply(at).min(self.now)))),
                     None => unreadable += 1,
                 },
-                SavedKey::Retry | SavedKey::Breaker | SavedKey::Other => {}
+                SavedKey::Retry | SavedKey::Breaker | SavedKey::Clock | SavedKey::Other => {}
             }
         }
-        for SavedRun { mut run, permits } in runs {
+        for SavedRun { mut run, mut permits } in runs {
             let mut own = attempts.remove(&run.id).unwrap_or_default();
             own.sort_by_key(|attempt| attempt.number);
             let skip = own.len().saturating_sub(Run::ATTEMPTS_KEPT);
@@ -130,6 +181,7 @@ impl Machine {
             if run.phase.is_ended() {
                 self.ended.insert(run.id, Box::new(run));
             } else {
+                move_times(&mut run, &mut permits, shift, self.now);
                 let program = self.programs.get(&run.program).cloned();
                 let program = program.unwrap_or_else(|| {
                     Arc::new(Program::new(run.program.clone(), crate::model::Command::Argv(Vec::new())))
@@ -147,7 +199,7 @@ impl Machine {
         match key {
             SavedKey::Run(run) => self.live.contains_key(run),
             SavedKey::Attempt(attempt) => self.live.contains_key(&attempt.run),
-            SavedKey::Retry | SavedKey::Breaker => true,
+            SavedKey::Retry | SavedKey::Breaker | SavedKey::Clock => true,
             SavedKey::IdempotencyKey(_) | SavedKey::Other => false,
         }
     }
@@ -184,6 +236,7 @@ impl Machine {
     ) -> Vec<Effect> {
         self.settle_time(now);
         self.record(self.now, None, None, None, Event::SupervisorRestarted { down_ms, clean });
+        self.save_moved();
         let mut recovered: BTreeMap<RunId, Recovered> =
             recovered.into_iter().map(|one| (one.attempt.run, one)).collect();
         let mut ids: Vec<_> = self.live.keys().copied().collect();
@@ -217,6 +270,24 @@ impl Machine {
         }
         self.commit(true);
         self.take_effects()
+    }
+
+    /// Writes moved times, all at once and before anything else, with the clocks that they go by.
+    fn save_moved(&mut self) {
+        if std::mem::take(&mut self.shift).is_none() {
+            return;
+        }
+        for live in self.live.values() {
+            self.batch.dirty.insert(live.run.id);
+            if live.run.phase.has_process() {
+                self.batch.dirty_attempts.insert(live.attempt_id());
+            }
+        }
+        self.batch.puts.extend(self.keys.iter().map(|(key, entry)| put_key(key, entry)));
+        let clock = self.clock;
+        let clock = self.save_clock(&clock);
+        self.batch.puts.push(clock);
+        self.commit(true);
     }
 
     /// Its process lives on: its deadlines count from its own start.

@@ -15,8 +15,9 @@ use crate::{
     launcher::{self, Report},
     manager::{Configure, Start, StartError},
     model::{
-        AttemptId, Command, Counts, EndReason, Event, Evidence, ExitStatus, JournalRecord, Phase, Program,
-        Restart, RunId, Scope, SpawnFailure, SpawnProblem, Spool, SpoolSizes, Timestamp,
+        AttemptId, ClockReading, Command, Counts, EndReason, Event, Evidence, ExitStatus, JournalRecord,
+        Phase, Program, Restart, RunId, SavedClock, Scope, SpawnFailure, SpawnProblem, Spool, SpoolSizes,
+        Timestamp,
     },
     monitor::Drained,
     retry::{self, Decision, Verdict},
@@ -35,6 +36,7 @@ struct World {
     /// What Retry was asked about.
     judged: Vec<retry::Outcome>,
     class: Option<&'static str>,
+    quarantined: bool,
     fails_until: Option<Timestamp>,
     leaves: Vec<retry::Leave>,
     ids: u64,
@@ -54,6 +56,7 @@ impl World {
             decisions: Vec::new(),
             judged: Vec::new(),
             class: None,
+            quarantined: false,
             fails_until: None,
             leaves: Vec::new(),
             ids: 0,
@@ -92,7 +95,10 @@ impl World {
                     if self.admissions.is_empty() { granted(&admit) } else { self.admissions.remove(0) };
                 Input::Admitted { run: admit.run, admission }
             }
-            Effect::Prepare(prepare) => Input::Prepared { run: prepare.run, params: prepare.base },
+            Effect::Prepare(prepare) => {
+                let prepared = retry::Prepared { params: prepare.base, ..retry::Prepared::default() };
+                Input::Prepared { run: prepare.run, prepared }
+            }
             Effect::Settle(settle) => {
                 self.acts.push(format!("settle {:?}", settle.outcomes.first().map(|(_, outcome)| *outcome)));
                 Input::Settled { run: settle.run, keep: settle.keep, changes: Changes::default() }
@@ -106,7 +112,12 @@ impl World {
                 };
                 Input::Judged {
                     run: ended.run,
-                    verdict: Verdict { decision, events: Vec::new(), saved: Vec::new() },
+                    verdict: Verdict {
+                        decision,
+                        events: Vec::new(),
+                        saved: Vec::new(),
+                        quarantined: self.quarantined,
+                    },
                 }
             }
             Effect::Drain(drain) => {
@@ -122,8 +133,8 @@ impl World {
                 let drained = Drained { evidence, counts: Counts::default(), complete: true };
                 Input::Drained { attempt: drain.attempt, drained }
             }
-            Effect::Reserve(run) => {
-                Input::Reserved { run, leave: self.leaves.pop().unwrap_or(retry::Leave::Free) }
+            Effect::Reserve(ask) => {
+                Input::Reserved { run: ask.run, leave: self.leaves.pop().unwrap_or(retry::Leave::Free) }
             }
             Effect::AskDeadline(ask) => Input::FailsUntil { run: ask.run, at: self.fails_until },
             Effect::AskLastOutput(attempt) => Input::WroteLast { attempt, at: None },
@@ -153,7 +164,8 @@ impl World {
             Effect::Ended(_) => "ended".into(),
             Effect::Adjust(adjust) => format!("adjust {}", adjust.class),
             Effect::Pay(_) => "pay".into(),
-            Effect::Deposit => "deposit".into(),
+            Effect::Deposit(_) => "deposit".into(),
+            Effect::Forgive(_) => "forgive".into(),
             Effect::Release(_) => "release".into(),
             Effect::Overrule(_) => "overrule".into(),
             _ => return,

@@ -4,11 +4,22 @@ use super::permille;
 use crate::model::Problem;
 use serde::{Deserialize, Serialize};
 
-/// Tokens that retries of all programs share. In thousandths of a token.
+/// What becomes of a retry that finds too few tokens.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnEmpty {
+    /// It waits for them: nobody waits for its answer, so late is better than never.
+    #[default]
+    Wait,
+    /// The run gives up.
+    GiveUp,
+}
+
+/// Tokens that retries of all programs, or of all runs in one scope, share. In thousandths of a token.
 ///
 /// A retry takes what its class costs (`cost`, one token unless the class says otherwise) and waits while there is less.
 /// First starts bring tokens, and time does; starts that an operator asks for are free.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RetryBudget {
     /// Most tokens, and what a new budget begins with. What comes beyond is lost. Default 20,000.
@@ -17,11 +28,19 @@ pub struct RetryBudget {
     pub deposit_permille: u32,
     /// Tokens that a minute brings. Default 2,000.
     pub refill_per_minute_permille: u32,
+    /// What becomes of a retry that finds too few. Default wait.
+    #[serde(default)]
+    pub on_empty: OnEmpty,
 }
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self { capacity_permille: 20_000, deposit_permille: 200, refill_per_minute_permille: 2_000 }
+        Self {
+            capacity_permille: 20_000,
+            deposit_permille: 200,
+            refill_per_minute_permille: 2_000,
+            on_empty: OnEmpty::Wait,
+        }
     }
 }
 
@@ -47,6 +66,13 @@ impl RetryBudget {
     #[must_use]
     pub fn refill_per_minute(mut self, tokens: f64) -> Self {
         self.refill_per_minute_permille = permille(tokens);
+        self
+    }
+
+    /// A retry that finds too few tokens gives up, instead of waiting for them.
+    #[must_use]
+    pub const fn give_up_when_empty(mut self) -> Self {
+        self.on_empty = OnEmpty::GiveUp;
         self
     }
 

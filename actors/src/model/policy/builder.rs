@@ -2,7 +2,7 @@
 
 use super::{
     Backoff, BreakerMode, BreakerPolicy, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams, ProbeSuccess,
-    Ramp, RetryPolicy, Window,
+    Ramp, RetryBudget, RetryPolicy, Window,
 };
 use crate::model::{Problem, parse_duration_ms};
 
@@ -88,6 +88,9 @@ impl RetryPolicy {
         reset_after => reset_after_ms, "reset_after";
         /// Give up when a streak of failures lasts longer. Default none.
         max_failing => max_failing_ms, "max_failing";
+        /// How long a run is left alone that was restarted too often, before it gets one start. Default: until an operator
+        /// starts it.
+        quarantine => quarantine_ms, "quarantine";
         /// Starts that came due while no supervisor ran are spread over this. Default 10 seconds.
         startup_spread => startup_spread_ms, "startup_spread";
         /// Longest wait that the other side may ask for. Default one hour.
@@ -98,6 +101,13 @@ impl RetryPolicy {
     #[must_use]
     pub const fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = Some(retries);
+        self
+    }
+
+    /// Whether a change of the program's rules forgets the failures of its runs. Default true.
+    #[must_use]
+    pub const fn reset_on_config_change(mut self, reset: bool) -> Self {
+        self.reset_on_config_change = reset;
         self
     }
 
@@ -238,6 +248,13 @@ impl BreakerPolicy {
     #[must_use]
     pub const fn mode(mut self, mode: BreakerMode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// Tokens that retries of all runs in the scope share. Default: no such budget.
+    #[must_use]
+    pub const fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.retry_budget = Some(budget);
         self
     }
 

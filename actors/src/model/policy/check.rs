@@ -5,6 +5,8 @@ use crate::model::{Problem, format_duration_ms};
 
 /// Longest delay and longest penalty: a week. A longer wait is a decision for people.
 pub(in crate::model) const LONGEST_WAIT_MS: u64 = 7 * 86_400_000;
+/// Shortest quarantine: a shorter one would be one more delay.
+const SHORTEST_QUARANTINE_MS: u64 = 60_000;
 /// Shortest penalty: below it the breaker opens and closes faster than a process starts.
 const SHORTEST_PENALTY_MS: u64 = 100;
 /// Slowest start that a lease must leave room for, beside the time that proves a probe.
@@ -88,7 +90,28 @@ impl RetryPolicy {
             ));
         }
         found.extend(self.check_intensity());
+        found.extend(self.check_quarantine());
         found
+    }
+
+    fn check_quarantine(&self) -> Option<Problem> {
+        let ms = self.quarantine_ms?;
+        if self.intensity.is_none() {
+            return Some(conflict(
+                "quarantine",
+                "intensity",
+                "`quarantine` never begins: intensity = false",
+                "leave quarantine out, or write for example intensity = { restarts = 10, window = \"1m\" }",
+            ));
+        }
+        let bounds = SHORTEST_QUARANTINE_MS..=LONGEST_WAIT_MS;
+        (!bounds.contains(&ms)).then(|| {
+            range(
+                "quarantine",
+                "`quarantine` must be between 1m and 7d",
+                "write for example \"1h\", or leave it out: then an operator ends it",
+            )
+        })
     }
 
     fn check_intensity(&self) -> Option<Problem> {
@@ -222,6 +245,8 @@ impl BreakerPolicy {
         }
         found.extend(self.check_times());
         found.extend(self.check_half_open());
+        let budget = self.retry_budget.map(|budget| budget.check()).unwrap_or_default();
+        found.extend(budget.into_iter().map(|problem| problem.below("retry_budget")));
         found
     }
 

@@ -1,5 +1,6 @@
 //! The knobs, with the defaults of the configuration file. Times are milliseconds, ratios permille.
 
+use super::RetryBudget;
 use crate::model::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -67,11 +68,23 @@ pub struct RetryPolicy {
     pub startup_spread_ms: u64,
     /// Default 10 in 60,000; `None`: off.
     pub intensity: Option<Intensity>,
+    /// How long a run is left alone that was started by itself more often than that; then it gets one start, whose failure
+    /// quarantines it again. `None`: it ends, and an operator may start it.
+    #[serde(default)]
+    pub quarantine_ms: Option<u64>,
+    /// Whether a change of the program's rules forgets the failures of its runs: those that wait begin to count anew, one
+    /// in quarantine is let go, and a daemon that gave up is started. Breakers forget nothing. Default true.
+    #[serde(default = "yes")]
+    pub reset_on_config_change: bool,
     /// Longest wait that the other side may ask for. Default 3,600,000.
     pub retry_after_max_ms: u64,
     /// What a builder method was given and could not read; [`Program::check`](crate::model::Program::check) tells.
     #[serde(skip)]
     pub(crate) rejected: Vec<Problem>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Default for RetryPolicy {
@@ -88,6 +101,8 @@ impl Default for RetryPolicy {
             max_failing_ms: None,
             startup_spread_ms: 10_000,
             intensity: Some(Intensity { restarts: 10, window_ms: 60_000 }),
+            quarantine_ms: None,
+            reset_on_config_change: true,
             retry_after_max_ms: 3_600_000,
             rejected: Vec::new(),
         }
@@ -127,6 +142,18 @@ pub enum ProbeParams {
     Current,
     /// The defaults.
     Default,
+}
+
+impl ProbeParams {
+    /// Its name in the configuration file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Current => "current",
+            Self::Default => "default",
+        }
+    }
 }
 
 /// What proves a probe.
@@ -248,6 +275,9 @@ pub struct BreakerPolicy {
     pub ramp: Ramp,
     /// What happens to living runs. Default keep.
     pub on_open: OnOpen,
+    /// Tokens that retries of all runs in the scope share, beside those that all programs share. Default: no such budget.
+    #[serde(default)]
+    pub retry_budget: Option<RetryBudget>,
     /// What a builder method was given and could not read; [`Program::check`](crate::model::Program::check) tells.
     #[serde(skip)]
     pub(crate) rejected: Vec<Problem>,
@@ -277,6 +307,7 @@ impl Default for BreakerPolicy {
             on_probe_expiry: OnProbeExpiry::Failure,
             ramp: Ramp { over_ms: 60_000, spacing_ms: 1_000 },
             on_open: OnOpen::Keep,
+            retry_budget: None,
             rejected: Vec::new(),
         }
     }

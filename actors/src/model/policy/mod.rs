@@ -8,7 +8,7 @@ mod knobs;
 mod scope_rules;
 
 pub use self::{
-    budget::{RetryBudget, tokens},
+    budget::{OnEmpty, RetryBudget, tokens},
     knobs::{
         Backoff, BreakerMode, BreakerPolicy, HalfOpen, Intensity, Jitter, OnOpen, OnProbeExpiry, ProbeParams,
         ProbeSuccess, Ramp, RetryPolicy, Window,

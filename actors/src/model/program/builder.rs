@@ -116,6 +116,13 @@ impl Program {
         self
     }
 
+    /// Lines of standard output without which a job's end is no success but `empty_result`. Default 0.
+    #[must_use]
+    pub const fn success_min_lines(mut self, lines: u32) -> Self {
+        self.success_min_lines = lines;
+        self
+    }
+
     /// Exit codes that are success. Default 0.
     #[must_use]
     pub fn success_exit_codes(mut self, codes: impl IntoIterator<Item = i32>) -> Self {

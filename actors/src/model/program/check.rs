@@ -176,6 +176,11 @@ impl Program {
                 "write for example \"SIGTERM\"",
             ));
         }
+        if self.success_min_lines > 0 && self.is_daemon() {
+            let message = "`success.min_lines` needs a job: a daemon's end is no success";
+            let problem = Problem::new("config.conflict", "success.min_lines", message, "leave it out");
+            found.push(problem.against("restart"));
+        }
         for (at, code) in self.success_exit_codes.iter().enumerate() {
             check_exit_code(&format!("success_exit_codes[{at}]"), *code, found);
         }

@@ -1,7 +1,7 @@
 //! The values of a program, and what they mean for a start.
 
 use crate::model::{
-    Adjust, BreakerPolicy, ClassRule, Inline, ParamProblem, ParamSpec, ParamValue, Params, Problem,
+    Adjust, BreakerPolicy, ClassRule, Inline, OnFloor, ParamProblem, ParamSpec, ParamValue, Params, Problem,
     RetryPolicy, ScopeKind, builtin_class_rule, did_you_mean,
 };
 use serde::{Deserialize, Serialize};
@@ -222,6 +222,9 @@ pub struct Program {
     pub autostart: bool,
     /// Exit codes that are success. Default 0.
     pub success_exit_codes: Vec<i32>,
+    /// Lines of standard output without which such an end of a job is no success but `empty_result`. Default 0.
+    #[serde(default)]
+    pub success_min_lines: u32,
     /// Longest life of one attempt; none by default.
     pub timeout_ms: Option<u64>,
     /// Longest silence of one attempt; none by default.
@@ -276,6 +279,7 @@ impl Program {
             restart: Restart::OnFailure,
             autostart: false,
             success_exit_codes: vec![0],
+            success_min_lines: 0,
             timeout_ms: None,
             idle_timeout_ms: None,
             max_concurrent: None,
@@ -360,6 +364,24 @@ impl Program {
             rule.trips && rule.scopes.contains(&kind)
         };
         self.classes.keys().any(trips)
+    }
+
+    /// Whether a failure of this class finds a parameter at its floor that its rule would lower, where that opens
+    /// breakers (`on_floor = "trip"`). What the attempt ran with counts, not what siblings made of it since.
+    #[must_use]
+    pub fn trips_at_floor(&self, rule: &ClassRule, effective: &Params) -> bool {
+        rule.adjust.iter().any(|(name, adjust)| {
+            let spec = self.params.get(name).filter(|spec| spec.on_floor == OnFloor::Trip);
+            let at = effective.get(name).and_then(ParamValue::as_micros);
+            let floor = spec.and_then(|spec| spec.min.as_ref()?.as_micros());
+            let (Some(at), Some(floor)) = (at, floor) else { return false };
+            let lowers = match *adjust {
+                Adjust::Multiply { permille } => permille < 1_000,
+                Adjust::Add { micros } => micros < 0,
+                Adjust::Set { micros } => i128::from(micros) <= at,
+            };
+            lowers && at <= floor
+        })
     }
 
     /// Checks a start's parameters and fills in defaults. Values of secrets are set apart, so that what is stored and

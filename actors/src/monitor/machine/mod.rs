@@ -15,5 +15,5 @@ pub use self::{
     cut::{Cut, cut},
     level::level,
     redact::{Cleaned, Redactor},
-    verdict::{Seen, silent},
+    verdict::{Seen, silent, too_little},
 };

@@ -18,7 +18,7 @@ impl Seen {
     }
 
     /// The class of an end at this time, and what shows it: the first rule in order among those seen in the last minute
-    /// and those that match the end. Nothing for success.
+    /// and those that match the end. Nothing for success, unless a line said that there is no result.
     #[must_use]
     pub fn verdict(
         &self,
@@ -28,7 +28,10 @@ impl Seen {
         now: Timestamp,
     ) -> Option<Evidence> {
         if matches!(exit, ExitStatus::Code(code) if success_codes.contains(&code)) {
-            return None;
+            let empty = |(index, _): &(&usize, &Evidence)| {
+                rules.list().get(**index).is_some_and(|rule| &*rule.class == Class::EMPTY_RESULT)
+            };
+            return self.0.iter().find(empty).map(|(_, line)| line.clone());
         }
         for (index, rule) in rules.list().iter().enumerate() {
             if let Some(line) = self.0.get(&index).filter(|line| now.since(line.at) <= WINDOW_MS) {
@@ -47,7 +50,9 @@ impl Seen {
 #[must_use]
 pub fn silent(program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evidence> {
     let code = match exit {
-        ExitStatus::Code(code) if program.success_exit_codes.contains(&code) => return None,
+        ExitStatus::Code(code) if program.success_exit_codes.contains(&code) => {
+            return too_little(program, exit, 0, now);
+        }
         ExitStatus::Unknown => return Some(by_exit(Class::LOST, "end_not_seen", now)),
         ExitStatus::Code(code) => Some(code),
         ExitStatus::Signal { .. } => None,
@@ -67,6 +72,17 @@ pub fn silent(program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evi
         (None, None) => (SIGNALLED, Class::CRASH),
     };
     Some(by_exit(class, name, now))
+}
+
+/// A job's success that brought fewer lines of standard output than its program asks for.
+#[must_use]
+pub fn too_little(program: &Program, exit: ExitStatus, lines: u64, now: Timestamp) -> Option<Evidence> {
+    let succeeded = matches!(exit, ExitStatus::Code(code) if program.success_exit_codes.contains(&code));
+    let least = program.success_min_lines;
+    (succeeded && !program.is_daemon() && lines < u64::from(least)).then(|| Evidence {
+        line: format!("{lines} lines of standard output, and success.min_lines = {least}"),
+        ..by_exit(Class::EMPTY_RESULT, "success", now)
+    })
 }
 
 fn by_exit(class: &str, rule: &str, at: Timestamp) -> Evidence {
@@ -102,5 +118,33 @@ mod tests {
                 assert_eq!(silent(&program, exit, now), read, "{} {exit}", program.name);
             }
         }
+    }
+
+    #[test]
+    fn a_job_that_ends_well_and_brings_too_little_has_failed() {
+        let job = |least| {
+            Program::new("job", Command::Argv(vec!["job".into()]))
+                .success_min_lines(least)
+                .classify(Classify::pattern("empty_result", "scraped 0 items"))
+        };
+        let class = |evidence: Option<Evidence>| evidence.map(|evidence| evidence.class);
+        let (now, ok) = (Timestamp(5), ExitStatus::Code(0));
+        for (least, lines, empty) in [(0, 0, false), (1, 0, true), (1, 1, false), (3, 2, true)] {
+            let found = class(too_little(&job(least), ok, lines, now));
+            assert_eq!(found.as_deref(), empty.then_some("empty_result"), "{lines} of {least}");
+        }
+        assert_eq!(class(silent(&job(1), ok, now)).as_deref(), Some("empty_result"));
+        assert_eq!(
+            too_little(&job(1), ExitStatus::Code(1), 0, now),
+            None,
+            "another failure has its own class"
+        );
+        let daemon = Program { restart: crate::model::Restart::Always, ..job(1) };
+        assert_eq!(too_little(&daemon, ok, 0, now), None);
+        let (rules, mut seen) = (Rules::of(&job(0)), Seen::default());
+        assert_eq!(seen.verdict(&rules, ok, &[0], now), None);
+        let rule = rules.line(b"done: scraped 0 items", crate::model::Stream::Stdout).unwrap();
+        seen.note(rule, by_exit("empty_result", "classify[0]", now));
+        assert_eq!(class(seen.verdict(&rules, ok, &[0], now)).as_deref(), Some("empty_result"));
     }
 }

@@ -5,8 +5,11 @@
 //! moves would repeat the same failure for ever. The way back is additive and slow, and rounds up: a value that was
 //! found by halving is lost again by doubling.
 
-use crate::model::{Adjust, Decimal, OnFloor, ParamSpec, ParamValue, Timestamp};
+use crate::model::{Adjust, ClockShift, Decimal, OnFloor, ParamReason, ParamSpec, ParamValue, Timestamp};
 use serde::{Deserialize, Serialize};
+
+/// Changes that are kept with a value: it takes seven halvings from a hundred to one, and all are saved with each change.
+const CHAIN: usize = 8;
 
 /// An adjusted value, of one run or shared by siblings.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -21,19 +24,30 @@ pub(super) struct Adjusted {
     /// The value before the last decrease, and when that was: bad, as far as we know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_bad: Option<(ParamValue, Timestamp)>,
+    /// How it came from what was asked for to where it is: the latest changes, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) chain: Vec<ParamReason>,
     /// It was lowered for errors of an attempt that still lives: the end of that attempt is the same incident.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) inline: bool,
 }
 
 impl Adjusted {
-    /// Nothing was later than `now`: after a restart the clock may stand earlier than before.
-    pub(super) fn clamp(&mut self, now: Timestamp) {
+    /// One more change.
+    pub(super) fn note(&mut self, reason: ParamReason) {
+        if self.chain.len() == CHAIN {
+            self.chain.remove(0);
+        }
+        self.chain.push(reason);
+    }
+
+    /// By the clock of now, after which nothing was.
+    pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
         for at in [&mut self.lowered_at, &mut self.raised_at] {
-            *at = at.map(|at| at.min(now));
+            *at = at.map(|at| shift.apply(at).min(now));
         }
         if let Some((_, at)) = &mut self.last_bad {
-            *at = (*at).min(now);
+            *at = shift.apply(*at).min(now);
         }
     }
 }
@@ -95,6 +109,7 @@ pub(super) fn step(
                 lowered_at: Some(now),
                 raised_at,
                 last_bad,
+                chain: kept.map(|kept| kept.chain.clone()).unwrap_or_default(),
                 inline: false,
             });
         }
@@ -108,6 +123,7 @@ pub(super) fn step(
             lowered_at: Some(now),
             raised_at: None,
             last_bad: Some((current, now)),
+            chain: kept.map(|kept| kept.chain.clone()).unwrap_or_default(),
             inline: false,
         });
     }
@@ -118,8 +134,9 @@ pub(super) fn step(
         return Step::Stay;
     }
     let last_bad = kept.and_then(|kept| kept.last_bad.clone());
+    let chain = kept.map(|kept| kept.chain.clone()).unwrap_or_default();
     let value = of_kind(&current, raised);
-    Step::Move(Adjusted { value, lowered_at, raised_at: Some(now), last_bad, inline: false })
+    Step::Move(Adjusted { value, lowered_at, raised_at: Some(now), last_bad, chain, inline: false })
 }
 
 /// Whether a failure that these rules answer finds a parameter at its floor which says that the run gives up then.
@@ -234,7 +251,8 @@ mod tests {
 
     fn at(value: i64, lowered_at: u64) -> Adjusted {
         let lowered_at = Some(Timestamp(lowered_at));
-        Adjusted { value: value.into(), lowered_at, raised_at: None, last_bad: None, inline: false }
+        let (value, chain) = (value.into(), Vec::new());
+        Adjusted { value, lowered_at, raised_at: None, last_bad: None, chain, inline: false }
     }
 
     /// The value that a step leads to, and when it was lowered last.

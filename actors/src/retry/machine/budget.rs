@@ -7,7 +7,7 @@
 //! Tokens are counted in sixty-thousandths of a thousandth, so that a refill per minute adds a whole number in each
 //! millisecond: nothing is rounded, however often the clock is looked at.
 
-use crate::model::{RetryBudget, RunId, Timestamp, tokens};
+use crate::model::{OnEmpty, RetryBudget, RunId, Scope, Timestamp, tokens};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -35,12 +35,19 @@ pub(super) enum Promise {
         /// A sentence.
         why: String,
     },
+    /// Not at all, because who finds too little gives up.
+    Never {
+        /// A sentence.
+        why: String,
+    },
 }
 
 /// The bucket and the line before it.
 #[derive(Debug)]
 pub(super) struct Budget {
     rules: RetryBudget,
+    /// Whose it is; nothing: everybody's.
+    of: Option<Scope>,
     level: Level,
     /// Set aside for starts that the breakers are being asked about.
     promised: HashMap<RunId, u64>,
@@ -54,9 +61,10 @@ pub(super) struct Budget {
 
 impl Budget {
     /// A full bucket.
-    pub(super) fn new(rules: RetryBudget, now: Timestamp) -> Self {
+    pub(super) fn new(rules: RetryBudget, of: Option<Scope>, now: Timestamp) -> Self {
         Self {
             rules,
+            of,
             level: Level { units: units(rules.capacity_permille), at: now },
             promised: HashMap::new(),
             promised_units: 0,
@@ -127,6 +135,9 @@ impl Budget {
             self.promise(run, cost);
             return Promise::Kept;
         }
+        if self.rules.on_empty == OnEmpty::GiveUp {
+            return Promise::Never { why: format!("{}, and on_empty = \"give_up\"", self.lacks(cost)) };
+        }
         let later = self.later(self.line_units, self.line.len(), cost);
         self.line.insert(self.next_place, (run, cost));
         self.places.insert(run, self.next_place);
@@ -137,18 +148,34 @@ impl Budget {
 
     fn later(&self, before: u64, starts: usize, cost: u64) -> Promise {
         let at = self.time_of(before.saturating_add(cost));
-        let whole = |units: u64| tokens(u32::try_from(units / UNITS).unwrap_or(u32::MAX));
         let behind = match starts {
             0 => String::new(),
             1 => "; one start waits before it".to_owned(),
             n => format!("; {n} starts wait before it"),
         };
-        let why = format!(
-            "the retry budget has {} tokens, and this start costs {}",
+        Promise::Later { at, why: self.lacks(cost) + &behind }
+    }
+
+    fn lacks(&self, cost: u64) -> String {
+        let whole = |units: u64| tokens(u32::try_from(units / UNITS).unwrap_or(u32::MAX));
+        let of = self.of.as_ref().map(|scope| format!(" of {scope}")).unwrap_or_default();
+        format!(
+            "the retry budget{of} has {} tokens, and this start costs {}",
             whole(self.free()),
             whole(cost)
-        );
-        Promise::Later { at, why: why + &behind }
+        )
+    }
+
+    /// Whether it is full and nobody has, or waits for, anything of it: a new one would be the same.
+    pub(super) fn rests(&mut self, now: Timestamp) -> bool {
+        self.refill(now);
+        let full = self.level.units >= units(self.rules.capacity_permille);
+        full && self.promised.is_empty() && !self.has_line()
+    }
+
+    /// Whether somebody waits.
+    pub(super) fn has_line(&self) -> bool {
+        !self.line.is_empty()
     }
 
     /// The first millisecond at which so much will be free, if time alone brings it.
@@ -159,6 +186,17 @@ impl Budget {
             _ if rate == 0 => None,
             missing => Some(self.level.at.plus(missing.div_ceil(rate))),
         }
+    }
+
+    /// When this run can have had so many thousandths of a token, behind those who stand in line before it.
+    pub(super) fn foreseen(&self, run: RunId, permille: u64) -> Option<Timestamp> {
+        let own = self.promised.get(&run).copied().unwrap_or(0);
+        let before = match self.places.get(&run) {
+            Some(place) => self.line.range(..*place).map(|(_, (_, units))| *units).sum(),
+            None => self.line_units,
+        };
+        let wanted = permille.saturating_mul(UNITS).saturating_sub(own);
+        self.time_of(before.saturating_add(wanted))
     }
 
     fn promise(&mut self, run: RunId, cost: u64) {
@@ -231,8 +269,9 @@ mod tests {
             capacity_permille: capacity,
             deposit_permille: deposit,
             refill_per_minute_permille: refill,
+            ..RetryBudget::default()
         };
-        Budget::new(rules, Timestamp(0))
+        Budget::new(rules, None, Timestamp(0))
     }
 
     fn run(n: u128) -> RunId {
@@ -243,6 +282,7 @@ mod tests {
         match promise {
             Promise::Kept => Some(0),
             Promise::Later { at, .. } => at.map(|at| at.0),
+            Promise::Never { .. } => None,
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Verdict {
     pub events: Vec<(Option<Scope>, Event)>,
     /// To be saved with the decision.
     pub saved: Vec<Put>,
+    /// Whether the wait for the next attempt is a quarantine.
+    pub quarantined: bool,
 }
 
 /// What changed although nothing was decided about a run: parameters of its attempts to come.
@@ -61,6 +63,11 @@ pub enum Leave {
     Free,
     /// Its tokens are set aside: to be paid when it is made, or given back.
     Promised,
+    /// It lacks tokens, and the rules of the budget say that it gives up then.
+    Denied {
+        /// A sentence.
+        why: String,
+    },
     /// It lacks tokens, and is told when it has them like any start that is due.
     Deferred {
         /// When that will be at the latest; nothing when time alone brings no tokens.

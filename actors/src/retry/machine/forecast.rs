@@ -53,6 +53,8 @@ pub struct Foreseen {
     pub params: Params,
     /// With which ones if it probes a breaker.
     pub as_probe: Params,
+    /// When the budget of all programs has tokens for it, if that is later. What others will take or bring is not known.
+    pub tokens_at: Option<Timestamp>,
 }
 
 impl Machine {
@@ -67,17 +69,23 @@ impl Machine {
             now_as_probe: copy.prepare(run, program, base, Some(probe)),
             ..Outlook::default()
         };
+        // What this run itself takes on the way.
+        let mut taken =
+            self.streaks.get(&run).filter(|own| own.automatic).map_or(0, |own| own.cost_permille.into());
         for n in 1..=FURTHEST {
             let end = End { run, program, base, outcome: &outcome, uptime_ms };
             match copy.ended(ends_at, end).decision {
                 Decision::RetryAt { at, .. } => {
                     let params = copy.prepare(run, program, base, None);
                     let as_probe = copy.prepare(run, program, base, Some(probe));
+                    taken += copy.streaks.get(&run).map_or(0, |own| u64::from(own.cost_permille));
+                    let tokens_at = self.budgets.foreseen(run, taken).filter(|ready| *ready > at);
                     outlook.starts.push(Foreseen {
                         attempt: attempt.saturating_add(n),
                         at,
                         params,
                         as_probe,
+                        tokens_at,
                     });
                     ends_at = at.plus(uptime_ms);
                 }
@@ -149,7 +157,7 @@ mod tests {
                         attempt += 1;
                         let params = machine.prepare(run, &program, &base, None);
                         let as_probe = machine.prepare(run, &program, &base, Some(ProbeParams::Floor));
-                        starts.push(Foreseen { attempt, at, params, as_probe });
+                        starts.push(Foreseen { attempt, at, params, as_probe, tokens_at: None });
                         ends_at = at.plus(uptime_ms);
                     }
                     end => break end,

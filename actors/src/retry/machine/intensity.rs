@@ -3,7 +3,7 @@
 //! The retry counter forgets when things go well. A run that is well for eleven minutes and then dies, for ever, would
 //! never give up by that counter alone; a run that dies within a millisecond with a delay of zero would burn a core.
 
-use crate::model::{Intensity, Timestamp};
+use crate::model::{ClockShift, Intensity, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -31,10 +31,18 @@ impl Starts {
         u32::try_from(within).unwrap_or(u32::MAX) >= limit.restarts
     }
 
-    /// No start is later than `now`: after a restart the clock may stand earlier than before.
-    pub(super) fn clamp(&mut self, now: Timestamp) {
+    /// The first time from which on one more start is none too many.
+    #[must_use]
+    pub(super) fn free_at(&self, limit: Intensity) -> Timestamp {
+        let most = usize::try_from(limit.restarts).unwrap_or(usize::MAX).max(1);
+        let first = self.0.len().checked_sub(most).and_then(|place| self.0.get(place));
+        first.map_or(Timestamp::default(), |start| start.plus(limit.window_ms))
+    }
+
+    /// By the clock of now, after which no start was.
+    pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
         for start in &mut self.0 {
-            *start = (*start).min(now);
+            *start = shift.apply(*start).min(now);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod adjust;
 mod budget;
+mod budgets;
 mod decision;
 mod forecast;
 mod intensity;
@@ -24,7 +25,7 @@ pub use self::{
 
 use self::{
     adjust::Adjusted,
-    budget::{Budget, Promise},
+    budgets::Budgets,
     law::{Curves, Law},
     saved::Read,
     schedule::Schedule,
@@ -32,8 +33,8 @@ use self::{
     why::{Wait, nth_failure},
 };
 use crate::model::{
-    Adjust, Class, ClassRule, EndReason, OnLost, Params, Phase, Program, Put, Restart, RetryBudget, RunId,
-    RunMap, Timestamp, format_duration_ms, say_duration_ms,
+    Adjust, Class, ClassRule, ClockShift, EndReason, OnLost, Params, Phase, Program, Put, Restart,
+    RetryBudget, RunId, RunMap, Scope, Timestamp, format_duration_ms, say_duration_ms,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -49,8 +50,8 @@ pub struct Machine {
     /// By the siblings' key, then by parameter: few share more than one, and so a list is shorter than a table.
     shared: HashMap<String, Vec<(String, Adjusted)>>,
     schedule: Schedule,
-    /// What all programs' retries share; nothing when nobody asked for it.
-    budget: Option<Budget>,
+    /// What retries are paid from, where somebody asked for that.
+    budgets: Budgets,
 }
 
 /// A failure, as far as it is worked out before it is known whether another attempt follows.
@@ -72,7 +73,7 @@ impl Machine {
             curves: Curves::default(),
             shared: HashMap::new(),
             schedule: Schedule::default(),
-            budget: None,
+            budgets: Budgets::default(),
         }
     }
 
@@ -101,13 +102,14 @@ impl Machine {
             }
             None => Change::default(),
         };
+        let on_probation = streak.probation;
         if goes_on {
             saved.push(saved::put_run(end.run, &streak));
             self.streaks.insert(end.run, streak);
         } else if was_known {
             saved.push(Put { key: saved::run_key(end.run), value: None });
         }
-        Verdict { decision, events, saved }
+        Verdict { decision, events, saved, quarantined: goes_on && on_probation }
     }
 
     fn decide<'a>(
@@ -143,11 +145,16 @@ impl Machine {
         let (rule, _) = end.program.class_rule_and_adjust(Class::CLEAN_EXIT);
         let law = Law::of(&end.program.retry, &rule);
         let wait = self.wait(end, &law, 1, None, streak);
-        if let Some(decision) = quarantined(now.plus(wait.delay_ms), end, streak) {
+        let quarantine = quarantined(now, now.plus(wait.delay_ms), end, streak);
+        if let Some(Quarantine::ForGood(decision)) = quarantine {
             return decision;
         }
         streak.automatic = true;
         streak.cost_permille = rule.cost_permille;
+        if let Some(Quarantine::Until { until, raw_ms, why }) = quarantine {
+            let (delay_ms, why) = (until.since(now), why.into());
+            return Decision::RetryAt { at: until, n: streak.n, raw_ms, delay_ms, why };
+        }
         wait.retry(now, streak.n, Why::clean_end(end.uptime_ms, wait))
     }
 
@@ -189,24 +196,25 @@ impl Machine {
         }
         let law = Law::of(policy, &failure.rule);
         let wait = self.wait(end, &law, place, failure.hint_ms, streak);
-        let at = now.plus(wait.delay_ms);
-        if let (Some(first), Some(longest)) = (streak.first_failure, policy.max_failing_ms)
-            && at.since(first) > longest
-        {
-            let why = format!(
-                "it has failed for {}, and the next attempt in {} ({class}) would be later than max_failing = {}",
-                say_duration_ms(now.since(first)),
-                say_duration_ms(wait.delay_ms),
-                format_duration_ms(longest)
-            );
-            return gave_up(EndReason::Deadline, why);
+        let quarantine = quarantined(now, now.plus(wait.delay_ms), end, streak);
+        let at = match &quarantine {
+            Some(Quarantine::Until { until, .. }) => *until,
+            Some(Quarantine::ForGood(_)) | None => now.plus(wait.delay_ms),
+        };
+        if let Some(decision) = beyond_max_failing(now, at, end, class, streak) {
+            return decision;
         }
-        if let Some(decision) = quarantined(at, end, streak) {
+        if let Some(Quarantine::ForGood(decision)) = quarantine {
             return decision;
         }
         streak.automatic = true;
         streak.cost_permille = failure.rule.cost_permille;
         streak.previous_ms = Some(wait.drawn_ms);
+        if let Some(Quarantine::Until { until, raw_ms, why }) = quarantine {
+            let (delay_ms, why) =
+                (until.since(now), format!("{} ({class}); {why}", nth_failure(place)).into());
+            return Decision::RetryAt { at: until, n: streak.n, raw_ms, delay_ms, why };
+        }
         wait.retry(now, streak.n, Why::failure(class, place, failure.rule.counts, wait))
     }
 
@@ -267,7 +275,7 @@ impl Machine {
         self.release(run);
         match self.streaks.get_mut(&run) {
             Some(streak) if streak.automatic => {
-                streak.automatic = false;
+                (streak.automatic, streak.probation) = (false, false);
                 vec![saved::put_run(run, streak)]
             }
             Some(_) | None => Vec::new(),
@@ -289,38 +297,27 @@ impl Machine {
     /// This is the budget of all programs' retries from now on; what there is stays, as far as it fits. A new one is
     /// full. Without one, whoever waits for it is due.
     pub fn set_budget(&mut self, now: Timestamp, rules: Option<RetryBudget>) {
-        match (&mut self.budget, rules) {
-            (Some(budget), Some(rules)) => budget.set_rules(now, rules),
-            (None, Some(rules)) => self.budget = Some(Budget::new(rules, now)),
-            (_, None) => {
-                for run in self.budget.take().into_iter().flat_map(Budget::into_line) {
-                    self.schedule.set(run, now);
-                }
-            }
+        for run in self.budgets.set_rules(now, rules) {
+            self.schedule.set(run, now);
         }
     }
 
-    /// May this start ask the breakers? One that we decided on needs its tokens; they are set aside for it, or it waits
-    /// for them in line and is due when it has them. What an operator starts is free.
+    /// May this start ask the breakers? One that we decided on needs its tokens, of each of these scopes and of all
+    /// programs; they are set aside for it, or it waits for them in line and is due when it has them. What an operator
+    /// starts is free.
     #[must_use = "tokens that nobody knows to be set aside are never given back"]
-    pub fn reserve(&mut self, now: Timestamp, run: RunId) -> Leave {
+    pub fn reserve(&mut self, now: Timestamp, run: RunId, budgets: &[(Scope, RetryBudget)]) -> Leave {
         let own = self.streaks.get(&run).filter(|streak| streak.automatic);
-        let cost = own.map_or(0, |streak| streak.cost_permille);
-        let Some(budget) = self.budget.as_mut().filter(|_| cost > 0) else { return Leave::Free };
-        match budget.ask(now, run, cost) {
-            Promise::Kept => Leave::Promised,
-            Promise::Later { at, why } => Leave::Deferred { retry_at: at, why },
+        match own.map_or(0, |streak| streak.cost_permille) {
+            0 => Leave::Free,
+            cost => self.budgets.ask(now, run, cost, budgets),
         }
     }
 
     /// The start is made: its tokens are gone. The state to save.
     pub fn pay(&mut self, now: Timestamp, run: RunId) -> Vec<Put> {
-        let Some(budget) = self.budget.as_mut() else { return Vec::new() };
-        if !budget.pay(now, run) {
-            return Vec::new();
-        }
-        let mut saved = vec![saved::put_budget(budget.level())];
-        if let Some(streak) = self.streaks.get_mut(&run) {
+        let mut saved = self.budgets.pay(now, run);
+        if let Some(streak) = self.streaks.get_mut(&run).filter(|_| !saved.is_empty()) {
             // Should its end not be seen, the next start was no retry of ours.
             streak.cost_permille = 0;
             saved.push(saved::put_run(run, streak));
@@ -329,17 +326,21 @@ impl Machine {
     }
 
     /// A run's first start brings its tokens, at once. The state to save.
-    pub fn deposit(&mut self, now: Timestamp) -> Vec<Put> {
-        let Some(budget) = self.budget.as_mut() else { return Vec::new() };
-        budget.deposit(now);
-        vec![saved::put_budget(budget.level())]
+    pub fn deposit(&mut self, now: Timestamp, budgets: &[(Scope, RetryBudget)]) -> Vec<Put> {
+        self.budgets.deposit(now, budgets)
     }
 
     /// The start is not made, or not now: what was set aside for it, or its place in line, is given back.
     pub fn release(&mut self, run: RunId) {
-        if let Some(budget) = &mut self.budget {
-            budget.release(run);
-        }
+        self.budgets.release(run);
+    }
+
+    /// The rules of its program changed: its failures are forgotten, and a quarantine with them. The state to save.
+    pub fn forgive(&mut self, run: RunId) -> Vec<Put> {
+        let Some(streak) = self.streaks.get_mut(&run) else { return Vec::new() };
+        streak.forgive();
+        streak.starts = intensity::Starts::default();
+        vec![saved::put_run(run, streak)]
     }
 
     // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -347,40 +348,48 @@ impl Machine {
     /// When the next run is due: by its delay, or because there will be tokens for it.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        let paid = self.budget.as_ref().and_then(Budget::next_ready);
-        self.schedule.next().into_iter().chain(paid).min()
+        self.schedule.next().into_iter().chain(self.budgets.next_ready()).min()
     }
 
     /// Takes the next run that is due, in order of time; those that waited for tokens come after.
     pub fn take_due(&mut self, now: Timestamp) -> Option<RunId> {
         let due = self.schedule.take_due(now);
-        due.or_else(|| self.budget.as_mut().and_then(|budget| budget.take_ready(now)))
+        due.or_else(|| self.budgets.take_ready(now))
     }
 
-    /// Brings back saved state; the keys of records that could not be read, whose runs begin anew.
+    /// Brings back saved state, its times moved to the clock of now. What must be saved again because it was moved, and
+    /// the keys of records that could not be read, whose runs begin anew.
     ///
     /// Nothing is scheduled by it: only the one who knows that a run still waits can say so.
-    pub fn restore(&mut self, now: Timestamp, saved: &[(String, Vec<u8>)]) -> Vec<String> {
-        let mut unread = Vec::new();
+    pub fn restore(
+        &mut self,
+        now: Timestamp,
+        shift: ClockShift,
+        saved: &[(String, Vec<u8>)],
+    ) -> (Vec<Put>, Vec<String>) {
+        let (mut moved, mut unread) = (Vec::new(), Vec::new());
         for (key, value) in saved {
             match saved::read(key, value) {
                 Some(Read::Run(run, mut streak)) => {
-                    streak.clamp(now);
+                    streak.wake(now, shift);
+                    moved.push(saved::put_run(run, &streak));
                     self.streaks.insert(run, Box::new(streak));
                 }
                 Some(Read::Shared(shared_by, name, mut adjusted)) => {
-                    adjusted.clamp(now);
+                    adjusted.wake(now, shift);
+                    moved.push(saved::put_shared(&shared_by, &name, Some(&adjusted)));
                     params::keep(self.shared.entry(shared_by).or_default(), &name, adjusted);
                 }
-                Some(Read::Budget(level)) => {
-                    if let Some(budget) = &mut self.budget {
-                        budget.restore(now, level);
-                    }
+                Some(Read::Budget(scope, level)) => {
+                    moved.extend(self.budgets.restore(now, shift, scope, level));
                 }
                 None => unread.push(key.clone()),
             }
         }
-        unread
+        if shift.is_none() {
+            moved.clear();
+        }
+        (moved, unread)
     }
 }
 
@@ -400,12 +409,62 @@ const fn gave_up(reason: EndReason, why: String) -> Decision {
     Decision::GiveUp { phase: Phase::Failed, reason, why }
 }
 
-fn quarantined(at: Timestamp, end: End<'_>, streak: &Streak) -> Option<Decision> {
-    let limit = end.program.retry.intensity.filter(|limit| streak.starts.is_full_at(at, *limit))?;
-    let why = format!(
-        "{} automatic restarts within {} are the most that intensity allows; an operator may start it again",
-        limit.restarts,
-        format_duration_ms(limit.window_ms)
-    );
-    Some(Decision::GiveUp { phase: Phase::Quarantined, reason: EndReason::Intensity, why })
+/// Whether the next attempt would be later than `max_failing` allows.
+fn beyond_max_failing(
+    now: Timestamp,
+    at: Timestamp,
+    end: End<'_>,
+    class: &str,
+    streak: &Streak,
+) -> Option<Decision> {
+    let (first, longest) = (streak.first_failure?, end.program.retry.max_failing_ms?);
+    (at.since(first) > longest).then(|| {
+        let why = format!(
+            "it has failed for {}, and the next attempt in {} ({class}) would be later than max_failing = {}",
+            say_duration_ms(now.since(first)),
+            say_duration_ms(at.since(now)),
+            format_duration_ms(longest)
+        );
+        gave_up(EndReason::Deadline, why)
+    })
+}
+
+/// Whether this start would be one too many, and what becomes of the run then. Its time, where it gets one.
+fn quarantined(now: Timestamp, at: Timestamp, end: End<'_>, streak: &mut Streak) -> Option<Quarantine> {
+    let policy = &end.program.retry;
+    let limit = policy.intensity?;
+    let failed_probation = std::mem::take(&mut streak.probation) && policy.quarantine_ms.is_some();
+    let full = streak.starts.is_full_at(at, limit);
+    if !full && !failed_probation {
+        return None;
+    }
+    let because = if full {
+        format!(
+            "{} automatic restarts within {} are the most that intensity allows",
+            limit.restarts,
+            format_duration_ms(limit.window_ms)
+        )
+    } else {
+        "the start after its quarantine failed".to_owned()
+    };
+    let Some(ms) = policy.quarantine_ms else {
+        let why = format!("{because}; an operator may start it again");
+        return Some(Quarantine::ForGood(Decision::GiveUp {
+            phase: Phase::Quarantined,
+            reason: EndReason::Intensity,
+            why,
+        }));
+    };
+    streak.probation = true;
+    let until = now.plus(ms).max(streak.starts.free_at(limit)).max(at);
+    let why = format!("{because}; quarantined for {}, then one start", say_duration_ms(until.since(now)));
+    Some(Quarantine::Until { until, raw_ms: ms, why })
+}
+
+/// What becomes of a run that was started too often.
+enum Quarantine {
+    /// It ends.
+    ForGood(Decision),
+    /// It gets one start then.
+    Until { until: Timestamp, raw_ms: u64, why: String },
 }

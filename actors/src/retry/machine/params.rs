@@ -7,7 +7,8 @@ use super::{
     streak::Streak,
 };
 use crate::model::{
-    Adjust, Event, OnFloor, ParamSpec, Params, ProbeParams, Program, RunId, Scope, Timestamp, render_key,
+    Adjust, Event, OnFloor, ParamReason, ParamReasons, ParamSpec, Params, ProbeParams, Program, RunId, Scope,
+    Timestamp, render_key,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,12 +64,13 @@ impl Machine {
             let (adjusted, event) = match adjust::step(base, kept, spec, *rule, now) {
                 Step::Stay => continue,
                 Step::Exhausted(adjusted) => {
-                    let value = adjusted.value.to_string();
+                    let value = adjusted.value.clone();
                     (adjusted, Event::ParamExhausted { name: name.clone(), value })
                 }
-                Step::Move(adjusted) => {
+                Step::Move(mut adjusted) => {
                     let why = lowered_because(incident.class, *rule, &adjusted, spec, key.as_deref());
-                    let (from, to) = (before.to_string(), adjusted.value.to_string());
+                    let (from, to) = (before, adjusted.value.clone());
+                    adjusted.note(ParamReason { from: from.clone(), to: to.clone(), why: why.clone() });
                     (adjusted, Event::ParamChanged { name: name.clone(), from, to, why })
                 }
             };
@@ -126,9 +128,12 @@ impl Machine {
             let Some(base_value) = base.get(name) else { continue };
             let key = shared_key(spec, base);
             let Some(kept) = self.kept(key.as_deref(), streak.as_deref(), name) else { continue };
-            let Some(raise) = adjust::recover(base_value, kept, spec, now) else { continue };
+            let Some(mut raise) = adjust::recover(base_value, kept, spec, now) else { continue };
             let why = raised_because(&raise, base_value.to_string(), key.as_deref());
-            let (from, to) = (kept.value.to_string(), raise.value.to_string());
+            let (from, to) = (kept.value.clone(), raise.value.clone());
+            if let Some(adjusted) = &mut raise.adjusted {
+                adjusted.note(ParamReason { from: from.clone(), to: to.clone(), why: why.clone() });
+            }
             let event = Event::ParamChanged { name: name.clone(), from, to, why };
             change.events.push((key.clone().map(Scope), event));
             if let Some(key) = key {
@@ -180,6 +185,35 @@ impl Machine {
             let value = adjust::effective(base, kept.map(|kept| &kept.value), spec);
             adjust::ends_at_floor(base, kept, spec, *rule).then(|| (name.as_str(), value.to_string()))
         })
+    }
+
+    /// Why the parameters of an attempt that [`Self::prepare`] made are not as asked for.
+    #[must_use]
+    pub fn reasons(
+        &self,
+        run: RunId,
+        program: &Program,
+        base: &Params,
+        effective: &Params,
+        probe: Option<ProbeParams>,
+    ) -> ParamReasons {
+        let own = self.streaks.get(&run).map(|own| &**own);
+        let mut reasons = ParamReasons::new();
+        for (name, value) in effective {
+            let (Some(asked), Some(spec)) = (base.get(name), program.params.get(name)) else { continue };
+            if value == asked {
+                continue;
+            }
+            let kept = self.kept(shared_key(spec, base).as_deref(), own, name);
+            let mut chain = kept.map(|kept| kept.chain.clone()).unwrap_or_default();
+            let adjusted = adjust::effective(asked, kept.map(|kept| &kept.value), spec);
+            if let Some(probe) = probe.filter(|_| adjusted != *value) {
+                let why = format!("a probe of a half-open breaker: half_open.params = \"{}\"", probe.name());
+                chain.push(ParamReason { from: adjusted, to: value.clone(), why });
+            }
+            reasons.insert(name.clone(), chain);
+        }
+        reasons
     }
 
     /// The parameters of the next attempt; `probe` when it probes a half-open breaker.

@@ -1,7 +1,7 @@
 //! Saved state: a version byte, then JSON. What cannot be read is as if it had never been saved.
 
 use super::{adjust::Adjusted, budget::Level, streak::Streak};
-use crate::model::{Put, RunId};
+use crate::model::{Put, RunId, Scope};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Write as _;
 
@@ -18,12 +18,13 @@ pub(super) enum Read {
     Run(RunId, Streak),
     /// A shared parameter: the siblings' key, the parameter's name, the value.
     Shared(String, String, Adjusted),
-    /// What the retry budget holds.
-    Budget(Level),
+    /// What a retry budget holds: that of a scope, or of all programs.
+    Budget(Option<Scope>, Level),
 }
 
-/// The key of the retry budget.
+/// The key of the retry budget of all programs, and what those of scopes begin with.
 const BUDGET_KEY: &str = "budget/retry";
+const SCOPED_BUDGET: &str = "budget/of/";
 
 /// The key of a run's counters.
 #[must_use]
@@ -46,10 +47,11 @@ pub(super) fn put_shared(key: &str, name: &str, adjusted: Option<&Adjusted>) -> 
     Put { key: format!("param/{key}/{name}"), value: adjusted.and_then(encode) }
 }
 
-/// The change that saves what the budget holds.
+/// The change that saves, or forgets, what a budget holds.
 #[must_use]
-pub(super) fn put_budget(level: Level) -> Put {
-    Put { key: BUDGET_KEY.to_owned(), value: encode(&level) }
+pub(super) fn put_budget(scope: Option<&Scope>, level: Option<Level>) -> Put {
+    let key = scope.map_or_else(|| BUDGET_KEY.to_owned(), |scope| format!("{SCOPED_BUDGET}{scope}"));
+    Put { key, value: level.as_ref().and_then(encode) }
 }
 
 /// Reads one saved record; nothing when it is not ours, of another version, or damaged.
@@ -59,7 +61,10 @@ pub(super) fn read(key: &str, value: &[u8]) -> Option<Read> {
         return Some(Read::Run(run.parse().ok()?, decode(value)?));
     }
     if key == BUDGET_KEY {
-        return Some(Read::Budget(decode(value)?));
+        return Some(Read::Budget(None, decode(value)?));
+    }
+    if let Some(scope) = key.strip_prefix(SCOPED_BUDGET) {
+        return Some(Read::Budget(Some(Scope(scope.to_owned())), decode(value)?));
     }
     let (key, name) = key.strip_prefix("param/")?.rsplit_once('/')?;
     Some(Read::Shared(key.to_owned(), name.to_owned(), decode(value)?))
@@ -98,6 +103,7 @@ mod tests {
             lowered_at: Some(Timestamp(7)),
             raised_at: None,
             last_bad: Some((ParamValue::Integer(100), Timestamp(7))),
+            chain: Vec::new(),
             inline: false,
         };
         let put = put_shared("site:http://shop.example/a", "qpi", Some(&adjusted));
@@ -105,9 +111,11 @@ mod tests {
             read(&put.key, &put.value.unwrap()),
             Some(Read::Shared("site:http://shop.example/a".into(), "qpi".into(), adjusted))
         );
-        let put = put_budget(Level { units: 7, at: Timestamp(8) });
         let level = Level { units: 7, at: Timestamp(8) };
-        assert_eq!(read(&put.key, &put.value.unwrap()), Some(Read::Budget(level)));
+        for scope in [None, Some(Scope("site:http://shop.example/a".into()))] {
+            let put = put_budget(scope.as_ref(), Some(level));
+            assert_eq!(read(&put.key, &put.value.unwrap()), Some(Read::Budget(scope, level)));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What Retry remembers of one run.
 
 use super::{adjust::Adjusted, intensity::Starts};
-use crate::model::Timestamp;
+use crate::model::{ClockShift, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,6 +21,9 @@ pub(super) struct Streak {
     pub(super) draws: u64,
     /// Whether the next start was decided by us, and so counts towards the intensity.
     pub(super) automatic: bool,
+    /// The next start is the one that ends a quarantine: its failure begins another.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) probation: bool,
     /// Automatic starts of late. Success does not clear them.
     pub(super) starts: Starts,
     /// Failures in a row by class, of the classes that have a limit of their own.
@@ -38,6 +41,7 @@ impl Streak {
     pub(super) fn forgive(&mut self) {
         (self.n, self.uncounted, self.first_failure, self.previous_ms) = (0, 0, None, None);
         self.by_class.clear();
+        self.probation = false;
     }
 
     /// One more failure by a class that has a limit of its own; how many there are in this row.
@@ -60,11 +64,11 @@ impl Streak {
         }
     }
 
-    /// Nothing was later than `now`: after a restart the clock may stand earlier than before.
-    pub(super) fn clamp(&mut self, now: Timestamp) {
-        self.first_failure = self.first_failure.map(|at| at.min(now));
-        self.starts.clamp(now);
-        self.params.values_mut().for_each(|adjusted| adjusted.clamp(now));
+    /// By the clock of now, after which nothing was.
+    pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
+        self.first_failure = self.first_failure.map(|at| shift.apply(at).min(now));
+        self.starts.wake(now, shift);
+        self.params.values_mut().for_each(|adjusted| adjusted.wake(now, shift));
     }
 }
 

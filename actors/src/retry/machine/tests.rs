@@ -7,7 +7,8 @@ mod invariants;
 
 use super::*;
 use crate::model::{
-    Adjust, ClassOverride, Command, Event, Intensity, Jitter, ParamSpec, ParamValue, ProbeParams,
+    Adjust, ClassOverride, ClockReading, Command, Event, Intensity, Jitter, ParamReason, ParamSpec,
+    ParamValue, ProbeParams, SavedClock,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -315,7 +316,7 @@ fn siblings_share_an_adjusted_parameter_and_one_incident_lowers_it_once() {
         panic!("{:?}", first.events)
     };
     assert_eq!((scope.0.as_str(), name.as_str()), ("site:shop.example", "qpi"));
-    assert_eq!((from.as_str(), to.as_str()), ("100", "50"));
+    assert_eq!((from, to), (&100.into(), &50.into()));
     assert_eq!(why, "rate_limited: times 0.5 gives 50; shared by site:shop.example");
     let keys: Vec<_> = first.saved.iter().map(|put| put.key.as_str()).collect();
     assert_eq!(keys, ["param/site:shop.example/qpi", format!("retry/{}", run(1)).as_str()]);
@@ -363,8 +364,10 @@ fn a_parameter_without_a_shared_key_belongs_to_its_run() {
             event
         }));
     }
-    assert!(matches!(&events[1], Event::ParamChanged { to, why, .. } if to == "30" && why.contains("floor")));
-    assert_eq!(events[2], Event::ParamExhausted { name: "qpi".into(), value: "30".into() });
+    assert!(
+        matches!(&events[1], Event::ParamChanged { to, why, .. } if *to == 30.into() && why.contains("floor"))
+    );
+    assert_eq!(events[2], Event::ParamExhausted { name: "qpi".into(), value: 30.into() });
     let qpi =
         |life: &Life, who| life.machine.prepare(run(who), &life.program, &life.base, None)["qpi"].clone();
     assert_eq!((qpi(&life, 1), qpi(&life, 2)), (ParamValue::Integer(30), ParamValue::Integer(100)));
@@ -380,7 +383,8 @@ fn garbage_among_saved_records_is_named_and_the_rest_comes_back() {
     records.push(("retry/nobody".into(), b"\x01{}".to_vec()));
     records.push(("param/site:x/qpi".into(), vec![9]));
     let mut machine = Machine::new(7);
-    assert_eq!(machine.restore(life.now, &records), ["retry/nobody", "param/site:x/qpi"]);
+    let (_, unread) = machine.restore(life.now, ClockShift::default(), &records);
+    assert_eq!(unread, ["retry/nobody", "param/site:x/qpi"]);
     life.machine = machine;
     assert_eq!(life.retry("crash", 10), (2, 2_000));
 }
@@ -440,7 +444,7 @@ proptest! {
             if i == cut {
                 let mut machine = Machine::new(3);
                 let saved: Vec<_> = store.clone().into_iter().collect();
-                prop_assert_eq!(machine.restore(now, &saved), Vec::<String>::new());
+                prop_assert_eq!(machine.restore(now, ClockShift::default(), &saved), (Vec::new(), Vec::new()));
                 restored = Some(machine);
             }
             let verdict = happen(&mut lasting, &program, now, what);

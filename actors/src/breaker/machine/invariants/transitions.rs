@@ -41,7 +41,7 @@ fn cause(what: &Happening) -> Cause {
         Happening::Ends { outcome, .. } => match outcome {
             Outcome::Success => Cause::Success,
             Outcome::Neutral => Cause::Neutral,
-            Outcome::Failure { .. } | Outcome::Trip => Cause::Failure,
+            Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor => Cause::Failure,
         },
         Happening::Operates { act } => Cause::Operator(*act),
     }

@@ -177,12 +177,17 @@ pub(super) fn forecast(
     let mut late_ms = 0;
     if !facts.run.phase.has_process() {
         let due = facts.run.next_attempt_at;
-        let at = due.map(|due| due.max(guards.free_at()));
+        let turn = Turn::of(facts, asked);
+        let at = due.map(|due| due.max(guards.free_at()).plus(turn.as_ref().map_or(0, |turn| turn.wait_ms)));
         late_ms = at.unwrap_or_default().since(due.unwrap_or_default());
-        let probe = guards.any_refuses();
+        let probe = guards.any_refuses() && turn.is_none();
         let params = if probe { &outlook.now_as_probe } else { &outlook.now };
         let when = at.map_or_else(|| "when it is let through".to_owned(), |at| when(at, now));
-        steps.push(Foreseen { at, text: start(asked.attempt, &when, params, probe) });
+        if turn.is_some() {
+            guards.close();
+        }
+        let turn = turn.map(|turn| turn.in_words()).unwrap_or_default();
+        steps.push(Foreseen { at, text: start(asked.attempt, &when, params, probe) + &turn });
     }
     let most = STARTS_TOLD.saturating_sub(steps.len());
     let (mut failed, mut failed_at) = (asked.attempt, asked.ends_at.plus(late_ms));
@@ -190,12 +195,14 @@ pub(super) fn forecast(
         let opened = guards.fail(failed, failed_at);
         steps.extend(opened.into_iter().map(|text| Foreseen { at: Some(failed_at), text }));
         let wanted = next.at.plus(late_ms);
-        let at = wanted.max(guards.free_at());
+        let paid = next.tokens_at.unwrap_or_default();
+        let at = wanted.max(guards.free_at()).max(paid);
         late_ms += at.since(wanted);
         let probe = guards.any_refuses();
         let params = if probe { &next.as_probe } else { &next.params };
         let when = format!("in about {}", about(at.since(now)));
-        steps.push(Foreseen { at: Some(at), text: start(next.attempt, &when, params, probe) });
+        let budget = if at == paid { ", when the retry budget has tokens for it" } else { "" };
+        steps.push(Foreseen { at: Some(at), text: start(next.attempt, &when, params, probe) + budget });
         (failed, failed_at) = (next.attempt, at.plus(asked.uptime_ms));
     }
     steps.extend(end_of(outlook, asked.attempt, most, late_ms > 0).map(|text| Foreseen { at: None, text }));
@@ -237,8 +244,36 @@ fn end_of(outlook: &Outlook, first: u32, told: usize, held: bool) -> Option<Stri
     }
 }
 
-/// The breakers on the way, as these failures alone would move them: by failures in a row. Their share of failures is
-/// not known here, and may open one sooner.
+/// What a start waits for that stands behind others: one at a time is let through as a probe, and when it has proved the
+/// scope well the others follow apart.
+struct Turn {
+    before: usize,
+    wait_ms: u64,
+}
+
+impl Turn {
+    /// Nothing for the first, and for who waits for something else than a breaker.
+    fn of(facts: &Facts, asked: &retry::Forecast) -> Option<Self> {
+        let scope = facts.run.held.as_ref()?.scope.as_ref()?;
+        let before = facts.line?.0.checked_sub(1).filter(|before| *before > 0)?;
+        let policy = &facts.gates.iter().find(|gate| gate.scope == *scope)?.policy;
+        let rounds = u64::try_from(before).unwrap_or(u64::MAX) / u64::from(policy.half_open.permits.max(1));
+        // Those before it are not looked at one by one: a probe is taken to live as long as this run does, or until it
+        // is proved.
+        let rounds = rounds.checked_sub(1)?;
+        let proved_ms = asked.uptime_ms.min(policy.half_open.stable_ms);
+        let spacing_ms = if policy.ramp.over_ms > 0 { policy.ramp.spacing_ms } else { 0 };
+        let behind = rounds.saturating_mul(spacing_ms);
+        Some(Self { before, wait_ms: proved_ms.saturating_add(behind) })
+    }
+
+    fn in_words(&self) -> String {
+        format!(", behind {} in line: one at a time, if the first goes well", self.before)
+    }
+}
+
+/// The breakers on the way, as these failures alone would move them: by failures in a row, and by their share, as if
+/// nothing left the window meanwhile.
 struct Guards<'a> {
     guards: Vec<Guard<'a>>,
     weight: u64,
@@ -249,6 +284,8 @@ struct Guard<'a> {
     /// Whether it hears of the class.
     heard: bool,
     permille: u64,
+    /// Outcomes in its window, what the failures weigh, and what all do.
+    window: (u32, u64, u64),
     level: u32,
     /// Until when it refuses; once that is over, a start probes it.
     until: Option<Timestamp>,
@@ -265,9 +302,10 @@ impl<'a> Guards<'a> {
         let rule = asked.program.class_rule(&asked.class);
         let guard = |gate: &'a Gate| {
             let heard = rule.scopes.contains(&gate.scope.kind());
-            let mut guard = Guard { gate, heard, permille: 0, level: 0, until: None };
+            let mut guard = Guard { gate, heard, permille: 0, window: (0, 0, 0), level: 0, until: None };
             if let Some(status) = breakers.iter().find(|status| status.scope == gate.scope) {
                 (guard.permille, guard.level) = (status.failures_permille, status.level);
+                guard.window = (status.outcomes, status.failed_permille, status.total_permille);
                 guard.until = match status.state.as_str() {
                     "open" | "forced_open" => Some(status.until?),
                     "half_open" => Some(now),
@@ -285,6 +323,13 @@ impl<'a> Guards<'a> {
         self.guards.iter().filter_map(|guard| guard.until).max().unwrap_or_default()
     }
 
+    /// Those before this run went well.
+    fn close(&mut self) {
+        for guard in &mut self.guards {
+            (guard.until, guard.permille, guard.window) = (None, 0, (0, 0, 0));
+        }
+    }
+
     /// Whether one of them has not closed since it opened: a start that it lets through is a probe.
     fn any_refuses(&self) -> bool {
         self.guards.iter().any(|guard| guard.until.is_some())
@@ -296,14 +341,12 @@ impl<'a> Guards<'a> {
         let heard = self.guards.iter_mut().filter(|guard| guard.heard && weight > 0);
         let fail = |guard: &mut Guard<'_>| {
             let policy = &guard.gate.policy;
-            guard.permille += weight;
-            let limit = u64::from(policy.failures) * 1_000;
             let again = guard.until.is_some();
-            if !again && (limit == 0 || guard.permille < limit) {
+            if !again && !guard.is_opened_by(weight) {
                 return None;
             }
             guard.level = guard.level.saturating_add(1);
-            guard.permille = 0;
+            (guard.permille, guard.window) = (0, (0, 0, 0));
             let penalty_ms = penalty_ms_of_level(policy, guard.level);
             guard.until = Some(at.plus(penalty_ms));
             let (again, scope) = (if again { " again" } else { "" }, &guard.gate.scope);
@@ -313,5 +356,20 @@ impl<'a> Guards<'a> {
             ))
         };
         heard.filter_map(fail).collect()
+    }
+}
+
+impl Guard<'_> {
+    /// One more failure of this weight: whether it opens a closed scope.
+    fn is_opened_by(&mut self, weight: u64) -> bool {
+        let policy = &self.gate.policy;
+        self.permille += weight;
+        let (outcomes, failed, total) = &mut self.window;
+        *outcomes = outcomes.saturating_add(1).min(policy.window.size);
+        (*failed, *total) = (*failed + weight, *total + weight);
+        let row = u64::from(policy.failures) * 1_000;
+        let rate = u64::from(policy.failure_rate_permille);
+        row > 0 && self.permille >= row
+            || rate > 0 && *outcomes >= policy.window.min && *failed * 1_000 >= rate * *total
     }
 }

@@ -3,7 +3,7 @@
 use super::words::{changed, quoted, reads_output, with};
 use crate::{
     manager::Sentence,
-    model::{Class, Event, HeldReason, JournalRecord, Run, say_duration_ms},
+    model::{Class, Event, HeldReason, JournalRecord, ParamReason, Run, say_duration_ms},
 };
 use std::collections::BTreeSet;
 
@@ -20,12 +20,10 @@ pub(super) fn chain(run: &Run, records: &[JournalRecord]) -> Vec<Sentence> {
         let mut text = sentence(record, again)?;
         match &record.event {
             Event::ParamChanged { name, .. } => drop(changes.insert(name)),
-            Event::AttemptStarted { params, probe: false } => {
+            Event::AttemptStarted { params, probe: false, param_reasons } => {
                 let lowered = changed(params, &run.params);
-                let before: Vec<_> = lowered.keys().filter(|name| !changes.contains(name)).cloned().collect();
-                if !before.is_empty() {
-                    let names = before.join(", ");
-                    text.push_str(&format!(" ({names}: lowered before by failures of runs that share it)"));
+                for name in lowered.keys().filter(|name| !changes.contains(name)) {
+                    text.push_str(&lowered_before(name, param_reasons.get(name)));
                 }
             }
             _ => {}
@@ -60,7 +58,7 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
             let again = if again { " again" } else { "" };
             format!("asked for{again}{}{}", by_whom(requested_by.as_ref()), with(params))
         }
-        Event::AttemptStarted { params, probe } => {
+        Event::AttemptStarted { params, probe, .. } => {
             let probe = if *probe { ", as a probe of a half-open breaker" } else { "" };
             format!("{attempt} started{}{probe}", with(params))
         }
@@ -111,6 +109,21 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
         Event::KeeperLost { why, .. } => format!("the keeper died: {why}"),
         Event::ActorRestarted { actor, why } => format!("the {actor} was started again: {why}"),
     })
+}
+
+/// What happened to a parameter before this story began.
+fn lowered_before(name: &str, chain: Option<&Vec<ParamReason>>) -> String {
+    match chain.and_then(|chain| chain.split_last()) {
+        None => format!(" ({name}: lowered before by failures of runs that share it)"),
+        Some((last, earlier)) => {
+            let more = match earlier.len() {
+                0 => String::new(),
+                1 => ", after 1 change before".to_owned(),
+                n => format!(", after {n} changes before"),
+            };
+            format!(" ({name} {} → {} before this: {}{more})", last.from, last.to, last.why)
+        }
+    }
 }
 
 fn by_whom(who: Option<&String>) -> String {

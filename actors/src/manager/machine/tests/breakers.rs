@@ -345,3 +345,23 @@ fn exited_with_output(world: &mut World, run: RunId) {
     world.input(Input::Launcher(Report::Exited { attempt, exit, sizes, leftovers: false }));
     world.input(Input::Launcher(Report::Emptied { attempt, sizes }));
 }
+
+#[test]
+fn a_failure_at_the_floor_opens_the_scope_where_the_parameter_says_so() {
+    use crate::model::{Adjust, ClassOverride, OnFloor, ParamSpec};
+    for (on_floor, asked, outcome) in [
+        (OnFloor::Trip, 10, "TripAtFloor"),
+        (OnFloor::Trip, 100, "Failure"),
+        (OnFloor::Continue, 10, "Failure"),
+    ] {
+        let program = program("job")
+            .param(ParamSpec::integer("qpi").default(asked).range(10..=200).on_floor(on_floor))
+            .class("exit_nonzero", ClassOverride::retry().adjust("qpi", Adjust::multiply(0.5)));
+        let mut world = World::new(vec![program]);
+        let run = world.start("job");
+        world.launched(run);
+        world.exited(run, ExitStatus::Code(1));
+        let settled = world.acts.iter().find(|act| act.starts_with("settle")).cloned().unwrap_or_default();
+        assert!(settled.contains(outcome), "{on_floor:?} at {asked}: {settled}");
+    }
+}

@@ -33,3 +33,50 @@ fn what_was_alive_when_the_supervisor_died_is_lost_and_retry_says_what_follows()
     let lost = |record: &JournalRecord| matches!(&record.event, Event::AttemptEnded { class: Some(c), .. } if c == "lost");
     assert!(next.records.iter().any(lost), "the journal says that it was lost");
 }
+
+#[test]
+fn a_run_that_waits_starts_when_its_delay_is_over_whatever_the_wall_clock_was_set_to() {
+    const DAY: i64 = 86_400_000;
+    let clocks = |at: Timestamp, boot_id, boottime_ms| SavedClock {
+        at,
+        reading: ClockReading { wall_ms: at.0, boot_id, boottime_ms },
+    };
+    for (step, boot_id, left) in
+        [(0, 7, 540_000), (DAY, 7, 540_000), (-DAY, 7, 540_000), (DAY, 8, 0), (-DAY, 8, 600_000)]
+    {
+        let mut world = World::new(vec![program("job")]);
+        world.now = Timestamp(1_800_000_000_000);
+        world.class = Some("upstream");
+        let run = world.start("job");
+        world.launched(run);
+        world.decisions = vec![retry_in(&world, 600_000)];
+        world.exited(run, ExitStatus::Code(1));
+        let clock = world.machine.save_clock(&clocks(world.now, 7, 50_000));
+        world.state.insert(clock.key, clock.value.unwrap());
+
+        let mut next = World::new(vec![program("job")]);
+        next.now = Timestamp(world.now.plus(60_000).0.saturating_add_signed(step));
+        let now = clocks(next.now, boot_id, 110_000);
+        let shift = next.machine.set_clock(&world.state, &now);
+        assert_eq!(
+            next.machine.is_clock_due(next.now),
+            shift.is_none(),
+            "not before the times that it moves"
+        );
+        assert_eq!(next.machine.restore(&world.state, next.now), 0);
+        let effects = next.machine.resume(Vec::new(), &BTreeSet::new(), 5, false, next.now);
+        if !shift.is_none() {
+            let moved = effects.iter().find_map(|effect| match effect {
+                Effect::Commit { puts, .. } if puts.iter().any(|put| put.key == "clock") => {
+                    Some(puts.iter().any(|put| put.key == format!("run/{run}")))
+                }
+                _ => None,
+            });
+            assert_eq!(moved, Some(true), "the clock is written with the times that go by it");
+        }
+        next.run(effects);
+        let at = next.machine.run(run).and_then(|run| run.next_attempt_at).unwrap();
+        let spread = if left == 0 { 10_000 } else { 0 };
+        assert!((left..=left + spread).contains(&at.since(next.now)), "step {step}, boot {boot_id}: {at}");
+    }
+}

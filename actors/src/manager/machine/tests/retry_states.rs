@@ -149,9 +149,13 @@ impl Pair {
                 let end = End { run, program: &program, base: &base, outcome: &outcome, uptime_ms };
                 Some(Input::Judged { run, verdict: self.retry.ended(now, end) })
             }
-            Effect::Reserve(run) => Some(Input::Reserved { run, leave: self.retry.reserve(now, run) }),
+            Effect::Reserve(ask) => {
+                let leave = self.retry.reserve(now, ask.run, &ask.budgets);
+                Some(Input::Reserved { run: ask.run, leave })
+            }
             Effect::Pay(run) => Some(Input::Saved(self.retry.pay(now, run))),
-            Effect::Deposit => Some(Input::Saved(self.retry.deposit(now))),
+            Effect::Deposit(ask) => Some(Input::Saved(self.retry.deposit(now, &ask.budgets))),
+            Effect::Forgive(run) => Some(Input::Saved(self.retry.forgive(run))),
             Effect::Overrule(run) => Some(Input::Saved(self.retry.cancel(run))),
             Effect::Forget(run) => Some(Input::Saved(self.retry.forget(run))),
             Effect::AskDeadline(ask) => {

@@ -202,3 +202,39 @@ fn a_start_during_a_stop_is_heard_once_the_tree_is_down() {
         assert_eq!(world.attempt(run).number, 2, "{stage}");
     }
 }
+
+#[test]
+fn other_rules_forget_failures_let_a_quarantine_go_and_start_a_daemon_that_gave_up() {
+    let (mut job, mut api) = (program("job"), program("api"));
+    api.restart = Restart::Always;
+    for (reset, told) in [(true, 1), (false, 0)] {
+        (job.retry.reset_on_config_change, api.retry.reset_on_config_change) = (reset, reset);
+        let mut world = World::new(vec![job.clone(), api.clone()]);
+        world.class = Some("crash");
+        let (waits, gave_up) = (world.start("job"), world.start("api"));
+        let now = world.now;
+        let over =
+            Decision::GiveUp { phase: Phase::Quarantined, reason: EndReason::Intensity, why: "often".into() };
+        for (run, decision) in [(waits, retry_in(&world, 600_000)), (gave_up, over)] {
+            world.launched(run);
+            world.decisions = vec![decision];
+            world.quarantined = true;
+            world.exited(run, ExitStatus::Code(1));
+        }
+        assert!(world.machine.run(waits).is_some_and(|run| run.quarantined));
+        let (mut job, mut api) = (job.clone(), api.clone());
+        (job.description, api.description) = ("mended".into(), "mended".into());
+        world.acts.clear();
+        let configure = Configure { programs: vec![job, api], shared_breakers: Vec::new() };
+        let (_, effects) = world.machine.configure(configure, now);
+        world.run(effects);
+        let count = |what: &str| world.acts.iter().filter(|act| act.starts_with(what)).count();
+        assert_eq!(
+            (count("forgive"), count("schedule in 0"), count("launch")),
+            (told, told, told),
+            "{:?}",
+            world.acts
+        );
+        world.assert_phase(gave_up, if reset { Phase::Starting } else { Phase::Quarantined });
+    }
+}

@@ -117,7 +117,7 @@ fn each_span_of_health_gives_a_daemon_s_own_value_a_step_back() {
         life.now = life.now.plus(10 * MINUTE);
         let change = life.healthy();
         if let Some((None, Event::ParamChanged { to, .. })) = change.events.first() {
-            values.push(to.clone());
+            values.push(to.to_string());
             assert!(change.saved.iter().any(|put| put.key.starts_with("retry/")), "and it is saved");
         }
     }
@@ -153,7 +153,7 @@ fn at_the_floor_a_run_goes_on_or_gives_up_as_the_parameter_says() {
         assert!(matches!(life.end(&failed("rate_limited"), 10).decision, Decision::RetryAt { .. }));
         life.now = life.now.plus(MINUTE);
         let verdict = life.end(&failed("rate_limited"), 10);
-        let exhausted = Event::ParamExhausted { name: "qpi".into(), value: "50".into() };
+        let exhausted = Event::ParamExhausted { name: "qpi".into(), value: 50.into() };
         assert!(verdict.events.iter().any(|(_, event)| *event == exhausted), "{:?}", verdict.events);
         match verdict.decision {
             Decision::GiveUp { reason, why, .. } if gives_up => {
@@ -223,4 +223,33 @@ fn a_healthy_daemon_forgets_the_failures_of_a_class_too() {
         assert_eq!(life.retry("oom", 700_000).0, 1);
     }
     assert_eq!(life.gives_up(&failed("oom"), 10), (Phase::Failed, EndReason::MaxRetries));
+}
+
+#[test]
+fn an_attempt_knows_why_its_parameters_are_not_as_asked_for() {
+    let mut life = life(scraper());
+    let chain = |life: &Life, probe| {
+        let (who, base) = (run(2), at_host("shop.example"));
+        let params = life.machine.prepare(who, &life.program, &base, probe);
+        let reasons = life.machine.reasons(who, &life.program, &base, &params, probe);
+        let told = |step: &ParamReason| format!("{} → {}: {}", step.from, step.to, step.why);
+        reasons.get("qpi").map(|chain| chain.iter().map(told).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    assert!(chain(&life, None).is_empty());
+    let lowered = "100 → 50: rate_limited: times 0.5 gives 50; shared by site:shop.example";
+    let _ = life.end(&failed("rate_limited"), 10);
+    assert_eq!(chain(&life, None), [lowered]);
+    assert_eq!(
+        chain(&life, Some(ProbeParams::Floor)),
+        [lowered, "50 → 10: a probe of a half-open breaker: half_open.params = \"floor\""]
+    );
+    for _ in 0..20 {
+        life.now = life.now.plus(MINUTE);
+        let _ = life.end_of(run(3), &failed("rate_limited"), 10);
+    }
+    assert_eq!(
+        chain(&life, None).last().map(String::as_str),
+        Some("12 → 10: rate_limited: times 0.5 gives 10, which is its floor; shared by site:shop.example")
+    );
+    assert!(chain(&life, None).len() <= 8);
 }

@@ -148,9 +148,48 @@ fn a_clock_that_is_set_back_between_two_lives_moves_no_counter_into_the_future()
     let records: Vec<_> = saved.into_iter().filter_map(|put| Some((put.key, put.value?))).collect();
     let mut next = Life::of(program);
     next.now = Timestamp(1_000_000);
-    assert_eq!(next.machine.restore(next.now, &records), Vec::<String>::new());
+    assert_eq!(next.machine.restore(next.now, ClockShift::default(), &records), (Vec::new(), Vec::new()));
     assert_eq!(next.machine.deadline(run(1), &next.program), Some(Timestamp(1_060_000)));
     assert_eq!(next.retry("crash", 10), (2, 2_000));
+}
+
+// The same between two boots: what is saved is moved with the clock, and saved again.
+#[test]
+fn a_clock_that_was_set_between_two_lives_moves_all_that_is_saved_with_it() {
+    let mut program = scraper();
+    program.retry.max_failing_ms = Some(60_000);
+    let base = at_host("shop.example");
+    let mut life = Life::of(program.clone());
+    (life.now, life.base) = (Timestamp(9_000_000_000), base.clone());
+    life.machine.set_budget(life.now, Some(RetryBudget::tokens(1.0).refill_per_minute(1.0)));
+    let began = life.now;
+    let mut saved = life.end(&failed("rate_limited"), 0).saved;
+    let _ = life.machine.reserve(began, run(1), &[]);
+    saved.extend(life.machine.pay(began, run(1)));
+    let mut records = BTreeMap::new();
+    records.extend(saved.into_iter().filter_map(|put| Some((put.key, put.value?))));
+    let records: Vec<_> = records.into_iter().collect();
+    let clocks = |ms, boottime_ms| SavedClock {
+        at: Timestamp(ms),
+        reading: ClockReading { wall_ms: ms, boot_id: 1, boottime_ms },
+    };
+    let before = clocks(9_000_000_000, 5_000);
+    for now in [9_000_020_000, 9_900_000_000, 1_000_000] {
+        let mut next = Life::of(program.clone());
+        (next.now, next.base) = (Timestamp(now), base.clone());
+        next.machine.set_budget(next.now, Some(RetryBudget::tokens(1.0).refill_per_minute(1.0)));
+        let shift = ClockShift::between(&before, &clocks(now, 25_000));
+        let (moved, unread) = next.machine.restore(next.now, shift, &records);
+        assert_eq!((moved.len(), unread.len()), (if shift.is_none() { 0 } else { records.len() }, 0));
+        assert_eq!(next.machine.deadline(run(1), &next.program), Some(Timestamp(now + 40_000)), "{now}");
+        let lowered = next.machine.shared["site:shop.example"][0].1.lowered_at;
+        assert_eq!(lowered, Some(Timestamp(now - 20_000)), "{now}: its cooldown goes on for 40s");
+        let _ = next.end(&failed("crash"), 0);
+        let Leave::Deferred { retry_at, .. } = next.machine.reserve(next.now, run(1), &[]) else {
+            panic!("{now}")
+        };
+        assert_eq!(retry_at, Some(Timestamp(now + 40_000)), "{now}: a third of a token came meanwhile");
+    }
 }
 
 // supervisord (its issue 1285): a start alone is no success, or `startretries` never ends.
@@ -265,4 +304,52 @@ fn health_ends_the_row_that_max_failing_measures() {
     let _ = life.healthy();
     assert_eq!(life.machine.deadline(run(1), &life.program), None, "it is not failing");
     assert_eq!(life.retry("crash", 700_000), (1, 1_000), "a new row, with a minute of its own");
+}
+
+// Ours: a quarantine may end by itself, and what it lets go has one start to show that it is well.
+#[test]
+fn a_quarantine_that_ends_by_itself_allows_one_start_and_its_failure_begins_another() {
+    const MINUTE: u64 = 60_000;
+    let mut program = daemon();
+    program.retry.intensity = Some(Intensity { restarts: 3, window_ms: MINUTE });
+    program.retry.quarantine_ms = Some(10 * MINUTE);
+    let mut life = Life::of(program);
+    let end = |life: &mut Life, uptime_ms| {
+        let began = life.now;
+        let verdict = life.end(&failed("crash"), uptime_ms);
+        let Decision::RetryAt { n, why, .. } = verdict.decision else { panic!("it goes on") };
+        (life.now.since(began) / 1_000, n, verdict.quarantined, why.to_string())
+    };
+    let short = |told: (u64, u32, bool, String)| (told.0, told.1, told.2);
+    assert_eq!(short(end(&mut life, 10)), (1, 1, false));
+    assert_eq!(short(end(&mut life, 10)), (2, 2, false));
+    assert_eq!(short(end(&mut life, 10)), (4, 3, false));
+    let (seconds, n, quarantined, why) = end(&mut life, 10);
+    assert_eq!((seconds, n, quarantined), (600, 4, true), "n is kept");
+    assert_eq!(
+        why,
+        "failure 4 in a row (crash); 3 automatic restarts within 1m are the most that intensity allows; quarantined for 10m, then one start"
+    );
+    let (seconds, n, quarantined, why) = end(&mut life, 10);
+    assert_eq!((seconds, n, quarantined), (600, 5, true), "{why}");
+    assert!(why.contains("the start after its quarantine failed"), "{why}");
+    let _ = life.healthy();
+    assert_eq!(short(end(&mut life, 10)), (1, 1, false), "health ends it");
+    let _ = life.machine.forgive(run(1));
+    assert_eq!(short(end(&mut life, 10)), (1, 1, false), "and so do other rules");
+}
+
+#[test]
+fn a_quarantine_ends_no_later_than_max_failing_and_no_sooner_than_intensity_allows() {
+    let mut program = daemon();
+    program.retry.intensity = Some(Intensity { restarts: 1, window_ms: 3_600_000 });
+    program.retry.quarantine_ms = Some(60_000);
+    let mut life = Life::of(program.clone());
+    let _ = life.retry("crash", 0);
+    let (_, delay_ms) = life.retry("crash", 0);
+    assert_eq!(delay_ms, 3_600_000, "one start in any hour");
+    program.retry.max_failing_ms = Some(600_000);
+    let mut life = Life::of(program);
+    let _ = life.retry("crash", 0);
+    assert_eq!(life.gives_up(&failed("crash"), 0), (Phase::Failed, EndReason::Deadline));
 }

@@ -127,7 +127,7 @@ impl World {
     fn note(&mut self, events: &[(Option<Scope>, Event)]) {
         for (_, event) in events {
             if let Event::ParamChanged { from, to, .. } = event
-                && to.parse::<i64>().unwrap() < from.parse::<i64>().unwrap()
+                && to.as_micros() < from.as_micros()
             {
                 self.lowered.push(self.now.0);
             }
@@ -140,13 +140,14 @@ impl World {
 
     /// The run is due: budget, then breakers, then it starts.
     fn start(&mut self, who: u128, automatic: bool) {
-        let free = match self.machine.reserve(self.now, run(who)) {
+        let free = match self.machine.reserve(self.now, run(who), &[]) {
             Leave::Deferred { retry_at, .. } => {
                 assert!(automatic, "an operator's start is free");
                 assert!(retry_at.is_some_and(|at| at > self.now), "who waits knows until when");
                 *self.place(who) = Place::Deferred;
                 return;
             }
+            Leave::Denied { why } => panic!("{why}"),
             Leave::Free => true,
             Leave::Promised => false,
         };
@@ -227,7 +228,7 @@ impl World {
                 self.start(who, false);
             }
             Act::Deposit => {
-                let saved = self.machine.deposit(self.now);
+                let saved = self.machine.deposit(self.now, &[]);
                 self.deposits += u64::from(!saved.is_empty()) * 200;
                 self.save(saved);
             }
@@ -250,11 +251,11 @@ impl World {
                 Place::Runs | Place::Ended => {}
             }
         }
-        let rules = self.machine.budget.as_ref().map(Budget::rules);
+        let rules = self.machine.budgets.rules();
         self.machine = Machine::new(SEED);
         self.machine.set_budget(self.now, rules);
         let saved: Vec<_> = self.store.clone().into_iter().collect();
-        assert_eq!(self.machine.restore(self.now, &saved), Vec::<String>::new());
+        assert_eq!(self.machine.restore(self.now, ClockShift::default(), &saved), (Vec::new(), Vec::new()));
         for (who, at) in waiting {
             *self.place(who) = Place::Waits;
             self.machine.schedule(run(who), at);
@@ -301,16 +302,16 @@ proptest! {
         let mut world = World::new(true, budget);
         world.live(&log);
         for who in 0..3 {
-            let before = (world.machine.streaks.get(&run(who)).cloned(), world.machine.budget.as_ref().map(Budget::level));
-            let refilled = world.machine.budget.as_ref().map(Budget::level);
-            let leave = world.machine.reserve(before.1.map_or(world.now, |level| level.at), run(who));
+            let before = (world.machine.streaks.get(&run(who)).cloned(), world.machine.budgets.level());
+            let refilled = world.machine.budgets.level();
+            let leave = world.machine.reserve(before.1.map_or(world.now, |level| level.at), run(who), &[]);
             if let Leave::Deferred { .. } = leave {
                 prop_assert!(budget.is_some());
             }
             world.machine.release(run(who));
-            let after = (world.machine.streaks.get(&run(who)).cloned(), world.machine.budget.as_ref().map(Budget::level));
+            let after = (world.machine.streaks.get(&run(who)).cloned(), world.machine.budgets.level());
             prop_assert_eq!(before, after);
-            prop_assert_eq!(refilled, world.machine.budget.as_ref().map(Budget::level));
+            prop_assert_eq!(refilled, world.machine.budgets.level());
         }
     }
 

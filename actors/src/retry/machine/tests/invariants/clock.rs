@@ -16,7 +16,8 @@ proptest! {
         for who in (0..3).filter(|who| world.places[usize::try_from(*who).unwrap()] == Place::Runs) {
             let ended = |now: Timestamp| {
                 let mut successor = Machine::new(SEED);
-                assert_eq!(successor.restore(now, &saved), Vec::<String>::new());
+                let (_, unread) = successor.restore(now, ClockShift::default(), &saved);
+                assert_eq!(unread, Vec::<String>::new());
                 let (program, base) = (&world.program, &world.base);
                 let end = End { run: run(who), program, base, outcome: &outcome, uptime_ms };
                 successor.ended(now, end).decision
@@ -48,15 +49,15 @@ proptest! {
             let streaks: Vec<_> = (0..3).map(|who| machine.streaks.get(&run(who)).cloned()).collect();
             format!("{streaks:?} {:?}", machine.next_due())
         };
-        let (before, level) = (state(&world.machine), world.machine.budget.as_ref().map(Budget::level));
+        let (before, level) = (state(&world.machine), world.machine.budgets.level());
         for who in asks.iter().filter(|who| waits.contains(who)) {
-            let _ = world.machine.reserve(now, run(*who));
+            let _ = world.machine.reserve(now, run(*who), &[]);
         }
         for who in asks.iter().rev().filter(|who| waits.contains(who)) {
             world.machine.release(run(*who));
         }
         prop_assert_eq!(state(&world.machine), before);
-        let after = world.machine.budget.as_ref().map(Budget::level);
+        let after = world.machine.budgets.level();
         // Time has brought what it brings, to those who ask and to those who do not.
         prop_assert!(after.is_none() || after.map(|level| level.units) >= level.map(|level| level.units));
     }

@@ -1,0 +1,165 @@
+//! Rules that end, hold back or let go: each key as a user meets it, in a scenario.
+
+use super::*;
+
+/// The ends of the runs of a scenario: when, how, and why.
+fn ends(config: &str, scenario: &str) -> Vec<String> {
+    let lines = play(config, scenario);
+    of_kind(&lines, "run_ended").into_iter().map(|line| short(line, &["phase", "end_reason"])).collect()
+}
+
+#[test]
+fn a_job_that_brings_too_little_is_an_empty_result_and_is_tried_again() {
+    let config = JOB.replace("breaker = false", "breaker = false\nsuccess = { min_lines = 2 }");
+    let lines = play(
+        &config,
+        r#"
+        until = "1h"
+        [[start]]
+        program = "job"
+        [[script]]
+        program = "job"
+        attempts = [
+            { lasts = "1s", exit = 0 },
+            { lasts = "1s", exit = 0, output = ["an item"] },
+            { lasts = "1s", exit = 0, output = ["an item", "another"] },
+        ]
+        "#,
+    );
+    let classes: Vec<_> = of_kind(&lines, "attempt_ended").iter().map(|line| line["class"].clone()).collect();
+    assert_eq!(classes, ["empty_result".into(), "empty_result".into(), Value::Null]);
+}
+
+#[test]
+fn a_quarantine_with_a_time_ends_by_itself() {
+    let config = r#"
+    [program.api]
+    command = ["api"]
+    restart = "always"
+    breaker = false
+    retry = { delay = "1s", max_delay = "1s", jitter = "none", intensity = { restarts = 2, window = "1m" }, quarantine = "10m" }
+    "#;
+    let lines = play(
+        config,
+        r#"
+        until = "30m"
+        [[start]]
+        program = "api"
+        [[script]]
+        program = "api"
+        attempts = [{ lasts = "1s", exit = 1 }]
+        "#,
+    );
+    let starts: Vec<_> = of_kind(&lines, "attempt_started")
+        .iter()
+        .map(|line| line["at_ms"].as_u64().unwrap_or_default() / 1_000)
+        .collect();
+    assert_eq!(starts, [0, 2, 4, 605, 1206], "two restarts, then one start in ten minutes");
+    assert!(of_kind(&lines, "run_ended").is_empty(), "it is not over");
+}
+
+#[test]
+fn an_empty_budget_defers_or_ends_a_run_as_its_rules_say() {
+    let scenario = r#"
+    until = "1h"
+    [[start]]
+    program = "job"
+    params = { host = "a" }
+    [[start]]
+    program = "job"
+    params = { host = "a" }
+    [[start]]
+    program = "job"
+    params = { host = "b" }
+    [[script]]
+    program = "job"
+    attempts = [{ lasts = "1s", exit = 1 }, { lasts = "1s", exit = 0 }]
+    "#;
+    let config = |budget: &str| {
+        format!(
+            r#"
+            [program.job]
+            command = ["job"]
+            retry = {{ delay = "1s", jitter = "none" }}
+            breaker = false
+            breakers = ["site:{{host}}"]
+            params.host = {{ required = true }}
+            [breaker."site:*"]
+            failures = 100
+            failure_rate = 0.0
+            retry_budget = {{ capacity = 1.0, deposit = 0.0, refill_per_minute = 6.0{budget} }}
+            "#
+        )
+    };
+    let waits = ends(&config(""), scenario);
+    assert_eq!(
+        waits,
+        [
+            "3 run_ended phase=succeeded end_reason=exit",
+            "3 run_ended phase=succeeded end_reason=exit",
+            "13 run_ended phase=succeeded end_reason=exit",
+        ],
+        "a site's two retries share a token, and another site has its own"
+    );
+    let gives_up = ends(&config(", on_empty = \"give_up\""), scenario);
+    assert_eq!(gives_up[0], "2 run_ended phase=failed end_reason=budget");
+    assert_eq!(gives_up.len(), 3);
+}
+
+#[test]
+fn a_failure_at_the_floor_opens_the_scope_at_once_where_the_parameter_says_so() {
+    let config = r#"
+    [program.job]
+    command = ["job"]
+    retry = { delay = "1s", jitter = "none" }
+    params.qpi = { type = "integer", default = 20, min = 10, on_floor = "trip" }
+    classes.crash = { adjust = { qpi = { multiply = 0.5 } } }
+    breaker = { failures = 100, penalty_jitter = 0.0 }
+    "#;
+    let lines = play(
+        config,
+        r#"
+        until = "20s"
+        [[start]]
+        program = "job"
+        [[script]]
+        program = "job"
+        attempts = [{ lasts = "1s", exit = 1, class = "crash" }]
+        "#,
+    );
+    let opened = of_kind(&lines, "breaker_changed");
+    assert_eq!(short(opened[0], &["to"]), "3 breaker_changed to=open", "at the second failure");
+    let why = opened[0]["why"].as_str().unwrap_or_default();
+    assert!(why.contains("at its floor"), "{why}");
+    let changed = of_kind(&lines, "param_changed");
+    assert_eq!((&changed[0]["from"], &changed[0]["to"]), (&20.into(), &10.into()), "numbers, not text");
+    assert_eq!(of_kind(&lines, "param_exhausted")[0]["value"], 10);
+}
+
+#[test]
+fn an_attempt_says_why_its_parameters_are_not_as_asked_for() {
+    let config = r#"
+    [program.job]
+    command = ["job"]
+    retry = { delay = "1s", jitter = "none" }
+    params.qpi = { type = "integer", default = 100, min = 10 }
+    classes.crash = { adjust = { qpi = { multiply = 0.5 } } }
+    breaker = false
+    "#;
+    let lines = play(
+        config,
+        r#"
+        until = "1m"
+        [[start]]
+        program = "job"
+        [[script]]
+        program = "job"
+        attempts = [{ lasts = "1s", exit = 1, class = "crash" }, { lasts = "1s", exit = 0 }]
+        "#,
+    );
+    let starts = of_kind(&lines, "attempt_started");
+    assert!(starts[0]["param_reasons"].is_null());
+    let reason = &starts[1]["param_reasons"]["qpi"][0];
+    assert_eq!((&reason["from"], &reason["to"]), (&100.into(), &50.into()));
+    assert_eq!(reason["why"], "crash: times 0.5 gives 50");
+}
