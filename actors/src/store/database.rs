@@ -34,8 +34,27 @@ pub(crate) fn open(path: &Path, cache: u64) -> Result<sled::Db, String> {
         .flush_every_ms(None)
         .use_compression(false)
         .print_profile_on_drop(false);
-    guard(|| config.open())
+    let mut opened = guard(|| config.open());
+    for _ in 0..LOCKED_TRIES {
+        if !opened.as_ref().is_err_and(|problem| problem.contains(LOCKED)) {
+            break;
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an open blocks anyway, and there is nothing to wait on"
+        )]
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        opened = guard(|| config.open());
+    }
+    opened
 }
+
+/// What sled says when its own lock is held. The store's lock is ours by then, so that it can only be a child which was
+/// forked, by anybody in this process, before the last database was closed, and has not executed yet.
+const LOCKED: &str = "could not acquire lock";
+
+/// A second of them: a child executes within milliseconds, and what is locked for longer is no child of that kind.
+const LOCKED_TRIES: usize = 100;
 
 /// A snapshot that sled was writing when it was killed makes the next open fail; it is never needed.
 fn remove_leftovers(path: &Path) {

@@ -62,7 +62,15 @@ pub enum OpenError {
 /// The lock on a store's folder, held as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+/// Not by closing the file alone: a child that was forked and has not executed yet has it too, and would keep the lock.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // SAFETY: `file` is open during the call, and flock touches no memory of ours.
+        unsafe { libc::flock(self.file.as_raw_fd(), libc::LOCK_UN) };
+    }
 }
 
 /// What is made once for each store.
@@ -101,7 +109,7 @@ pub(crate) fn take(dir: &Path) -> Result<Lock, OpenError> {
     }
     let me = format!("{} {} {}\n", std::process::id(), start_ticks(), boot_id());
     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(me.as_bytes())).map_err(at)?;
-    Ok(Lock { _file: file })
+    Ok(Lock { file })
 }
 
 /// Who wrote the lock file.

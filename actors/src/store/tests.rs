@@ -88,6 +88,32 @@ fn a_closed_store_is_clean_once_and_takes_nothing_more() {
     assert!(!Store::open(dir.path()).unwrap().load().unwrap().clean);
 }
 
+/// Whoever forks in this process has our files for a moment, and with them what locks them.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the time that a child takes to execute")]
+fn a_store_that_was_closed_opens_again_whoever_has_its_files_still() {
+    use std::os::fd::FromRawFd;
+    let dir = tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    commit(&store, record(1));
+    let folder = dir.path().canonicalize().unwrap();
+    let ours = |fd: &fs::DirEntry| fs::read_link(fd.path()).is_ok_and(|path| path.starts_with(&folder));
+    let open = fs::read_dir("/proc/self/fd").unwrap().flatten().filter(ours);
+    let numbers: Vec<i32> = open.filter_map(|fd| fd.file_name().to_str()?.parse().ok()).collect();
+    // SAFETY: each number is of an open file, which the copy shares.
+    let copy = |fd: &i32| unsafe { fs::File::from_raw_fd(libc::dup(*fd)) };
+    let copies: Vec<_> = numbers.iter().map(copy).collect();
+    assert!(copies.len() >= 2, "{numbers:?}");
+    drop(store);
+    let child = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(50)); // So long it takes to execute.
+        drop(copies);
+    });
+    let loaded = Store::open(dir.path()).unwrap().load().unwrap();
+    assert_eq!((loaded.last_seq, loaded.damage), (1, None));
+    child.join().unwrap();
+}
+
 #[test]
 fn a_second_opener_is_told_who_holds_it() {
     let dir = tempdir().unwrap();
