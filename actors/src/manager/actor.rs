@@ -24,7 +24,7 @@ use tokio::sync::{oneshot, watch};
 
 /// Recorded inputs that wait for a decision to be written with. More are written alone: a chatty child must not fill the
 /// memory, and a death of ours loses what led to nothing.
-const RECORDED_MAX: usize = 256;
+pub(super) const RECORDED_MAX: usize = 256;
 
 /// How long until a commit that the store refused is tried again: a full disk is not freed faster by asking more often,
 /// and everything behind the commit waits meanwhile.

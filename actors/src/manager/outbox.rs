@@ -16,6 +16,10 @@ use tokio::sync::oneshot;
 /// rest follows in the next one.
 const BATCH: usize = 32;
 
+/// Bytes of state and inputs that go out as one commit, if it is more than one decision: a manager that takes up ten
+/// thousand runs records a kilobyte of each, and the store holds several copies of a commit while it works.
+const BATCH_BYTES: usize = 256 << 10;
+
 /// A decision, and what waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Decision {
@@ -57,9 +61,16 @@ impl Outbox {
         if self.under_way > 0 || self.waiting.is_empty() {
             return None;
         }
-        self.under_way = self.waiting.len().min(BATCH);
         let mut commit = Commit::default();
-        for decision in self.waiting.iter().take(self.under_way) {
+        let mut bytes = 0;
+        for decision in self.waiting.iter().take(BATCH) {
+            let size = |values: &[Vec<u8>]| values.iter().map(Vec::len).sum::<usize>();
+            let puts = decision.puts.iter().filter_map(|put| put.value.as_ref()).map(Vec::len).sum::<usize>();
+            bytes += size(&decision.inputs) + puts;
+            if bytes > BATCH_BYTES && self.under_way > 0 {
+                break;
+            }
+            self.under_way += 1;
             for record in &decision.records {
                 if commit.records.is_empty() {
                     commit.first_seq = record.seq;
@@ -102,6 +113,23 @@ mod tests {
         let commit = outbox.next().expect("something goes out");
         let found: Vec<_> = commit.puts.iter().map(|put| put.key.as_str()).collect();
         assert_eq!((commit.first_seq, found.as_slice(), commit.records.len()), (first_seq, keys, keys.len()));
+    }
+
+    #[test]
+    fn what_is_large_goes_out_piece_by_piece_and_in_order() {
+        let mut outbox = Outbox::default();
+        for _ in 0..3 {
+            outbox.push(Vec::new(), Vec::new(), vec![vec![b'x'; BATCH_BYTES]]);
+        }
+        push(&mut outbox, 5, "a");
+        for _ in 0..2 {
+            assert_eq!(outbox.next().expect("something goes out").inputs.len(), 1);
+            assert_eq!(outbox.written().len(), 1);
+        }
+        let last = outbox.next().expect("something goes out");
+        assert_eq!((last.inputs.len(), last.records.len()), (1, 0), "a full one takes no more");
+        assert_eq!(outbox.written().len(), 1);
+        goes_out(&mut outbox, 5, &["a"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::{
     ManagerActor,
+    actor::RECORDED_MAX,
     machine::{Checked, Input, SavedKey},
     messages::*,
     recording::{Happening, Recovered, Saved},
@@ -120,6 +121,7 @@ impl ManagerActor {
             let whose = SavedKey::parse(&key);
             if self.machine.depends_on(&whose) {
                 self.record(Happening::Saved { saved: Saved::of(&key, &value) });
+                self.write_recorded(RECORDED_MAX, ctx);
             }
             match whose {
                 SavedKey::Retry => for_retry.push((key, value)),
