@@ -49,8 +49,6 @@ pub struct ManagerActor {
     pub(super) effects: VecDeque<Effect>,
     /// A question to Retry or the Breaker is under way: nothing else is heard until its answer is.
     pub(super) asking: bool,
-    /// Retry said that somebody is due, and has not said yet that this was the last.
-    pub(super) some_are_due: bool,
     /// When what is being carried out began.
     pub(super) at: Timestamp,
     /// What led to the next decision.
@@ -81,7 +79,6 @@ impl ManagerActor {
             outbox: Outbox::default(),
             effects: VecDeque::new(),
             asking: false,
-            some_are_due: false,
             at: clock::now(),
             recorded: Vec::new(),
             alarm: None,
@@ -130,7 +127,6 @@ impl ManagerActor {
                     None => self.act(act),
                 },
                 Some(question) => self.ask(question, ctx),
-                None if self.some_are_due => self.ask_who_is_due(ctx),
                 None => break,
             }
         }
@@ -382,10 +378,16 @@ impl Handler<retry::Report> for ManagerActor {
     type Result = ();
 
     fn handle(&mut self, retry::Report::Due: retry::Report, ctx: &mut Context<Self>) {
-        self.begin();
+        let at = self.begin();
         self.record(Happening::RetryRang);
-        self.some_are_due = true;
-        self.go_on(ctx);
+        let answer = self.rooms.retry.take_due.send(retry::TakeDue { at });
+        self.ask_then(answer, ctx, move |manager, due, ctx| {
+            let Some(run) = due else { return };
+            let effects = manager.machine.step(Input::Due(run), at);
+            manager.carry_out(effects, ctx);
+            // The next one after whoever has come meanwhile: thousands may be due at once.
+            ctx.address().do_send(retry::Report::Due);
+        });
     }
 }
 

@@ -93,18 +93,6 @@ impl ManagerActor {
         }
     }
 
-    /// One at a time: what the first one does may hold the second one back.
-    pub(super) fn ask_who_is_due(&mut self, ctx: &mut Context<Self>) {
-        let answer = self.rooms.retry.take_due.send(retry::TakeDue { at: self.at });
-        self.ask_then(answer, ctx, |manager, due, ctx| match due {
-            Some(run) => {
-                let effects = manager.machine.step(Input::Due(run), manager.at);
-                manager.carry_out(effects, ctx);
-            }
-            None => manager.some_are_due = false,
-        });
-    }
-
     /// Hears what Retry or the Breaker answers as an input.
     pub(super) fn question<T: 'static>(
         &mut self,

@@ -201,7 +201,7 @@ pub enum Happening {
         /// How many lines.
         count: u64,
     },
-    /// Retry's alarm rang.
+    /// Retry was asked who is due.
     RetryRang,
     /// The Breaker's alarm rang, or somebody only looked.
     BreakerRang,

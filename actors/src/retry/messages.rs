@@ -222,7 +222,8 @@ pub struct Restore {
     pub shift: ClockShift,
 }
 
-/// Who is due next? One at a time, because what the first one does may hold the second one back.
+/// Who is due next? One at a time, because what the first one does may hold the second one back; to be asked until it is
+/// nobody.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<RunId>")]
 pub struct TakeDue {

@@ -112,9 +112,8 @@ impl Replay {
         let Some(machines) = &mut self.machines else { return };
         match what {
             Happening::RetryRang => {
-                while let Some(run) = self.machines.as_mut().and_then(|machines| machines.retry.take_due(at))
-                {
-                    self.input(Input::Due(run), at);
+                if let Some(run) = machines.retry.take_due(at) {
+                    machines.input(Input::Due(run), at);
                 }
             }
             Happening::BreakerRang => {
@@ -172,13 +171,6 @@ impl Replay {
             Happening::Shutdown => manager.shutdown(at),
             report => report.into_input().map_or_else(Vec::new, |input| manager.step(input, at)),
         });
-    }
-
-    fn input(&mut self, input: Input, at: Timestamp) {
-        if let Some(machines) = &mut self.machines {
-            machines.input(input, at);
-        }
-        self.settle(at);
     }
 
     /// Lets the machines decide to the end. What they want of the world has happened, and is recorded.
