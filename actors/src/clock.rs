@@ -64,6 +64,12 @@ pub fn until(deadline: Timestamp) -> std::time::Duration {
     std::time::Duration::from_millis(deadline.since(now()))
 }
 
+/// Blocks this thread. For a place that blocks anyway and has no event to wait for; none of an actor's.
+#[expect(clippy::disallowed_methods, reason = "this is the room of the clock")]
+pub(crate) fn pause(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,11 @@
 //! Opening a sled database that may be in any state.
 
+use crate::clock;
 use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Runs something that calls sled, which panics where others return errors.
@@ -39,11 +41,7 @@ pub(crate) fn open(path: &Path, cache: u64) -> Result<sled::Db, String> {
         if !opened.as_ref().is_err_and(|problem| problem.contains(LOCKED)) {
             break;
         }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "an open blocks anyway, and there is nothing to wait on"
-        )]
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        clock::pause(Duration::from_millis(10));
         opened = guard(|| config.open());
     }
     opened
