@@ -7,6 +7,12 @@ use super::{
 };
 use crate::model::Put;
 
+/// Where the database keeps how far its state goes.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+
+/// Where it keeps that its last owner closed it.
+pub(crate) const CLEAN: &str = "clean";
+
 /// Keys of the journal: sequence number of the first record, then a counter, because a commit may have no record.
 pub(crate) type Key = (u64, u32);
 

@@ -8,9 +8,12 @@ use super::{
     ahead::Ahead,
     codec::Out,
     database::{guard, panic_text},
-    entry::{Entry, Key, key_bytes, read_entry, read_key, read_state, write_entry, write_state},
+    entry::{
+        CHECKPOINT, CLEAN, Entry, Key, key_bytes, read_entry, read_key, read_state, write_entry, write_state,
+    },
     frame::{self, Kind},
     handle::{Commit, Loaded, StoreError},
+    memory::Burst,
 };
 use crate::{
     clock,
@@ -56,9 +59,6 @@ const MEND: Duration = Duration::from_millis(1_000);
 
 /// Commits that share one write at most: bounds how long the first of them waits.
 const GROUP: usize = 256;
-
-pub(super) const CHECKPOINT: &str = "checkpoint";
-pub(super) const CLEAN: &str = "clean";
 
 type Done<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
 
@@ -113,6 +113,7 @@ pub(crate) struct Engine {
     pub(super) clean: bool,
     pub(super) since_checkpoint: usize,
     pub(super) unflushed: bool,
+    pub(super) burst: Burst,
     pub(super) closed: bool,
     pub(super) mark: Option<File>,
     pub(super) ahead: Option<Ahead>,
@@ -212,6 +213,7 @@ impl Engine {
             log::warn!("checkpoint failed; problem={problem}");
             return self.wait(requests);
         }
+        self.burst.is_over();
         requests.recv().ok()
     }
 
@@ -233,6 +235,7 @@ impl Engine {
                 Err(_) => break,
             }
         }
+        self.burst.count(commits.len());
         let written = self.write_ahead(&commits);
         for done in waiting {
             answer(done, written.as_ref().map(|_| ()).map_err(Clone::clone));

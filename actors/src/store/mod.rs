@@ -41,6 +41,7 @@ mod frame;
 mod handle;
 mod journal;
 mod lock;
+mod memory;
 mod output;
 mod reopen;
 

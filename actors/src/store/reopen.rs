@@ -4,9 +4,13 @@ use super::{
     ahead::Ahead,
     codec::In,
     database::{self, guard},
-    entry::{Entry, Key, key_bytes, next_key, read_body, read_entry, read_key, read_state, write_entry},
+    entry::{
+        CHECKPOINT, CLEAN, Entry, Key, key_bytes, next_key, read_body, read_entry, read_key, read_state,
+        write_entry,
+    },
     frame::{self, Kind},
-    journal::{Base, CHECKPOINT, CLEAN, Engine, Opened, Pending},
+    journal::{Base, Engine, Opened, Pending},
+    memory::Burst,
 };
 use crate::model::Put;
 use std::{
@@ -127,6 +131,7 @@ impl Engine {
             clean: false,
             since_checkpoint: 0,
             unflushed: false,
+            burst: Burst::default(),
             closed: false,
             mark: None,
             ahead: None,
