@@ -163,3 +163,40 @@ fn an_attempt_says_why_its_parameters_are_not_as_asked_for() {
     assert_eq!((&reason["from"], &reason["to"]), (&100.into(), &50.into()));
     assert_eq!(reason["why"], "crash: times 0.5 gives 50");
 }
+
+#[test]
+fn a_choice_is_a_ladder_that_failures_step_down() {
+    let config = r#"
+    [program.job]
+    command = ["job"]
+    retry = { delay = "1s", jitter = "none" }
+    params.pace = { type = "choice", choices = ["crawl", "walk", "run"], default = "run", on_floor = "give_up" }
+    classes.crash = { adjust = { pace = { step = -1 } } }
+    breaker = false
+    "#;
+    let lines = play(
+        config,
+        r#"
+        until = "1m"
+        [[start]]
+        program = "job"
+        [[script]]
+        program = "job"
+        attempts = [{ lasts = "1s", exit = 1, class = "crash" }]
+        "#,
+    );
+    let changed: Vec<_> =
+        of_kind(&lines, "param_changed").iter().map(|line| short(line, &["from", "to", "why"])).collect();
+    assert_eq!(
+        changed,
+        [
+            "1 param_changed from=run to=walk why=crash: 1 step down gives walk",
+            "3 param_changed from=walk to=crawl why=crash: 1 step down gives crawl, which is its floor"
+        ]
+    );
+    let ended = of_kind(&lines, "run_ended");
+    assert_eq!(
+        short(ended[0], &["phase", "end_reason"]),
+        "6 run_ended phase=failed end_reason=not_retryable"
+    );
+}
