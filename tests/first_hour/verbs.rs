@@ -222,6 +222,14 @@ fn on_something_that_runs_every_verb_answers() {
     stranger.end();
 }
 
+/// Past a breaker that somebody holds open.
+fn forces_its_way(stranger: &mut Stranger) {
+    stranger.types("run failing --force --if-blocked refuse", 2, &["cannot be used with"]);
+    stranger.types("run failing --force --wait", 3, &["HTTP 503", "supervise: failed"]);
+    stranger.types("why failing", 0, &["asked for, past the breakers", "forced past the breakers"]);
+    stranger.types("start failing --force", 0, &[]);
+}
+
 #[test]
 fn on_something_that_ended_every_verb_answers() {
     let mut stranger = Stranger::new();
@@ -292,6 +300,7 @@ fn on_something_that_ended_every_verb_answers() {
     stranger.types("breaker reset site:shop --reason mended", 0, &["site:shop is closed"]);
     stranger.types("breaker open site:shop --ttl 1h --reason maintenance", 0, &["site:shop is forced_open"]);
     stranger.types("breaker open site:shop --ttl soon", 2, &["ttl"]);
+    forces_its_way(&mut stranger);
     stranger.types("run failing --if-blocked refuse", 6, &["site:shop"]);
     stranger.types("breaker close site:shop", 0, &["site:shop is half_open"]);
     stranger.end();
