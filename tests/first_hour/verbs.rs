@@ -160,6 +160,9 @@ fn on_nothing_every_verb_answers() {
     stranger.types("run sleeper pilow=down", 2, &["pilow", "pillow"]);
     stranger.types("breaker reset program:idle", 4, &["no breaker `program:idle`"]);
     stranger.types("events --after-cursor x", 2, &["`x` is not a whole number"]);
+    stranger.types("logs idle --class nope", 0, &["no rule of idle finds the class `nope`", "classes idle"]);
+    stranger.types("logs idle --class rate_limted", 0, &["did you mean `rate_limited`?"]);
+    stranger.types("logs idle --class oom -o cat", 0, &["!no rule"]);
     stranger.types("logs idle -S soon", 2, &["`soon` is no time", "10:30"]);
     stranger.types("logs idle -g (", 2, &["unclosed group", "regular expression"]);
     stranger.types("logs idle --after-cursor x", 2, &["cursor"]);
