@@ -53,11 +53,11 @@ pub(crate) enum Verb {
     /// Start a run and print its id
     Run(Run),
     /// Start a program, or a run that does not run
-    Start(Target),
+    Start(Again),
     /// Stop; ends when nothing of the tree is left
     Stop(Target),
     /// Stop and start again
-    Restart(Target),
+    Restart(Again),
     /// A new run with the same, or changed, parameters
     Retry(Retry),
     /// Programs and living runs
@@ -138,6 +138,9 @@ pub(crate) struct Run {
     /// What to do when a breaker refuses
     #[arg(long, value_enum, default_value_t = IfBlocked::Wait)]
     pub(crate) if_blocked: IfBlocked,
+    /// Pass the breakers with the first attempt; none of them hears how it ends
+    #[arg(long, conflicts_with = "if_blocked")]
+    pub(crate) force: bool,
     /// A label, as `name=value`; may be repeated
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) labels: Vec<(String, String)>,
@@ -158,6 +161,18 @@ pub(crate) struct Target {
     /// A program's name or a run's id
     #[arg(value_name = "PROGRAM|RUN")]
     pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) short: ShortFile,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Again {
+    /// A program's name or a run's id
+    #[arg(value_name = "PROGRAM|RUN")]
+    pub(crate) name: String,
+    /// Pass the breakers with the next attempt; none of them hears how it ends
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) short: ShortFile,
 }
@@ -363,7 +378,8 @@ impl Verb {
             Self::Up(verb) => &verb.short,
             Self::Check(verb) => &verb.short,
             Self::Run(verb) => &verb.short,
-            Self::Start(verb) | Self::Stop(verb) | Self::Restart(verb) => &verb.short,
+            Self::Start(verb) | Self::Restart(verb) => &verb.short,
+            Self::Stop(verb) => &verb.short,
             Self::Retry(verb) => &verb.short,
             Self::Ps(verb) => &verb.short,
             Self::Status(verb) => &verb.short,

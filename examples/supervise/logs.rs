@@ -8,6 +8,7 @@ use crate::{
     target::{Target, is_program_name},
     when,
 };
+use actix_process::actors::model::{Class, did_you_mean};
 use serde_json::Value;
 use std::{
     fs::File,
@@ -46,11 +47,15 @@ pub(crate) fn logs(client: &Client, screen: &mut Screen, ask: &Logs) -> Result<(
         Lines::Newest(0) => reader.skip_to_end()?,
         Lines::Newest(count) => reader.newest(count)?,
     }
-    if reader.printed == 0 && !ask.follow {
-        exists(client, &ask.name)?;
-    }
+    let silent = reader.printed == 0;
     if ask.follow {
+        // What is not there yet may come with a reload.
+        if silent && let Err(failure) = exists(client, ask) {
+            eprintln!("supervise: {}; following all the same", failure.what);
+        }
         reader.follow()?;
+    } else if silent {
+        exists(client, ask)?;
     }
     reader.end()
 }
@@ -85,7 +90,7 @@ fn stream(client: &Client, ask: &Logs, filters: &Filters, lines: Lines) -> Resul
         out.write_all(bytes)?;
         copied = true;
     }
-    if copied { Ok(()) } else { exists(client, &ask.name) }
+    if copied { Ok(()) } else { exists(client, ask) }
 }
 
 struct Reader<'a> {
@@ -279,8 +284,32 @@ fn looks_like_suffix(name: &str) -> bool {
 }
 
 /// Nothing was found: because there is no such thing, or because it wrote nothing?
-fn exists(client: &Client, name: &str) -> Result<(), Failure> {
-    Target::find(client, name).map(drop)
+fn exists(client: &Client, ask: &Logs) -> Result<(), Failure> {
+    let target = Target::find(client, &ask.name)?;
+    let program = match &target {
+        Target::Program(name, _) => name,
+        Target::Run(_, run) => text(run, "program"),
+    };
+    if let Some(class) = &ask.class {
+        warn_of_class(client, program, class);
+    }
+    Ok(())
+}
+
+/// A class that no rule finds is a slip of the hand, or one of rules that were changed since: no failure.
+fn warn_of_class(client: &Client, program: &str, class: &str) {
+    // The rules of a program that was removed are gone with it.
+    let Ok(rules) = client.get("/classes", &[("program", program)]) else { return };
+    let own = items(&rules).iter().map(|rule| text(rule, "class"));
+    let known: Vec<_> = Class::BUILTIN.iter().copied().chain(own).collect();
+    if known.contains(&class) {
+        return;
+    }
+    let help = match did_you_mean(class, known) {
+        Some(near) => format!("did you mean `{}`?", escape(near)),
+        None => format!("`supervise classes {}` lists them", escape(program)),
+    };
+    eprintln!("supervise: no rule of {} finds the class `{}`; {help}", escape(program), escape(class));
 }
 
 fn borrowed(filters: &Filters) -> Vec<(&str, &str)> {

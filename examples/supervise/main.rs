@@ -65,8 +65,8 @@ fn dispatch(verb: &Verb, connection: &Connection) -> Result<u8, Failure> {
     let done = match verb {
         Verb::Up(_) | Verb::Check(_) | Verb::Simulate(_) => Ok(()),
         Verb::Run(ask) => return runs::run(&client, &mut screen, ask),
-        Verb::Start(ask) => runs::act(&client, &mut screen, &ask.name, "start"),
-        Verb::Restart(ask) => runs::act(&client, &mut screen, &ask.name, "restart"),
+        Verb::Start(ask) => runs::act(&client, &mut screen, ask, "start"),
+        Verb::Restart(ask) => runs::act(&client, &mut screen, ask, "restart"),
         Verb::Stop(ask) => runs::stop(&client, &mut screen, &ask.name),
         Verb::Retry(ask) => runs::retry(&client, &mut screen, ask),
         Verb::Ps(ask) => ps::ps(&client, &mut screen, ask),

@@ -1,7 +1,7 @@
 //! Verbs that change something: `run`, `start`, `stop`, `restart`, `retry`.
 
 use crate::{
-    args::{IfBlocked, Retry, Run},
+    args::{Again, IfBlocked, Retry, Run},
     client::{Client, percent},
     failure::{Failure, code},
     logs::{is_ended, is_partial, items, next_cursor, text},
@@ -27,6 +27,9 @@ pub(crate) fn run(client: &Client, screen: &mut Screen, ask: &Run) -> Result<u8,
     if ask.if_blocked == IfBlocked::Refuse {
         body["if_blocked"] = json!("refuse");
     }
+    if ask.force {
+        body["force"] = json!(true);
+    }
     let path = format!("/programs/{}/runs", percent(&ask.program));
     let (_, run) = client.post(&path, &[], &body)?;
     print_id(screen, &run)?;
@@ -42,9 +45,10 @@ pub(crate) fn retry(client: &Client, screen: &mut Screen, ask: &Retry) -> Result
 }
 
 /// `start` and `restart`, which end when the daemon has written its decision down.
-pub(crate) fn act(client: &Client, screen: &mut Screen, name: &str, verb: &str) -> Result<(), Failure> {
-    let target = Target::find(client, name)?;
-    let (_, answer) = client.post(&format!("{}/{verb}", target.path()), &[], &json!({}))?;
+pub(crate) fn act(client: &Client, screen: &mut Screen, ask: &Again, verb: &str) -> Result<(), Failure> {
+    let target = Target::find(client, &ask.name)?;
+    let body = if ask.force { json!({"force": true}) } else { json!({}) };
+    let (_, answer) = client.post(&format!("{}/{verb}", target.path()), &[], &body)?;
     print_id(screen, &answer)
 }
 

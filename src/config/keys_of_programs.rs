@@ -69,7 +69,12 @@ pub(super) const PARAM_TYPES: &[&str] =
 
 const PARAM: &[Key] = &[
     key("type", Word(PARAM_TYPES), "\"string\"", "What it may hold."),
-    key("choices", List(&Text), "", "The values of a `choice`."),
+    key(
+        "choices",
+        List(&Text),
+        "",
+        "The values of a `choice`; where a class adjusts it, the most cautious first.",
+    ),
     key("required", Flag, "false", "A start without it is refused."),
     key("default", Scalar, "", "Its value when none is given."),
     key("min", Scalar, "", "Smallest value, also the floor of any adjustment."),
@@ -103,12 +108,17 @@ const SUCCESS: &[Key] = &[key("min_lines", Count, "0", "Lines of standard output
 const RESTORE: &[Key] = &[
     key("hold", Duration, "\"10m\"", "No increase sooner after a decrease."),
     key("every", Duration, "\"5m\"", "At most one increase in this time."),
-    key("add", Amount, "(a tenth of what the run asked for, at least one)", "What an increase adds."),
+    key(
+        "add",
+        Amount,
+        "(a tenth of what the run asked for, at least one; of a `choice` one step)",
+        "What an increase adds.",
+    ),
     key(
         "avoid",
         Duration,
         "\"6h\"",
-        "How long the value before the last decrease is avoided: the way back ends at nine tenths of it.",
+        "How long the value before the last decrease is avoided: the way back ends at nine tenths of it, of a `choice` below it.",
     ),
 ];
 
@@ -257,7 +267,12 @@ const CLASS: &[Key] = &[
         "Failures of the class in a row that are tried again, beside the program's.",
     ),
     key("cost", Ratio, "", "What a retry takes from `[retry_budget]`; built in 1.0, `blocked` 2.0."),
-    key("adjust", Map(&Adjust), "", "Changes of parameters: multiply, add or set."),
+    key(
+        "adjust",
+        Map(&Adjust),
+        "",
+        "Changes of parameters: multiply, add or set; of a `choice` step, -1 for one place towards its first.",
+    ),
     key("inline", Table(INLINE), "", "What repeated errors do while the attempt still runs."),
 ];
 

@@ -21,6 +21,7 @@ const START: &[Key] = &[
     key("run", Text, "(r1, r2 … in order)", "The run's name in the output."),
     key("requested_by", Text, "", "Who asks."),
     key("params", Map(&Scalar), "{}", "Parameters."),
+    key("force", Flag, "false", "Its first attempt passes the breakers."),
 ];
 
 const SCRIPT: &[Key] = &[
@@ -57,6 +58,7 @@ const OPERATOR: &[Key] = &[
     key("do", Word(&["start", "stop", "reset_breaker", "open_breaker", "close_breaker"]), "", "What."),
     key("run", Text, "", "Start or stop: this run …"),
     key("program", Text, "", "… or every run of this program."),
+    key("force", Flag, "false", "Start: past the breakers, also what one of them holds back."),
     key("scope", Text, "", "Breakers: which."),
     key("ttl", Duration, "", "`open_breaker`: for so long; without it until it is closed."),
 ];

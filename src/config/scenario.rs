@@ -162,7 +162,8 @@ impl Reader<'_> {
             self.fail(at, "scenario.params", message, help);
         }
         let requested_by = fields.text("requested_by");
-        Some(StartAt { at_ms, program, run, requested_by, params, id: None })
+        let force = fields.flag("force").unwrap_or_default();
+        Some(StartAt { at_ms, program, run, requested_by, params, force, id: None })
     }
 
     fn required(&mut self, row: &Node, key: &str) {
@@ -339,9 +340,14 @@ impl Reader<'_> {
             let message = format!("`ttl` says nothing for do = \"{word}\"");
             self.fail(place(&fields, "ttl", row), "config.conflict", message, "leave `ttl` out");
         }
+        let force = fields.flag("force").unwrap_or_default();
+        if force && word != "start" {
+            let message = format!("`force` says nothing for do = \"{word}\"");
+            self.fail(place(&fields, "force", row), "config.conflict", message, "leave `force` out");
+        }
         if matches!(word.as_str(), "start" | "stop") {
             let target = self.whom(row, scenario)?;
-            let act = if word == "start" { Act::Start(target) } else { Act::Stop(target) };
+            let act = if word == "start" { Act::Start { target, force } } else { Act::Stop(target) };
             return Some(OperatorAt { at_ms, act });
         }
         let Some(scope) = fields.text("scope").map(Scope) else {

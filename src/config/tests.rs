@@ -185,6 +185,7 @@ fn with_policies(program: Program) -> Program {
                 .cost(1.5)
                 .adjust("rate", Adjust::multiply(0.5))
                 .adjust("wait", Adjust::add(10_000))
+                .adjust("mode", Adjust::step(-1))
                 .inline(5, "1m", InlineAction::Restart),
         )
         .output(

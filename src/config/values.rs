@@ -42,7 +42,7 @@ fn expected(kind: &Kind) -> (&'static str, &'static str) {
         Kind::Argv => {
             ("a list of texts, or one text", "write for example [\"./server\", \"--port\", \"8081\"]")
         }
-        Kind::Adjust => ("one of multiply, add, set", "write for example { multiply = 0.5 }"),
+        Kind::Adjust => ("one of multiply, add, set, step", "write for example { multiply = 0.5 }"),
         Kind::List(_) => ("a list", "write it in [brackets]"),
         Kind::Map(_) | Kind::Table(_) | Kind::Tables(_) => ("a table", "write { key = value } or a [table]"),
         Kind::TableOrFalse(_) => ("a table or false", "leave it out for the defaults, or write false"),
@@ -108,7 +108,7 @@ pub(super) fn read(name: &str, kind: &Kind, item: &DeValue<'_>) -> Result<Leaf, 
                 (Some((how, item)), None) => Value::Adjust(adjust(how.get_ref(), item.get_ref())?),
                 _ => {
                     let message =
-                        format!("the adjustment of `{name}` needs exactly one of multiply, add, set");
+                        format!("the adjustment of `{name}` needs exactly one of multiply, add, set, step");
                     return wrong("config.value", message, expected(kind).1);
                 }
             }
@@ -288,8 +288,13 @@ fn adjust(how: &str, item: &DeValue<'_>) -> Result<Adjust, Wrong> {
         "multiply" => mismatch(how, &Kind::Ratio, item),
         "add" => Ok(Adjust::Add { micros: micros(how, item)? }),
         "set" => Ok(Adjust::Set { micros: micros(how, item)? }),
+        "step" if matches!(item, DeValue::Integer(_)) => {
+            let steps = whole(how, &Kind::Integer, item)?;
+            Ok(Adjust::Step { steps: i32::try_from(steps).unwrap_or(i32::MIN) })
+        }
+        "step" => mismatch(how, &Kind::Integer, item),
         _ => {
-            let help = did_you_mean(how, ["multiply", "add", "set"]).map_or_else(
+            let help = did_you_mean(how, ["multiply", "add", "set", "step"]).map_or_else(
                 || expected(&Kind::Adjust).1.to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );

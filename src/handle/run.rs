@@ -66,12 +66,12 @@ impl RunHandle {
     }
 
     /// Stops its attempt and starts the next one at once. A run that waits is started now; one that is over goes on
-    /// with its next attempt and forgets its failures. Breakers are asked as always.
+    /// with its next attempt and forgets its failures. Breakers are asked as always, see [`RunHandle::force_start`].
     ///
     /// # Errors
     /// It is unknown, or its program is no longer configured.
     pub async fn restart(&self) -> Result<RunStatus> {
-        Ok(self.pm.ask(Restart { run: self.id, by: None, stop_running: true }).await??)
+        Ok(self.pm.ask(Restart { stop_running: true, ..Restart::new(self.id) }).await??)
     }
 
     /// As [`RunHandle::restart`], but leaves an attempt alone that runs.
@@ -79,7 +79,16 @@ impl RunHandle {
     /// # Errors
     /// As [`RunHandle::restart`].
     pub async fn start(&self) -> Result<RunStatus> {
-        Ok(self.pm.ask(Restart { run: self.id, by: None, stop_running: false }).await??)
+        Ok(self.pm.ask(Restart::new(self.id)).await??)
+    }
+
+    /// As [`RunHandle::start`], past the breakers: none is asked, and none hears how that attempt ends. A run that a
+    /// breaker holds back is started now. The attempts after it ask again.
+    ///
+    /// # Errors
+    /// As [`RunHandle::restart`].
+    pub async fn force_start(&self) -> Result<RunStatus> {
+        Ok(self.pm.ask(Restart { force: true, ..Restart::new(self.id) }).await??)
     }
 
     /// Sends a signal, by its number, to the group of its process.

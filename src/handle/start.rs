@@ -55,6 +55,13 @@ impl StartRequest {
         self
     }
 
+    /// Passes the breakers with the first attempt: none is asked, whatever [`StartRequest::refuse_if_blocked`] says, and
+    /// none hears how the attempt ends. Later attempts ask. `max_concurrent` and `queue` hold. The journal says who.
+    pub fn force(mut self) -> Self {
+        self.start.force = true;
+        self
+    }
+
     /// The same key within a day answers with the run of the first request, so that a client may ask again after a
     /// lost answer.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {

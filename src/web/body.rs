@@ -68,6 +68,18 @@ impl Body {
         }
     }
 
+    /// False where it is not written.
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+        match self.take(key) {
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(_) => {
+                self.wrong(key, "must be true or false");
+                false
+            }
+        }
+    }
+
     pub(super) fn duration_ms(&mut self, key: &'static str) -> Option<u64> {
         let text = self.text(key)?;
         parse_duration_ms(&text).map_err(|why| self.wrong(key, why)).ok()

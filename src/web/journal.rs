@@ -62,7 +62,7 @@ mod tests {
         let params =
             [("qpi".to_owned(), ParamValue::Integer(50)), ("key".to_owned(), ParamValue::Secret)].into();
         reads(
-            Event::AttemptStarted { params, probe: false, param_reasons: Default::default() },
+            Event::AttemptStarted { params, probe: false, forced: false, param_reasons: Default::default() },
             json!({"kind": "attempt_started", "params": {"qpi": 50, "key": "***"}, "probe": false}),
         );
     }

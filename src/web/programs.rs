@@ -5,7 +5,7 @@ use super::{
     body::Body,
     figures,
     problem::Problem,
-    runs::{Answer, Parts, accepted, by, had_ended, over, parts, run as wire_run},
+    runs::{Answer, Parts, accepted, by, by_and_force, had_ended, over, parts, run as wire_run},
     wire,
 };
 use crate::{Error, ErrorKind, ProcessManager, StartRequest, Usage};
@@ -92,6 +92,9 @@ async fn start_of(
     if body.word("if_blocked", &words) == Some(IfBlocked::Refuse) {
         start = start.refuse_if_blocked();
     }
+    if body.flag("force") {
+        start = start.force();
+    }
     body.finish()?;
     if let Some(key) = request.headers().get("idempotency-key") {
         match key.to_str() {
@@ -113,8 +116,8 @@ pub(super) async fn start(request: HttpRequest, payload: Payload, pm: Data<Proce
     if status.program.is_daemon()
         && let Some(known) = status.living.first().or(status.last.as_ref())
     {
-        let by = by(payload).await?;
-        let restart = Restart { run: known.id, by, stop_running: false };
+        let (by, force) = by_and_force(payload).await?;
+        let restart = Restart { run: known.id, by, stop_running: false, force };
         let changed = pm.ask(restart).await?.map_err(Error::from)?;
         return Ok(accepted(&pm, &changed));
     }
@@ -154,7 +157,7 @@ pub(super) async fn stop(request: HttpRequest, payload: Payload, pm: Data<Proces
 /// Restarts every living run; a daemon that is down is started.
 pub(super) async fn restart(request: HttpRequest, payload: Payload, pm: Data<ProcessManager>) -> Answer {
     Asked::of(&request)?.finish()?;
-    let by = by(payload).await?;
+    let (by, force) = by_and_force(payload).await?;
     let status = program_of(&request, &pm).await?;
     let mut runs: Vec<_> = status.living.iter().map(|run| run.id).collect();
     if runs.is_empty() && status.program.is_daemon() {
@@ -165,6 +168,9 @@ pub(super) async fn restart(request: HttpRequest, payload: Payload, pm: Data<Pro
                 if let Some(by) = by {
                     start = start.requested_by(by);
                 }
+                if force {
+                    start = start.force();
+                }
                 return Ok(several(&pm, &[start.send_for_run().await?], false));
             }
         }
@@ -174,7 +180,7 @@ pub(super) async fn restart(request: HttpRequest, payload: Payload, pm: Data<Pro
     }
     let mut changed = Vec::new();
     for run in runs {
-        let restart = Restart { run, by: by.clone(), stop_running: true };
+        let restart = Restart { run, by: by.clone(), stop_running: true, force };
         changed.push(pm.ask(restart).await?.map_err(Error::from)?);
     }
     Ok(several(&pm, &changed, false))

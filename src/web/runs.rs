@@ -162,6 +162,14 @@ pub(super) async fn by(payload: Payload) -> Result<Option<String>, Problem> {
     Ok(by)
 }
 
+/// Who asks for another attempt, and whether it passes the breakers.
+pub(super) async fn by_and_force(payload: Payload) -> Result<(Option<String>, bool), Problem> {
+    let mut body = Body::of(payload).await?;
+    let asked = (body.text("requested_by"), body.flag("force"));
+    body.finish()?;
+    Ok(asked)
+}
+
 /// 202 when it is decided; with `?wait=` 200 once nobody of the tree is left.
 pub(super) async fn stop(request: HttpRequest, payload: Payload, pm: Data<ProcessManager>) -> Answer {
     let mut asked = Asked::of(&request)?;
@@ -186,9 +194,9 @@ pub(super) async fn restart(request: HttpRequest, payload: Payload, pm: Data<Pro
 
 async fn again(request: HttpRequest, payload: Payload, pm: &ProcessManager, stop_running: bool) -> Answer {
     Asked::of(&request)?.finish()?;
-    let by = by(payload).await?;
+    let (by, force) = by_and_force(payload).await?;
     let run = run_of(&request, pm).await?;
-    let changed = pm.ask(Restart { run, by, stop_running }).await?.map_err(Error::from)?;
+    let changed = pm.ask(Restart { run, by, stop_running, force }).await?.map_err(Error::from)?;
     Ok(accepted(pm, &changed))
 }
 

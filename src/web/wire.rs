@@ -153,6 +153,8 @@ pub(super) struct Attempt {
     #[serde(skip_serializing_if = "Option::is_none")]
     param_reasons: Option<Value>,
     probe: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    forced: bool,
     started_at: String,
     ended_at: Option<String>,
     exit_code: Option<i32>,
@@ -172,6 +174,7 @@ impl Attempt {
             params: params(&attempt.params),
             param_reasons: (!attempt.param_reasons.is_empty()).then(|| param_reasons(&attempt.param_reasons)),
             probe: attempt.probe,
+            forced: attempt.forced,
             started_at: time(attempt.started_at),
             ended_at: time_or_null(attempt.ended_at),
             exit_code: exit_code(attempt.exit),

@@ -160,6 +160,9 @@ fn on_nothing_every_verb_answers() {
     stranger.types("run sleeper pilow=down", 2, &["pilow", "pillow"]);
     stranger.types("breaker reset program:idle", 4, &["no breaker `program:idle`"]);
     stranger.types("events --after-cursor x", 2, &["`x` is not a whole number"]);
+    stranger.types("logs idle --class nope", 0, &["no rule of idle finds the class `nope`", "classes idle"]);
+    stranger.types("logs idle --class rate_limted", 0, &["did you mean `rate_limited`?"]);
+    stranger.types("logs idle --class oom -o cat", 0, &["!no rule"]);
     stranger.types("logs idle -S soon", 2, &["`soon` is no time", "10:30"]);
     stranger.types("logs idle -g (", 2, &["unclosed group", "regular expression"]);
     stranger.types("logs idle --after-cursor x", 2, &["cursor"]);
@@ -220,6 +223,14 @@ fn on_something_that_runs_every_verb_answers() {
     stranger.types("run busy", 6, &["as many runs of `busy` wait as its queue takes (1)", "help: "]);
     stranger.types("stop busy", 0, &[]);
     stranger.end();
+}
+
+/// Past a breaker that somebody holds open.
+fn forces_its_way(stranger: &mut Stranger) {
+    stranger.types("run failing --force --if-blocked refuse", 2, &["cannot be used with"]);
+    stranger.types("run failing --force --wait", 3, &["HTTP 503", "supervise: failed"]);
+    stranger.types("why failing", 0, &["asked for, past the breakers", "forced past the breakers"]);
+    stranger.types("start failing --force", 0, &[]);
 }
 
 #[test]
@@ -292,6 +303,7 @@ fn on_something_that_ended_every_verb_answers() {
     stranger.types("breaker reset site:shop --reason mended", 0, &["site:shop is closed"]);
     stranger.types("breaker open site:shop --ttl 1h --reason maintenance", 0, &["site:shop is forced_open"]);
     stranger.types("breaker open site:shop --ttl soon", 2, &["ttl"]);
+    forces_its_way(&mut stranger);
     stranger.types("run failing --if-blocked refuse", 6, &["site:shop"]);
     stranger.types("breaker close site:shop", 0, &["site:shop is half_open"]);
     stranger.end();

@@ -18,6 +18,7 @@ mod check;
 mod death;
 mod descriptors;
 mod flow;
+mod forced;
 mod foresee;
 mod full_disk;
 mod hostile;

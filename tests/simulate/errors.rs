@@ -39,6 +39,12 @@ fn everything_that_is_wrong_is_told_together() {
 
 /// What follows the good part, and what is said of it: code, line, and a part of the message.
 const MISTAKES: &[(&str, &str, usize, &str)] = &[
+    (
+        "[[operator]]\ndo = \"stop\"\nrun = \"r1\"\nforce = true\n",
+        "config.conflict",
+        10,
+        "`force` says nothing for do = \"stop\"",
+    ),
     ("[[strat]]\n", "config.unknown_key", 7, "unknown key `strat`"),
     ("[[script]]\nprogram = \"job\"\nattempts = [{ lasts = \"1s\" }]\n", "config.duplicate", 7, "already"),
     (

@@ -163,3 +163,125 @@ fn an_attempt_says_why_its_parameters_are_not_as_asked_for() {
     assert_eq!((&reason["from"], &reason["to"]), (&100.into(), &50.into()));
     assert_eq!(reason["why"], "crash: times 0.5 gives 50");
 }
+
+#[test]
+fn a_choice_is_a_ladder_that_failures_step_down() {
+    let config = r#"
+    [program.job]
+    command = ["job"]
+    retry = { delay = "1s", jitter = "none" }
+    params.pace = { type = "choice", choices = ["crawl", "walk", "run"], default = "run", on_floor = "give_up" }
+    classes.crash = { adjust = { pace = { step = -1 } } }
+    breaker = false
+    "#;
+    let lines = play(
+        config,
+        r#"
+        until = "1m"
+        [[start]]
+        program = "job"
+        [[script]]
+        program = "job"
+        attempts = [{ lasts = "1s", exit = 1, class = "crash" }]
+        "#,
+    );
+    let changed: Vec<_> =
+        of_kind(&lines, "param_changed").iter().map(|line| short(line, &["from", "to", "why"])).collect();
+    assert_eq!(
+        changed,
+        [
+            "1 param_changed from=run to=walk why=crash: 1 step down gives walk",
+            "3 param_changed from=walk to=crawl why=crash: 1 step down gives crawl, which is its floor"
+        ]
+    );
+    let ended = of_kind(&lines, "run_ended");
+    assert_eq!(
+        short(ended[0], &["phase", "end_reason"]),
+        "6 run_ended phase=failed end_reason=not_retryable"
+    );
+}
+
+#[test]
+fn a_forced_start_passes_an_open_breaker_that_neither_hears_of_it_nor_lets_the_next_one_through() {
+    let config = r#"
+    [program.job]
+    command = ["job"]
+    retry = { delay = "1s", jitter = "none", max_retries = 2 }
+    breaker = { failures = 1, penalty = "30m", penalty_jitter = 0.0 }
+    "#;
+    let lines = play(
+        config,
+        r#"
+        until = "30s"
+        [[start]]
+        program = "job"
+        [[start]]
+        program = "job"
+        at = "5s"
+        [[start]]
+        program = "job"
+        at = "6s"
+        force = true
+        [[operator]]
+        at = "10s"
+        do = "start"
+        run = "r2"
+        force = true
+        [[script]]
+        program = "job"
+        attempts = [{ lasts = "1s", exit = 1 }]
+        [[script]]
+        run = "r3"
+        attempts = [{ lasts = "1s", exit = 0 }]
+        "#,
+    );
+    let starts: Vec<_> = lines
+        .iter()
+        .filter(|line| line["kind"] == "attempt_started")
+        .map(|line| short(line, &["run", "attempt", "forced"]))
+        .collect();
+    assert_eq!(
+        starts,
+        [
+            "0 attempt_started run=r1 attempt=1",
+            "6 attempt_started run=r3 attempt=1 forced=true",
+            "10 attempt_started run=r2 attempt=1 forced=true"
+        ]
+    );
+    assert_eq!(of_kind(&lines, "breaker_changed").len(), 1, "neither success nor failure moved it");
+    let ended: Vec<_> =
+        of_kind(&lines, "run_ended").iter().map(|line| short(line, &["run", "phase"])).collect();
+    assert_eq!(ended, ["7 run_ended run=r3 phase=succeeded"]);
+    let held = of_kind(&lines, "start_blocked");
+    assert_eq!(short(held[held.len() - 1], &["run", "reason"]), "12 start_blocked run=r2 reason=breaker");
+}
+
+#[test]
+fn force_that_waits_for_a_place_is_remembered_over_the_supervisor_s_death() {
+    let config = r#"
+    [program.job]
+    command = ["job"]
+    max_concurrent = 1
+    retry = { delay = "1s", jitter = "none" }
+    "#;
+    let lines = play(
+        config,
+        r#"
+        until = "1m"
+        [[start]]
+        program = "job"
+        [[start]]
+        program = "job"
+        at = "1s"
+        force = true
+        [[restart_supervisor]]
+        at = "5s"
+        down_for = "1s"
+        [[script]]
+        program = "job"
+        attempts = [{ lasts = "10s", exit = 0 }]
+        "#,
+    );
+    let last = of_kind(&lines, "attempt_started");
+    assert_eq!(short(last[last.len() - 1], &["run", "forced"]), "10 attempt_started run=r2 forced=true");
+}

@@ -1,7 +1,10 @@
 //! What the Manager is told. Every message is public: an application may talk to `Addr<ManagerActor>` itself.
 
 use super::Figures;
-pub use super::info::{GetInfo, Info};
+pub use super::{
+    again::{Restart, RetryRun},
+    info::{GetInfo, Info},
+};
 
 use crate::{
     breaker::{BreakerStatus, OperatorAct},
@@ -67,6 +70,9 @@ pub struct Start {
     pub labels: BTreeMap<String, String>,
     /// What to do when a breaker refuses.
     pub if_blocked: IfBlocked,
+    /// Whether its first attempt passes the breakers: none is asked, whatever [`Start::if_blocked`] says, and none hears how
+    /// the attempt ends, so that it neither spends a probe nor proves anything. Later attempts ask. Default false.
+    pub force: bool,
     /// The same key within [`Start::KEY_LIFE_MS`] answers with the run of the first request.
     pub idempotency_key: Option<String>,
 }
@@ -154,31 +160,6 @@ fn list(problems: &[ParamProblem]) -> String {
 pub struct Stop {
     /// Which run.
     pub run: RunId,
-    /// Who asks.
-    pub by: Option<String>,
-}
-
-/// Stop the attempt and start the next one at once; a run that waits is started now; an ended run goes on with its
-/// next attempt and forgets its failures. Breakers are asked as always.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Run, RunError>")]
-pub struct Restart {
-    /// Which run.
-    pub run: RunId,
-    /// Who asks.
-    pub by: Option<String>,
-    /// Whether a running attempt is stopped; false: only start what does not run.
-    pub stop_running: bool,
-}
-
-/// A new run of the same program with the same, or changed, parameters. Secrets must be given again once the old run ended.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Run, RetryRunError>")]
-pub struct RetryRun {
-    /// Which run.
-    pub run: RunId,
-    /// Parameters that differ.
-    pub params: Params,
     /// Who asks.
     pub by: Option<String>,
 }

@@ -41,6 +41,7 @@
 //!   answer is awaited (the machine's own stage) are three facts.
 
 mod actor;
+mod again;
 mod ids;
 mod info;
 pub mod machine;

@@ -107,6 +107,9 @@ pub enum Happening {
         params: Params,
         /// Who asked.
         requested_by: Option<String>,
+        /// Whether it is forced past the breakers.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
     /// A stop was asked for.
     Stop {
@@ -123,6 +126,9 @@ pub enum Happening {
         by: Option<String>,
         /// Whether a running attempt is stopped.
         stop_running: bool,
+        /// Whether the next attempt is forced past the breakers.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
         /// The run as it was saved, when it was over.
         ended: Option<Saved>,
     },

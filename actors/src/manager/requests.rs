@@ -209,11 +209,12 @@ impl Handler<Start> for ManagerActor {
             Err(error) => return Box::pin(async { Err(error) }),
         };
         let id = self.ids.next(clock::now());
-        if checked.secrets.is_empty() && start.if_blocked == IfBlocked::Wait {
+        let looks = start.if_blocked == IfBlocked::Refuse && !start.force;
+        if checked.secrets.is_empty() && !looks {
             return self.start(checked, &start, id, ctx);
         }
-        let refusal = (start.if_blocked == IfBlocked::Refuse && !checked.gates.is_empty())
-            .then(|| self.peek(&start.program, id, checked.gates, ctx));
+        let refusal =
+            (looks && !checked.gates.is_empty()).then(|| self.peek(&start.program, id, checked.gates, ctx));
         let (keep_secrets, manager) = (self.rooms.launcher.keep_secrets.clone(), ctx.address());
         Box::pin(async move {
             if let Some(answer) = refusal
@@ -259,7 +260,8 @@ impl ManagerActor {
     ) -> ResponseFuture<Result<Run, StartError>> {
         let now = self.begin();
         let (program, params) = (start.program.clone(), checked.params.clone());
-        self.record(Happening::Started { run, program, params, requested_by: start.requested_by.clone() });
+        let (requested_by, force) = (start.requested_by.clone(), start.force);
+        self.record(Happening::Started { run, program, params, requested_by, force });
         let effects = self.machine.start(checked, start, run, now);
         self.carry_out(effects, ctx);
         self.when_written(run)
@@ -340,17 +342,15 @@ impl Handler<Stop> for ManagerActor {
 impl Handler<Restart> for ManagerActor {
     type Result = ResponseFuture<Result<Run, RunError>>;
 
-    fn handle(
-        &mut self,
-        Restart { run, by, stop_running }: Restart,
-        ctx: &mut Context<Self>,
-    ) -> Self::Result {
+    fn handle(&mut self, restart: Restart, ctx: &mut Context<Self>) -> Self::Result {
+        let run = restart.run;
         let (now, ended) = (self.begin(), self.machine.saved_when_over(run));
         let due = self.machine.has_due(now);
         let ended = ended.and_then(|put| Some(Saved::of(&put.key, &put.value?)));
-        match self.machine.restart(run, by.clone(), stop_running, now) {
+        match self.machine.restart(restart.clone(), now) {
             Ok(effects) => {
-                self.record(Happening::Restart { run, by, stop_running, ended });
+                let Restart { by, stop_running, force, .. } = restart;
+                self.record(Happening::Restart { run, by, stop_running, force, ended });
                 self.carry_out(effects, ctx);
                 self.when_written(run)
             }

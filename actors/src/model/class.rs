@@ -131,6 +131,26 @@ pub enum Adjust {
         /// 1,000,000 is one.
         micros: i64,
     },
+    /// So many places along the list of a `choice`, whose first entry is the most cautious: -1 is one place towards it.
+    Step {
+        /// Negative towards the first choice, not 0.
+        steps: i32,
+    },
+}
+
+impl Adjust {
+    /// Whether it makes a value more cautious that stands at so many millionths, see [`ParamSpec::position`].
+    ///
+    /// [`ParamSpec::position`]: super::ParamSpec::position
+    #[must_use]
+    pub fn lowers(self, at: i128) -> bool {
+        match self {
+            Self::Multiply { permille } => permille < 1_000,
+            Self::Add { micros } => micros < 0,
+            Self::Set { micros } => i128::from(micros) <= at,
+            Self::Step { steps } => steps < 0,
+        }
+    }
 }
 
 /// What happens when errors of a class are seen while the attempt still runs. Each time that so many have come, they are

@@ -40,6 +40,9 @@ pub enum Event {
         params: Params,
         /// Who asked.
         requested_by: Option<String>,
+        /// Whether it is forced past the breakers.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        forced: bool,
     },
     /// A start was decided. Written before the process is made.
     AttemptStarted {
@@ -47,6 +50,9 @@ pub enum Event {
         params: Params,
         /// Whether it probes a half-open breaker.
         probe: bool,
+        /// Whether it was forced past the breakers: none was asked, and none hears of its end.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        forced: bool,
         /// Why those that differ are not as asked for.
         #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
         param_reasons: ParamReasons,
@@ -221,6 +227,8 @@ pub enum StopAct {
     Restart,
     /// Somebody asked for the attempt that was waited for.
     SkipDelay,
+    /// Somebody asked for the attempt that was waited for, past the breakers.
+    PassBreakers,
     /// A rule of the program ended the attempt.
     Rule,
     /// The supervisor was shut down.

@@ -16,6 +16,7 @@ mod problem;
 mod program;
 mod restore;
 mod run;
+mod scale;
 mod size;
 mod spool;
 mod template;

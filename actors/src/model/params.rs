@@ -192,7 +192,7 @@ pub enum ParamKind {
     Duration,
     /// `http://` or `https://` with a host, and no white space.
     Url,
-    /// One of these.
+    /// One of these. Where a class adjusts it they are a ladder, the most cautious first.
     Choice(Vec<String>),
 }
 

@@ -176,6 +176,9 @@ pub struct Attempt {
     pub param_reasons: ParamReasons,
     /// Whether it probed a half-open breaker.
     pub probe: bool,
+    /// Whether somebody forced it past the breakers: none was asked, and none hears of its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
     /// When the decision to start it was written.
     pub started_at: Timestamp,
     /// When its leader ended.
@@ -203,6 +206,7 @@ impl Attempt {
             params,
             param_reasons: BTreeMap::new(),
             probe,
+            forced: false,
             started_at,
             ended_at: None,
             exit: None,
@@ -252,6 +256,9 @@ pub struct Run {
     /// Whether it waits so long because it was started too often (`quarantine`).
     #[serde(default)]
     pub quarantined: bool,
+    /// Whether somebody forced its next start past the breakers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
     /// What holds its start back.
     pub held: Option<HeldBack>,
     /// The latest failure.
@@ -288,6 +295,7 @@ impl Run {
             attempt: 0,
             next_attempt_at: None,
             quarantined: false,
+            forced: false,
             held: None,
             reason: None,
             end_reason: None,

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     breaker::OperatorAct,
     launcher::Recovered,
-    manager::{Start, machine::Input},
+    manager::{Restart, Start, machine::Input},
     model::{AttemptId, ClockReading, ExitStatus, Run, RunId, SavedClock, Scope, Spool},
 };
 use std::collections::BTreeSet;
@@ -19,6 +19,7 @@ impl Simulation {
             program: start.program.clone(),
             params: start.params.clone(),
             requested_by: start.requested_by.clone(),
+            force: start.force,
             ..Start::default()
         };
         match self.machines.manager.check_start(&asked) {
@@ -34,11 +35,17 @@ impl Simulation {
 
     pub(super) fn operate(&mut self, act: Act) {
         match act {
-            Act::Start(target) => {
-                for run in self.runs(&target, false) {
+            Act::Start { target, force } => {
+                let mut runs = self.runs(&target, false);
+                if force {
+                    // What a breaker holds back lives, and is let through.
+                    runs.extend(self.runs(&target, true));
+                    runs.dedup();
+                }
+                for run in runs {
                     // What runs already needs no start.
-                    let effects =
-                        self.machines.manager.restart(run, None, false, self.now).unwrap_or_default();
+                    let again = Restart { force, ..Restart::new(run) };
+                    let effects = self.machines.manager.restart(again, self.now).unwrap_or_default();
                     self.machines.effects.extend(effects);
                 }
             }

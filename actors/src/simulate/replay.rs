@@ -3,7 +3,7 @@
 use super::machines::{Machines, Wanted};
 use crate::{
     manager::{
-        Configure, Start,
+        Configure, Restart, Start,
         machine::Input,
         recording::{Happening, Recorded, Recovered},
     },
@@ -156,17 +156,17 @@ impl Replay {
                 let recovered = recovered.into_iter().map(Recovered::into_report).collect();
                 manager.resume(recovered, &BTreeSet::new(), down_ms, clean, at)
             }
-            Happening::Started { run, program, params, requested_by } => {
-                let start = Start { program, params, requested_by, ..Start::default() };
+            Happening::Started { run, program, params, requested_by, force } => {
+                let start = Start { program, params, requested_by, force, ..Start::default() };
                 let checked = manager.checked_before(&start);
                 checked.map_or_else(Vec::new, |checked| manager.start(checked, &start, run, at))
             }
             Happening::Stop { run, by } => manager.stop(run, by, at).unwrap_or_default(),
-            Happening::Restart { run, by, stop_running, ended } => {
+            Happening::Restart { run, by, stop_running, force, ended } => {
                 if let Some(ended) = ended.filter(|_| manager.run(run).is_none()) {
                     manager.restore(&[(ended.key.clone(), ended.value())].into(), at);
                 }
-                manager.restart(run, by, stop_running, at).unwrap_or_default()
+                manager.restart(Restart { run, by, stop_running, force }, at).unwrap_or_default()
             }
             Happening::Shutdown => manager.shutdown(at),
             report => report.into_input().map_or_else(Vec::new, |input| manager.step(input, at)),

@@ -30,6 +30,8 @@ pub struct StartAt {
     pub requested_by: Option<String>,
     /// Parameters; the rest get their defaults.
     pub params: Params,
+    /// Whether its first attempt passes the breakers.
+    pub force: bool,
     /// The run's identity, on which its jitter depends; nothing: made from time and order.
     pub id: Option<RunId>,
 }
@@ -112,7 +114,12 @@ pub struct OperatorAt {
 #[derive(Clone, Debug)]
 pub enum Act {
     /// Start what does not run.
-    Start(Target),
+    Start {
+        /// Whom.
+        target: Target,
+        /// Past the breakers.
+        force: bool,
+    },
     /// Stop what lives.
     Stop(Target),
     /// Close a breaker, at level 0.

@@ -129,6 +129,19 @@ fn a_run_that_stands_behind_others_in_line_says_when_its_turn_is() {
 }
 
 #[test]
+fn a_start_that_somebody_forced_says_who_and_that_no_breaker_hears_of_it() {
+    let shared = vec![("site:*", BreakerPolicy::failures(1).penalty("5m"))];
+    let mut world = World::new(vec![scraper()], shared).lives("scraper", [says(9_000, TOO_MANY, 1)]);
+    world.start("scraper", &HOST, Some("alice"));
+    world.pass(10_000);
+    let run = world.start("scraper", &HOST, Some("bob"));
+    world.pass(5_000);
+    world.force(run, "carol");
+    world.pass(2_000);
+    golden("forced_past_an_open_breaker", &world.why(run));
+}
+
+#[test]
 fn a_run_that_waits_for_tokens_says_when_they_come() {
     let budget = RetryBudget::tokens(1.0).deposit(0.0).refill_per_minute(1.0);
     let job = command("sync").retry(RetryPolicy::constant("1s").jitter(Jitter::None).max_retries(4));

@@ -5,7 +5,7 @@ use actix_process_actors::{
     breaker::{self, Outcome},
     launcher,
     manager::{
-        Configure, Explanation, Start,
+        Configure, Explanation, Restart, Start,
         machine::{Effect, Facts, Input, Limits, Machine, explain},
     },
     model::{
@@ -132,6 +132,14 @@ impl World {
     pub(crate) fn stop(&mut self, run: RunId, by: &str) {
         let effects = self.manager.stop(run, Some(by.to_owned()), self.now).expect("it lives");
         self.carry_out(effects);
+    }
+
+    /// Past the breakers.
+    pub(crate) fn force(&mut self, run: RunId, by: &str) {
+        let asked = Restart { by: Some(by.to_owned()), force: true, ..Restart::new(run) };
+        let effects = self.manager.restart(asked, self.now).expect("it waits");
+        self.carry_out(effects);
+        self.settle();
     }
 
     /// Lets time pass: everything that is due happens at its own time.

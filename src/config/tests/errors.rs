@@ -142,6 +142,27 @@ fn a_program_must_say_what_is_run_once() {
 }
 
 #[test]
+fn a_choice_changes_by_steps_and_a_number_does_not() {
+    let ladder = |choices: &str, rule: &str| {
+        format!(
+            "classes.oom.adjust = {{ n = {rule} }}\n[program.p.params.n]\ntype = \"choice\"\nchoices = {choices}"
+        )
+    };
+    let two = "[\"slow\", \"fast\"]";
+    in_program(&ladder(two, "{ multiply = 0.5 }"), 1, 24, "config.value", "step = -1");
+    in_program(&ladder(two, "{ step = 0 }"), 1, 24, "config.range", "-1");
+    in_program(&ladder(two, "{ step = 0.5 }"), 1, 28, "config.type", "write for example 5");
+    in_program(&ladder("[\"slow\", \"slow\"]", "{ step = -1 }"), 4, 1, "config.value", "once");
+    in_program(
+        "classes.oom.adjust = { n = { step = -1 } }\nparams.n.type = \"integer\"",
+        1,
+        24,
+        "config.value",
+        "multiply = 0.5",
+    );
+}
+
+#[test]
 fn rules_must_name_what_exists() {
     in_program("args = [\"ok\", \"{host}\"]", 1, 15, "config.unknown_param", "[program.p.params.host]");
     in_program("args = [\"{hots}\"]\nparams.host.type = \"string\"", 1, 9, "config.unknown_param", "`host`?");

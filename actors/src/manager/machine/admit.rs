@@ -95,12 +95,13 @@ impl Machine {
         run.labels = program.labels.clone();
         run.labels.extend(start.labels.clone());
         run.journal_from = self.next_seq;
+        run.forced = start.force;
         if let Some(key) = &start.idempotency_key {
             self.remember_key(key, id);
         }
         self.live.insert(id, Live::boxed(run, program, self.now));
-        let requested_by = start.requested_by.clone();
-        self.record_run(id, false, None, Event::RunQueued { params, requested_by });
+        let (requested_by, forced) = (start.requested_by.clone(), start.force);
+        self.record_run(id, false, None, Event::RunQueued { params, requested_by, forced });
         self.enqueue(id);
         self.commit(true);
         self.take_effects()
@@ -290,6 +291,11 @@ impl Machine {
         let Some(live) = self.live.get_mut(&id) else { return };
         live.stage = Stage::Asking;
         live.stop = None;
+        if live.run.forced {
+            // No permit is taken, so no probe is spent on it and no breaker hears how it ends.
+            self.disarm(id);
+            return self.prepare(id, None);
+        }
         let in_turn = live.in_turn;
         let (program, params, user) =
             (live.program.clone(), live.run.params.clone(), live.run.requested_by.clone());

@@ -141,7 +141,10 @@ fn help(run: &Run) -> Option<String> {
         (Phase::Stopped, _) => Some(format!("to let it go on: supervise start {id}")),
         (Phase::Blocked, _) => {
             let scope = run.held.as_ref()?.scope.as_ref()?;
-            Some(format!("to let it through all the same: supervise breaker reset {scope}"))
+            Some(format!(
+                "to let it through all the same: supervise breaker reset {scope}\n\
+                 to start it alone and leave the breaker as it is: supervise start {id} --force"
+            ))
         }
         (Phase::Backoff, _) => {
             let now = format!("to try it now: supervise start {id}; to give it up: supervise stop {id}");

@@ -26,6 +26,8 @@ impl Machine {
         }
         let mut attempt = Attempt::new(number, params.clone(), probe, now);
         attempt.param_reasons.clone_from(&reasons);
+        let forced = std::mem::take(&mut live.run.forced);
+        attempt.forced = forced;
         live.run.attempts.push_back(attempt);
         while live.run.attempts.len() > crate::model::Run::ATTEMPTS_KEPT {
             live.run.attempts.pop_front();
@@ -45,7 +47,8 @@ impl Machine {
         let launch = launcher::Launch { attempt, program: live.program.clone(), params: params.clone() };
         self.batch.dirty_attempts.insert(attempt);
         self.account(id, number);
-        self.record_run(id, true, None, Event::AttemptStarted { params, probe, param_reasons: reasons });
+        let event = Event::AttemptStarted { params, probe, forced, param_reasons: reasons };
+        self.record_run(id, true, None, event);
         self.act(Effect::Launch(launch));
         self.commit(true);
     }

@@ -3,7 +3,7 @@
 use super::{Effect, Machine, Stage, StopCause, timers::Timer};
 use crate::{
     launcher,
-    manager::{Configure, Configured, RunError, StartError},
+    manager::{Configure, Configured, Restart, RunError, StartError},
     model::{BreakerPolicy, EndReason, Event, Phase, Run, RunId, StopAct, Timestamp, Wanted},
     retry,
 };
@@ -91,7 +91,8 @@ impl Machine {
         let last = self.runs().find(|run| run.program == name).filter(gave_up).map(|run| run.id);
         if let Some(id) = last.filter(|_| program.is_daemon() && living.is_empty()) {
             // Refused only where it would be one too many, and nobody waits for the answer.
-            let effects = self.restart(id, Some("reload".to_owned()), false, now).unwrap_or_default();
+            let again = Restart { by: Some("reload".to_owned()), ..Restart::new(id) };
+            let effects = self.restart(again, now).unwrap_or_default();
             self.effects.extend(effects);
         }
     }
@@ -165,52 +166,28 @@ impl Machine {
     }
 
     /// The next attempt now: of a running run (after a stop of its tree), of a waiting one, or of one that is over,
-    /// which then forgets its failures. An operator's start is always possible, but asks the breakers.
+    /// which then forgets its failures. An operator's start is always possible, but asks the breakers unless it is
+    /// forced.
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn restart(
-        &mut self,
-        id: RunId,
-        by: Option<String>,
-        stop_running: bool,
-        now: Timestamp,
-    ) -> Result<Vec<Effect>, RunError> {
+    pub fn restart(&mut self, asked: Restart, now: Timestamp) -> Result<Vec<Effect>, RunError> {
         self.settle_time(now);
         if self.shutting_down {
             return Err(RunError::ShuttingDown);
         }
-        if let Some(run) = self.ended.get(&id) {
-            let Some(program) = self.programs.get(&run.program).cloned() else {
-                return Err(RunError::ProgramGone(run.program.clone()));
-            };
-            self.check_room(&program).map_err(|refusal| match refusal {
-                StartError::AlreadyRunning { program, run } => RunError::AlreadyRunning { program, run },
-                StartError::QueueFull { program, limit } => RunError::QueueFull { program, limit },
-                other => RunError::Store(other.to_string()), // A room check knows no other.
-            })?;
-            let mut run = (**run).clone();
-            self.ended.remove(&id);
-            run.wanted = Wanted::Up;
-            run.end_reason = None;
-            run.ended_at = None;
-            let params = run.params.clone();
-            let mut live = super::Live::boxed(run, program, self.now);
-            live.free = true;
-            self.live.insert(id, live);
-            self.record_run(id, false, None, Event::RunQueued { params, requested_by: by });
-            self.effects.push(Effect::Forget(id));
-            self.enqueue(id);
-            self.commit(true);
-            return Ok(self.take_effects());
+        let Restart { run: id, by, stop_running, force } = asked;
+        if self.ended.contains_key(&id) {
+            return self.bring_back(id, by, force);
         }
         let live = self.living_run(id)?;
         let stage = live.stage.clone();
         if live.run.wanted == Wanted::Down {
-            self.take_stop_back(id, by);
+            self.take_stop_back(id, by, force);
             return Ok(self.take_effects());
         }
         match stage {
+            Stage::Backoff | Stage::Blocked | Stage::Queued if force => self.pass_breakers(id, by, &stage),
             Stage::Backoff | Stage::Blocked if self.skips_its_wait(id) => {
                 let (act, why) = (Some(StopAct::SkipDelay), "its delay was skipped".to_owned());
                 self.record_run(id, false, None, Event::StopRequested { act, by, why });
@@ -219,9 +196,13 @@ impl Machine {
                 self.go_free(id);
             }
             Stage::Running if stop_running => {
-                let (act, why) = (Some(StopAct::Restart), "a restart was asked for".to_owned());
+                let (act, mut why) = (Some(StopAct::Restart), "a restart was asked for".to_owned());
+                if force {
+                    why.push_str(", past the breakers");
+                }
                 if let Some(live) = self.live.get_mut(&id) {
                     live.free = true;
+                    live.run.forced = force;
                 }
                 self.record_run(id, true, None, Event::StopRequested { act, by, why });
                 self.wind_down(id, StopCause::Restart);
@@ -232,12 +213,57 @@ impl Machine {
         Ok(self.take_effects())
     }
 
+    /// A run that is over goes on with its next attempt.
+    fn bring_back(&mut self, id: RunId, by: Option<String>, forced: bool) -> Result<Vec<Effect>, RunError> {
+        let Some(run) = self.ended.get(&id) else { return Err(RunError::Unknown(id)) };
+        let Some(program) = self.programs.get(&run.program).cloned() else {
+            return Err(RunError::ProgramGone(run.program.clone()));
+        };
+        self.check_room(&program).map_err(|refusal| match refusal {
+            StartError::AlreadyRunning { program, run } => RunError::AlreadyRunning { program, run },
+            StartError::QueueFull { program, limit } => RunError::QueueFull { program, limit },
+            other => RunError::Store(other.to_string()), // A room check knows no other.
+        })?;
+        let mut run = (**run).clone();
+        self.ended.remove(&id);
+        run.wanted = Wanted::Up;
+        run.end_reason = None;
+        run.ended_at = None;
+        run.forced = forced;
+        let params = run.params.clone();
+        let mut live = super::Live::boxed(run, program, self.now);
+        live.free = true;
+        self.live.insert(id, live);
+        self.record_run(id, false, None, Event::RunQueued { params, requested_by: by, forced });
+        self.effects.push(Effect::Forget(id));
+        self.enqueue(id);
+        self.commit(true);
+        Ok(self.take_effects())
+    }
+
+    /// The attempt that a run waits for, past the breakers: now, or as soon as there is a place for it.
+    fn pass_breakers(&mut self, id: RunId, by: Option<String>, stage: &Stage) {
+        if let Some(live) = self.live.get_mut(&id) {
+            live.run.forced = true;
+        }
+        let (act, why) = (Some(StopAct::PassBreakers), "its start was forced past the breakers".to_owned());
+        self.record_run(id, false, None, Event::StopRequested { act, by, why });
+        self.commit(true);
+        if *stage == Stage::Queued {
+            return;
+        }
+        self.leave_lines(id);
+        self.effects.push(Effect::Overrule(id));
+        self.go_free(id);
+    }
+
     /// A start of a run that is being stopped: the last word holds. What is on its way down goes down first.
-    fn take_stop_back(&mut self, id: RunId, by: Option<String>) {
+    fn take_stop_back(&mut self, id: RunId, by: Option<String>, forced: bool) {
         let now = self.now;
         let Some(live) = self.live.get_mut(&id) else { return };
         live.run.wanted = Wanted::Up;
         live.free = true;
+        live.run.forced = forced && live.stage != Stage::Starting;
         match live.stage {
             Stage::Starting => {
                 live.stop = None;
@@ -259,7 +285,8 @@ impl Machine {
             | Stage::Suspended => {}
         }
         let params = live.run.params.clone();
-        self.record_run(id, false, None, Event::RunQueued { params, requested_by: by });
+        let forced = live.run.forced;
+        self.record_run(id, false, None, Event::RunQueued { params, requested_by: by, forced });
         self.commit(true);
     }
 

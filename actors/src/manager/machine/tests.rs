@@ -3,6 +3,7 @@
 mod breakers;
 mod crowd;
 mod figures;
+mod forced;
 mod lost;
 mod retry_states;
 mod sentences;
@@ -13,7 +14,7 @@ use super::{Effect, Input, Limits, Machine};
 use crate::{
     breaker::{Admission, Admit, Changes, Gate, Permit},
     launcher::{self, Report},
-    manager::{Configure, Start, StartError},
+    manager::{self, Configure, Start, StartError},
     model::{
         AttemptId, ClockReading, Command, Counts, EndReason, Event, Evidence, ExitStatus, JournalRecord,
         Phase, Program, Restart, RunId, SavedClock, Scope, SpawnFailure, SpawnProblem, Spool, SpoolSizes,
@@ -350,7 +351,10 @@ fn a_stop_ends_a_run_wherever_it_is() {
         let ended = world.machine.run(run).and_then(|run| run.end_reason);
         assert_eq!(ended, Some(EndReason::Operator), "{stage}");
         assert!(
-            world.machine.restart(run, None, true, world.now).is_ok(),
+            world
+                .machine
+                .restart(manager::Restart { stop_running: true, ..manager::Restart::new(run) }, world.now)
+                .is_ok(),
             "an operator's start is always possible"
         );
     }

@@ -82,6 +82,16 @@ fn check_kind(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
                 .against(format!("{at}.type")),
         );
     }
+    if let ParamKind::Choice(choices) = &spec.kind
+        && let Some(twice) = choices.iter().enumerate().find(|(at, choice)| choices[..*at].contains(choice))
+    {
+        let message = format!("`choices` has `{}` twice", twice.1);
+        found.push(invalid(
+            format!("{at}.choices"),
+            message,
+            "name each once: they may be steps of a ladder",
+        ));
+    }
     if !spec.is_numeric() {
         for (key, bound) in [("min", &spec.min), ("max", &spec.max)] {
             if bound.is_some() {

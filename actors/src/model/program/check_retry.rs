@@ -15,12 +15,12 @@ pub(super) fn check_return(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>)
             let help = "write a positive number, or leave it out for a tenth";
             found.push(range(format!("{at}.restore.add"), "`add` must raise the parameter", help));
         }
-        if !spec.is_numeric() && *restore != Restore::default() {
+        if !spec.is_adjustable() && *restore != Restore::default() {
             let message = format!("a parameter of type {} cannot be adjusted or restored", spec.kind.name());
             found.push(invalid(format!("{at}.restore"), message, "leave restore out, or change the type"));
         }
     }
-    if spec.on_floor != OnFloor::Continue && spec.min.is_none() {
+    if spec.on_floor != OnFloor::Continue && spec.floor().is_none() {
         let message = "`on_floor` needs a floor, and the parameter has no `min`";
         found.push(invalid(format!("{at}.on_floor"), message, "write min, or leave on_floor out"));
     }

@@ -177,12 +177,23 @@ impl Program {
     }
 
     fn check_adjust(&self, path: &str, param: &str, adjust: &Adjust, found: &mut Vec<Problem>) {
+        let steps = matches!(adjust, Adjust::Step { .. });
         match self.params.get(param) {
             None => found.push(self.unknown_param(path, param)),
-            Some(spec) if spec.secret || !spec.is_numeric() => {
+            Some(spec) if spec.secret || !spec.is_adjustable() => {
                 let kind = if spec.secret { "secret" } else { spec.kind.name() };
                 let message = format!("`{param}` is of type {kind}, which cannot be adjusted");
-                found.push(invalid(path, message, "only integer, decimal and duration parameters can"));
+                let help = "only integer, decimal, duration and choice parameters can";
+                found.push(invalid(path, message, help));
+            }
+            Some(spec) if spec.is_ladder() && !steps => {
+                let message = format!("`{param}` is of type choice, which changes by `step` alone");
+                let help = "write { step = -1 }, one place towards the first of its choices";
+                found.push(invalid(path, message, help));
+            }
+            Some(spec) if spec.is_numeric() && steps => {
+                let message = format!("`{param}` is of type {}, which has no steps", spec.kind.name());
+                found.push(invalid(path, message, "write for example { multiply = 0.5 } or { add = -10 }"));
             }
             Some(_) => {}
         }
@@ -195,7 +206,11 @@ impl Program {
                 let message = "the adjustment is not a number with at most six decimals";
                 found.push(range(path, message, "write for example -10"));
             }
-            Adjust::Multiply { .. } | Adjust::Add { .. } | Adjust::Set { .. } => {}
+            Adjust::Step { steps: 0 } => {
+                let message = "a `step` of 0 changes nothing";
+                found.push(range(path, message, "write -1, one place towards the first of the choices"));
+            }
+            Adjust::Multiply { .. } | Adjust::Add { .. } | Adjust::Set { .. } | Adjust::Step { .. } => {}
         }
     }
 

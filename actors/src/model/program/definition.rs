@@ -372,15 +372,10 @@ impl Program {
     pub fn trips_at_floor(&self, rule: &ClassRule, effective: &Params) -> bool {
         rule.adjust.iter().any(|(name, adjust)| {
             let spec = self.params.get(name).filter(|spec| spec.on_floor == OnFloor::Trip);
-            let at = effective.get(name).and_then(ParamValue::as_micros);
-            let floor = spec.and_then(|spec| spec.min.as_ref()?.as_micros());
+            let at = spec.zip(effective.get(name)).and_then(|(spec, value)| spec.position(value));
+            let floor = spec.and_then(|spec| spec.position(&spec.floor()?));
             let (Some(at), Some(floor)) = (at, floor) else { return false };
-            let lowers = match *adjust {
-                Adjust::Multiply { permille } => permille < 1_000,
-                Adjust::Add { micros } => micros < 0,
-                Adjust::Set { micros } => i128::from(micros) <= at,
-            };
-            lowers && at <= floor
+            adjust.lowers(at) && at <= floor
         })
     }
 

@@ -126,6 +126,13 @@ impl Adjust {
     pub fn set(units: impl Into<f64>) -> Self {
         Self::Set { micros: micros(units.into()) }
     }
+
+    /// So many places along the choices of a parameter, of which the first is the most cautious: -1 is one place
+    /// towards it.
+    #[must_use]
+    pub const fn step(steps: i32) -> Self {
+        Self::Step { steps }
+    }
 }
 
 /// Sizes are texts with a unit, as in `"64KiB"`; one that cannot be read comes out of

@@ -1,12 +1,13 @@
 //! Parameters that change after failures: fewer queries per interval when the other side says "too many".
 //!
-//! All arithmetic is on millionths of the parameter's unit in 128 bits, so nothing overflows and nothing rounds by
-//! accident. A decrease rounds down and moves by at least one unit, because a value that multiplication no longer
+//! All arithmetic is on where a value stands (`ParamSpec::position`): millionths of the parameter's unit in 128 bits, so
+//! nothing overflows and nothing rounds by accident, and a choice stands at its place in the list. A decrease rounds down and moves by at least one unit, because a value that multiplication no longer
 //! moves would repeat the same failure for ever. The way back is additive and slow, and rounds up: a value that was
 //! found by halving is lost again by doubling.
 
 use crate::model::{Adjust, ClockShift, Decimal, OnFloor, ParamReason, ParamSpec, ParamValue, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Changes that are kept with a value: it takes seven halvings from a hundred to one, and all are saved with each change.
 const CHAIN: usize = 8;
@@ -64,16 +65,21 @@ pub(super) enum Step {
 }
 
 /// The value that an attempt gets: the smaller of what the run asked for and what failures made of it, not below the
-/// floor. Values that are no number are as asked for.
+/// floor. Values without an order are as asked for.
 #[must_use]
 pub(super) fn effective(base: &ParamValue, adjusted: Option<&ParamValue>, spec: &ParamSpec) -> ParamValue {
-    let (Some(base_micros), Some(micros)) = (base.as_micros(), adjusted.and_then(ParamValue::as_micros))
+    let (Some(asked), Some(at)) = (spec.position(base), adjusted.and_then(|value| spec.position(value)))
     else {
         return base.clone();
     };
     // A sibling of another program may have a lower floor.
-    let floor = spec.min.as_ref().and_then(ParamValue::as_micros).unwrap_or(micros);
-    of_kind(base, micros.max(floor).min(base_micros))
+    let at = floor_of(spec).map_or(at, |floor| at.max(floor));
+    // What was asked for stays as it was written down.
+    if at >= asked { base.clone() } else { spec.value_at(at).unwrap_or_else(|| base.clone()) }
+}
+
+fn floor_of(spec: &ParamSpec) -> Option<i128> {
+    spec.position(&spec.floor()?)
 }
 
 /// What a failure at `now` makes of a parameter whose run asked for `base` and which stands at `kept`.
@@ -86,57 +92,53 @@ pub(super) fn step(
     now: Timestamp,
 ) -> Step {
     let current = effective(base, kept.map(|kept| &kept.value), spec);
-    let (Some(at), Some(base_micros)) = (current.as_micros(), base.as_micros()) else { return Step::Stay };
-    let lowered_at = kept.and_then(|kept| kept.lowered_at);
-    let (target, lowers) = match rule {
-        Adjust::Multiply { permille } => (at * i128::from(permille) / 1_000, permille < 1_000),
-        Adjust::Add { micros } => (at + i128::from(micros), micros < 0),
-        Adjust::Set { micros } => (i128::from(micros), i128::from(micros) <= at),
+    let (Some(at), Some(asked)) = (spec.position(&current), spec.position(base)) else { return Step::Stay };
+    let grain = spec.grain();
+    let target = match rule {
+        Adjust::Multiply { permille } => at * i128::from(permille) / 1_000,
+        Adjust::Add { micros } => at + i128::from(micros),
+        Adjust::Set { micros } => i128::from(micros),
+        Adjust::Step { steps } => at + i128::from(steps) * grain,
     };
-    let bound = |value: &Option<ParamValue>| value.as_ref().and_then(ParamValue::as_micros);
-    let grain = grain(&current);
-    if lowers {
-        // Without a floor of its own a value stops at zero: halving must not make it negative.
-        let floor = bound(&spec.min).unwrap_or(if at >= 0 { 0 } else { i128::from(i64::MIN) * grain });
-        if lowered_at.is_some_and(|then| now.since(then) < spec.cooldown_ms()) {
-            return Step::Stay;
-        }
-        if at <= floor {
-            let (raised_at, last_bad) =
-                kept.map_or((None, None), |kept| (kept.raised_at, kept.last_bad.clone()));
-            return Step::Exhausted(Adjusted {
-                value: current,
-                lowered_at: Some(now),
-                raised_at,
-                last_bad,
-                chain: kept.map(|kept| kept.chain.clone()).unwrap_or_default(),
-                inline: false,
-            });
-        }
-        if target == at {
-            return Step::Stay;
-        }
-        let whole = target.div_euclid(grain) * grain;
-        let value = of_kind(&current, whole.min(at - grain).max(floor));
-        return Step::Move(Adjusted {
-            value,
-            lowered_at: Some(now),
-            raised_at: None,
-            last_bad: Some((current, now)),
-            chain: kept.map(|kept| kept.chain.clone()).unwrap_or_default(),
-            inline: false,
-        });
+    if rule.lowers(at) {
+        return lower(current, (at, target), kept, spec, now);
     }
-    let ceiling = bound(&spec.max).map_or(base_micros, |max| max.min(base_micros));
+    let ceiling = spec.max.as_ref().and_then(|max| spec.position(max)).map_or(asked, |max| max.min(asked));
     let whole = (target + grain - 1).div_euclid(grain) * grain;
     let raised = whole.min(ceiling);
-    if raised <= at {
-        return Step::Stay;
-    }
+    let Some(value) = spec.value_at(raised).filter(|_| raised > at) else { return Step::Stay };
+    let lowered_at = kept.and_then(|kept| kept.lowered_at);
     let last_bad = kept.and_then(|kept| kept.last_bad.clone());
     let chain = kept.map(|kept| kept.chain.clone()).unwrap_or_default();
-    let value = of_kind(&current, raised);
     Step::Move(Adjusted { value, lowered_at, raised_at: Some(now), last_bad, chain, inline: false })
+}
+
+/// One step down from `current`, which stands at `at`, towards `target`.
+fn lower(
+    current: ParamValue,
+    (at, target): (i128, i128),
+    kept: Option<&Adjusted>,
+    spec: &ParamSpec,
+    now: Timestamp,
+) -> Step {
+    let grain = spec.grain();
+    // Without a floor of its own a value stops at zero: halving must not make it negative.
+    let floor = floor_of(spec).unwrap_or(if at >= 0 { 0 } else { i128::from(i64::MIN) * grain });
+    let lowered_at = kept.and_then(|kept| kept.lowered_at);
+    if lowered_at.is_some_and(|then| now.since(then) < spec.cooldown_ms()) {
+        return Step::Stay;
+    }
+    let chain = kept.map(|kept| kept.chain.clone()).unwrap_or_default();
+    if at <= floor {
+        let (raised_at, last_bad) = kept.map_or((None, None), |kept| (kept.raised_at, kept.last_bad.clone()));
+        let (value, lowered_at) = (current, Some(now));
+        return Step::Exhausted(Adjusted { value, lowered_at, raised_at, last_bad, chain, inline: false });
+    }
+    let whole = target.div_euclid(grain) * grain;
+    let moved = spec.value_at(whole.min(at - grain).max(floor)).filter(|_| target != at);
+    let Some(value) = moved else { return Step::Stay };
+    let last_bad = Some((current, now));
+    Step::Move(Adjusted { value, lowered_at: Some(now), raised_at: None, last_bad, chain, inline: false })
 }
 
 /// Whether a failure that these rules answer finds a parameter at its floor which says that the run gives up then.
@@ -164,7 +166,7 @@ pub(super) struct Raise {
     pub(super) value: ParamValue,
     /// How much more than before it might have been, in millionths.
     pub(super) add_micros: i128,
-    /// What stopped it short of that, as a value: nine tenths of the last bad one.
+    /// The last bad value, where that stopped it short: at nine tenths of it, or one step below.
     pub(super) avoided: Option<ParamValue>,
 }
 
@@ -173,39 +175,47 @@ pub(super) struct Raise {
 #[must_use]
 pub(super) fn recover(base: &ParamValue, kept: &Adjusted, spec: &ParamSpec, now: Timestamp) -> Option<Raise> {
     let rule = spec.restore?;
-    let (at, base_micros) = (kept.value.as_micros()?, base.as_micros()?);
+    let (at, asked) = (spec.position(&kept.value)?, spec.position(base)?);
     let waits = |since: Option<Timestamp>, ms: u64| since.is_some_and(|then| now.since(then) < ms);
     let changed = kept.raised_at.max(kept.lowered_at);
-    if at >= base_micros || waits(kept.lowered_at, rule.hold_ms) || waits(changed, rule.every_ms) {
+    if at >= asked || waits(kept.lowered_at, rule.hold_ms) || waits(changed, rule.every_ms) {
         return None;
     }
-    let grain = grain(&kept.value);
+    let grain = spec.grain();
     let up = |micros: i128| (micros + grain - 1).div_euclid(grain) * grain;
-    let add_micros = up(rule.add_micros.map_or(base_micros.abs() / 10, i128::from)).max(grain);
+    // A tenth of a place in a list means nothing.
+    let usual = if spec.is_ladder() { grain } else { asked.abs() / 10 };
+    let add_micros = up(rule.add_micros.map_or(usual, i128::from)).max(grain);
     let bad = kept.last_bad.as_ref().filter(|(_, since)| now.since(*since) < rule.avoid_ms);
-    let cap = bad.and_then(|(bad, _)| bad.as_micros()).map(|bad| {
-        let cap = if bad > 0 { bad * 9 / 10 } else { bad - grain };
+    let cap = bad.and_then(|(bad, _)| spec.position(bad)).map(|bad| {
+        let cap = if bad > 0 && !spec.is_ladder() { bad * 9 / 10 } else { bad - grain };
         cap.div_euclid(grain) * grain
     });
-    let free = up(at + add_micros).min(base_micros);
+    let free = up(at + add_micros).min(asked);
     let raised = cap.map_or(free, |cap| free.min(cap));
-    if raised <= at {
-        return None;
-    }
-    let value = of_kind(&kept.value, raised);
-    let whole = raised == base_micros && bad.is_none();
+    let value = spec.value_at(raised).filter(|_| raised > at)?;
+    let whole = raised == asked && bad.is_none();
     let adjusted = (!whole).then(|| Adjusted { value: value.clone(), raised_at: Some(now), ..kept.clone() });
     let avoided = cap.filter(|cap| *cap < free).and(bad).map(|(bad, _)| bad.clone());
     Some(Raise { adjusted, value, add_micros, avoided })
 }
 
-/// An amount in words, as it would be written for this value.
+/// An amount in words, as it would be written for this parameter: `plus 10`, `1 step up`.
 #[must_use]
-pub(super) fn amount(like: &ParamValue, micros: i128) -> String {
-    of_kind(like, micros).to_string()
+pub(super) fn increase(spec: &ParamSpec, micros: i128) -> String {
+    match spec.value_at(micros).filter(|_| !spec.is_ladder()) {
+        Some(amount) => format!("plus {amount}"),
+        None => steps(micros / spec.grain(), "up"),
+    }
 }
 
-/// The rule in words: `times 0.5`, `minus 10`, `set to 10`.
+fn steps(count: impl fmt::Display, way: &str) -> String {
+    let count = count.to_string();
+    let noun = if count == "1" { "step" } else { "steps" };
+    format!("{count} {noun} {way}")
+}
+
+/// The rule in words: `times 0.5`, `minus 10`, `set to 10`, `1 step down`.
 #[must_use]
 pub(super) fn in_words(rule: Adjust) -> String {
     let decimal = |micros: i64| Decimal { micros };
@@ -214,27 +224,7 @@ pub(super) fn in_words(rule: Adjust) -> String {
         Adjust::Add { micros } if micros < 0 => format!("minus {}", decimal(micros.saturating_neg())),
         Adjust::Add { micros } => format!("plus {}", decimal(micros)),
         Adjust::Set { micros } => format!("set to {}", decimal(micros)),
-    }
-}
-
-/// The smallest step of a value, in millionths of its unit.
-const fn grain(value: &ParamValue) -> i128 {
-    match value {
-        ParamValue::Decimal(_) => 1,
-        _ => 1_000_000,
-    }
-}
-
-/// This many millionths as a value of the same kind as `like`; what does not fit is cut to what does.
-fn of_kind(like: &ParamValue, micros: i128) -> ParamValue {
-    let cut = |x: i128| i64::try_from(x).unwrap_or(if x < 0 { i64::MIN } else { i64::MAX });
-    match like {
-        ParamValue::Integer(_) => ParamValue::Integer(cut(micros.div_euclid(1_000_000))),
-        ParamValue::Decimal(_) => ParamValue::Decimal(Decimal { micros: cut(micros) }),
-        ParamValue::DurationMs(_) => {
-            ParamValue::DurationMs(u64::try_from(micros.max(0) / 1_000_000).unwrap_or(u64::MAX))
-        }
-        other => other.clone(),
+        Adjust::Step { steps: by } => steps(by.unsigned_abs(), if by < 0 { "down" } else { "up" }),
     }
 }
 
@@ -347,6 +337,66 @@ mod tests {
         let spec = ParamSpec::string("host");
         assert_eq!(step(&"shop".into(), None, &spec, HALVE, Timestamp(1)), Step::Stay);
         assert_eq!(effective(&"shop".into(), Some(&5.into()), &spec), "shop".into());
+    }
+
+    fn pace() -> ParamSpec {
+        ParamSpec::choice("pace", ["crawl", "walk", "run", "fly"])
+    }
+
+    #[test]
+    fn a_ladder_is_stepped_down_to_its_first_choice_and_not_above_what_was_asked_for() {
+        let down = |steps| Adjust::Step { steps };
+        assert_eq!(moved(&pace(), "fly", down(-1)), "run".into());
+        assert_eq!(moved(&pace(), "fly", down(-2)), "walk".into());
+        assert_eq!(moved(&pace(), "walk", down(-9)), "crawl".into());
+        assert_eq!(moved(&pace(), "fly", down(i32::MIN)), "crawl".into());
+        let base = "run".into();
+        let floor = step(&"crawl".into(), None, &pace(), down(-1), Timestamp(1));
+        assert!(matches!(floor, Step::Exhausted(_)), "{floor:?}");
+        let at_walk = Adjusted { value: "walk".into(), ..at(0, 1) };
+        let up = step(&base, Some(&at_walk), &pace(), down(i32::MAX), Timestamp(2));
+        assert_eq!(after(up), ("run".into(), Some(1)));
+        assert_eq!(step(&base, None, &pace(), down(1), Timestamp(2)), Step::Stay);
+    }
+
+    #[test]
+    fn siblings_on_a_ladder_step_down_once_for_one_incident() {
+        let spec = pace().adjust_scope("site:{host}");
+        let kept = Adjusted { value: "run".into(), ..at(0, 1_000) };
+        let down = |now| step(&"fly".into(), Some(&kept), &spec, Adjust::Step { steps: -1 }, Timestamp(now));
+        assert_eq!(down(60_999), Step::Stay);
+        assert_eq!(after(down(61_000)), ("walk".into(), Some(61_000)));
+    }
+
+    #[test]
+    fn a_choice_of_siblings_that_this_program_has_not_changes_nothing() {
+        let swim = "swim".into();
+        assert_eq!(effective(&"fly".into(), Some(&swim), &pace()), "fly".into());
+        let kept = Adjusted { value: swim, ..at(0, 1) };
+        assert_eq!(recover(&"fly".into(), &kept, &pace(), Timestamp(u64::MAX)), None);
+    }
+
+    #[test]
+    fn a_value_that_was_saved_and_read_back_is_adjusted_as_before() {
+        let read_back = |value: &ParamValue| -> ParamValue {
+            let bytes = serde_json::to_vec(value).unwrap_or_default();
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| "unread".into())
+        };
+        let decimal = |micros| ParamValue::Decimal(Decimal { micros });
+        for (spec, base, value, halved) in [
+            (
+                ParamSpec::duration("wait"),
+                ParamValue::DurationMs(8_000),
+                ParamValue::DurationMs(5_000),
+                ParamValue::DurationMs(2_500),
+            ),
+            (ParamSpec::decimal("rate"), decimal(8_000_000), decimal(5_000_000), decimal(2_500_000)),
+        ] {
+            let kept = Adjusted { value: read_back(&value), ..at(0, 1) };
+            assert_eq!(effective(&base, Some(&kept.value), &spec), value);
+            assert_eq!(after(step(&base, Some(&kept), &spec, HALVE, Timestamp(2))), (halved, Some(2)));
+            assert_eq!(effective(&read_back(&base), Some(&base), &spec), read_back(&base), "as written down");
+        }
     }
 
     #[test]

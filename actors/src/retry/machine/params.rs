@@ -7,8 +7,8 @@ use super::{
     streak::Streak,
 };
 use crate::model::{
-    Adjust, Event, OnFloor, ParamReason, ParamReasons, ParamSpec, Params, ProbeParams, Program, RunId, Scope,
-    Timestamp, render_key,
+    Adjust, Event, OnFloor, ParamReason, ParamReasons, ParamSpec, ParamValue, Params, ProbeParams, Program,
+    RunId, Scope, Timestamp, render_key,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -129,7 +129,7 @@ impl Machine {
             let key = shared_key(spec, base);
             let Some(kept) = self.kept(key.as_deref(), streak.as_deref(), name) else { continue };
             let Some(mut raise) = adjust::recover(base_value, kept, spec, now) else { continue };
-            let why = raised_because(&raise, base_value.to_string(), key.as_deref());
+            let why = raised_because(&raise, spec, base_value, key.as_deref());
             let (from, to) = (kept.value.clone(), raise.value.clone());
             if let Some(adjusted) = &mut raise.adjusted {
                 adjusted.note(ParamReason { from: from.clone(), to: to.clone(), why: why.clone() });
@@ -234,7 +234,7 @@ impl Machine {
         }
         let wanted = |spec: &ParamSpec| match probe {
             None | Some(ProbeParams::Current) => None,
-            Some(ProbeParams::Floor) => spec.min.clone(),
+            Some(ProbeParams::Floor) => spec.floor(),
             Some(ProbeParams::Default) => spec.default.clone(),
         };
         // The others say what is probed, such as the host: a probe of another host would prove nothing.
@@ -273,20 +273,24 @@ fn lowered_because(
     spec: &ParamSpec,
     key: Option<&str>,
 ) -> String {
-    let floor = match &spec.min {
-        Some(min) if *min == adjusted.value => ", which is its floor".to_owned(),
+    let floor = match spec.floor() {
+        Some(floor) if floor == adjusted.value => ", which is its floor".to_owned(),
         _ => String::new(),
     };
     let shared = shared_by(key);
     format!("{class}: {} gives {}{floor}{shared}", adjust::in_words(rule), adjusted.value)
 }
 
-fn raised_because(raise: &Raise, base: String, key: Option<&str>) -> String {
-    let added = adjust::amount(&raise.value, raise.add_micros);
-    let rest = match (&raise.avoided, raise.value.to_string() == base) {
-        (Some(bad), _) => format!(", to nine tenths of {bad}, which was too much not long ago"),
-        (None, true) => ", which is what was asked for".to_owned(),
-        (None, false) => format!(" of the {base} that was asked for"),
+fn raised_because(raise: &Raise, spec: &ParamSpec, base: &ParamValue, key: Option<&str>) -> String {
+    let added = adjust::increase(spec, raise.add_micros);
+    let rest = match &raise.avoided {
+        Some(bad) if spec.is_ladder() => format!(", below {bad}, which was too much not long ago"),
+        Some(bad) => format!(", to nine tenths of {bad}, which was too much not long ago"),
+        None if spec.position(&raise.value) == spec.position(base) => {
+            ", which is what was asked for".to_owned()
+        }
+        None if spec.is_ladder() => format!(", on the way to the {base} that was asked for"),
+        None => format!(" of the {base} that was asked for"),
     };
-    format!("success: plus {added} gives {}{rest}{}", raise.value, shared_by(key))
+    format!("success: {added} gives {}{rest}{}", raise.value, shared_by(key))
 }

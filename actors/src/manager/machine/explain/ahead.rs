@@ -174,13 +174,16 @@ pub(super) fn forecast(
         let probe = if probe { ", as a probe" } else { "" };
         format!("attempt {attempt} {when}{probe}{}", with(&changed(params, base)))
     };
+    // What is forced waits for no breaker, and none hears how it ends.
+    let living = facts.run.current().filter(|_| facts.run.phase.has_process());
+    let forced = living.map_or(facts.run.forced, |current| current.forced);
     let mut late_ms = 0;
-    if !facts.run.phase.has_process() {
+    if living.is_none() {
         let due = facts.run.next_attempt_at;
         let turn = Turn::of(facts, asked);
         let at = due.map(|due| due.max(guards.free_at()).plus(turn.as_ref().map_or(0, |turn| turn.wait_ms)));
         late_ms = at.unwrap_or_default().since(due.unwrap_or_default());
-        let probe = guards.any_refuses() && turn.is_none();
+        let probe = guards.any_refuses() && turn.is_none() && !forced;
         let params = if probe { &outlook.now_as_probe } else { &outlook.now };
         let when = at.map_or_else(|| "when it is let through".to_owned(), |at| when(at, now));
         if turn.is_some() {
@@ -192,7 +195,8 @@ pub(super) fn forecast(
     let most = STARTS_TOLD.saturating_sub(steps.len());
     let (mut failed, mut failed_at) = (asked.attempt, asked.ends_at.plus(late_ms));
     for next in outlook.starts.iter().take(most) {
-        let opened = guards.fail(failed, failed_at);
+        let unheard = forced && failed == asked.attempt;
+        let opened = if unheard { Vec::new() } else { guards.fail(failed, failed_at) };
         steps.extend(opened.into_iter().map(|text| Foreseen { at: Some(failed_at), text }));
         let wanted = next.at.plus(late_ms);
         let paid = next.tokens_at.unwrap_or_default();

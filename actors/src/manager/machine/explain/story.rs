@@ -20,7 +20,7 @@ pub(super) fn chain(run: &Run, records: &[JournalRecord]) -> Vec<Sentence> {
         let mut text = sentence(record, again)?;
         match &record.event {
             Event::ParamChanged { name, .. } => drop(changes.insert(name)),
-            Event::AttemptStarted { params, probe: false, param_reasons } => {
+            Event::AttemptStarted { params, probe: false, param_reasons, .. } => {
                 let lowered = changed(params, &run.params);
                 for name in lowered.keys().filter(|name| !changes.contains(name)) {
                     text.push_str(&lowered_before(name, param_reasons.get(name)));
@@ -54,13 +54,18 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
     let attempt = record.attempt.map(|n| format!("attempt {n}")).unwrap_or_default();
     let scope = record.scope.as_ref().map(ToString::to_string).unwrap_or_default();
     Some(match &record.event {
-        Event::RunQueued { params, requested_by } => {
+        Event::RunQueued { params, requested_by, forced } => {
             let again = if again { " again" } else { "" };
-            format!("asked for{again}{}{}", by_whom(requested_by.as_ref()), with(params))
+            let forced = if *forced { ", past the breakers" } else { "" };
+            format!("asked for{again}{}{}{forced}", by_whom(requested_by.as_ref()), with(params))
         }
-        Event::AttemptStarted { params, probe, .. } => {
-            let probe = if *probe { ", as a probe of a half-open breaker" } else { "" };
-            format!("{attempt} started{}{probe}", with(params))
+        Event::AttemptStarted { params, probe, forced, .. } => {
+            let how = match (probe, forced) {
+                (true, _) => ", as a probe of a half-open breaker",
+                (false, true) => ", forced past the breakers, which do not hear how it ends",
+                (false, false) => "",
+            };
+            format!("{attempt} started{}{how}", with(params))
         }
         Event::AttemptSpawned { .. } | Event::ProgramConfigured { .. } => {
             return None;

@@ -50,7 +50,7 @@ fn starts_ends_and_errors_are_counted_by_class_and_stops_of_ours_are_no_errors()
     assert_eq!((figures.attempts_started, figures.restarts), (4, 1));
     assert_eq!(figures.runs_ended, [("failed", 1), ("stopped", 1), ("succeeded", 1)].into());
     assert_eq!(figures.runs_failed, [("exit_nonzero".to_owned(), 1)].into());
-    let totals = |tallies: &BTreeMap<String, crate::manager::Tally>| -> Vec<_> {
+    let totals = |tallies: &BTreeMap<String, manager::Tally>| -> Vec<_> {
         tallies.iter().map(|(class, tally)| (class.clone(), tally.total)).collect()
     };
     assert_eq!(totals(&figures.failures), [("exit_nonzero".to_owned(), 2)]);

@@ -237,7 +237,10 @@ impl Pair {
                 }
             }
             Act::Start => {
-                if let Ok(effects) = self.world.machine.restart(run, None, true, self.world.now) {
+                if let Ok(effects) = self.world.machine.restart(
+                    manager::Restart { stop_running: true, ..manager::Restart::new(run) },
+                    self.world.now,
+                ) {
                     self.carry_out(effects);
                 }
             }

@@ -25,7 +25,7 @@ fn a_stop_and_a_second_start_are_told_once_each() {
     let effects = world.machine.stop(run, Some("alice".into()), world.now).expect("it lives");
     world.run(effects);
     world.exited(run, ExitStatus::Signal { number: 15, core: false });
-    let effects = world.machine.restart(run, None, false, world.now).expect("it is over");
+    let effects = world.machine.restart(manager::Restart::new(run), world.now).expect("it is over");
     world.run(effects);
     let stopped_why = why(&world, run);
     assert_chain(
@@ -92,8 +92,12 @@ fn what_holds_a_run_back_is_named_with_the_way_out() {
     assert_eq!(why.summary, format!("job run {} is held back before its first attempt", run.short()));
     let holds = "the breaker site:x, for 5s now (forced open by alice, until somebody ends it)";
     assert_eq!(why.holds.as_deref(), Some(holds));
-    let help = "to let it through all the same: supervise breaker reset site:x";
-    assert_eq!(why.help.as_deref(), Some(help));
+    let help = format!(
+        "to let it through all the same: supervise breaker reset site:x\n\
+         to start it alone and leave the breaker as it is: supervise start {} --force",
+        run.short()
+    );
+    assert_eq!(why.help.as_deref(), Some(&*help));
 }
 
 #[test]

@@ -112,7 +112,10 @@ fn an_operator_starts_a_run_that_waits_for_tokens_for_nothing() {
     world.leaves = vec![deferred(&world, 30_000)];
     world.input(Input::Due(run));
     world.acts.clear();
-    let effects = world.machine.restart(run, Some("alice".into()), false, world.now).expect("it waits");
+    let effects = world
+        .machine
+        .restart(manager::Restart { by: Some("alice".into()), ..manager::Restart::new(run) }, world.now)
+        .expect("it waits");
     world.run(effects);
     world.assert_phase(run, Phase::Starting);
     world.assert_acts(&["overrule", "launch 2"]);

@@ -139,12 +139,12 @@ fn an_ended_run_starts_again_only_where_a_new_one_could() {
     };
     let old = stopped(&mut world, "api");
     let new = world.start("api");
-    let refusal = world.machine.restart(old, None, false, world.now).map(drop);
+    let refusal = world.machine.restart(manager::Restart::new(old), world.now).map(drop);
     assert_eq!(refusal, Err(RunError::AlreadyRunning { program: "api".into(), run: new }));
 
     let old = stopped(&mut world, "job");
     let _ = (world.start("job"), world.start("job"));
-    let refusal = world.machine.restart(old, None, false, world.now).map(drop);
+    let refusal = world.machine.restart(manager::Restart::new(old), world.now).map(drop);
     assert_eq!(refusal, Err(RunError::QueueFull { program: "job".into(), limit: 1 }));
     world.assert_phase(old, Phase::Stopped);
 }
@@ -187,7 +187,7 @@ fn a_start_during_a_stop_is_heard_once_the_tree_is_down() {
             world.input(Input::Launcher(Report::Exited { attempt, exit, sizes, leftovers: true }));
         }
         world.assert_phase(run, Phase::Stopping);
-        let effects = world.machine.restart(run, None, false, world.now).expect("it lives");
+        let effects = world.machine.restart(manager::Restart::new(run), world.now).expect("it lives");
         world.run(effects);
         match stage {
             "starting" => {

@@ -253,3 +253,34 @@ fn an_attempt_knows_why_its_parameters_are_not_as_asked_for() {
     );
     assert!(chain(&life, None).len() <= 8);
 }
+
+#[test]
+fn a_choice_is_stepped_down_for_failures_and_finds_its_way_back_by_steps() {
+    let mut program = scraper();
+    let pace = ParamSpec::choice("pace", ["crawl", "walk", "run", "fly"]).adjust_scope("site:{host}");
+    program.params.insert("pace".into(), pace);
+    let rule = ClassOverride::retry().adjust("pace", Adjust::step(-2));
+    program.classes.insert("rate_limited".into(), rule);
+    let mut life = life(program);
+    life.base.insert("pace".into(), "fly".into());
+    let pace = |life: &Life, probe| {
+        life.machine.prepare(run(9), &life.program, &life.base, probe)["pace"].to_string()
+    };
+    let verdict = life.end(&failed("rate_limited"), 10);
+    let why = verdict.events.into_iter().find_map(|(_, event)| match event {
+        Event::ParamChanged { why, .. } => Some(why),
+        _ => None,
+    });
+    assert_eq!(why.as_deref(), Some("rate_limited: 2 steps down gives walk; shared by site:shop.example"));
+    assert_eq!(pace(&life, None), "walk");
+    assert_eq!(pace(&life, Some(ProbeParams::Floor)), "crawl", "a probe is as cautious as it can be");
+    let why = success_after(&mut life, 10 * MINUTE);
+    let expected =
+        "success: 1 step up gives run, on the way to the fly that was asked for; shared by site:shop.example";
+    assert_eq!(why.as_deref(), Some(expected));
+    assert_eq!(success_after(&mut life, 5 * MINUTE), None, "fly was bad, not long ago");
+    let why = success_after(&mut life, 6 * HOUR);
+    let expected = "success: 1 step up gives fly, which is what was asked for; shared by site:shop.example";
+    assert_eq!(why.as_deref(), Some(expected));
+    assert!(life.machine.shared.is_empty(), "nothing is left to remember");
+}
