@@ -197,6 +197,7 @@ pub(super) struct Record<'a> {
     level: Option<Level>,
     class: Option<&'a str>,
     text: Cow<'a, str>,
+    newline: bool,
     partial: bool,
 }
 
@@ -213,6 +214,7 @@ impl<'a> Record<'a> {
             level: record.level,
             class: record.class.as_deref(),
             text: String::from_utf8_lossy(&record.bytes),
+            newline: record.newline,
             partial: record.partial,
         }
     }
