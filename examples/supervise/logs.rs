@@ -24,6 +24,8 @@ const DEFAULT_LINES: u64 = 50;
 const PAGE: u64 = 1000;
 /// How long the daemon holds an answer back until there is something to say.
 const POLL: &str = "20s";
+/// The same for a run: the end of its output is no output, so it has to be looked for.
+const RUN_POLL: &str = "1s";
 /// How often a follower asks again for a daemon that went away, a second apart, before it gives up.
 const RECONNECTS: u32 = 60;
 
@@ -159,10 +161,13 @@ impl Reader<'_> {
         let mut failures = 0;
         loop {
             self.screen.flush()?;
-            match self.page(PAGE, Some(POLL)) {
+            // The run before its output: when it is over here, all it wrote is in the pages that follow.
+            let over = self.is_over()?;
+            let wait = if over { None } else { Some(if self.run().is_some() { RUN_POLL } else { POLL }) };
+            match self.page(PAGE, wait) {
                 Ok(page) => {
                     failures = 0;
-                    if self.take(&page)? == 0 && self.is_over()? {
+                    if self.take(&page)? == 0 && over {
                         return Ok(());
                     }
                 }
@@ -178,9 +183,13 @@ impl Reader<'_> {
         }
     }
 
+    fn run(&self) -> Option<&str> {
+        self.filters.iter().find(|(key, _)| *key == "run").map(|(_, id)| id.as_str())
+    }
+
     /// Whether a run is followed that will write no more by itself.
     fn is_over(&self) -> Result<bool, Failure> {
-        let Some((_, id)) = self.filters.iter().find(|(key, _)| *key == "run") else { return Ok(false) };
+        let Some(id) = self.run() else { return Ok(false) };
         match self.client.get(&format!("/runs/{id}"), &[]) {
             Ok(run) => Ok(is_ended(&run)),
             Err(failure) if failure.code == code::UNREACHABLE => Ok(false),
@@ -236,7 +245,7 @@ impl Reader<'_> {
                 LogFormat::Json => self.screen.line(&record.to_string())?,
                 LogFormat::Cat => {
                     self.screen.bytes(text(record, "text").as_bytes())?;
-                    if !is_partial(record) {
+                    if ends_line(record) {
                         self.screen.bytes(b"\n")?;
                     }
                 }
@@ -349,9 +358,13 @@ pub(crate) fn is_ended(run: &Value) -> bool {
     matches!(text(run, "phase"), "succeeded" | "failed" | "stopped" | "quarantined")
 }
 
-/// Whether the child has not ended the line with this record.
-pub(crate) fn is_partial(record: &Value) -> bool {
-    record.get("partial").and_then(Value::as_bool).unwrap_or(false)
+/// Whether the child ended a line with this record.
+pub(crate) fn ends_line(record: &Value) -> bool {
+    is_true(record, "newline")
+}
+
+fn is_true(record: &Value, key: &str) -> bool {
+    record.get(key).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// `12:00:07.004Z scraper/2 err [rate_limited] HTTP 429`
@@ -369,7 +382,7 @@ fn short(screen: &Screen, record: &Value) -> String {
         "warn" => Tint::Waiting,
         _ => Tint::Plain,
     };
-    let mark = if is_partial(record) { "…" } else { "" };
+    let mark = if is_true(record, "partial") && !ends_line(record) { "…" } else { "" };
     let line = screen.paint(tint, &escape(text(record, "text")));
     format!("{} {class}{line}{mark}", screen.paint(Tint::Dim, &head))
 }

@@ -4,7 +4,7 @@ use crate::{
     args::{Again, IfBlocked, Retry, Run},
     client::{Client, percent},
     failure::{Failure, code},
-    logs::{is_ended, is_partial, items, next_cursor, text},
+    logs::{ends_line, is_ended, items, next_cursor, text},
     screen::{Screen, escape},
     target::Target,
 };
@@ -89,6 +89,8 @@ fn wait(client: &Client, id: &str) -> Result<u8, Failure> {
                 break;
             }
         }
+        // A question or a progress bar has no newline yet, for which std would wait.
+        std::io::stdout().flush()?;
         if is_ended(&run) {
             return Ok(report(&run));
         }
@@ -105,9 +107,9 @@ fn pass_on(record: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The child ended its line where the record is not partial.
+/// A line ends where the child ended it: a part of one may be the last, and a last line may have no end.
 fn passed_on(record: &Value) -> String {
-    let end = if is_partial(record) { "" } else { "\n" };
+    let end = if ends_line(record) { "\n" } else { "" };
     format!("{}{end}", escape(text(record, "text")))
 }
 
@@ -162,10 +164,15 @@ mod tests {
 
     #[test]
     fn a_line_in_parts_is_passed_on_as_one() {
-        let record =
-            |text: &str, partial: bool| json!({"text": text, "stream": "stdout", "partial": partial});
-        let parts = [record("aa", true), record("bb", true), record("c", false), record("next", false)];
-        assert_eq!(parts.iter().map(passed_on).collect::<String>(), "aabbc\nnext\n");
+        let record = |text: &str, newline: bool, partial: bool| json!({"text": text, "newline": newline, "partial": partial});
+        let parts = [
+            record("aa", false, true),
+            record("bb", false, true),
+            record("c", true, true),
+            record("next", true, false),
+            record("no end", false, false),
+        ];
+        assert_eq!(parts.iter().map(passed_on).collect::<String>(), "aabbc\nnext\nno end");
     }
 
     #[test]

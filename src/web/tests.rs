@@ -191,7 +191,8 @@ fn a_record_shows_what_is_no_utf8_as_replaced() {
         wire,
         json!({"cursor": cursor.to_string(), "seq": 812, "at": "1970-01-01T00:00:00.005Z", "program": "scraper",
                "run": attempt.run.to_string(), "attempt": 2, "stream": "stderr", "level": "error",
-               "class": "rate_limited", "text": "HTTP \u{fffd}429", "partial": false})
+               "class": "rate_limited", "text": "HTTP \u{fffd}429", "newline": true,
+               "partial": false})
     );
 }
 

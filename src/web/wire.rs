@@ -200,6 +200,7 @@ pub(super) struct Record<'a> {
     level: Option<Level>,
     class: Option<&'a str>,
     text: Cow<'a, str>,
+    newline: bool,
     partial: bool,
 }
 
@@ -216,6 +217,7 @@ impl<'a> Record<'a> {
             level: record.level,
             class: record.class.as_deref(),
             text: String::from_utf8_lossy(&record.bytes),
+            newline: record.newline,
             partial: record.partial,
         }
     }

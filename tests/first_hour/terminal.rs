@@ -1,11 +1,12 @@
-//! Colours: on a terminal, and nowhere else.
+//! What is printed where: colours on a terminal and nowhere else, a child's bytes as they are.
 
 use crate::daemon::Daemon;
 use std::{
     fs::File,
-    io::Read,
+    io::{BufRead, BufReader, Read},
     os::fd::{FromRawFd, OwnedFd},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 /// Both ends of a terminal that nobody looks at.
@@ -49,5 +50,52 @@ fn a_terminal_gets_colours_unless_it_is_dumb_or_somebody_wants_none() {
         assert!(!with(&[("TERM", "dumb")]), "{verb:?} on a dumb terminal");
         assert!(!daemon.ask(verb).out.contains('\u{1b}'), "{verb:?} through a pipe");
     }
+    assert_eq!(daemon.end(), 0);
+}
+
+#[test]
+fn output_in_pieces_is_passed_on_byte_for_byte() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = Daemon::of(
+        r#"version = 1
+[store]
+path = "store"
+[program.job]
+command = ["sh", "-c", 'printf one; until [ -e go ]; do sleep 0.01; done; printf "\ntwo\nno end"']
+cwd = "."
+"#,
+        folder.path(),
+    );
+    let follow = ["logs", "-f", "-n", "all", "-o", "cat"];
+    let mut readers = Vec::new();
+    for args in [vec!["run", "job", "--wait"], follow.to_vec()] {
+        let mut command = daemon.command(&args);
+        if let Some(run) = readers.first().map(|(_, id, _): &(_, String, _)| id) {
+            command.arg(run);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        let mut out = BufReader::new(child.stdout.take().expect("it was asked for"));
+        let mut id = String::new();
+        if args.first() == Some(&"run") {
+            out.read_line(&mut id).expect("the id");
+        }
+        let mut first = [0; 3];
+        out.read_exact(&mut first).expect("the line's beginning");
+        assert_eq!(&first, b"one", "{args:?}");
+        readers.push((child, id.trim().to_owned(), out));
+    }
+    std::fs::write(folder.path().join("go"), "").expect("a file");
+    let mut run = String::new();
+    for (mut child, id, mut out) in readers {
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).expect("the rest");
+        assert_eq!(rest, "\ntwo\nno end", "{}", if id.is_empty() { "logs -f" } else { "run --wait" });
+        assert!(child.wait().expect("it ends").success());
+        run = if id.is_empty() { run } else { id };
+    }
+    let begun = Instant::now();
+    assert_eq!(daemon.ask(&["logs", "job", "-n", "all", "-o", "cat"]).out, "one\ntwo\nno end");
+    assert!(daemon.ask(&["logs", "-f", &run]).out.contains("no end"));
+    assert!(begun.elapsed() < Duration::from_secs(10), "the end of what has ended is not waited for");
     assert_eq!(daemon.end(), 0);
 }

@@ -53,7 +53,8 @@ pub struct Record {
     pub bytes: Vec<u8>,
     /// Whether a newline follows: false for the pieces of an overlong line and for a last line without one.
     pub newline: bool,
-    /// Whether it is a piece of a line longer than `max_line`, or an unfinished line.
+    /// Whether it is a piece of a line longer than `max_line`, or of a line that was read before it was finished; the
+    /// last piece has its newline.
     pub partial: bool,
 }
 

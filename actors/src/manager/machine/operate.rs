@@ -227,6 +227,8 @@ impl Machine {
         let mut run = (**run).clone();
         self.ended.remove(&id);
         run.wanted = Wanted::Up;
+        // What is written now has to be found as one that lives, should we die before the breakers answer.
+        run.phase = Phase::Queued;
         run.end_reason = None;
         run.ended_at = None;
         run.forced = forced;

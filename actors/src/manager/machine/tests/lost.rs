@@ -80,3 +80,29 @@ fn a_run_that_waits_starts_when_its_delay_is_over_whatever_the_wall_clock_was_se
         assert!((left..=left + spread).contains(&at.since(next.now)), "step {step}, boot {boot_id}: {at}");
     }
 }
+
+#[test]
+fn a_run_that_was_asked_for_again_lives_from_the_first_write() {
+    for end in ["succeeded", "stopped"] {
+        let mut world = World::new(vec![program("job")]);
+        let run = world.start("job");
+        world.launched(run);
+        if end == "stopped" {
+            let effects = world.machine.stop(run, None, world.now).expect("it lives");
+            world.run(effects);
+        }
+        world.exited(run, ExitStatus::Code(0));
+        let effects = world.machine.restart(manager::Restart::new(run), world.now).expect("it ended");
+        world.assert_phase(run, Phase::Queued);
+        let written = effects.into_iter().find(|effect| matches!(effect, Effect::Commit { .. }));
+        world.run(written.into_iter().collect());
+
+        let mut next = World::new(vec![program("job")]);
+        next.machine.restore(&world.state, world.now);
+        let effects = next.machine.resume(Vec::new(), &BTreeSet::new(), 5, false, next.now);
+        next.run(effects);
+        next.assert_phase(run, Phase::Starting);
+        let number = next.machine.run(run).map(|run| run.attempt);
+        assert_eq!(number, Some(2), "{end}: the start that was written comes");
+    }
+}

@@ -47,11 +47,11 @@ const fn is_legal(from: State, to: State) -> bool {
         (WaitBreaker, Idle | Running | Backoff | WaitBreaker | Done | Quarantined) => false,
         (Deferred, Starting | WaitBreaker | GaveUp | Stopped) => true,
         (Deferred, Idle | Running | Backoff | Deferred | Done | Quarantined) => false,
-        // Over: an operator's start alone leads on, for which the breakers are asked.
-        (Done | GaveUp | Quarantined | Stopped, Starting | WaitBreaker) => true,
+        // Over: an operator's start alone leads on, as if it were new; then the breakers are asked.
+        (Done | GaveUp | Quarantined | Stopped, Idle | Starting | WaitBreaker) => true,
         (
             Done | GaveUp | Quarantined | Stopped,
-            Idle | Running | Backoff | Deferred | Done | GaveUp | Quarantined | Stopped,
+            Running | Backoff | Deferred | Done | GaveUp | Quarantined | Stopped,
         ) => false,
     }
 }
