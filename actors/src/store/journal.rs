@@ -235,7 +235,7 @@ impl Engine {
                 Err(_) => break,
             }
         }
-        self.burst.count(commits.len());
+        self.burst.count(&commits);
         let written = self.write_ahead(&commits);
         for done in waiting {
             answer(done, written.as_ref().map(|_| ()).map_err(Clone::clone));
