@@ -11,8 +11,8 @@
 //! ```
 //!
 //! # Promises
-//! - **Journal first.** An act that changes the world (launch, stop, acknowledge, schedule) follows the commit of the
-//!   decision that allows it. A crash between the two leaves a decision without its act, never the reverse.
+//! - **Journal first.** An act that changes the world (launch, stop, acknowledge) follows the commit of the decision that
+//!   allows it. A crash between the two leaves a decision without its act, never the reverse.
 //! - **One decision, one commit.** The end of an attempt, its verdict and, when the delay is zero, the start of the next
 //!   one are one record and one flush: that is what makes a restart cheap.
 //! - **Every wait has a reason** ([`HeldBack`](crate::model::HeldBack)) and a way out; every record is a sentence of
