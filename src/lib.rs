@@ -71,8 +71,8 @@ pub mod config;
 pub use actors::model::{
     Adjust, Backlog, BreakerMode, BreakerPolicy, ClassOverride as ClassRule, Classify, InlineAction, Jitter,
     Leftovers, OnEmpty, OnFloor, OnLost, OnOpen, OnProbeExpiry, OutputPolicy, ParamSpec as Param,
-    ProbeParams, ProbeSuccess, Problem, Program, Restart, Restore, RetryBudget, RetryPolicy, ScopeKind,
-    StderrMode, StreamChoice,
+    ProbeParams, ProbeSuccess, Problem, Program, Ready, Restart, Restore, RetryBudget, RetryPolicy,
+    ScopeKind, StderrMode, StreamChoice,
 };
 
 mod error;

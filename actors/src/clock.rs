@@ -32,6 +32,14 @@ pub fn wall_ms() -> u64 {
         .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// When a file was written last, in logical time. A wall clock that stepped since then moves it.
+#[must_use]
+pub fn of_last_write(file: &std::fs::Metadata) -> Option<Timestamp> {
+    let written = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let age_ms = wall_ms().saturating_sub(u64::try_from(written.as_millis()).ok()?);
+    Some(Timestamp(now().0.saturating_sub(age_ms)))
+}
+
 /// Logical time and the clocks that outlive us, as they stand now.
 #[must_use]
 pub fn all() -> SavedClock {

@@ -103,6 +103,7 @@ fn attempt_row(attempt: &Value, now: jiff::Timestamp) -> Vec<(Tint, String)> {
         (None, Some(Value::String(signal))) => escape(signal),
         (None, Some(Value::Number(signal))) => format!("signal {signal}"),
         _ if !text(attempt, "spawn_error").is_empty() => escape(text(attempt, "spawn_error")),
+        _ if ended.is_empty() && !text(attempt, "ready_at").is_empty() => "lives, ready".into(),
         _ if ended.is_empty() => "lives".into(),
         _ => "not seen".into(),
     };

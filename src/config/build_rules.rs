@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     Backlog, BreakerMode, BreakerPolicy, ClassRule, InlineAction, Leftovers, OnLost, OnOpen, OnProbeExpiry,
-    OutputPolicy, Param, ProbeParams, ProbeSuccess, Program, Restart, RetryPolicy, ScopeKind, StderrMode,
-    StreamChoice,
+    OutputPolicy, Param, ProbeParams, ProbeSuccess, Program, Ready, Restart, RetryPolicy, ScopeKind,
+    StderrMode, StreamChoice,
     actors::model::{Backoff, ClassifyRule, Inline, Intensity, Matcher, ParamKind, ParamValue},
 };
 use std::{
@@ -184,6 +184,7 @@ impl<'a> Fields<'a> {
         } else if let Some(breaker) = self.below("breaker") {
             program.breaker = Some(policy_of_breaker(&breaker));
         }
+        program.ready = self.ready(findings);
         for node in self.items("classify").unwrap_or_default() {
             let rule = match &node.value {
                 Value::Table(table) => Self { table, ..*self }.classify(node.at, findings),
@@ -280,6 +281,24 @@ impl<'a> Fields<'a> {
         policy
     }
 
+    /// Where a pattern looks.
+    fn stream(&self) -> StreamChoice {
+        let mut stream = StreamChoice::Any;
+        let streams =
+            [("stdout", StreamChoice::Stdout), ("stderr", StreamChoice::Stderr), ("any", StreamChoice::Any)];
+        self.word("stream", &mut stream, &streams);
+        stream
+    }
+
+    fn ready(&self, findings: &mut Vec<Finding>) -> Option<Ready> {
+        let (ready, node) = (self.below("ready")?, self.table.get("ready")?);
+        ready.require("pattern", node.at, findings);
+        Some(
+            Ready::pattern(ready.text("pattern").unwrap_or_else(|| "unreadable".into()))
+                .stream(ready.stream()),
+        )
+    }
+
     fn classify(&self, at: At, findings: &mut Vec<Finding>) -> Option<ClassifyRule> {
         self.require("class", at, findings);
         let written: Vec<_> = ["pattern", "exit_code", "signal"]
@@ -298,12 +317,8 @@ impl<'a> Fields<'a> {
                 findings.push(Finding::error(node.at, "config.conflict", message, "give the rule a pattern"));
             }
         }
-        let mut stream = StreamChoice::Any;
-        let streams =
-            [("stdout", StreamChoice::Stdout), ("stderr", StreamChoice::Stderr), ("any", StreamChoice::Any)];
-        self.word("stream", &mut stream, &streams);
         let matcher = if let Some(pattern) = self.text("pattern") {
-            Matcher::Pattern { pattern, stream, retry_after: self.text("retry_after") }
+            Matcher::Pattern { pattern, stream: self.stream(), retry_after: self.text("retry_after") }
         } else if let Some(code) = self.optional("exit_code") {
             Matcher::ExitCode(code)
         } else {
@@ -378,6 +393,8 @@ pub(super) fn policy_of_breaker(fields: &Fields<'_>) -> BreakerPolicy {
     fields.word("mode", &mut policy.mode, &modes.map(|mode| (mode.name(), mode)));
     fields.number("failures", &mut policy.failures);
     fields.number("failure_rate", &mut policy.failure_rate_permille);
+    policy.slow_ready_ms = fields.optional("slow_ready");
+    policy.slow_rate_permille = fields.optional("slow_rate");
     fields.number("penalty", &mut policy.penalty_ms);
     fields.number("penalty_factor", &mut policy.penalty_factor_permille);
     fields.number("max_penalty", &mut policy.max_penalty_ms);
@@ -400,8 +417,8 @@ pub(super) fn policy_of_breaker(fields: &Fields<'_>) -> BreakerPolicy {
             ("default", ProbeParams::Default),
         ];
         half.word("params", &mut policy.half_open.params, &params);
-        let proofs = [("auto", ProbeSuccess::Auto), ("exit", ProbeSuccess::Exit)];
-        half.word("success", &mut policy.half_open.success, &proofs);
+        let proofs = [ProbeSuccess::Auto, ProbeSuccess::Exit, ProbeSuccess::Ready, ProbeSuccess::FirstOutput];
+        half.word("success", &mut policy.half_open.success, &proofs.map(|proof| (proof.name(), proof)));
     }
     let expiries = [
         ("failure", OnProbeExpiry::Failure),

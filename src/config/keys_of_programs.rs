@@ -53,6 +53,7 @@ pub(super) const PROGRAM: &[Key] = &[
     key("params", Tables(PARAM), "", "A parameter."),
     key("retry", Table(RETRY), "", "When and how it is tried again."),
     key("breaker", TableOrFalse(BREAKER), "", "Rules of its own scope; `false`: off."),
+    key("ready", Table(READY), "", "The line by which an attempt says that it is ready."),
     key(
         "classify",
         Rows(CLASSIFY),
@@ -185,6 +186,13 @@ pub(super) const BREAKER: &[Key] = &[
     key("failures", Count, "5", "Weighted failures in a row that open it; 0: off."),
     key("failure_rate", Ratio, "0.5", "Share of failures that opens it; 0.0: off."),
     key("window", Table(WINDOW), "{ size = 20, age = \"1h\", min = 5 }", "What the share is taken of."),
+    key(
+        "slow_ready",
+        Duration,
+        "",
+        "A start is slow that is ready later than this; needs `ready` of the program.",
+    ),
+    key("slow_rate", Ratio, "", "Share of slow starts, among those that became ready, that opens it."),
     key("penalty", Duration, "\"30s\"", "First penalty."),
     key("penalty_factor", Ratio, "2.0", "Growth of the penalty, 1.0 to 10.0."),
     key("max_penalty", Duration, "\"30m\"", "Longest penalty."),
@@ -231,9 +239,9 @@ const HALF_OPEN: &[Key] = &[
     key("params", Word(&["floor", "current", "default"]), "\"floor\"", "Parameters of a probe."),
     key(
         "success",
-        Word(&["auto", "exit"]),
+        Word(&["auto", "exit", "ready", "first_output"]),
         "\"auto\"",
-        "What proves a probe: alive for `stable` or exit 0 | only exit 0.",
+        "What proves a probe: alive for `stable` or exit 0 | only exit 0 | its `ready` line or exit 0 | its first output or exit 0.",
     ),
     key("stable", Duration, "\"60s\"", "See `success`."),
 ];
@@ -241,6 +249,11 @@ const HALF_OPEN: &[Key] = &[
 const RAMP: &[Key] = &[
     key("over", Duration, "\"1m\"", "How long; `0s`: off."),
     key("spacing", Duration, "\"1s\"", "How far apart."),
+];
+
+const READY: &[Key] = &[
+    key("pattern", Text, "", "Rust regex on one line of output; the first line that matches counts."),
+    key("stream", Word(&["stdout", "stderr", "any"]), "\"any\"", "Where the pattern looks."),
 ];
 
 const CLASSIFY: &[Key] = &[

@@ -38,6 +38,12 @@ const PLAY: &[Key] = &[
     key("class", Text, "", "The class of its end, given outright."),
     key("output", List(&Text), "[]", "Its lines."),
     key("output_at", Duration, "(its end)", "How long after its start they appear."),
+    key(
+        "ready_at",
+        Duration,
+        "(with a line of `output` that says so)",
+        "How long after its start it is ready.",
+    ),
     key("spawn_error", Text, "", "No process comes to be: `ENOENT`, `EAGAIN` …"),
 ];
 
@@ -50,6 +56,7 @@ const WINDOW: &[Key] = &[
     key("class", Text, "", "As in `attempts`."),
     key("output", List(&Text), "[]", "As in `attempts`."),
     key("output_at", Duration, "(its end)", "As in `attempts`."),
+    key("ready_at", Duration, "(with a line of `output` that says so)", "As in `attempts`."),
     key("spawn_error", Text, "", "As in `attempts`."),
 ];
 

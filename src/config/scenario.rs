@@ -222,6 +222,10 @@ impl Reader<'_> {
             let help = "join the two: attempts are numbered in one list";
             self.fail(row.at, "config.duplicate", "a [[script]] for this stands already above", help);
         }
+        if let Some(of) = &of {
+            let plays = fields.items("attempts").or(fields.items("windows")).unwrap_or_default();
+            self.check_ready(of, plays, scenario);
+        }
         let plan = match (fields.items("attempts"), fields.items("windows")) {
             (Some(_), Some(_)) => {
                 let message = "`attempts` and `windows` both say what attempts do";
@@ -283,7 +287,7 @@ impl Reader<'_> {
 
     fn play(&mut self, row: &Node) -> Option<Play> {
         let fields = self.fields(row)?;
-        let lives = ["lasts", "exit", "signal", "class", "output", "output_at"];
+        let lives = ["lasts", "exit", "signal", "class", "output", "output_at", "ready_at"];
         if let Some(errno) = fields.text("spawn_error") {
             if let Some(other) = lives.iter().find(|key| fields.table.contains_key(**key)) {
                 let message = format!("an attempt with `spawn_error` never lives, so `{other}` says nothing");
@@ -316,16 +320,49 @@ impl Reader<'_> {
             (None, None) => ExitStatus::Code(i32::from(class.is_some())),
         };
         let lasts_ms: Option<u64> = fields.optional("lasts");
-        let output_at_ms: Option<u64> = fields.optional("output_at");
-        if let (Some(lasts), Some(output)) = (lasts_ms, output_at_ms)
-            && output > lasts
-        {
-            let at = place(&fields, "output_at", row);
-            let message = "`output_at` is later than the attempt's end";
-            self.fail(at, "config.conflict", message, "write an earlier `output_at` or a longer `lasts`");
-        }
+        let output_at_ms = self.within_life(&fields, "output_at", row, lasts_ms);
+        let ready_at_ms = self.within_life(&fields, "ready_at", row, lasts_ms);
         let output = fields.texts("output").unwrap_or_default();
-        Some(Play::Lives(Life { lasts_ms, exit, class, output, output_at_ms }))
+        Some(Play::Lives(Life { lasts_ms, exit, class, output, output_at_ms, ready_at_ms }))
+    }
+
+    /// A time of a life, which lasts so long.
+    fn within_life(
+        &mut self,
+        fields: &Fields<'_>,
+        key: &str,
+        row: &Node,
+        lasts_ms: Option<u64>,
+    ) -> Option<u64> {
+        let at_ms: u64 = fields.optional(key)?;
+        if lasts_ms.is_some_and(|lasts_ms| at_ms > lasts_ms) {
+            let message = format!("`{key}` is later than the attempt's end");
+            let help = format!("write an earlier `{key}` or a longer `lasts`");
+            self.fail(place(fields, key, row), "config.conflict", message, help);
+        }
+        Some(at_ms)
+    }
+
+    /// Nobody would notice a readiness that no rule of the program looks for.
+    fn check_ready(&mut self, of: &ScriptOf, plays: &[Node], scenario: &Scenario) {
+        let name = match of {
+            ScriptOf::Program(name) => Some(name),
+            ScriptOf::Run(run) => {
+                scenario.starts.iter().find(|start| start.run == *run).map(|start| &start.program)
+            }
+        };
+        let config = self.config;
+        let program = name.and_then(|name| config.programs.iter().find(|program| program.name == *name));
+        let Some(program) = program.filter(|program| program.ready.is_none()) else { return };
+        for row in plays {
+            let Some(fields) = self.fields(row).filter(|fields| fields.table.contains_key("ready_at")) else {
+                continue;
+            };
+            let at = place(&fields, "ready_at", row);
+            let message = format!("`ready_at` needs a `ready` rule, and `{}` has none", program.name);
+            let help = "leave it out, or write ready = { pattern = 'listening on' } in the program";
+            self.fail(at, "config.conflict", message, help);
+        }
     }
 
     fn operator(&mut self, row: &Node, scenario: &Scenario) -> Option<OperatorAt> {

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     Adjust, Backlog, BreakerMode, Classify, InlineAction, Jitter, Leftovers, OnLost, OnOpen, OnProbeExpiry,
-    OutputPolicy, Param, ProbeParams, ProbeSuccess, Program, Restart, ScopeKind, StderrMode, StreamChoice,
-    actors::model::Command,
+    OutputPolicy, Param, ProbeParams, ProbeSuccess, Program, Ready, Restart, ScopeKind, StderrMode,
+    StreamChoice, actors::model::Command,
 };
 use proptest::prelude::*;
 use std::{fs, path::Path};
@@ -150,10 +150,12 @@ fn with_policies(program: Program) -> Program {
                 .reset_on_config_change(false)
                 .retry_after_max("2h"),
         )
+        .ready(Ready::pattern("crawling now").stream(StreamChoice::Stdout))
         .breaker(
             crate::BreakerPolicy::failures(3)
                 .failure_rate(0.25)
                 .window(50, "2h", 10)
+                .slow_ready("20s", 0.3)
                 .penalty("1m")
                 .penalty_factor(3.0)
                 .max_penalty("1h")
@@ -233,6 +235,7 @@ fn each_default_of_the_table_is_the_default_in_force() {
             "" => "",
             "program.NAME" => "script = \"x\"",
             "program.NAME.classify" => "class = \"oom\"\npattern = \"x\"",
+            "program.NAME.ready" => "pattern = \"x\"",
             "program.NAME.classes.NAME.inline" => "count = 1\nper = \"1m\"",
             _ => "",
         };

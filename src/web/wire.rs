@@ -156,6 +156,8 @@ pub(super) struct Attempt {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     forced: bool,
     started_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready_at: Option<String>,
     ended_at: Option<String>,
     exit_code: Option<i32>,
     signal: Option<Cow<'static, str>>,
@@ -176,6 +178,7 @@ impl Attempt {
             probe: attempt.probe,
             forced: attempt.forced,
             started_at: time(attempt.started_at),
+            ready_at: time_or_null(attempt.ready_at),
             ended_at: time_or_null(attempt.ended_at),
             exit_code: exit_code(attempt.exit),
             signal: exit_signal(attempt.exit),

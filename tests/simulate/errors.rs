@@ -93,6 +93,12 @@ const MISTAKES: &[(&str, &str, usize, &str)] = &[
         "later than the attempt's end",
     ),
     (
+        "[[script]]\nrun = \"r1\"\nattempts = [{ lasts = \"1s\", ready_at = \"500ms\" }]\n",
+        "config.conflict",
+        9,
+        "`ready_at` needs a `ready` rule, and `job` has none",
+    ),
+    (
         "[[script]]\nrun = \"r1\"\nwindows = [{ to = \"2h\", lasts = \"1s\" }, { from = \"1h\", lasts = \"1s\" }]\n",
         "config.conflict",
         9,
@@ -132,6 +138,16 @@ fn one_mistake_one_message() {
         &[("config.required", 1, "does not say how long"), ("config.required", 1, "no [[script]] says")],
     );
     finds("until = \"1h\" x\n", &[("config.syntax", 1, "")]);
+    let ready = JOB.replace("breaker = false", "breaker = false\nready.pattern = 'up'");
+    for (play, message) in [
+        ("lasts = \"1s\", ready_at = \"2s\"", "`ready_at` is later than the attempt's end"),
+        ("spawn_error = \"ENOENT\", ready_at = \"2s\"", "so `ready_at` says nothing"),
+    ] {
+        let text = format!("{GOOD}[[script]]\nrun = \"r1\"\nattempts = [{{ {play} }}]\n");
+        let ConfigErrors(errors) = scenario(&rules(&ready), &text).expect_err("it is wrong");
+        let [error] = &errors[..] else { panic!("{errors:#?}") };
+        assert!(error.line == 9 && error.message.contains(message), "{error}");
+    }
 }
 
 #[test]

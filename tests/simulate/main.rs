@@ -2,6 +2,7 @@
 
 mod errors;
 mod fine_print;
+mod readiness;
 mod rules;
 
 use actix_process::{

@@ -29,6 +29,12 @@
 //! - An outcome counts only for the time it belongs to, and once. Permits carry the scope's **epoch**; runs from before
 //!   the trip that end in HALF_OPEN, probes that outlive their lease and words said twice are heard as late, and decide
 //!   nothing.
+//! - What a start says before its end is no outcome of it: that it is ready, or writes, ends no row of failures, dilutes no
+//!   share of them and takes no level back. Starts that became ready have a window of their own, by the limits of the
+//!   other (`window`): one later than `slow_ready` is *slow*, and a slow one opens the scope when the slow are `slow_rate`
+//!   of them or more. How a start ends is an outcome by itself, whether it was slow or not; of one that ends before it is
+//!   ready only that is known. The slow probe of a half-open scope has failed, in time it is proved where
+//!   `half_open.success` says so (`"ready"`, `"first_output"`); either way it has had its say.
 //! - A success opens nothing, though it may complete a window that is full of failures. What says nothing about the
 //!   scope ([`Outcome::Neutral`]: weight 0, a class of other scopes, an operator's stop) changes nothing, and gives a
 //!   probe's permit back at once. A class with `trips` opens its scopes at once, whatever their counters say.
@@ -60,10 +66,12 @@
 //! - *A timer that opens and closes.* State is computed from deadlines; a lost or late timer then costs a late report,
 //!   not a wrong decision.
 //! - *A success rate alone.* One start an hour never fills a window; a row of failures trips where a share cannot.
-//! - *Slow starts as outcomes*, as libraries count slow calls. A call's length is known when it returns; what a process
-//!   needs until it is of use, only the process knows, and there is no signal by which it says so. Its lifetime is no
-//!   measure: a crawl of a large shop is not a slow crawl of a small one. Once readiness can be told, a start that is
-//!   ready too late may be one more outcome of the same window.
+//! - *A lifetime as the measure of slowness*, as libraries count slow calls: a crawl of a large shop is not a slow crawl of
+//!   a small one. Only the process knows when it is of use, and only its `ready` line says so.
+//! - *Slow starts among the outcomes.* A start that was slow and then ended well would be two of them, one that was in time
+//!   one: where each start is slow and ends well the share would be a half. And daemons hardly end.
+//! - *A start that is slow once `slow_ready` is over.* It may die a second later, and would then be both slow and failed.
+//!   What never becomes ready is for its end, `idle_timeout` or `timeout`.
 //! - *Closing when the penalty is over.* Everybody who waited would start at that instant.
 //! - *Monotonic times in the store.* They mean nothing in the next process. A record holds its own times, and what the
 //!   clocks that outlive a process said when it was saved.

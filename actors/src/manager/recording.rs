@@ -207,6 +207,18 @@ pub enum Happening {
         /// How many lines.
         count: u64,
     },
+    /// A line said that an attempt is ready.
+    Ready {
+        /// The attempt.
+        attempt: AttemptId,
+        /// When it was written.
+        ready_at: Timestamp,
+    },
+    /// An attempt whose breakers go by that has written something.
+    FirstOutput {
+        /// The attempt.
+        attempt: AttemptId,
+    },
     /// Retry was asked who is due.
     RetryRang,
     /// The Breaker's alarm rang, or somebody only looked.
@@ -286,9 +298,7 @@ impl Happening {
     pub fn of(input: &Input) -> Option<Self> {
         Some(match input {
             Input::Launcher(report) => Self::of_launcher(report),
-            Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, count }) => {
-                Self::ErrorSeen { attempt: *attempt, evidence: evidence.clone(), count: *count }
-            }
+            Input::Monitor(report) => Self::of_monitor(report),
             Input::Drained { attempt, drained } => {
                 Self::Drained { attempt: *attempt, drained: drained.clone() }
             }
@@ -305,6 +315,16 @@ impl Happening {
             | Input::Due(_)
             | Input::Breaker(_) => return None,
         })
+    }
+
+    fn of_monitor(report: &monitor::Report) -> Self {
+        match report {
+            monitor::Report::ErrorSeen { attempt, evidence, count } => {
+                Self::ErrorSeen { attempt: *attempt, evidence: evidence.clone(), count: *count }
+            }
+            monitor::Report::Ready { attempt, at } => Self::Ready { attempt: *attempt, ready_at: *at },
+            monitor::Report::FirstOutput { attempt } => Self::FirstOutput { attempt: *attempt },
+        }
     }
 
     fn of_launcher(report: &launcher::Report) -> Self {
@@ -329,6 +349,7 @@ impl Happening {
     #[must_use]
     pub fn into_input(self) -> Option<Input> {
         let launcher = |report| Some(Input::Launcher(report));
+        let monitor = |report| Some(Input::Monitor(report));
         match self {
             Self::Launched { attempt, pid, start_ticks } => {
                 let (spool, secrets) = (nowhere(), Vec::new());
@@ -347,8 +368,10 @@ impl Happening {
             Self::Drained { attempt, drained } => Some(Input::Drained { attempt, drained }),
             Self::WroteLast { attempt, wrote_at } => Some(Input::WroteLast { attempt, at: wrote_at }),
             Self::ErrorSeen { attempt, evidence, count } => {
-                Some(Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, count }))
+                monitor(monitor::Report::ErrorSeen { attempt, evidence, count })
             }
+            Self::Ready { attempt, ready_at } => monitor(monitor::Report::Ready { attempt, at: ready_at }),
+            Self::FirstOutput { attempt } => monitor(monitor::Report::FirstOutput { attempt }),
             Self::Tick => Some(Input::Tick),
             Self::Opened { .. }
             | Self::Budget { .. }

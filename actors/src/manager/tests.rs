@@ -105,7 +105,7 @@ records! {
     retry::Restore => |_, _| Vec::new();
     breaker::Admit => |_, admit| breaker::Admission::Granted {
         permits: admit.gates.into_iter()
-            .map(|gate| breaker::Permit { scope: gate.scope, epoch: 1, lease_until: None, stable_ms: None })
+            .map(|gate| breaker::Permit::plain(gate.scope, 1))
             .collect(),
         probe: None,
         changes: breaker::Changes::default(),

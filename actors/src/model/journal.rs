@@ -64,6 +64,14 @@ pub enum Event {
         /// Its start time in clock ticks since boot.
         start_ticks: u64,
     },
+    /// The attempt said, by its program's `ready` rule, that it is ready.
+    AttemptReady {
+        /// How long after its start.
+        after_ms: u64,
+        /// The `slow_ready` of a breaker that it was later than; the shortest, where several are.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        slow_ready_ms: Option<u64>,
+    },
     /// An attempt is over, or never came to be: one of `exit`, `signal`, `spawn_error` says how, none when nobody saw it.
     AttemptEnded {
         /// Its exit code.

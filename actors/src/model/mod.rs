@@ -42,7 +42,7 @@ pub use self::{
     problem::{Problem, did_you_mean, edit_distance},
     program::{
         Advised, Backlog, ClassOverride, Classify, ClassifyRule, Command, Leftovers, Matcher, OnLost,
-        OutputPolicy, Program, REGEX_SIZE_LIMIT, Restart, StderrMode, StreamChoice, advice_between,
+        OutputPolicy, Program, REGEX_SIZE_LIMIT, Ready, Restart, StderrMode, StreamChoice, advice_between,
     },
     restore::{OnFloor, Restore},
     run::{

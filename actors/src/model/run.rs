@@ -181,6 +181,9 @@ pub struct Attempt {
     pub forced: bool,
     /// When the decision to start it was written.
     pub started_at: Timestamp,
+    /// When it said that it is ready, by its program's `ready` rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Timestamp>,
     /// When its leader ended.
     pub ended_at: Option<Timestamp>,
     /// How.
@@ -208,6 +211,7 @@ impl Attempt {
             probe,
             forced: false,
             started_at,
+            ready_at: None,
             ended_at: None,
             exit: None,
             spawn_error: None,

@@ -1,20 +1,26 @@
 //! One watched attempt: its two streams, its rules, what its output has shown.
 
 use super::{
+    early::Early,
     feed::{Feed, Findings, Intake, Reading},
-    machine::{Redactor, Rules, Seen, too_little},
+    machine::{ReadyLine, Redactor, Rules, Seen, too_little},
     messages::{Drained, Report, Watch},
     stored::Stored,
 };
 use crate::{
-    model::{AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, SpoolSizes, Stream, Timestamp},
+    model::{
+        AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, Ready, SpoolSizes, Stream, Timestamp,
+    },
     store::Output,
 };
 use std::{collections::HashMap, sync::Arc};
 
 /// Compiled rules by program: compiling takes milliseconds, a restart must not.
 #[derive(Default)]
-pub(crate) struct Rulebook(HashMap<String, Arc<Rules>>);
+pub(crate) struct Rulebook {
+    rules: HashMap<String, Arc<Rules>>,
+    ready: HashMap<String, Arc<ReadyLine>>,
+}
 
 /// Sets of rules that are kept; beyond it all are dropped and compiled again when needed.
 const KEPT_RULES: usize = 1_024;
@@ -25,18 +31,36 @@ impl Rulebook {
     pub(crate) fn of(&mut self, program: &Program) -> Arc<Rules> {
         // What cannot be written cannot be shared; rules are plain data, which can.
         let key = serde_json::to_string(&program.classify).unwrap_or_else(|_| program.name.clone());
-        if let Some(rules) = self.0.get(&key) {
+        if let Some(rules) = self.rules.get(&key) {
             return rules.clone();
         }
         let rules = Arc::new(Rules::of(program));
         for problem in rules.problems() {
             log::warn!("rule left out; program={} problem={problem}", program.name);
         }
-        if self.0.len() >= KEPT_RULES {
-            self.0.clear();
+        if self.rules.len() >= KEPT_RULES {
+            self.rules.clear();
         }
-        self.0.insert(key, rules.clone());
+        self.rules.insert(key, rules.clone());
         rules
+    }
+
+    /// The compiled `ready` rule of a program; nothing when it cannot be used.
+    pub(crate) fn ready(&mut self, program: &Program, rule: &Ready) -> Option<Arc<ReadyLine>> {
+        let key = serde_json::to_string(rule).unwrap_or_else(|_| program.name.clone());
+        if let Some(ready) = self.ready.get(&key) {
+            return Some(ready.clone());
+        }
+        let ready = ReadyLine::of(rule).map(Arc::new);
+        let ready = ready.inspect_err(|problem| {
+            log::warn!("rule left out; program={} problem=ready: {problem}", program.name);
+        });
+        if self.ready.len() >= KEPT_RULES {
+            self.ready.clear();
+        }
+        let ready = ready.ok()?;
+        self.ready.insert(key, ready.clone());
+        Some(ready)
     }
 }
 
@@ -60,6 +84,7 @@ pub(crate) struct Watched {
     stdout: Feed,
     stderr: Feed,
     seen: Seen,
+    early: Option<Box<Early>>,
     pub(crate) last_output: Timestamp,
     pub(crate) closing: Option<SpoolSizes>,
     closed: bool,
@@ -70,8 +95,9 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(watch: Watch, rules: Arc<Rules>, output: &Output, now: Timestamp) -> Self {
-        let Watch { attempt, program, spool, secrets } = watch;
+    pub(crate) fn new(watch: Watch, rules: &mut Rulebook, output: &Output, now: Timestamp) -> Self {
+        let (early, rules) = (Early::of(&watch, rules), rules.of(&watch.program));
+        let Watch { attempt, program, spool, secrets, .. } = watch;
         let (redactor, problems) = Redactor::new(&program, &secrets);
         for problem in problems {
             log::warn!("pattern left out; program={} problem={problem}", program.name);
@@ -85,6 +111,7 @@ impl Watched {
             stdout: feed(Stream::Stdout, spool.stdout),
             stderr: feed(Stream::Stderr, spool.stderr),
             seen: Seen::default(),
+            early,
             last_output: now,
             closing: None,
             closed: false,
@@ -140,7 +167,9 @@ impl Watched {
         let mut found = Findings::default();
         let max_line = usize::try_from(self.program.output.max_line).unwrap_or(usize::MAX).min(16 << 20);
         let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
-        let mut intake = Intake { rules: &rules, redactor: &redactor, max_line, now, number };
+        let mut early = self.early.take();
+        let heard = early.as_deref_mut();
+        let mut intake = Intake { rules: &rules, redactor: &redactor, max_line, now, number, early: heard };
         let closing = self.closing.is_some();
         for (feed, limit) in [(&mut self.stdout, limit.stdout), (&mut self.stderr, limit.stderr)] {
             if !feed.look && !closing {
@@ -150,6 +179,9 @@ impl Watched {
             let (reading, length) = feed.read(limit, block);
             let last = closing && reading == Reading::End;
             if reading != Reading::End || last {
+                if let Some(early) = &mut intake.early {
+                    early.written_at = feed.written_at().unwrap_or(now).min(now);
+                }
                 let more = feed.take(&mut intake, last, block.get(..length).unwrap_or_default());
                 found.lines += more.lines;
                 found.hits.extend(more.hits);
@@ -172,7 +204,11 @@ impl Watched {
             self.last_output = now;
         }
         taken.lines = found.lines;
-        taken.reports = self.reports(found);
+        if let Some(early) = &mut early {
+            taken.reports.extend(early.reports(self.attempt, taken.grew));
+        }
+        self.early = early.filter(|early| !early.is_over());
+        taken.reports.extend(self.reports(found));
         taken
     }
 
@@ -196,7 +232,7 @@ impl Watched {
         }
         let limit = self.program.output.backlog;
         let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
-        let mut intake = Intake { rules: &rules, redactor: &redactor, max_line: 0, now, number };
+        let mut intake = Intake { rules: &rules, redactor: &redactor, max_line: 0, now, number, early: None };
         self.feeds_mut().into_iter().for_each(|feed| feed.drop_backlog(limit, &mut intake));
     }
 
@@ -262,7 +298,7 @@ impl Watched {
     pub(crate) fn drained(&self, exit: ExitStatus, complete: bool, now: Timestamp) -> Drained {
         let mut number = 0;
         let (rules, redactor) = (&*self.rules, &self.redactor);
-        let intake = Intake { rules, redactor, max_line: 0, now, number: &mut number };
+        let intake = Intake { rules, redactor, max_line: 0, now, number: &mut number, early: None };
         let mut seen = self.seen.clone();
         for (rule, evidence) in self.feeds().filter_map(|feed| feed.unfinished_hit(&intake)) {
             seen.note(rule, evidence);

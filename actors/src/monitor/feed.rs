@@ -1,10 +1,13 @@
 //! One stream of one attempt: from its spool file into chunks.
 
 use super::{
+    early::Early,
     machine::{Cut, Redactor, Rules, cut},
+    punch::punch,
     stored::Stored,
 };
 use crate::{
+    clock,
     model::{AttemptId, Evidence, Stream, Timestamp},
     store::{Chunk, ChunkHead, Found, Output, Piece},
 };
@@ -39,6 +42,8 @@ pub(crate) struct Intake<'a> {
     pub(crate) max_line: usize,
     pub(crate) now: Timestamp,
     pub(crate) number: &'a mut u64,
+    /// What somebody wants to hear, where anybody does.
+    pub(crate) early: Option<&'a mut Early>,
 }
 
 /// What was found in one reading.
@@ -141,6 +146,11 @@ impl Feed {
         self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
     }
 
+    /// When the spool was written last, in logical time.
+    pub(crate) fn written_at(&self) -> Option<Timestamp> {
+        self.file.as_ref()?.metadata().ok().as_ref().and_then(clock::of_last_write)
+    }
+
     fn open_spool(&mut self) {
         if self.file.is_none() {
             self.file = File::open(&self.path).ok().map(Arc::new);
@@ -222,6 +232,9 @@ impl Feed {
             self.seal();
         }
         let hits = intake.rules.find(bytes, shown, self.stream);
+        if let Some(early) = &mut intake.early {
+            early.look(bytes, shown, self.stream);
+        }
         *intake.number = (*intake.number + 1).max(intake.now.0 << 12);
         let number = *intake.number;
         let begun = (Chunk { head: self.head(), bytes: Vec::new() }, intake.now);
@@ -482,19 +495,5 @@ fn evidence(intake: &Intake<'_>, rule: usize, line: &[u8], stream: Stream, seq: 
         seq,
         at: intake.now,
         retry_after_ms: intake.rules.retry_after_ms(rule, text),
-    }
-}
-
-/// Gives the disk back.
-fn punch(file: &File, path: &std::path::Path, from: u64, to: u64) {
-    // The reading handle cannot do it.
-    let Ok(file) = std::fs::OpenOptions::new().write(true).open(path).map_err(|_| file) else { return };
-    let (Ok(from), Ok(length)) = (libc::off_t::try_from(from), libc::off_t::try_from(to - from)) else {
-        return;
-    };
-    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-    // SAFETY: the descriptor is open during the call, which touches no memory of ours.
-    if unsafe { libc::fallocate(file.as_raw_fd(), mode, from, length) } != 0 {
-        log::debug!("spool not given back; error={}", io::Error::last_os_error());
     }
 }

@@ -24,9 +24,8 @@ impl Handler<Watch> for MonitorActor {
     fn handle(&mut self, watch: Watch, ctx: &mut Context<Self>) {
         let attempt = watch.attempt;
         if !self.watched.contains_key(&attempt) {
-            let rules = self.rules.of(&watch.program);
             self.tokens.insert(watch.spool.token, attempt);
-            let watched = Watched::new(watch, rules, &self.output, clock::now());
+            let watched = Watched::new(watch, &mut self.rules, &self.output, clock::now());
             self.watched.insert(attempt, Box::new(watched));
         }
         self.mark(attempt);

@@ -20,6 +20,8 @@ pub struct Watch {
     pub spool: Spool,
     /// Values that are stored as `***`.
     pub secrets: Vec<String>,
+    /// Whether somebody wants to hear of its first output ([`Report::FirstOutput`]).
+    pub first_output: bool,
 }
 
 /// The leader ended: take in the output up to these sizes, then say what kind of end it was.
@@ -139,5 +141,17 @@ pub enum Report {
         evidence: Evidence,
         /// How many lines of the piece showed this class.
         count: u64,
+    },
+    /// A line matched the program's `ready` rule. Said once for each attempt, where there is such a rule.
+    Ready {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// When the line was written, as far as that can be told.
+        at: Timestamp,
+    },
+    /// An attempt has written something. Said once for each attempt that was watched for it ([`Watch::first_output`]).
+    FirstOutput {
+        /// Which attempt.
+        attempt: AttemptId,
     },
 }

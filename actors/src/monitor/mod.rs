@@ -19,6 +19,8 @@
 //! - A reader that follows several streams at once may see again, after a crash of the supervisor, lines of the other
 //!   streams that were not stored yet (at most about a second's): a cursor knows the place in one stream.
 //! - Errors that a supervisor saw before it crashed do not decide the class of an end that its successor sees.
+//! - When a line was written is known as well as the keeper and the spool tell: some 25 ms late for a quiet stream; for one
+//!   that is read late, no later than the last write before it was read. The wall clock must not step in between.
 //! - A part of an overlong line is a line of its own for classification.
 //! - While more than 8 MiB of one attempt wait for a store that stands still, later output is not classified before it is
 //!   taken in.
@@ -36,11 +38,13 @@
 
 mod actor;
 mod attempt;
+mod early;
 mod feed;
 mod goal;
 mod handlers;
 pub mod machine;
 mod messages;
+mod punch;
 mod query;
 mod stored;
 mod wake;

@@ -12,6 +12,8 @@ pub(super) enum Entry {
     Operator(usize),
     /// A process writes.
     Output(AttemptId),
+    /// A process says that it is ready.
+    Ready(AttemptId),
     /// A process ends.
     End(AttemptId),
     /// The supervisor dies, for the time of this number.

@@ -224,6 +224,7 @@ impl Simulation {
                 }
             }
             Entry::Output(attempt) => self.write(attempt),
+            Entry::Ready(attempt) => self.hear_early(attempt, true),
             Entry::End(attempt) if self.down.is_some() => self.processes.lose(attempt),
             Entry::End(attempt) => {
                 self.write(attempt);
@@ -273,6 +274,7 @@ impl Simulation {
                 let at = self.processes.wrote_last(attempt);
                 return Some(Input::WroteLast { attempt, at });
             }
+            Effect::Watch(watch) => self.processes.watch(&watch),
             // Nothing of these shows in a journal: no signal, spool, secret or waiting caller is simulated.
             _ => {}
         }
@@ -302,12 +304,14 @@ impl Simulation {
         let (attempt, now) = (launch.attempt, self.now);
         let name = self.names.of(attempt.run).unwrap_or_default().to_owned();
         let report = match self.processes.launch(&self.scenario, &name, &launch.program, attempt, now) {
-            Launched::Lives { writes_at, ends_at } => {
-                if let Some(at) = writes_at {
-                    self.agenda.put(at, Entry::Output(attempt));
-                }
-                if let Some(at) = ends_at {
-                    self.agenda.put(at, Entry::End(attempt));
+            Launched::Lives { writes_at, ready_at, ends_at } => {
+                let entries = [
+                    (writes_at, Entry::Output(attempt)),
+                    (ready_at, Entry::Ready(attempt)),
+                    (ends_at, Entry::End(attempt)),
+                ];
+                for (at, entry) in entries.into_iter().filter_map(|(at, entry)| Some((at?, entry))) {
+                    self.agenda.put(at, entry);
                 }
                 let spool = Spool { token: 0, stdout: "".into(), stderr: "".into() };
                 launcher::Report::Launched { attempt, pid: 1, start_ticks: 0, spool, secrets: Vec::new() }
@@ -323,9 +327,20 @@ impl Simulation {
     }
 
     fn write(&mut self, attempt: AttemptId) {
-        for (evidence, count) in self.processes.write(attempt, self.now) {
+        let (ready, found) = self.processes.write(attempt, self.now);
+        self.hear_early(attempt, ready);
+        for (evidence, count) in found {
             if self.down.is_none() {
                 self.input(Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, count }));
+            }
+        }
+    }
+
+    /// What the Monitor says once of an attempt that has written something.
+    fn hear_early(&mut self, attempt: AttemptId, ready: bool) {
+        for report in self.processes.early(attempt, ready, self.now) {
+            if self.down.is_none() {
+                self.input(Input::Monitor(report));
             }
         }
     }

@@ -7,8 +7,8 @@ use crate::{
         Timestamp,
     },
     monitor::{
-        Drained,
-        machine::{Rules, Seen, silent, too_little},
+        Drained, Report, Watch,
+        machine::{ReadyLine, Rules, Seen, silent, too_little},
     },
 };
 use std::{
@@ -26,12 +26,15 @@ pub(super) struct Process {
     wrote_at: Timestamp,
     seen: Seen,
     lines: u64,
+    /// Whether its first output is waited for, and whether its readiness is.
+    waits: (bool, bool),
+    wrote: bool,
 }
 
 /// What a launch comes to.
 pub(super) enum Launched {
     /// A process: it writes and ends at these times.
-    Lives { writes_at: Option<Timestamp>, ends_at: Option<Timestamp> },
+    Lives { writes_at: Option<Timestamp>, ready_at: Option<Timestamp>, ends_at: Option<Timestamp> },
     /// None.
     Fails(SpawnFailure),
     /// The script has nothing for an attempt at this time.
@@ -62,6 +65,7 @@ impl Processes {
             Some(Play::Lives(life)) => {
                 let ends_at = life.lasts_ms.map(|ms| now.plus(ms));
                 let writes_at = life.output_at_ms.filter(|_| !life.output.is_empty()).map(|ms| now.plus(ms));
+                let ready_at = life.ready_at_ms.map(|ms| now.plus(ms));
                 let process = Process {
                     life: life.clone(),
                     program: program.clone(),
@@ -69,9 +73,11 @@ impl Processes {
                     wrote_at: now,
                     seen: Seen::default(),
                     lines: 0,
+                    waits: (false, program.ready.is_some()),
+                    wrote: false,
                 };
                 self.all.insert(attempt, process);
-                Launched::Lives { writes_at, ends_at }
+                Launched::Lives { writes_at, ready_at, ends_at }
             }
         }
     }
@@ -80,16 +86,40 @@ impl Processes {
         self.all.get(&attempt).is_some_and(|process| process.exit.is_none())
     }
 
-    /// Its lines appear; what the rules found in them, by rule, with how many lines.
-    pub(super) fn write(&mut self, attempt: AttemptId, now: Timestamp) -> Vec<(Evidence, u64)> {
+    /// What the Manager wants to hear of it.
+    pub(super) fn watch(&mut self, watch: &Watch) {
+        if let Some(process) = self.all.get_mut(&watch.attempt) {
+            process.waits.0 = watch.first_output;
+        }
+    }
+
+    /// What is told once of what it has written by now; `ready`: it says that it is ready.
+    pub(super) fn early(&mut self, attempt: AttemptId, ready: bool, now: Timestamp) -> Vec<Report> {
+        let lives = self.all.get_mut(&attempt).filter(|process| process.exit.is_none());
+        let Some(process) = lives.filter(|process| ready || process.wrote) else { return Vec::new() };
+        let (first, ready) = (std::mem::take(&mut process.waits.0), ready && process.waits.1);
+        process.waits.1 &= !ready;
+        let first = first.then_some(Report::FirstOutput { attempt });
+        first.into_iter().chain(ready.then_some(Report::Ready { attempt, at: now })).collect()
+    }
+
+    /// Its lines appear: whether one says that it is ready, and what the rules found in them, by rule, with how many lines.
+    pub(super) fn write(&mut self, attempt: AttemptId, now: Timestamp) -> (bool, Vec<(Evidence, u64)>) {
+        let nothing = (false, Vec::new());
         let Some(process) = self.all.get(&attempt).filter(|process| process.exit.is_none()) else {
-            return Vec::new();
+            return nothing;
         };
         if process.life.output.is_empty() {
-            return Vec::new();
+            return nothing;
         }
         let rules = self.rules_of(&process.program.clone());
-        let Some(process) = self.all.get_mut(&attempt) else { return Vec::new() };
+        let Some(process) = self.all.get_mut(&attempt) else { return nothing };
+        // Compiled anew for each attempt that may say it: once in its life.
+        let ready = process.program.ready.as_ref().filter(|_| process.waits.1);
+        let ready = ready.and_then(|rule| ReadyLine::of(rule).ok());
+        let says = |line: &String| ready.as_ref().is_some_and(|ready| ready.is_line(line.as_bytes()));
+        let is_ready = process.life.output.iter().any(says);
+        process.wrote = true;
         let mut found: BTreeMap<usize, (Evidence, u64)> = BTreeMap::new();
         for line in std::mem::take(&mut process.life.output) {
             process.lines += 1;
@@ -112,7 +142,7 @@ impl Processes {
             found.entry(rule).or_insert((evidence, 0)).1 += 1;
         }
         process.wrote_at = now;
-        found.into_values().collect()
+        (is_ready, found.into_values().collect())
     }
 
     /// It ends, as scripted or by a signal of ours; nothing when it has ended before.

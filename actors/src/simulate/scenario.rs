@@ -99,6 +99,9 @@ pub struct Life {
     pub output: Vec<String>,
     /// How long after its start they appear; nothing: at its end.
     pub output_at_ms: Option<u64>,
+    /// How long after its start it says that it is ready, where its program has a `ready` rule; nothing: with the first of
+    /// its lines that the rule matches.
+    pub ready_at_ms: Option<u64>,
 }
 
 /// What somebody does, and when.

@@ -9,8 +9,8 @@ mod world;
 use actix_process_actors::{
     manager::Explanation,
     model::{
-        Adjust, BreakerPolicy, ClassOverride, Classify, Command, Jitter, ParamSpec, Phase, Program, Restart,
-        RetryBudget, RetryPolicy, SpawnFailure, SpawnProblem, Timestamp, format_duration_ms,
+        Adjust, BreakerPolicy, ClassOverride, Classify, Command, Jitter, ParamSpec, Phase, Program, Ready,
+        Restart, RetryBudget, RetryPolicy, SpawnFailure, SpawnProblem, Timestamp, format_duration_ms,
     },
 };
 use std::{fmt::Write as _, fs, path::PathBuf};
@@ -181,6 +181,20 @@ fn a_probe_that_fails_makes_the_penalty_grow() {
     let run = world.start("scraper", &HOST, None);
     world.pass(240_000);
     golden("probe_fails_and_the_penalty_grows", &world.why(run));
+}
+
+#[test]
+fn a_start_that_was_slow_says_so_and_which_breaker_that_opened() {
+    let breaker = BreakerPolicy::failures(5).slow_ready("10s", 0.5).window(20, "1h", 3).penalty("1m");
+    let server = command("tiles").ready(Ready::pattern("listening on")).breaker(breaker.penalty_jitter(0.0));
+    let mut world = World::new(vec![server], vec![]).lives("tiles", [Life::Lives]);
+    let runs: Vec<_> = (0..3).map(|_| world.start("tiles", &[], Some("alice"))).collect();
+    for (run, after_ms) in runs.iter().zip([4_000, 7_500, 2_000]) {
+        world.pass(after_ms);
+        world.is_ready(*run);
+    }
+    world.pass(10_000);
+    golden("slow_start_opened_the_breaker", &world.why(runs[2]));
 }
 
 #[test]

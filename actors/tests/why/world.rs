@@ -142,6 +142,13 @@ impl World {
         self.settle();
     }
 
+    /// Its present attempt says now that it is ready.
+    pub(crate) fn is_ready(&mut self, run: RunId) {
+        let number = self.manager.run(run).expect("it is known").attempt;
+        let attempt = AttemptId { run, number };
+        self.input(Input::Monitor(monitor::Report::Ready { attempt, at: self.now }));
+    }
+
     /// Lets time pass: everything that is due happens at its own time.
     pub(crate) fn pass(&mut self, ms: u64) {
         let until = self.now.plus(ms);

@@ -11,6 +11,8 @@ pub(super) struct Row(
     pub(super) &'static str,
 );
 
+pub(super) mod readiness;
+
 const RANGE: &str = "config.range";
 const CONFLICT: &str = "config.conflict";
 

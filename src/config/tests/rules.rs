@@ -2,10 +2,10 @@
 
 use super::{
     bad, each_table, good,
-    rows::{ERRORS, Row, WARNINGS},
+    rows::{ERRORS, Row, WARNINGS, readiness},
 };
 use crate::{
-    BreakerPolicy, Classify, Param, ProcessManager, Program, RetryPolicy,
+    BreakerPolicy, Classify, Param, ProcessManager, Program, Ready, RetryPolicy,
     config::{Diagnostic, Severity, keys::ROOT},
 };
 use std::path::Path;
@@ -24,7 +24,7 @@ fn told(row: &Row, severity: Severity, told: &[Diagnostic]) {
 
 #[test]
 fn each_rule_is_told_with_its_place_and_one_thing_to_do() {
-    for &Row(rule, text, place, code, message, help) in ERRORS {
+    for &Row(rule, text, place, code, message, help) in ERRORS.iter().chain(readiness::ERRORS) {
         let text: &'static str = format!("{P}{text}\n").leak();
         told(&Row(rule, text, place, code, message, help), Severity::Error, &bad(text));
     }
@@ -32,7 +32,7 @@ fn each_rule_is_told_with_its_place_and_one_thing_to_do() {
 
 #[test]
 fn each_doubt_is_told_with_its_place_and_the_file_is_used() {
-    for &Row(rule, text, place, code, message, help) in WARNINGS {
+    for &Row(rule, text, place, code, message, help) in WARNINGS.iter().chain(readiness::WARNINGS) {
         let text: &'static str = format!("{P}{text}\n").leak();
         let config = good(text);
         told(&Row(rule, text, place, code, message, help), Severity::Warning, &config.warnings);
@@ -43,7 +43,8 @@ fn each_doubt_is_told_with_its_place_and_the_file_is_used() {
 #[test]
 fn all_rules_are_told_together() {
     // Each row becomes a program of its own; a budget stands once.
-    let rows: Vec<_> = ERRORS.iter().filter(|row| !row.1.contains("[retry_budget]")).collect();
+    let rows = ERRORS.iter().chain(readiness::ERRORS);
+    let rows: Vec<_> = rows.filter(|row| !row.1.contains("[retry_budget]")).collect();
     let mut text = String::new();
     let mut expected = Vec::new();
     for (n, Row(_, rule, (line, column), code, ..)) in rows.iter().enumerate() {
@@ -118,6 +119,17 @@ fn a_program_built_in_code_is_told_the_same() {
             program().classify(Classify::pattern("x", "y").retry_after("z")),
             "classify[0].retry_after",
             "no capture group",
+        ),
+        (program().ready(Ready::pattern("(")), "ready.pattern", "not a regular expression"),
+        (
+            program().breaker(BreakerPolicy::failures(5).slow_ready("10s", 0.5)),
+            "breaker.slow_ready",
+            "needs a `ready` rule",
+        ),
+        (
+            program().ready(Ready::pattern("up")).breaker(BreakerPolicy::failures(5).slow_ready("10s", 2.0)),
+            "breaker.slow_rate",
+            "between 0.001 and 1.0",
         ),
         (program().classify(Classify::exit_code("x", 0)), "classify[0].exit_code", "is a success"),
     ] {

@@ -137,7 +137,7 @@ impl Circuit {
 
     pub(super) fn forget_failures(&mut self) {
         self.row = Row::default();
-        self.window = Window::default();
+        (self.window, self.starts) = (Window::default(), Window::default());
         self.recent.clear();
     }
 }

@@ -44,6 +44,9 @@ pub(super) struct Circuit {
     pub(super) expired: BTreeSet<RunId>,
     pub(super) row: Row,
     pub(super) window: Window,
+    /// Starts that became ready: of weight 0 in time, of 1,000 slow.
+    #[serde(default, skip_serializing_if = "Window::is_empty")]
+    pub(super) starts: Window,
     /// Classes of the latest failures, oldest first.
     pub(super) recent: VecDeque<String>,
     /// The latest change of state or level, from which decay counts.
@@ -71,6 +74,7 @@ impl Circuit {
             expired: BTreeSet::new(),
             row: Row::default(),
             window: Window::default(),
+            starts: Window::default(),
             recent: VecDeque::new(),
             changed_at: now,
             why: "nothing has happened yet".into(),
@@ -98,7 +102,7 @@ impl Circuit {
             return None;
         }
         let idle = self.touched_at.plus(IDLE_MS);
-        match (self.window.newest(), self.policy.window.age_ms) {
+        match (self.window.newest().max(self.starts.newest()), self.policy.window.age_ms) {
             (None, _) => Some(idle),
             (Some(_), 0) => None,
             (Some(newest), age) => Some(idle.max(newest.plus(age))),
@@ -191,6 +195,8 @@ impl Circuit {
             epoch: self.epoch,
             lease_until: probe.then(|| now.plus(half_open.lease_ms)),
             stable_ms: (probe && half_open.success == ProbeSuccess::Auto).then_some(half_open.stable_ms),
+            success: if probe { half_open.success } else { ProbeSuccess::Auto },
+            slow_ready_ms: gate.policy.slow_ready_ms,
         }
     }
 
@@ -256,6 +262,8 @@ impl Circuit {
                 self.failed(now, word, weight_permille, out);
                 true
             }
+            Outcome::Ready { after_ms } => self.became_ready(now, word, after_ms, out),
+            Outcome::FirstOutput => self.proved_by(ProbeSuccess::FirstOutput, now, word, out),
             Outcome::Trip => {
                 self.trip(now, words::tripped(word.class.unwrap_or("unclassified")), out);
                 true
@@ -293,7 +301,7 @@ impl Circuit {
         }
     }
 
-    fn succeeded(&mut self, now: Timestamp, word: &Word<'_>, out: &mut Vec<Change>) -> bool {
+    pub(super) fn succeeded(&mut self, now: Timestamp, word: &Word<'_>, out: &mut Vec<Change>) -> bool {
         if let State::HalfOpen { leases, ok, .. } = &mut self.state {
             // Also of one that lives on: it has proved itself, and the next may probe.
             leases.remove(&word.run);
@@ -345,7 +353,7 @@ impl Circuit {
     }
 
     /// Opens one level higher; one that only watches says so, and begins to count anew as if it had opened.
-    fn trip(&mut self, now: Timestamp, why: String, out: &mut Vec<Change>) {
+    pub(super) fn trip(&mut self, now: Timestamp, why: String, out: &mut Vec<Change>) {
         if self.state != State::MetricsOnly {
             return self.open(now, self.level.saturating_add(1), &why, out);
         }
@@ -355,11 +363,11 @@ impl Circuit {
     }
 
     /// The weight of failed probes that opens again.
-    fn reopening_permille(&self) -> u64 {
+    pub(super) fn reopening_permille(&self) -> u64 {
         u64::from(self.policy.half_open.failures.max(1)) * 1_000
     }
 
-    fn open(&mut self, at: Timestamp, level: u32, cause: &str, out: &mut Vec<Change>) {
+    pub(super) fn open(&mut self, at: Timestamp, level: u32, cause: &str, out: &mut Vec<Change>) {
         let from = self.state.name();
         self.level = level.min(penalty::top_level(&self.policy));
         self.openings = self.openings.wrapping_add(1);

@@ -21,6 +21,10 @@
 //! | neutral counts as a success | `conformance::neutral_is_neither_success_nor_failure`; now also `neutral_outcomes_leave_no_trace` |
 //! | neutral keeps a probe's permit | `tests::a_neutral_probe_gives_its_permit_back` |
 //! | the first scope's permit is taken before the second refuses | `nobody_starts_through_an_open_scope_and_a_refusal_takes_nothing` |
+//! | slow starts must exceed `slow_rate` and not reach it | `tests::early::slow_starts_that_are_too_old_or_too_many_leave_the_window` |
+//! | a start that is ready in time opens | `tests::early::a_share_of_slow_starts_opens_it_once_there_are_enough` |
+//! | starts grow no older while nobody watches | `tests::early::starts_survive_a_restart_and_their_ages_go_on` |
+//! | a slow probe keeps its permit | `tests::early::a_slow_probe_has_failed_whatever_else_would_prove_it` |
 //! | starts after closing are not spaced | `tests::starts_after_closing_are_spaced` |
 
 mod saved_state;
@@ -30,7 +34,7 @@ use super::{
     tests::{FAILED, policy, run},
     *,
 };
-use crate::model::{BreakerMode, HalfOpen, OnProbeExpiry, Ramp, Window};
+use crate::model::{BreakerMode, HalfOpen, OnProbeExpiry, ProbeSuccess, Ramp, Window};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -53,6 +57,19 @@ enum Who {
     Everybody,
 }
 
+/// Where the rules of a test know slow starts, those later than this are.
+const SLOW_MS: u64 = 2_000;
+
+/// Whether it is said before the end, and so never the last word.
+const fn is_early(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Ready { .. } | Outcome::FirstOutput)
+}
+
+fn is_slow(outcome: Outcome, policy: &BreakerPolicy) -> bool {
+    let limit = policy.slow_ready_ms;
+    matches!(outcome, Outcome::Ready { after_ms } if limit.is_some_and(|limit_ms| after_ms > limit_ms))
+}
+
 fn outcomes() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         3 => (1..3_000u32).prop_map(|weight_permille| Outcome::Failure { weight_permille }),
@@ -60,6 +77,8 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         2 => Just(Outcome::Neutral),
         1 => Just(Outcome::Trip),
         1 => Just(Outcome::TripAtFloor),
+        2 => (0..2 * SLOW_MS).prop_map(|after_ms| Outcome::Ready { after_ms }),
+        1 => Just(Outcome::FirstOutput),
     ]
 }
 
@@ -67,7 +86,7 @@ fn log(takes_part: Who) -> impl Strategy<Value = Vec<(u64, Happening)>> {
     let asks = (0..6u128, any::<bool>(), prop::bool::weighted(0.1))
         .prop_map(|(who, both, peek)| Happening::Asks { who, both, peek });
     let ends = (0..6u128, outcomes(), prop::bool::weighted(0.2))
-        .prop_map(|(who, outcome, keep)| Happening::Ends { who, outcome, keep });
+        .prop_map(|(who, outcome, keep)| Happening::Ends { who, outcome, keep: keep || is_early(outcome) });
     let mut acts =
         vec![OperatorAct::Reset, OperatorAct::ForceOpen { ttl_ms: Some(20_000) }, OperatorAct::EndForcedOpen];
     if takes_part == Who::Everybody {
@@ -90,18 +109,25 @@ fn policies() -> impl Strategy<Value = BreakerPolicy> {
         OnProbeExpiry::Release,
     ]);
     let rules = prop::sample::select(vec![(2, 0), (0, 500), (3, 400)]);
-    (expiry, 1..3u32, 1..3u32, 0..500u32, 0..2_000u64, rules).prop_map(
-        |(on_probe_expiry, permits, successes, jitter, spacing, (failures, rate))| BreakerPolicy {
-            failures,
-            failure_rate_permille: rate,
-            window: Window { size: 8, age_ms: 60_000, min: 3 },
-            penalty_ms: 5_000,
-            on_probe_expiry,
-            penalty_jitter_permille: jitter,
-            decay_after_ms: 10_000,
-            half_open: HalfOpen { permits, successes, lease_ms: 15_000, ..policy().half_open },
-            ramp: Ramp { over_ms: 20_000, spacing_ms: spacing },
-            ..policy()
+    let slow = prop::sample::select(vec![None, Some(500), Some(1_000)]);
+    let proofs = [ProbeSuccess::Auto, ProbeSuccess::Exit, ProbeSuccess::Ready, ProbeSuccess::FirstOutput];
+    let early = (slow, prop::sample::select(proofs.to_vec()));
+    (expiry, 1..3u32, 1..3u32, 0..500u32, 0..2_000u64, rules, early).prop_map(
+        |(on_probe_expiry, permits, successes, jitter, spacing, (failures, rate), (slow, success))| {
+            BreakerPolicy {
+                slow_ready_ms: slow.map(|_| SLOW_MS),
+                slow_rate_permille: slow,
+                failures,
+                failure_rate_permille: rate,
+                window: Window { size: 8, age_ms: 60_000, min: 3 },
+                penalty_ms: 5_000,
+                on_probe_expiry,
+                penalty_jitter_permille: jitter,
+                decay_after_ms: 10_000,
+                half_open: HalfOpen { permits, successes, lease_ms: 15_000, success, ..policy().half_open },
+                ramp: Ramp { over_ms: 20_000, spacing_ms: spacing },
+                ..policy()
+            }
         },
     )
 }
@@ -294,7 +320,7 @@ proptest! {
             });
             if let Happening::Ends { outcome, .. } = what {
                 let failed = matches!(outcome, Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor);
-                prop_assert!(!opened || failed);
+                prop_assert!(!opened || failed || is_slow(*outcome, &policy));
             } else {
                 prop_assert!(!opened);
             }
@@ -332,7 +358,7 @@ proptest! {
         world.tick(now);
         let before = world.circuits();
         if world.status("a").is_some() {
-            let permit = Permit { scope: Scope("a".into()), epoch: 1, lease_until: None, stable_ms: None };
+            let permit = Permit::plain(Scope("a".into()), 1);
             let changes = world.machine.settle(now, run(0), None, &[(permit, outcome)], false);
             let late = matches!(changes.events[..], [Change { event: Event::LateOutcome { .. }, .. }]);
             prop_assert!(late);
@@ -361,6 +387,28 @@ proptest! {
         }
         let counted = |slot: &slots::Slot| slot.circuit.window.newest().is_some();
         prop_assert!(!world.machine.slots.values().any(counted), "a window that heard of it");
+    }
+
+    /// I8 for what is said early: it is no success.
+    #[test]
+    fn what_a_start_says_before_its_end_decides_nothing_that_no_rule_asks_for(
+        log in log(Who::AndOperators), policy in policies(),
+    ) {
+        let half_open = HalfOpen { success: ProbeSuccess::Auto, ..policy.half_open };
+        let policy = BreakerPolicy { slow_ready_ms: None, slow_rate_permille: None, half_open, ..policy };
+        let (mut told, mut silent) = (World::new(&policy), World::new(&policy));
+        let mut now = Timestamp(1_000);
+        for (gap, what) in &log {
+            now = now.plus(*gap);
+            told.happen(now, what);
+            match what {
+                Happening::Ends { outcome, .. } if is_early(*outcome) => silent.tick(now),
+                other => silent.happen(now, other),
+            }
+        }
+        prop_assert_eq!(&told.answers, &silent.answers);
+        prop_assert_eq!(format!("{:?}", told.events), format!("{:?}", silent.events));
+        prop_assert_eq!(told.circuits(), silent.circuits());
     }
 
     /// I19.

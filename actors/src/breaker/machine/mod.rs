@@ -4,6 +4,7 @@ mod by_hand;
 mod circuit;
 #[cfg(test)]
 mod conformance;
+mod early;
 mod held;
 #[cfg(test)]
 mod invariants;

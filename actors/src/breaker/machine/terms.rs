@@ -1,6 +1,6 @@
 //! What is asked of the machine, and what it answers.
 
-use crate::model::{BreakerPolicy, Event, ProbeParams, Put, RunId, Scope, Timestamp};
+use crate::model::{BreakerPolicy, Event, ProbeParams, ProbeSuccess, Put, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -24,6 +24,33 @@ pub struct Permit {
     pub lease_until: Option<Timestamp>,
     /// The scope's rules at the grant, as far as the holder needs them: how long alive proves a probe, if that does.
     pub stable_ms: Option<u64>,
+    /// Likewise: what proves a probe.
+    #[serde(default, skip_serializing_if = "ProbeSuccess::is_auto")]
+    pub success: ProbeSuccess,
+    /// Likewise: after how long a start that becomes ready is a slow one, where the scope wants to hear when it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_ready_ms: Option<u64>,
+}
+
+impl Permit {
+    /// A permit of no probe, whose scope asks for nothing before the end.
+    #[must_use]
+    pub const fn plain(scope: Scope, epoch: u64) -> Self {
+        let success = ProbeSuccess::Auto;
+        Self { scope, epoch, lease_until: None, stable_ms: None, success, slow_ready_ms: None }
+    }
+
+    /// Whether its holder probes the scope, and this alone proves it before its end.
+    #[must_use]
+    pub fn is_proved_by(&self, success: ProbeSuccess) -> bool {
+        self.lease_until.is_some() && self.success == success
+    }
+
+    /// Whether its holder probes the scope and has to say something before it ends.
+    #[must_use]
+    pub fn waits_for_a_word(&self) -> bool {
+        self.is_proved_by(ProbeSuccess::Ready) || self.is_proved_by(ProbeSuccess::FirstOutput)
+    }
 }
 
 /// The answer to a request to start.
@@ -88,6 +115,13 @@ pub enum Outcome {
         /// 1,000 is one failure.
         weight_permille: u32,
     },
+    /// It lives, and was ready so long after its start: in time, or slow.
+    Ready {
+        /// Milliseconds from the decision to start it.
+        after_ms: u64,
+    },
+    /// It lives, and has written something.
+    FirstOutput,
     /// It failed in a way that opens the scope at once.
     Trip,
     /// The same, because a parameter was at its floor (`on_floor = "trip"`).

@@ -1,5 +1,7 @@
 //! The rules of the Breaker as a user knows them.
 
+mod early;
+
 use super::*;
 use crate::model::{BreakerPolicy, HalfOpen, OnProbeExpiry, ProbeSuccess, Ramp, Window};
 

@@ -21,6 +21,7 @@ impl Circuit {
         self.touched_at = now;
         self.changed_at = past(self.changed_at);
         self.window.map_times(past);
+        self.starts.map_times(past);
         self.expired.retain(|run| reader.adopted.contains(run));
         self.ramp = self.ramp.filter(|ramp| ramp.until > then).map(|ramp| Ramp {
             until: future(ramp.until, self.policy.ramp.over_ms),

@@ -58,6 +58,10 @@ impl Window {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// What the failures in it weigh, and what all of it does, in thousandths.
     pub(super) const fn weights(&self) -> (u64, u64) {
         (self.failed_permille, self.total_permille)

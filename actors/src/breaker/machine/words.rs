@@ -5,7 +5,7 @@ use super::{
     terms::Outcome,
     window::Share,
 };
-use crate::model::{BreakerPolicy, Decimal};
+use crate::model::{BreakerPolicy, Decimal, format_duration_ms};
 use std::collections::VecDeque;
 
 /// Why a closed scope must open now, after a failure; nothing when it stays closed.
@@ -42,10 +42,33 @@ pub(super) fn trip(
     None
 }
 
+/// Why a closed scope must open now, after a slow start; nothing when it stays closed.
+pub(super) fn too_slow(policy: &BreakerPolicy, starts: Share) -> Option<String> {
+    let (limit_ms, rate) = (policy.slow_ready_ms?, policy.slow_rate_permille?);
+    (starts.outcomes >= policy.window.min && starts.permille >= u64::from(rate)).then(|| {
+        format!(
+            "{} of the last {} became ready later than slow_ready = {}, a share of {} that reached slow_rate = {}",
+            starts.failures,
+            counted(starts.outcomes, "start"),
+            format_duration_ms(limit_ms),
+            permille(starts.permille),
+            permille(u64::from(rate))
+        )
+    })
+}
+
+/// Why a probe proves nothing although it is ready.
+pub(super) fn slow_probe(after_ms: u64, limit_ms: u64) -> String {
+    let (after, limit) = (format_duration_ms(after_ms), format_duration_ms(limit_ms));
+    format!("the probe was ready after {after}, later than slow_ready = {limit}")
+}
+
 /// Why an outcome changes nothing.
 pub(super) fn late(word: &Word<'_>, state: &str, lateness: Lateness) -> String {
     let said = match (word.outcome, word.class) {
         (Outcome::Success, _) => "a success".to_owned(),
+        (Outcome::Ready { .. }, _) => "the readiness".to_owned(),
+        (Outcome::FirstOutput, _) => "the first output".to_owned(),
         (Outcome::Neutral, None) => "an end that says nothing".to_owned(),
         (Outcome::Neutral, Some(class)) => format!("an end that says nothing here ({class})"),
         (Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor, None) => "a failure".to_owned(),

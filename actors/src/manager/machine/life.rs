@@ -58,8 +58,14 @@ impl Machine {
             Report::Launched { attempt, pid, start_ticks, spool, secrets } => {
                 self.launched(attempt, pid, start_ticks);
                 if let Some(live) = self.live.get(&attempt.run) {
-                    let program = live.program.clone();
-                    self.act(Effect::Watch(monitor::Watch { attempt, program, spool, secrets }));
+                    let (program, first_output) = (live.program.clone(), live.wants_first_output());
+                    self.act(Effect::Watch(monitor::Watch {
+                        attempt,
+                        program,
+                        spool,
+                        secrets,
+                        first_output,
+                    }));
                 }
                 self.commit(false);
             }

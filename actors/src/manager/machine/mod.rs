@@ -4,10 +4,11 @@
 //! room, take its answer, decide. What a decision changes is collected in the batch and written as one commit, and the
 //! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
 //! (process made, ended), `judge` (what follows), `operate` (what people ask), `inline` (errors of a living attempt),
-//! `budget` (tokens), `timers`, `restore` (after our own death), `explain`, `figures`.
+//! `early` (it is ready, it writes), `budget` (tokens), `timers`, `restore` (after our own death), `explain`, `figures`.
 
 mod admit;
 mod budget;
+mod early;
 mod effect;
 mod explain;
 mod figures;
@@ -37,7 +38,6 @@ use crate::{
         Attempt, AttemptId, BreakerPolicy, ClockShift, Event, ExitStatus, JournalRecord, Phase, Program, Put,
         Run, RunId, SavedClock, Scope, Timestamp,
     },
-    monitor,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -274,9 +274,7 @@ impl Machine {
             Input::Changed { run, change } => self.changed(run, change),
             Input::Reserved { run, leave } => self.reserved(run, leave),
             Input::Launcher(report) => self.launcher(report),
-            Input::Monitor(monitor::Report::ErrorSeen { attempt, evidence, count }) => {
-                self.error_seen(attempt, &evidence, count);
-            }
+            Input::Monitor(report) => self.monitor(report),
             Input::Due(run) => self.due(run),
             Input::Breaker(changes) => self.breaker_changed(changes),
             Input::Tick => {}

@@ -345,7 +345,9 @@ impl Machine {
         }
         let program = live.program.clone();
         let Recovered { attempt, exit, spool, sizes, secrets, .. } = one;
-        self.effects.push(Effect::Watch(monitor::Watch { attempt, program, spool, secrets }));
+        // A probe's permit did not outlive its supervisor: nobody waits for its first output.
+        let watch = monitor::Watch { attempt, program, spool, secrets, first_output: false };
+        self.effects.push(Effect::Watch(watch));
         self.exited(attempt, exit, sizes, false);
         self.launcher(launcher::Report::Emptied { attempt, sizes });
     }

@@ -2,6 +2,7 @@
 
 mod breakers;
 mod crowd;
+mod early;
 mod figures;
 mod forced;
 mod lost;
@@ -230,8 +231,7 @@ impl World {
 }
 
 fn granted(admit: &Admit) -> Admission {
-    let permit =
-        |gate: &Gate| Permit { scope: gate.scope.clone(), epoch: 0, lease_until: None, stable_ms: None };
+    let permit = |gate: &Gate| Permit::plain(gate.scope.clone(), 0);
     Admission::Granted {
         permits: admit.gates.iter().map(permit).collect(),
         probe: None,

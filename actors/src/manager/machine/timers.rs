@@ -202,8 +202,9 @@ impl Machine {
         }
         let every = live.program.retry.reset_after_ms();
         if live.error_at.is_none_or(|at| self.now.since(at) >= every) {
-            let outcomes: Vec<_> =
-                live.permits.iter().map(|permit| (permit.clone(), Outcome::Success)).collect();
+            // A probe that has to say something is not proved by its life.
+            let heard = live.permits.iter().filter(|permit| !permit.waits_for_a_word());
+            let outcomes: Vec<_> = heard.map(|permit| (permit.clone(), Outcome::Success)).collect();
             let (program, base) = (live.program.clone(), live.run.params.clone());
             self.effects.push(Effect::Healthy(retry::Healthy { at: self.now, run, program, base }));
             if !outcomes.is_empty() {

@@ -189,6 +189,16 @@ impl BreakerPolicy {
         self
     }
 
+    /// A start is slow that is ready later than `time`, and such a share of the starts that became ready opens it, 0.001 to
+    /// 1.0: the window is that of the rate. Needs [`Program::ready`](crate::model::Program::ready). Default: none is slow.
+    #[must_use]
+    pub fn slow_ready(mut self, time: impl AsRef<str>, rate: f64) -> Self {
+        if let Some(ms) = read_duration("slow_ready", time.as_ref(), &mut self.rejected) {
+            (self.slow_ready_ms, self.slow_rate_permille) = (Some(ms), Some(permille(rate)));
+        }
+        self
+    }
+
     /// Growth of the penalty, 1.0 to 10.0. Default 2.0.
     #[must_use]
     pub fn penalty_factor(mut self, factor: f64) -> Self {

@@ -229,6 +229,7 @@ impl BreakerPolicy {
                 "write for example 0.5",
             ));
         }
+        found.extend(self.check_slow());
         found.extend(self.check_window());
         if self.penalty_ms < SHORTEST_PENALTY_MS {
             found.push(range("penalty", "`penalty` is shorter than 100ms", "write for example \"30s\""));

@@ -6,7 +6,9 @@ use crate::model::{Problem, format_duration_ms};
 impl BreakerPolicy {
     /// That neither failures in a row nor their share can open it. Then only a class that trips could.
     pub(super) fn never_opens(&self) -> Option<Problem> {
-        (self.failures == 0 && self.failure_rate_permille == 0).then(|| {
+        let slow = self.slow_ready_ms.is_some() || self.slow_rate_permille.is_some();
+        let counts = self.failures > 0 || self.failure_rate_permille > 0 || slow;
+        (!counts).then(|| {
             Problem::new(
                 "config.conflict",
                 "failures",
@@ -15,6 +17,39 @@ impl BreakerPolicy {
             )
             .against("failure_rate")
         })
+    }
+
+    /// What a slow start is and how many open it belong together.
+    pub(super) fn check_slow(&self) -> Option<Problem> {
+        let problem = |code, path, message, help| Some(Problem::new(code, path, message, help));
+        match (self.slow_ready_ms, self.slow_rate_permille) {
+            (None, None) => None,
+            (Some(_), None) => problem(
+                "config.conflict",
+                "slow_ready",
+                "`slow_ready` without `slow_rate`: slow starts would decide nothing",
+                "write for example slow_rate = 0.5, the share of slow starts that opens it",
+            ),
+            (None, Some(_)) => problem(
+                "config.conflict",
+                "slow_rate",
+                "`slow_rate` without `slow_ready`: no start would be slow",
+                "write for example slow_ready = \"10s\", after which a start is slow",
+            ),
+            (Some(0), Some(_)) => problem(
+                "config.range",
+                "slow_ready",
+                "`slow_ready` is 0s: every start would be slow",
+                "write for example \"10s\"",
+            ),
+            (Some(_), Some(rate)) if !(1..=1_000).contains(&rate) => problem(
+                "config.range",
+                "slow_rate",
+                "`slow_rate` must be between 0.001 and 1.0 with at most three decimals",
+                "write for example 0.5, or leave slow_ready and slow_rate out",
+            ),
+            (Some(_), Some(_)) => None,
+        }
     }
 
     /// Times that contradict each other, with paths below `breaker`.

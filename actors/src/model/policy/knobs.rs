@@ -165,6 +165,27 @@ pub enum ProbeSuccess {
     Auto,
     /// Only exit 0.
     Exit,
+    /// Its `ready` line, unless that comes later than `slow_ready`; or exit 0 of a job.
+    Ready,
+    /// The first byte of its output; or exit 0 of a job.
+    FirstOutput,
+}
+
+impl ProbeSuccess {
+    /// Its name in the configuration file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Exit => "exit",
+            Self::Ready => "ready",
+            Self::FirstOutput => "first_output",
+        }
+    }
+
+    pub(crate) const fn is_auto(&self) -> bool {
+        matches!(self, Self::Auto)
+    }
 }
 
 /// Trial runs after the penalty.
@@ -256,6 +277,12 @@ pub struct BreakerPolicy {
     pub failure_rate_permille: u32,
     /// What the share is taken of. Default 20 outcomes of one hour, at least 5.
     pub window: Window,
+    /// A start is slow that is ready later than this. Default: none is; set with `slow_rate_permille`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_ready_ms: Option<u64>,
+    /// Share of slow starts, among those of the window that became ready, that opens it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_rate_permille: Option<u32>,
     /// First penalty. Default 30,000.
     pub penalty_ms: u64,
     /// Growth of the penalty in thousandths. Default 2,000.
@@ -290,6 +317,8 @@ impl Default for BreakerPolicy {
             failures: 5,
             failure_rate_permille: 500,
             window: Window { size: 20, age_ms: 3_600_000, min: 5 },
+            slow_ready_ms: None,
+            slow_rate_permille: None,
             penalty_ms: 30_000,
             penalty_factor_permille: 2_000,
             max_penalty_ms: 1_800_000,

@@ -1,6 +1,6 @@
 //! What is allowed but probably not meant, between programs and the scopes that they share.
 
-use super::Program;
+use super::{Program, ready::needs_ready};
 use crate::model::{BreakerPolicy, Jitter, ProbeSuccess, Problem, Restart, format_duration_ms};
 use std::collections::BTreeMap;
 
@@ -28,6 +28,7 @@ pub fn advice_between(
         }
         let gated: Vec<_> = programs.iter().filter(|program| may_gate(pattern, program)).collect();
         let problems = slow_probe(policy, &gated).into_iter().chain(short_memory(policy, &gated));
+        let problems = problems.chain(without_ready(policy, &gated));
         found.extend(problems.map(|problem| (Advised::Breaker(at), problem)));
     }
     found
@@ -102,6 +103,21 @@ fn slow_probe(policy: &BreakerPolicy, gated: &[&Program]) -> Option<Problem> {
     );
     let help = format!("write lease = \"{}\" or longer, or success = \"auto\"", format_duration_ms(ms));
     Some(Problem::new("config.conflict", "half_open.lease", message, help).against("half_open.success"))
+}
+
+/// A shared scope that goes by readiness, and programs that never tell of theirs.
+fn without_ready(policy: &BreakerPolicy, gated: &[&Program]) -> Option<Problem> {
+    let (path, key) = needs_ready(policy)?;
+    let silent = gated.iter().find(|program| program.ready.is_none())?;
+    // Who tells of no readiness is left out of the share; a probe of such a one is what nobody may have meant.
+    let some_tell = gated.iter().any(|program| program.ready.is_some());
+    if some_tell && policy.half_open.success != ProbeSuccess::Ready {
+        return None;
+    }
+    let message =
+        format!("{key} needs a `ready` rule, and `{}`, which this scope gates, has none", silent.name);
+    let help = "write for example ready = { pattern = 'listening on' } in the program";
+    Some(Problem::new("config.conflict", path, message, help))
 }
 
 fn short_memory(policy: &BreakerPolicy, gated: &[&Program]) -> Option<Problem> {

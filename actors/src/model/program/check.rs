@@ -39,6 +39,7 @@ impl Program {
             self.check_template(&path, scope, &mut found);
         }
         self.check_params(&mut found);
+        self.check_ready(&mut found);
         self.check_classify(&mut found);
         self.check_classes(&mut found);
         self.check_costs(&mut found);

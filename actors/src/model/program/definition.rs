@@ -1,8 +1,9 @@
 //! The values of a program, and what they mean for a start.
 
+use super::Ready;
 use crate::model::{
     Adjust, BreakerPolicy, ClassRule, Inline, OnFloor, ParamProblem, ParamSpec, ParamValue, Params, Problem,
-    RetryPolicy, ScopeKind, builtin_class_rule, did_you_mean,
+    RetryPolicy, ScopeKind, Stream, builtin_class_rule, did_you_mean,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -72,6 +73,18 @@ pub enum StreamChoice {
     /// Both.
     #[default]
     Any,
+}
+
+impl StreamChoice {
+    /// Whether the rule looks at this stream.
+    #[must_use]
+    pub const fn includes(self, stream: Stream) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Stdout => matches!(stream, Stream::Stdout),
+            Self::Stderr => matches!(stream, Stream::Stderr),
+        }
+    }
 }
 
 /// What a classification rule matches.
@@ -251,6 +264,9 @@ pub struct Program {
     pub retry: RetryPolicy,
     /// Rules of its own scope `program:NAME`; `None`: off.
     pub breaker: Option<BreakerPolicy>,
+    /// The line by which an attempt says that it is ready; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
     /// Classification rules, before the built-in ones.
     pub classify: Vec<ClassifyRule>,
     /// What classes do here.
@@ -293,6 +309,7 @@ impl Program {
             params: BTreeMap::new(),
             retry: RetryPolicy::default(),
             breaker: Some(BreakerPolicy::default()),
+            ready: None,
             classify: Vec::new(),
             classes: BTreeMap::new(),
             output: OutputPolicy::default(),

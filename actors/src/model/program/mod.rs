@@ -15,6 +15,7 @@ mod classify;
 mod definition;
 mod option;
 mod override_builder;
+mod ready;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -27,4 +28,5 @@ pub use self::{
         Backlog, ClassOverride, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy, Program,
         Restart, StderrMode, StreamChoice,
     },
+    ready::Ready,
 };

@@ -178,11 +178,7 @@ impl Rules {
             let What::Line { stream: wanted, any_level, .. } = &self.rules.get(rule)?.what else {
                 return None;
             };
-            let here = match wanted {
-                StreamChoice::Any => true,
-                StreamChoice::Stdout => stream == Stream::Stdout,
-                StreamChoice::Stderr => stream == Stream::Stderr,
-            };
+            let here = wanted.includes(stream);
             let mut quiet = || *harmless.get_or_insert_with(|| level(line).is_some_and(|l| l <= Level::Info));
             (here && (*any_level || !quiet())).then_some(rule)
         })
@@ -297,7 +293,7 @@ impl Making {
     }
 }
 
-fn build(pattern: &str) -> Result<Regex, regex::Error> {
+pub(super) fn build(pattern: &str) -> Result<Regex, regex::Error> {
     // `$` of a line that ends in CR LF stands before the CR, alone as in a block.
     RegexBuilder::new(pattern).multi_line(true).crlf(true).size_limit(SIZE_LIMIT).build()
 }

@@ -4,6 +4,7 @@ mod classify;
 mod cut;
 mod level;
 mod packs;
+mod ready;
 mod redact;
 mod verdict;
 
@@ -14,6 +15,7 @@ pub use self::{
     classify::{Hit, Rule, Rules, What},
     cut::{Cut, cut},
     level::level,
+    ready::ReadyLine,
     redact::{Cleaned, Redactor},
     verdict::{Seen, silent, too_little},
 };

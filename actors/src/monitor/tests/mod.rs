@@ -1,5 +1,6 @@
 //! The actor with real files, its store, and a manager that only listens.
 
+mod early;
 mod paging;
 mod taking_in;
 
@@ -81,8 +82,13 @@ impl World {
 
     async fn watch_with(&self, attempt: AttemptId, program: &Program, secrets: &[&str]) {
         let secrets = secrets.iter().map(|s| (*s).to_owned()).collect();
-        let watch =
-            Watch { attempt, program: Arc::new(program.clone()), spool: self.spool(attempt), secrets };
+        let watch = Watch {
+            attempt,
+            program: Arc::new(program.clone()),
+            spool: self.spool(attempt),
+            secrets,
+            first_output: false,
+        };
         self.monitor.send(watch).await.unwrap();
     }
 

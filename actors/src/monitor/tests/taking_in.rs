@@ -154,7 +154,10 @@ async fn errors_are_reported_once_for_each_piece_and_class() {
     let heard = world.heard.lock().unwrap().clone();
     let seen: Vec<_> = heard
         .into_iter()
-        .map(|Report::ErrorSeen { evidence, count, .. }| (evidence.class, evidence.seq, count))
+        .filter_map(|report| match report {
+            Report::ErrorSeen { evidence, count, .. } => Some((evidence.class, evidence.seq, count)),
+            Report::Ready { .. } | Report::FirstOutput { .. } => None,
+        })
         .collect();
     assert_eq!(seen, [("rate_limited".to_owned(), 1, 2), ("network".to_owned(), 4, 1)]);
 }
@@ -172,8 +175,13 @@ async fn a_wake_up_for_one_stream_reads_that_stream_alone() {
             tokio::task::yield_now().await;
         }
         let heard = world.heard.lock().unwrap().clone();
-        let streams: Vec<_> =
-            heard.into_iter().filter_map(|Report::ErrorSeen { evidence, .. }| evidence.stream).collect();
+        let streams: Vec<_> = heard
+            .into_iter()
+            .filter_map(|report| match report {
+                Report::ErrorSeen { evidence, .. } => evidence.stream,
+                Report::Ready { .. } | Report::FirstOutput { .. } => None,
+            })
+            .collect();
         assert_eq!(streams, expected, "after {name}");
     }
 }
@@ -224,6 +232,7 @@ fn a_dropped_backlog_is_counted_line_by_line() {
     let mut feed = Feed::resume(attempt(1), Stream::Stdout, "p".into(), path, &output);
     let (rules, redactor, mut number) = (Rules::of(&program()), Redactor::default(), 0);
     let mut intake = Intake {
+        early: None,
         rules: &rules,
         redactor: &redactor,
         max_line: 1_000,

@@ -30,15 +30,21 @@ enum Cause {
     /// A start brings rules with another mode.
     Rules,
     Success,
+    /// It is ready in time, or writes: that may prove a probe.
+    Early,
+    /// It is ready too late.
+    Slow,
     Failure,
     Neutral,
     Operator(OperatorAct),
 }
 
-fn cause(what: &Happening) -> Cause {
+fn cause(what: &Happening, policy: &BreakerPolicy) -> Cause {
     match what {
         Happening::Asks { .. } | Happening::Reloads { .. } => Cause::Rules,
         Happening::Ends { outcome, .. } => match outcome {
+            outcome if is_slow(*outcome, policy) => Cause::Slow,
+            Outcome::Ready { .. } | Outcome::FirstOutput => Cause::Early,
             Outcome::Success => Cause::Success,
             Outcome::Neutral => Cause::Neutral,
             Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor => Cause::Failure,
@@ -55,9 +61,9 @@ fn legal(from: Kind, to: Kind, cause: Cause) -> bool {
     match (from, to) {
         // A change of level alone, or a reset.
         (Closed, Closed) => cause == Cause::Success || by(&[reset]),
-        (Closed, Open) => cause == Cause::Failure,
-        (HalfOpen, Open) => matches!(cause, Cause::Failure | Cause::Time),
-        (HalfOpen, Closed) => cause == Cause::Success || by(&[reset]),
+        (Closed, Open) => matches!(cause, Cause::Failure | Cause::Slow),
+        (HalfOpen, Open) => matches!(cause, Cause::Failure | Cause::Slow | Cause::Time),
+        (HalfOpen, Closed) => matches!(cause, Cause::Success | Cause::Early) || by(&[reset]),
         (Open, HalfOpen) => cause == Cause::Time,
         (ForcedOpen, HalfOpen) => cause == Cause::Time || by(&[end, auto]),
         (Open | ForcedOpen, Closed) => by(&[reset]),
@@ -93,7 +99,7 @@ proptest! {
                     None => world.tick(now),
                     Some(what) => world.happen(now, what),
                 }
-                let cause = step.map_or(Cause::Time, cause);
+                let cause = step.map_or(Cause::Time, |what| cause(what, &policy));
                 for change in &world.events[heard..] {
                     let Event::BreakerChanged { from, to, .. } = &change.event else { continue };
                     let (from, to) = (kind(from), kind(to));

@@ -3,7 +3,7 @@
 use super::words::{changed, quoted, reads_output, with};
 use crate::{
     manager::Sentence,
-    model::{Class, Event, HeldReason, JournalRecord, ParamReason, Run, say_duration_ms},
+    model::{Class, Event, HeldReason, JournalRecord, ParamReason, Run, format_duration_ms, say_duration_ms},
 };
 use std::collections::BTreeSet;
 
@@ -69,6 +69,16 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
         }
         Event::AttemptSpawned { .. } | Event::ProgramConfigured { .. } => {
             return None;
+        }
+        Event::AttemptReady { after_ms, slow_ready_ms } => {
+            match slow_ready_ms.map(format_duration_ms) {
+                None => format!("{attempt} was ready after {}", say_duration_ms(*after_ms)),
+                // To the millisecond: "after 10s, later than 10s" would be a riddle.
+                Some(limit) => {
+                    let after = format_duration_ms(*after_ms);
+                    format!("{attempt} was ready after {after}, later than slow_ready = {limit}")
+                }
+            }
         }
         event @ Event::AttemptEnded { .. } => format!("{attempt} {}", end(event)?),
         Event::RetryScheduled { why, .. } => why.clone(),

@@ -112,7 +112,7 @@ fn one_permit_that_comes_back_lets_the_one_who_waited_longest_through() {
 }
 
 fn granted_to(scope: &Scope) -> Admission {
-    let permit = Permit { scope: scope.clone(), epoch: 0, lease_until: None, stable_ms: None };
+    let permit = Permit::plain(scope.clone(), 0);
     Admission::Granted { permits: vec![permit], probe: None, changes: Changes::default() }
 }
 

@@ -1,0 +1,49 @@
+//! What somebody wants to hear once of an attempt before its end. An attempt of which nobody wants anything, or of which
+//! everything was said, has none of this.
+
+use super::{
+    attempt::Rulebook,
+    machine::{Cut, ReadyLine},
+    messages::{Report, Watch},
+};
+use crate::model::{AttemptId, Stream, Timestamp};
+use std::sync::Arc;
+
+/// What is still to be heard.
+pub(crate) struct Early {
+    ready: Option<Arc<ReadyLine>>,
+    first_output: bool,
+    /// When what is being looked at was written, at the latest.
+    pub(crate) written_at: Timestamp,
+    ready_at: Option<Timestamp>,
+}
+
+impl Early {
+    /// Nothing when nobody asked.
+    pub(crate) fn of(watch: &Watch, rules: &mut Rulebook) -> Option<Box<Self>> {
+        let ready = watch.program.ready.as_ref().and_then(|rule| rules.ready(&watch.program, rule));
+        let first_output = watch.first_output;
+        let asked = ready.is_some() || first_output;
+        asked.then(|| Box::new(Self { ready, first_output, written_at: Timestamp(0), ready_at: None }))
+    }
+
+    /// Looks at the lines of a piece.
+    pub(crate) fn look(&mut self, bytes: &[u8], lines: &Cut, stream: Stream) {
+        if self.ready.as_ref().is_some_and(|ready| ready.is_in(bytes, lines, stream)) {
+            (self.ready, self.ready_at) = (None, Some(self.written_at));
+        }
+    }
+
+    /// What a turn brought; `grew`: there was output.
+    pub(crate) fn reports(&mut self, attempt: AttemptId, grew: bool) -> impl Iterator<Item = Report> {
+        let first_output = grew && std::mem::take(&mut self.first_output);
+        let first_output = first_output.then_some(Report::FirstOutput { attempt });
+        let ready = self.ready_at.take().map(|at| Report::Ready { attempt, at });
+        first_output.into_iter().chain(ready)
+    }
+
+    /// Whether there is nothing left to hear.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.ready.is_none() && !self.first_output
+    }
+}
