@@ -322,6 +322,7 @@ impl<'a> Fields<'a> {
         rule.max_delay_ms = self.optional("max_delay");
         rule.max_retries = self.optional("max_retries");
         rule.cost_permille = self.optional("cost");
+        rule.priority = self.optional("priority");
         rule.scopes = self.texts("scopes").map(|scopes| {
             let kind = |scope: String| match scope.as_str() {
                 "shared" => ScopeKind::Shared,

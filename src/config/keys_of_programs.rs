@@ -57,7 +57,7 @@ pub(super) const PROGRAM: &[Key] = &[
         "classify",
         Rows(CLASSIFY),
         "",
-        "Rules that find classes; first match wins, before the built-in ones.",
+        "Rules that find classes; first match wins, before the built-in ones. Of an end that shows several: `priority` of a class.",
     ),
     key("classes", Tables(CLASS), "", "What a class does here, key by key over the built-in rule."),
     key("output", Table(OUTPUT), "", "How output is kept."),
@@ -274,6 +274,12 @@ const CLASS: &[Key] = &[
         "Changes of parameters: multiply, add or set; of a `choice` step, -1 for one place towards its first.",
     ),
     key("inline", Table(INLINE), "", "What repeated errors do while the attempt still runs."),
+    key(
+        "priority",
+        Integer,
+        "(0)",
+        "Which class an end has that shows several in its last minute: the highest, of equal ones that of the first rule; -1000 to 1000.",
+    ),
 ];
 
 const INLINE: &[Key] = &[

@@ -186,7 +186,8 @@ fn with_policies(program: Program) -> Program {
                 .adjust("rate", Adjust::multiply(0.5))
                 .adjust("wait", Adjust::add(10_000))
                 .adjust("mode", Adjust::step(-1))
-                .inline(5, "1m", InlineAction::Restart),
+                .inline(5, "1m", InlineAction::Restart)
+                .priority(10),
         )
         .output(
             OutputPolicy::default()

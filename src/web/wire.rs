@@ -104,6 +104,8 @@ struct Reason {
     signal: Option<Cow<'static, str>>,
     message: String,
     rule: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferred: Option<String>,
     help: String,
 }
 
@@ -134,6 +136,7 @@ impl Run {
                 signal: exit_signal(reason.exit),
                 message: reason.message.clone(),
                 rule: reason.rule.clone(),
+                preferred: reason.preferred.clone(),
                 help: reason.help.clone(),
             }),
             end_reason: run.end_reason,

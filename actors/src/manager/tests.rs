@@ -62,6 +62,7 @@ records! {
             seq: 1,
             at: Timestamp(0),
             retry_after_ms: None,
+            preferred: None,
         }),
         counts: Counts { lines: 3, errors: 1, gaps: 0 },
         complete: true,

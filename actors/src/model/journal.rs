@@ -83,6 +83,9 @@ pub enum Event {
         /// The output line that decided, or what was wrong with the start.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         line: Option<String>,
+        /// Why it is this class and not another one that was seen too.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        preferred: Option<String>,
         /// How long the other side asks to wait, where the line says so.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         retry_after_ms: Option<u64>,

@@ -141,6 +141,9 @@ pub struct Reason {
     pub message: String,
     /// The rule that found it, such as `classify[0]` or `builtin:http_429`.
     pub rule: String,
+    /// Why it is this class and not another one that was seen too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred: Option<String>,
     /// One thing to do.
     pub help: String,
 }

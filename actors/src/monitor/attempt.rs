@@ -269,7 +269,7 @@ impl Watched {
         }
         // What was not read decides nothing.
         let seen = if complete { seen } else { Seen::default() };
-        let evidence = seen.verdict(&self.rules, exit, &self.program.success_exit_codes, now);
+        let evidence = seen.verdict(&self.rules, &self.program, exit, now);
         let lines = self.stdout.lines + u64::from(!self.stdout.tail.is_empty());
         let too_little = || too_little(&self.program, exit, lines, now).filter(|_| complete);
         let evidence = evidence.or_else(too_little);

@@ -482,6 +482,7 @@ fn evidence(intake: &Intake<'_>, rule: usize, line: &[u8], stream: Stream, seq: 
         seq,
         at: intake.now,
         retry_after_ms: intake.rules.retry_after_ms(rule, text),
+        preferred: None,
     }
 }
 

@@ -103,6 +103,7 @@ impl Processes {
                 class: named.class.to_string(),
                 rule: named.name.to_string(),
                 retry_after_ms: rules.retry_after_ms(rule, line.as_bytes()),
+                preferred: None,
                 line,
                 stream: Some(stream),
                 seq: process.lines,
@@ -145,11 +146,12 @@ impl Processes {
                 seq: 0,
                 at: now,
                 retry_after_ms: None,
+                preferred: None,
             }),
             _ if process.lines == 0 => silent(&process.program, exit, now),
             _ => {
                 let rules = self.rules_of(&process.program);
-                let found = process.seen.verdict(&rules, exit, &process.program.success_exit_codes, now);
+                let found = process.seen.verdict(&rules, &process.program, exit, now);
                 found.or_else(|| too_little(&process.program, exit, process.lines, now))
             }
         };

@@ -36,7 +36,7 @@ pub(crate) enum Life {
 
 /// It says this and exits.
 pub(crate) fn says(after_ms: u64, line: &str, code: i32) -> Life {
-    Life::Ends { after_ms, lines: vec![line.to_owned()], exit: ExitStatus::Code(code) }
+    Life::Ends { after_ms, lines: line.lines().map(str::to_owned).collect(), exit: ExitStatus::Code(code) }
 }
 
 /// It exits without a word.
@@ -317,10 +317,11 @@ impl World {
                 seq: seq as u64,
                 at: self.now,
                 retry_after_ms: rules.retry_after_ms(index, line.as_bytes()),
+                preferred: None,
             };
             seen.note(index, evidence);
         }
-        let evidence = seen.verdict(&rules, ask.exit, &program.success_exit_codes, self.now);
+        let evidence = seen.verdict(&rules, program, ask.exit, self.now);
         let counts = Counts { lines: lines.len() as u64, errors: 0, gaps: 0 };
         Drained { evidence, counts, complete: true }
     }

@@ -376,6 +376,22 @@ pub(super) const ERRORS: &[Row] = &[
         "keep one of the two",
     ),
     Row(
+        "E14 two classes of one exit code and one priority",
+        "classes.oom.priority = 5\nclasses.crash.priority = 5\n[[program.p.classify]]\nclass = \"oom\"\nexit_code = 137\n[[program.p.classify]]\nclass = \"crash\"\nexit_code = 137",
+        (10, 13),
+        CONFLICT,
+        "exit code 137 is `oom` by an earlier rule (classify[0])",
+        "keep one of the two",
+    ),
+    Row(
+        "a class above all others",
+        "[program.p.classes.oom]\npriority = 1001",
+        (4, 12),
+        RANGE,
+        "between -1000 and 1000",
+        "write for example 10",
+    ),
+    Row(
         "E14 a class of a success",
         "success_exit_codes = [0, 3]\n[[program.p.classify]]\nclass = \"partial\"\nexit_code = 3",
         (6, 13),
@@ -457,6 +473,14 @@ pub(super) const WARNINGS: &[Row] = &[
         CONFLICT,
         "shorter than the `timeout` of `p` (10m)",
         "lease = \"10m\"",
+    ),
+    Row(
+        "E14 two classes of one exit code, of which one has the higher priority",
+        "classes.crash.priority = 5\n[[program.p.classify]]\nclass = \"oom\"\nexit_code = 137\n[[program.p.classify]]\nclass = \"crash\"\nexit_code = 137",
+        (9, 13),
+        CONFLICT,
+        "exit code 137 is `crash` by its priority (5, and `oom` has 0): it never is `oom`",
+        "keep one of the two",
     ),
     Row(
         "a class that nothing finds",

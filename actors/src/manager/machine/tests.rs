@@ -130,6 +130,7 @@ impl World {
                     seq: 1,
                     at: self.now,
                     retry_after_ms: None,
+                    preferred: None,
                 });
                 let drained = Drained { evidence, counts: Counts::default(), complete: true };
                 Input::Drained { attempt: drain.attempt, drained }

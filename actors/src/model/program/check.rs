@@ -64,6 +64,7 @@ impl Program {
             found.extend(advice.into_iter().map(|problem| problem.below("breaker")));
         }
         found.extend(self.short_class_delays());
+        found.extend(self.unheard_ends());
         found.extend(self.unknown_classes());
         found
     }

@@ -129,6 +129,9 @@ pub struct ClassOverride {
     pub adjust: BTreeMap<String, Adjust>,
     /// See [`ClassRule::inline`].
     pub inline: Option<Inline>,
+    /// See [`ClassRule::priority`].
+    #[serde(default)]
+    pub priority: Option<i32>,
     /// What a builder method was given and could not read; [`Program::check`] tells.
     #[serde(skip)]
     pub(crate) rejected: Vec<Problem>,
@@ -337,8 +340,15 @@ impl Program {
         rule.max_retries = own.max_retries.or(rule.max_retries);
         rule.cost_permille = own.cost_permille.unwrap_or(rule.cost_permille);
         rule.inline = own.inline.or(rule.inline);
+        rule.priority = own.priority.unwrap_or(rule.priority);
         // No built-in class adjusts anything: it knows no parameter.
         (rule, &own.adjust)
+    }
+
+    /// See [`ClassRule::priority`]: every built-in class has none.
+    #[must_use]
+    pub fn class_priority(&self, class: &str) -> i32 {
+        self.classes.get(class).and_then(|own| own.priority).unwrap_or_default()
     }
 
     /// The same program without what is run and with which environment: the rules, as the journal keeps them. An

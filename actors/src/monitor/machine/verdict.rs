@@ -1,6 +1,6 @@
 //! Which class an end has.
 
-use super::classify::{FAILURE, Rules, SIGNALLED, USAGE};
+use super::classify::{FAILURE, Rules, SIGNALLED, USAGE, What};
 use crate::model::{Class, Evidence, ExitStatus, Matcher, Program, Timestamp};
 use std::collections::BTreeMap;
 
@@ -17,61 +17,90 @@ impl Seen {
         self.0.insert(rule, evidence);
     }
 
-    /// The class of an end at this time, and what shows it: the first rule in order among those seen in the last minute
-    /// and those that match the end. Nothing for success, unless a line said that there is no result.
+    /// The class of an end at this time, and what shows it: that of the highest priority among those seen in the last
+    /// minute and those that match the end, of equal ones the first rule in order. Nothing for success, unless a line said
+    /// that there is no result.
     #[must_use]
     pub fn verdict(
         &self,
         rules: &Rules,
+        program: &Program,
         exit: ExitStatus,
-        success_codes: &[i32],
         now: Timestamp,
     ) -> Option<Evidence> {
-        if matches!(exit, ExitStatus::Code(code) if success_codes.contains(&code)) {
+        if matches!(exit, ExitStatus::Code(code) if program.success_exit_codes.contains(&code)) {
             let empty = |(index, _): &(&usize, &Evidence)| {
                 rules.list().get(**index).is_some_and(|rule| &*rule.class == Class::EMPTY_RESULT)
             };
             return self.0.iter().find(empty).map(|(_, line)| line.clone());
         }
-        for (index, rule) in rules.list().iter().enumerate() {
+        let shown = rules.list().iter().enumerate().filter_map(|(index, rule)| {
             if let Some(line) = self.0.get(&index).filter(|line| now.since(line.at) <= WINDOW_MS) {
                 return Some(line.clone());
             }
-            // Nobody saw that end: no rule by exit can know it.
-            if exit != ExitStatus::Unknown && rules.matches_exit(index, exit) {
-                return Some(by_exit(&rule.class, &rule.name, now));
-            }
-        }
-        Some(by_exit(Class::LOST, "end_not_seen", now))
+            // Nobody saw that end: no rule by exit can know it. And that it failed is said when nothing else can be.
+            let known = exit != ExitStatus::Unknown && !matches!(rule.what, What::AnyFailure);
+            (known && rules.matches_exit(index, exit)).then(|| by_exit(&rule.class, &rule.name, now))
+        });
+        preferred(shown.collect(), program).or_else(|| Some(unknown(exit, now)))
+    }
+}
+
+/// Of what an end shows, in the order of the rules, that of the class of the highest priority; and why not another class.
+fn preferred(mut shown: Vec<Evidence>, program: &Program) -> Option<Evidence> {
+    let highest = |of: &dyn Fn(usize, &Evidence) -> bool| {
+        let some = shown.iter().enumerate().filter(|(place, one)| of(*place, one));
+        let ranked = some.map(|(place, one)| (program.class_priority(&one.class), place));
+        // Of equal ones the last: the first in order.
+        ranked.rev().max_by_key(|(priority, _)| *priority)
+    };
+    let (high, place) = highest(&|_, _| true)?;
+    let best = shown.get(place)?;
+    let class = &best.class;
+    // A rule for this very exit code or signal says more than one for any: nothing else was seen.
+    let says_less = |at: usize, one: &Evidence| at > place && is_by_exit(one) && is_by_exit(best);
+    let other = highest(&|at, one| one.class != *class && !says_less(at, one));
+    let why = other.and_then(|(low, at)| {
+        let other = &shown.get(at)?.class;
+        let why = if low < high {
+            format!("{class} has the higher priority ({high}, and {other} {low})")
+        } else {
+            format!("the rule of {class} comes first")
+        };
+        Some(format!("preferred to {other}, which was seen too: {why}"))
+    });
+    Some(Evidence { preferred: why, ..shown.swap_remove(place) })
+}
+
+const fn is_by_exit(evidence: &Evidence) -> bool {
+    evidence.stream.is_none() && evidence.line.is_empty()
+}
+
+/// An end of which no rule but the last one knows anything.
+fn unknown(exit: ExitStatus, now: Timestamp) -> Evidence {
+    match exit {
+        ExitStatus::Unknown => by_exit(Class::LOST, "end_not_seen", now),
+        ExitStatus::Code(_) | ExitStatus::Signal { .. } => by_exit(Class::EXIT_NONZERO, FAILURE, now),
     }
 }
 
 /// The same for an attempt that wrote nothing: without reading, and without the patterns that nothing could match.
 #[must_use]
 pub fn silent(program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evidence> {
-    let code = match exit {
-        ExitStatus::Code(code) if program.success_exit_codes.contains(&code) => {
-            return too_little(program, exit, 0, now);
-        }
-        ExitStatus::Unknown => return Some(by_exit(Class::LOST, "end_not_seen", now)),
-        ExitStatus::Code(code) => Some(code),
-        ExitStatus::Signal { .. } => None,
-    };
-    let own = program.classify.iter().enumerate().find(|(_, rule)| match (&rule.matcher, exit) {
+    if matches!(exit, ExitStatus::Code(code) if program.success_exit_codes.contains(&code)) {
+        return too_little(program, exit, 0, now);
+    }
+    let own = program.classify.iter().enumerate().filter(|(_, rule)| match (&rule.matcher, exit) {
         (Matcher::ExitCode(wanted), ExitStatus::Code(code)) => *wanted == code,
         (Matcher::Signal(wanted), ExitStatus::Signal { number, .. }) => *wanted == number,
         _ => false,
     });
-    if let Some((n, rule)) = own {
-        return Some(by_exit(&rule.class, &format!("classify[{n}]"), now));
-    }
-    let usage = USAGE.iter().find(|(_, wanted)| code == Some(*wanted));
-    let (name, class) = match (usage, code) {
-        (Some((name, _)), _) => (*name, Class::CONFIG),
-        (None, Some(_)) => (FAILURE, Class::EXIT_NONZERO),
-        (None, None) => (SIGNALLED, Class::CRASH),
-    };
-    Some(by_exit(class, name, now))
+    let own = own.map(|(n, rule)| by_exit(&rule.class, &format!("classify[{n}]"), now));
+    let usage = USAGE.iter().filter(|(_, wanted)| exit == ExitStatus::Code(*wanted));
+    let usage = usage.map(|(name, _)| by_exit(Class::CONFIG, name, now));
+    let signalled = matches!(exit, ExitStatus::Signal { .. }).then(|| by_exit(Class::CRASH, SIGNALLED, now));
+    let shown = own.chain(usage).chain(signalled).collect();
+    preferred(shown, program).or_else(|| Some(unknown(exit, now)))
 }
 
 /// A job's success that brought fewer lines of standard output than its program asks for.
@@ -94,13 +123,14 @@ fn by_exit(class: &str, rule: &str, at: Timestamp) -> Evidence {
         seq: 0,
         at,
         retry_after_ms: None,
+        preferred: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Classify, Command};
+    use crate::model::{ClassOverride, Classify, Command};
 
     #[test]
     fn silence_is_judged_as_the_rules_would() {
@@ -108,13 +138,17 @@ mod tests {
         let mut own = plain.clone().classify(Classify::pattern("x", "y"));
         own = own.classify(Classify::exit_code("oom", 137)).classify(Classify::signal("stopped", "SIGTERM"));
         own = own.classify(Classify::exit_code("mine", 78)).success_exit_codes([0, 3]);
+        let mut ranked = own.clone().classify(Classify::exit_code("worse", 137));
+        for (class, priority) in [("worse", 10), ("mine", -1), ("stopped", -1)] {
+            ranked = ranked.class(class, ClassOverride::default().priority(priority));
+        }
         let signals = [9, 11, 15].map(|number| ExitStatus::Signal { number, core: false });
         let codes = [0, 1, 3, 64, 78, 126, 127, 137, 255].map(ExitStatus::Code);
-        for program in [plain, own] {
+        for program in [plain, own, ranked] {
             let rules = Rules::of(&program);
             for exit in codes.into_iter().chain(signals).chain([ExitStatus::Unknown]) {
                 let now = Timestamp(5);
-                let read = Seen::default().verdict(&rules, exit, &program.success_exit_codes, now);
+                let read = Seen::default().verdict(&rules, &program, exit, now);
                 assert_eq!(silent(&program, exit, now), read, "{} {exit}", program.name);
             }
         }
@@ -142,9 +176,9 @@ mod tests {
         let daemon = Program { restart: crate::model::Restart::Always, ..job(1) };
         assert_eq!(too_little(&daemon, ok, 0, now), None);
         let (rules, mut seen) = (Rules::of(&job(0)), Seen::default());
-        assert_eq!(seen.verdict(&rules, ok, &[0], now), None);
+        assert_eq!(seen.verdict(&rules, &job(0), ok, now), None);
         let rule = rules.line(b"done: scraped 0 items", crate::model::Stream::Stdout).unwrap();
         seen.note(rule, by_exit("empty_result", "classify[0]", now));
-        assert_eq!(class(seen.verdict(&rules, ok, &[0], now)).as_deref(), Some("empty_result"));
+        assert_eq!(class(seen.verdict(&rules, &job(0), ok, now)).as_deref(), Some("empty_result"));
     }
 }

@@ -138,7 +138,16 @@ fn by_whom(who: Option<&String>) -> String {
 /// How an attempt ended and what that was taken for. Nothing for another event.
 fn end(event: &Event) -> Option<String> {
     let Event::AttemptEnded {
-        exit, signal, spawn_error, class, rule, line, lasted_ms, output_complete, ..
+        exit,
+        signal,
+        spawn_error,
+        class,
+        rule,
+        line,
+        preferred,
+        lasted_ms,
+        output_complete,
+        ..
     } = event
     else {
         return None;
@@ -174,5 +183,6 @@ fn end(event: &Event) -> Option<String> {
         (Some(class), _, _) => format!(": {class}"),
     };
     let incomplete = if *output_complete { "" } else { " (its output could not be read in time)" };
-    Some(format!("{how}{what}{incomplete}"))
+    let preferred = preferred.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+    Some(format!("{how}{what}{preferred}{incomplete}"))
 }
