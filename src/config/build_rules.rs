@@ -156,6 +156,7 @@ impl<'a> Fields<'a> {
         program.idle_timeout_ms = self.optional("idle_timeout");
         program.max_concurrent = self.optional("max_concurrent");
         self.number("queue", &mut program.queue);
+        self.number("priority", &mut program.priority);
         program.labels = self.map("labels");
         program.breakers = self.texts("breakers").unwrap_or_default();
         self.number("stop_signal", &mut program.stop_signal);

@@ -44,6 +44,12 @@ pub(super) const PROGRAM: &[Key] = &[
     key("idle_timeout", Duration, "", "Longest silence of one attempt; class `stalled`."),
     key("max_concurrent", Count, "(no limit; a daemon has one living run)", "Runs of this program at once."),
     key("queue", Count, "100", "Runs that may wait for a place; one more is refused."),
+    key(
+        "priority",
+        Integer,
+        "0",
+        "Who goes first of those that wait for the same place, breaker or tokens: the highest, of equal ones who waits longest; -1000 to 1000.",
+    ),
     key("labels", Map(&Text), "{}", "For people and filters."),
     key("breakers", List(&Text), "[]", "Shared scopes that gate it beside its own, as in `site:{host}`."),
     key("stop_signal", Signal, "\"SIGTERM\"", "Asks it to end."),

@@ -12,6 +12,7 @@ use crate::{
 use proptest::prelude::*;
 use std::{fs, path::Path};
 
+mod doubts;
 mod error_page;
 mod errors;
 mod rows;
@@ -113,6 +114,7 @@ fn crawler() -> Program {
         .idle_timeout("90s")
         .max_concurrent(3)
         .queue(7)
+        .priority(-20)
         .label("team", "data")
         .shared_breaker("site:{shop}")
         .stop_signal("SIGINT")

@@ -82,6 +82,9 @@ pub(super) struct Run {
     requested_by: Option<String>,
     labels: BTreeMap<String, String>,
     created_at: String,
+    /// Absent where nobody said one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<i32>,
     attempt: u32,
     max_attempts: Option<u32>,
     pid: Option<i32>,
@@ -121,6 +124,7 @@ impl Run {
             requested_by: run.requested_by.clone(),
             labels: run.labels.clone(),
             created_at: time(run.created_at),
+            priority: Some(run.priority).filter(|priority| *priority != 0),
             attempt: run.attempt,
             max_attempts,
             pid: living.filter(|_| run.phase.has_process()).and_then(|attempt| attempt.pid),
@@ -259,6 +263,7 @@ pub(super) fn program(
         "max_attempts": max_attempts,
         "max_concurrent": Some(program.concurrency()).filter(|most| *most != u32::MAX),
         "queue": program.queue,
+        "priority": program.priority,
         "stop_timeout_ms": program.stop_timeout_ms,
         "phase": status.living.first().or(status.last.as_ref()).map(|run| run.phase),
         "figures": figures::of_program(&status.figures),

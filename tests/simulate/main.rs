@@ -3,6 +3,7 @@
 mod errors;
 mod fine_print;
 mod rules;
+mod turns;
 
 use actix_process::{
     config::{self, Config, ConfigErrors},

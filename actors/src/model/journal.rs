@@ -43,6 +43,9 @@ pub enum Event {
         /// Whether it is forced past the breakers.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         forced: bool,
+        /// Which of those that wait for the same thing goes first.
+        #[serde(skip_serializing_if = "super::run::is_zero", default)]
+        priority: i32,
     },
     /// A start was decided. Written before the process is made.
     AttemptStarted {

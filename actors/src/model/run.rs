@@ -259,6 +259,12 @@ pub struct Run {
     /// Whether it waits so long because it was started too often (`quarantine`).
     #[serde(default)]
     pub quarantined: bool,
+    /// Which of those that wait for the same thing goes first: its own, else its program's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    /// The priority that its start asked for; nothing: its program's, also when that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_priority: Option<i32>,
     /// Whether somebody forced its next start past the breakers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
@@ -277,6 +283,11 @@ pub struct Run {
     /// The newest attempts, oldest first; at most [`Run::ATTEMPTS_KEPT`] in memory, all in the store.
     #[serde(skip)]
     pub attempts: VecDeque<Attempt>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(super) const fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 impl Run {
@@ -298,6 +309,8 @@ impl Run {
             attempt: 0,
             next_attempt_at: None,
             quarantined: false,
+            priority: 0,
+            own_priority: None,
             forced: false,
             held: None,
             reason: None,

@@ -1,6 +1,7 @@
 //! One stream of one attempt: from its spool file into chunks.
 
 use super::{
+    hole::{first_data, punch},
     machine::{Cut, Redactor, Rules, cut},
     stored::Stored,
 };
@@ -8,14 +9,7 @@ use crate::{
     model::{AttemptId, Evidence, Stream, Timestamp},
     store::{Chunk, ChunkHead, Found, Output, Piece},
 };
-use std::{
-    collections::VecDeque,
-    fs::File,
-    io,
-    os::{fd::AsRawFd, unix::fs::FileExt},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::VecDeque, fs::File, io, os::unix::fs::FileExt, path::PathBuf, sync::Arc};
 
 /// Raw bytes of a chunk: 48 KiB of lines pack to some 10 KiB, which one value of sled holds well.
 const CHUNK: usize = 48 << 10;
@@ -152,12 +146,7 @@ impl Feed {
 
     /// What was given back cannot be read again: when the store has lost it, it is lost.
     fn skip_hole(&mut self, file: &File) {
-        let Ok(from) = libc::off_t::try_from(self.taken) else { return };
-        // SAFETY: the descriptor is open during the call, which touches no memory of ours. Reads give their own place.
-        let data = unsafe { libc::lseek(file.as_raw_fd(), from, libc::SEEK_DATA) };
-        if let Ok(data) = u64::try_from(data)
-            && data > self.taken
-        {
+        if let Some(data) = first_data(file, self.taken).filter(|data| *data > self.taken) {
             log::error!("stored output is missing; attempt={} bytes={}", self.attempt, data - self.taken);
             self.taken = data;
             self.stored = data;
@@ -483,19 +472,5 @@ fn evidence(intake: &Intake<'_>, rule: usize, line: &[u8], stream: Stream, seq: 
         at: intake.now,
         retry_after_ms: intake.rules.retry_after_ms(rule, text),
         preferred: None,
-    }
-}
-
-/// Gives the disk back.
-fn punch(file: &File, path: &std::path::Path, from: u64, to: u64) {
-    // The reading handle cannot do it.
-    let Ok(file) = std::fs::OpenOptions::new().write(true).open(path).map_err(|_| file) else { return };
-    let (Ok(from), Ok(length)) = (libc::off_t::try_from(from), libc::off_t::try_from(to - from)) else {
-        return;
-    };
-    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-    // SAFETY: the descriptor is open during the call, which touches no memory of ours.
-    if unsafe { libc::fallocate(file.as_raw_fd(), mode, from, length) } != 0 {
-        log::debug!("spool not given back; error={}", io::Error::last_os_error());
     }
 }

@@ -39,6 +39,7 @@ mod attempt;
 mod feed;
 mod goal;
 mod handlers;
+mod hole;
 pub mod machine;
 mod messages;
 mod query;

@@ -248,7 +248,7 @@ impl World {
                 Input::Changed { run: ask.run, change }
             }
             Effect::Reserve(ask) => {
-                let leave = self.retry.reserve(self.now, ask.run, &ask.budgets);
+                let leave = self.retry.reserve(self.now, ask.run, ask.priority, &ask.budgets);
                 Input::Reserved { run: ask.run, leave }
             }
             Effect::Pay(run) => Input::Saved(self.retry.pay(self.now, run)),
@@ -386,7 +386,7 @@ impl World {
             self.records.iter().filter(|record| facts.is_told_by(record)).cloned().collect();
         let outlook = facts.forecast.as_ref().map(|ask| {
             let (program, base, class) = (&*ask.program, &ask.base, ask.class.as_str());
-            let retry::Forecast { run, attempt, ends_at, uptime_ms, probe, .. } = *ask;
+            let retry::Forecast { run, attempt, ends_at, uptime_ms, probe, priority, .. } = *ask;
             self.retry.forecast(retry::Supposed {
                 run,
                 program,
@@ -396,6 +396,7 @@ impl World {
                 ends_at,
                 uptime_ms,
                 probe,
+                priority,
             })
         });
         let mut breakers = self.breaker.breakers();

@@ -12,7 +12,7 @@ pub(super) struct Row(
 );
 
 const RANGE: &str = "config.range";
-const CONFLICT: &str = "config.conflict";
+pub(super) const CONFLICT: &str = "config.conflict";
 
 pub(super) const ERRORS: &[Row] = &[
     Row(
@@ -384,6 +384,14 @@ pub(super) const ERRORS: &[Row] = &[
         "keep one of the two",
     ),
     Row(
+        "a program before all others",
+        "priority = -1001",
+        (3, 12),
+        RANGE,
+        "between -1000 and 1000",
+        "write for example 10",
+    ),
+    Row(
         "a class above all others",
         "[program.p.classes.oom]\npriority = 1001",
         (4, 12),
@@ -414,80 +422,5 @@ pub(super) const ERRORS: &[Row] = &[
         RANGE,
         "shorter than one second",
         "leave it out",
-    ),
-];
-
-pub(super) const WARNINGS: &[Row] = &[
-    Row(
-        "W1 reset before the longest delay",
-        "[program.p.retry]\nmax_delay = \"10m\"\nreset_after = \"5m\"",
-        (5, 15),
-        CONFLICT,
-        "`reset_after` is shorter than `max_delay`",
-        "reset_after = \"10m\"",
-    ),
-    Row(
-        "W2 not all retries fit",
-        "[program.p.retry]\nmax_failing = \"10s\"",
-        (4, 15),
-        CONFLICT,
-        "only 3 of 5 retries fit",
-        "longer max_failing",
-    ),
-    Row(
-        "W3 window too short",
-        "[program.p.retry]\ndelay = \"30s\"\n[program.p.breaker.window]\nage = \"2m\"",
-        (6, 7),
-        CONFLICT,
-        "the delays between 5 failures of one run take 7m30s",
-        "longer age",
-    ),
-    Row(
-        "W3 of a shared scope",
-        "breakers = [\"site:x\"]\n[program.p.retry]\ndelay = \"30s\"\n[breaker.\"site:*\".window]\nage = \"2m\"",
-        (7, 7),
-        CONFLICT,
-        "take 7m30s",
-        "longer age",
-    ),
-    Row(
-        "W4 a herd",
-        "breakers = [\"site:{host}\"]\nparams.host = {}\nretry.jitter = \"none\"\n[program.q]\nscript = \"y\"\nbreakers = [\"site:{shop}\"]\nparams.shop = {}",
-        (5, 16),
-        CONFLICT,
-        "`p` shares a breaker's scope with `q`",
-        "jitter = \"equal\"",
-    ),
-    Row(
-        "W5 lease under timeout",
-        "timeout = \"10m\"\n[program.p.breaker.half_open]\nsuccess = \"exit\"",
-        (5, 11),
-        CONFLICT,
-        "shorter than `timeout`",
-        "success = \"auto\"",
-    ),
-    Row(
-        "W5 of a shared scope",
-        "timeout = \"10m\"\nbreakers = [\"site:x\"]\n[breaker.\"site:x\".half_open]\nsuccess = \"exit\"",
-        (6, 11),
-        CONFLICT,
-        "shorter than the `timeout` of `p` (10m)",
-        "lease = \"10m\"",
-    ),
-    Row(
-        "E14 two classes of one exit code, of which one has the higher priority",
-        "classes.crash.priority = 5\n[[program.p.classify]]\nclass = \"oom\"\nexit_code = 137\n[[program.p.classify]]\nclass = \"crash\"\nexit_code = 137",
-        (9, 13),
-        CONFLICT,
-        "exit code 137 is `crash` by its priority (5, and `oom` has 0): it never is `oom`",
-        "keep one of the two",
-    ),
-    Row(
-        "a class that nothing finds",
-        "[program.p.classes.rate_limted]\nretry = false",
-        (3, 20),
-        "config.unknown_class",
-        "no rule finds the class `rate_limted`",
-        "did you mean `rate_limited`?",
     ),
 ];

@@ -159,6 +159,13 @@ impl Program {
         self
     }
 
+    /// Which of those that wait for the same place, breaker or tokens goes first: the highest, -1,000 to 1,000. Default 0.
+    #[must_use]
+    pub const fn priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
+        self
+    }
+
     /// A label for people and filters.
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {

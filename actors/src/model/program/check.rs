@@ -1,6 +1,9 @@
 //! What is wrong with a program as a whole.
 
-use super::{Command, Program};
+use super::{
+    Command, Program,
+    check_rules::{is_priority, wrong_priority},
+};
 use crate::model::{Problem, RetryPolicy, ScopeKind, Template, did_you_mean, policy::LONGEST_WAIT_MS};
 use std::path::Path;
 
@@ -167,6 +170,9 @@ impl Program {
         if self.max_concurrent == Some(0) {
             let help = "write 1 or more, or leave it out for no limit";
             found.push(range("max_concurrent", "`max_concurrent` is 0: nothing could run", help));
+        }
+        if !is_priority(self.priority) {
+            found.push(wrong_priority("priority"));
         }
         if !(1..=64).contains(&self.stop_signal) {
             let message = format!("{} is not a signal", self.stop_signal);

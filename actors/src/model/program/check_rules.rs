@@ -17,7 +17,7 @@ pub const REGEX_SIZE_LIMIT: usize = 1 << 20;
 /// Heaviest weight, in thousandths: a thousand failures at once open any breaker.
 const HEAVIEST_WEIGHT: u32 = 1_000_000;
 /// Highest priority, and with a minus sign the lowest: more ranks than anybody tells apart.
-pub(super) const HIGHEST_PRIORITY: i32 = 1_000;
+pub const HIGHEST_PRIORITY: i32 = 1_000;
 /// Largest factor of an adjustment, in thousandths.
 const LARGEST_FACTOR: u32 = 1_000_000;
 /// A line is split no finer than this: the marks of a split would outweigh the text.
@@ -61,7 +61,9 @@ fn check_regex(path: &str, expression: &str, captures: usize, found: &mut Vec<Pr
     }
 }
 
-pub(super) fn is_priority(priority: i32) -> bool {
+/// Whether a priority, of a class or of a start, is in its range.
+#[must_use]
+pub fn is_priority(priority: i32) -> bool {
     (-HIGHEST_PRIORITY..=HIGHEST_PRIORITY).contains(&priority)
 }
 

@@ -236,6 +236,10 @@ pub struct Program {
     pub max_concurrent: Option<u32>,
     /// Runs that may wait for a place; one more is refused. Default 100.
     pub queue: u32,
+    /// Which of those that wait for the same thing goes first: the highest, of equal ones who waits longest. From -1,000 to
+    /// 1,000, default 0. A start may say otherwise. Who has a low one waits for as long as there are others.
+    #[serde(default)]
+    pub priority: i32,
     /// For people and filters.
     pub labels: BTreeMap<String, String>,
     /// Shared scopes that gate it beside its own, with places for parameters.
@@ -287,6 +291,7 @@ impl Program {
             idle_timeout_ms: None,
             max_concurrent: None,
             queue: 100,
+            priority: 0,
             labels: BTreeMap::new(),
             breakers: Vec::new(),
             stop_signal: libc::SIGTERM,

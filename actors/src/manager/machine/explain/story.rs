@@ -54,10 +54,14 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
     let attempt = record.attempt.map(|n| format!("attempt {n}")).unwrap_or_default();
     let scope = record.scope.as_ref().map(ToString::to_string).unwrap_or_default();
     Some(match &record.event {
-        Event::RunQueued { params, requested_by, forced } => {
+        Event::RunQueued { params, requested_by, forced, priority } => {
             let again = if again { " again" } else { "" };
             let forced = if *forced { ", past the breakers" } else { "" };
-            format!("asked for{again}{}{}{forced}", by_whom(requested_by.as_ref()), with(params))
+            let priority = match priority {
+                0 => String::new(),
+                priority => format!(", at priority {priority}"),
+            };
+            format!("asked for{again}{}{}{forced}{priority}", by_whom(requested_by.as_ref()), with(params))
         }
         Event::AttemptStarted { params, probe, forced, .. } => {
             let how = match (probe, forced) {
