@@ -151,6 +151,8 @@ impl<'a> Fields<'a> {
         }
         if let Some(success) = self.below("success") {
             success.number("min_lines", &mut program.success_min_lines);
+            program.success_items = success.text("items");
+            success.number("min_items", &mut program.success_min_items);
         }
         program.timeout_ms = self.optional("timeout");
         program.idle_timeout_ms = self.optional("idle_timeout");

@@ -109,7 +109,16 @@ const PARAM: &[Key] = &[
     ),
 ];
 
-const SUCCESS: &[Key] = &[key("min_lines", Count, "0", "Lines of standard output, complete or not.")];
+const SUCCESS: &[Key] = &[
+    key("min_lines", Count, "0", "Lines of standard output, complete or not."),
+    key(
+        "items",
+        Text,
+        "",
+        "Rust regex on one line of either stream: capture 1 is how many items there are by then, and the largest counts; without a capture each matching line is one.",
+    ),
+    key("min_items", Count, "0", "Items; needs `items`."),
+];
 
 const RESTORE: &[Key] = &[
     key("hold", Duration, "\"10m\"", "No increase sooner after a decrease."),

@@ -110,6 +110,7 @@ fn crawler() -> Program {
         .restart(Restart::No)
         .success_exit_codes([0, 3])
         .success_min_lines(2)
+        .success_items(r"scraped (\d+) items", 3)
         .timeout("1h30m")
         .idle_timeout("90s")
         .max_concurrent(3)

@@ -170,6 +170,9 @@ pub(super) struct Attempt {
     spawn_error: Option<String>,
     class: Option<String>,
     lines: u64,
+    /// Absent where the program does not count them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<u64>,
     adopted: bool,
 }
 
@@ -189,6 +192,7 @@ impl Attempt {
             spawn_error: attempt.spawn_error.clone(),
             class: attempt.class.clone(),
             lines: attempt.lines,
+            items: attempt.items,
             adopted: attempt.adopted,
         }
     }

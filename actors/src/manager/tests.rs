@@ -65,6 +65,7 @@ records! {
             preferred: None,
         }),
         counts: Counts { lines: 3, errors: 1, gaps: 0 },
+        items: None,
         complete: true,
     };
     monitor::Close => |_, _| ();

@@ -33,7 +33,7 @@ impl Class {
     pub const EARLY_EXIT: &str = "early_exit";
     /// A daemon that ended by itself with success after it was healthy.
     pub const CLEAN_EXIT: &str = "clean_exit";
-    /// A job that ended well and brought nothing: fewer lines than `success.min_lines`, or a line that says so.
+    /// A job that ended well and brought nothing: fewer lines or items than `success` asks for, or a line that says so.
     pub const EMPTY_RESULT: &str = "empty_result";
     /// Wrong usage or configuration: trying again cannot help.
     pub const CONFIG: &str = "config";

@@ -194,6 +194,9 @@ pub struct Attempt {
     pub class: Option<String>,
     /// Lines of output known of.
     pub lines: u64,
+    /// Items that its output told of, where its program says how it tells of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
     /// Whether another supervisor started it.
     pub adopted: bool,
 }
@@ -216,6 +219,7 @@ impl Attempt {
             spawn_error: None,
             class: None,
             lines: 0,
+            items: None,
             adopted: false,
         }
     }

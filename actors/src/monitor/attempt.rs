@@ -2,7 +2,7 @@
 
 use super::{
     feed::{Feed, Findings, Intake, Reading},
-    machine::{Redactor, Rules, Seen, too_little},
+    machine::{Items, Redactor, Rules, Seen, too_little},
     messages::{Drained, Report, Watch},
     stored::Stored,
 };
@@ -14,7 +14,10 @@ use std::{collections::HashMap, sync::Arc};
 
 /// Compiled rules by program: compiling takes milliseconds, a restart must not.
 #[derive(Default)]
-pub(crate) struct Rulebook(HashMap<String, Arc<Rules>>);
+pub(crate) struct Rulebook {
+    rules: HashMap<String, Arc<Rules>>,
+    items: HashMap<String, Arc<Items>>,
+}
 
 /// Sets of rules that are kept; beyond it all are dropped and compiled again when needed.
 const KEPT_RULES: usize = 1_024;
@@ -25,18 +28,32 @@ impl Rulebook {
     pub(crate) fn of(&mut self, program: &Program) -> Arc<Rules> {
         // What cannot be written cannot be shared; rules are plain data, which can.
         let key = serde_json::to_string(&program.classify).unwrap_or_else(|_| program.name.clone());
-        if let Some(rules) = self.0.get(&key) {
+        if let Some(rules) = self.rules.get(&key) {
             return rules.clone();
         }
         let rules = Arc::new(Rules::of(program));
         for problem in rules.problems() {
             log::warn!("rule left out; program={} problem={problem}", program.name);
         }
-        if self.0.len() >= KEPT_RULES {
-            self.0.clear();
+        if self.rules.len() >= KEPT_RULES {
+            self.rules.clear();
         }
-        self.0.insert(key, rules.clone());
+        self.rules.insert(key, rules.clone());
         rules
+    }
+
+    /// What tells of items in a program's output; nothing when none are counted.
+    pub(crate) fn items_of(&mut self, program: &Program) -> Option<Arc<Items>> {
+        let expression = program.success_items.as_ref()?;
+        if let Some(items) = self.items.get(expression) {
+            return Some(items.clone());
+        }
+        let items = Arc::new(Items::of(program)?);
+        if self.items.len() >= KEPT_RULES {
+            self.items.clear();
+        }
+        self.items.insert(expression.clone(), items.clone());
+        Some(items)
     }
 }
 
@@ -57,6 +74,7 @@ pub(crate) struct Watched {
     pub(crate) token: u64,
     pub(crate) redactor: Arc<Redactor>,
     rules: Arc<Rules>,
+    items: Option<Arc<Items>>,
     stdout: Feed,
     stderr: Feed,
     seen: Seen,
@@ -70,20 +88,28 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(watch: Watch, rules: Arc<Rules>, output: &Output, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        watch: Watch,
+        (rules, items): (Arc<Rules>, Option<Arc<Items>>),
+        output: &Output,
+        now: Timestamp,
+    ) -> Self {
         let Watch { attempt, program, spool, secrets } = watch;
         let (redactor, problems) = Redactor::new(&program, &secrets);
         for problem in problems {
             log::warn!("pattern left out; program={} problem={problem}", program.name);
         }
         let name: Arc<str> = program.name.as_str().into();
-        let feed = |stream, path| Feed::resume(attempt, stream, Arc::clone(&name), path, output);
+        let counts = items.as_deref();
+        let feed = |stream, path| Feed::resume(attempt, stream, Arc::clone(&name), path, counts, output);
+        let (stdout, stderr) = (feed(Stream::Stdout, spool.stdout), feed(Stream::Stderr, spool.stderr));
         Self {
             attempt,
             redactor: Arc::new(redactor),
             rules,
-            stdout: feed(Stream::Stdout, spool.stdout),
-            stderr: feed(Stream::Stderr, spool.stderr),
+            items,
+            stdout,
+            stderr,
             seen: Seen::default(),
             last_output: now,
             closing: None,
@@ -140,7 +166,9 @@ impl Watched {
         let mut found = Findings::default();
         let max_line = usize::try_from(self.program.output.max_line).unwrap_or(usize::MAX).min(16 << 20);
         let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
-        let mut intake = Intake { rules: &rules, redactor: &redactor, max_line, now, number };
+        let items = self.items.clone();
+        let items = items.as_deref();
+        let mut intake = Intake { rules: &rules, items, redactor: &redactor, max_line, now, number };
         let closing = self.closing.is_some();
         for (feed, limit) in [(&mut self.stdout, limit.stdout), (&mut self.stderr, limit.stderr)] {
             if !feed.look && !closing {
@@ -196,7 +224,7 @@ impl Watched {
         }
         let limit = self.program.output.backlog;
         let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
-        let mut intake = Intake { rules: &rules, redactor: &redactor, max_line: 0, now, number };
+        let mut intake = Intake { rules: &rules, items: None, redactor: &redactor, max_line: 0, now, number };
         self.feeds_mut().into_iter().for_each(|feed| feed.drop_backlog(limit, &mut intake));
     }
 
@@ -262,7 +290,7 @@ impl Watched {
     pub(crate) fn drained(&self, exit: ExitStatus, complete: bool, now: Timestamp) -> Drained {
         let mut number = 0;
         let (rules, redactor) = (&*self.rules, &self.redactor);
-        let intake = Intake { rules, redactor, max_line: 0, now, number: &mut number };
+        let intake = Intake { rules, items: None, redactor, max_line: 0, now, number: &mut number };
         let mut seen = self.seen.clone();
         for (rule, evidence) in self.feeds().filter_map(|feed| feed.unfinished_hit(&intake)) {
             seen.note(rule, evidence);
@@ -271,8 +299,12 @@ impl Watched {
         let seen = if complete { seen } else { Seen::default() };
         let evidence = seen.verdict(&self.rules, &self.program, exit, now);
         let lines = self.stdout.lines + u64::from(!self.stdout.tail.is_empty());
-        let too_little = || too_little(&self.program, exit, lines, now).filter(|_| complete);
+        let items = self.items.as_deref().map(|items| {
+            let told = |feed: &Feed| feed.items_by_now(items, &self.redactor);
+            items.together(told(&self.stdout), told(&self.stderr))
+        });
+        let too_little = || too_little(&self.program, exit, (lines, items), now).filter(|_| complete);
         let evidence = evidence.or_else(too_little);
-        Drained { evidence, counts: self.counts(), complete }
+        Drained { evidence, counts: self.counts(), items, complete }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     hole::{first_data, punch},
-    machine::{Cut, Redactor, Rules, cut},
+    machine::{Cut, Items, Redactor, Rules, cut},
+    recount::stored_items,
     stored::Stored,
 };
 use crate::{
@@ -29,6 +30,7 @@ struct Recent {
 /// What taking in needs besides the bytes.
 pub(crate) struct Intake<'a> {
     pub(crate) rules: &'a Rules,
+    pub(crate) items: Option<&'a Items>,
     pub(crate) redactor: &'a Redactor,
     pub(crate) max_line: usize,
     pub(crate) now: Timestamp,
@@ -75,6 +77,7 @@ pub(crate) struct Feed {
     pub(crate) lines: u64,
     pub(crate) errors: u64,
     pub(crate) gaps: u64,
+    pub(crate) items: u64,
 }
 
 impl Feed {
@@ -84,6 +87,7 @@ impl Feed {
         stream: Stream,
         program: Arc<str>,
         path: PathBuf,
+        items: Option<&Items>,
         output: &Output,
     ) -> Self {
         let at = output.position(attempt, stream);
@@ -107,6 +111,9 @@ impl Feed {
             lines: at.lines,
             errors: at.errors,
             gaps: at.gaps,
+            items: items
+                .filter(|_| at.to > 0)
+                .map_or(0, |items| stored_items(items, attempt, stream, output)),
         }
     }
 
@@ -237,6 +244,9 @@ impl Feed {
             let line = line + u32::try_from(hit.line).unwrap_or(u32::MAX);
             chunk.head.found.push(Found { line, label: u32::try_from(place).unwrap_or(u32::MAX) });
         }
+        if let Some(items) = intake.items {
+            self.items = items.in_block(self.items, bytes, shown);
+        }
         let lines = cut.ends.len() as u64;
         chunk.head.lines += u32::try_from(lines).unwrap_or(u32::MAX);
         self.taken += raw.len() as u64;
@@ -277,6 +287,14 @@ impl Feed {
         let (text, _) = intake.redactor.unfinished(&self.tail);
         let rule = intake.rules.line(&text, self.stream)?;
         Some((rule, evidence(intake, rule, &text, self.stream, self.next_seq)))
+    }
+
+    /// Items, with those that the unfinished line tells of.
+    pub(crate) fn items_by_now(&self, items: &Items, redactor: &Redactor) -> u64 {
+        if self.tail.is_empty() {
+            return self.items;
+        }
+        items.in_line(self.items, &redactor.unfinished(&self.tail).0)
     }
 
     /// The backlog is over its limit and nothing can be stored: what is oldest goes, down to half the limit, and one

@@ -24,7 +24,7 @@ impl Handler<Watch> for MonitorActor {
     fn handle(&mut self, watch: Watch, ctx: &mut Context<Self>) {
         let attempt = watch.attempt;
         if !self.watched.contains_key(&attempt) {
-            let rules = self.rules.of(&watch.program);
+            let rules = (self.rules.of(&watch.program), self.rules.items_of(&watch.program));
             self.tokens.insert(watch.spool.token, attempt);
             let watched = Watched::new(watch, rules, &self.output, clock::now());
             self.watched.insert(attempt, Box::new(watched));
@@ -49,7 +49,7 @@ impl Handler<Drain> for MonitorActor {
             self.pump(ctx);
         }
         Box::pin(async move {
-            let lost = Drained { evidence: None, counts: Counts::default(), complete: false };
+            let lost = Drained { evidence: None, counts: Counts::default(), items: None, complete: false };
             answer.await.unwrap_or(lost)
         })
     }

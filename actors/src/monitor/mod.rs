@@ -43,6 +43,7 @@ mod hole;
 pub mod machine;
 mod messages;
 mod query;
+mod recount;
 mod stored;
 mod wake;
 

@@ -8,7 +8,7 @@ use crate::{
     },
     monitor::{
         Drained,
-        machine::{Rules, Seen, silent, too_little},
+        machine::{Items, Rules, Seen, silent, too_little},
     },
 };
 use std::{
@@ -26,6 +26,7 @@ pub(super) struct Process {
     wrote_at: Timestamp,
     seen: Seen,
     lines: u64,
+    items: Option<u64>,
 }
 
 /// What a launch comes to.
@@ -43,6 +44,7 @@ pub(super) enum Launched {
 pub(super) struct Processes {
     all: BTreeMap<AttemptId, Process>,
     rules: HashMap<String, (Arc<Program>, Arc<Rules>)>,
+    counters: HashMap<String, Option<Arc<Items>>>,
 }
 
 impl Processes {
@@ -69,6 +71,7 @@ impl Processes {
                     wrote_at: now,
                     seen: Seen::default(),
                     lines: 0,
+                    items: program.success_items.as_ref().map(|_| 0),
                 };
                 self.all.insert(attempt, process);
                 Launched::Lives { writes_at, ends_at }
@@ -88,11 +91,15 @@ impl Processes {
         if process.life.output.is_empty() {
             return Vec::new();
         }
-        let rules = self.rules_of(&process.program.clone());
+        let program = process.program.clone();
+        let (rules, items) = (self.rules_of(&program), self.items_of(&program));
         let Some(process) = self.all.get_mut(&attempt) else { return Vec::new() };
         let mut found: BTreeMap<usize, (Evidence, u64)> = BTreeMap::new();
         for line in std::mem::take(&mut process.life.output) {
             process.lines += 1;
+            if let (Some(items), Some(count)) = (&items, &mut process.items) {
+                *count = items.in_line(*count, line.as_bytes());
+            }
             // A scripted line has no stream: a rule that looks at one of them finds it there.
             let hit = [Stream::Stdout, Stream::Stderr]
                 .into_iter()
@@ -134,7 +141,7 @@ impl Processes {
     /// What its output and its end show.
     pub(super) fn drain(&mut self, attempt: AttemptId, exit: ExitStatus, now: Timestamp) -> Drained {
         let Some(process) = self.all.remove(&attempt) else {
-            return Drained { evidence: None, counts: Counts::default(), complete: false };
+            return Drained { evidence: None, counts: Counts::default(), items: None, complete: false };
         };
         let counts = Counts { lines: process.lines, ..Counts::default() };
         let evidence = match &process.life.class {
@@ -152,10 +159,10 @@ impl Processes {
             _ => {
                 let rules = self.rules_of(&process.program);
                 let found = process.seen.verdict(&rules, &process.program, exit, now);
-                found.or_else(|| too_little(&process.program, exit, process.lines, now))
+                found.or_else(|| too_little(&process.program, exit, (process.lines, process.items), now))
             }
         };
-        Drained { evidence, counts, complete: true }
+        Drained { evidence, counts, items: process.items, complete: true }
     }
 
     pub(super) fn wrote_last(&self, attempt: AttemptId) -> Option<Timestamp> {
@@ -167,6 +174,12 @@ impl Processes {
         if let Some(process) = self.all.get_mut(&attempt) {
             process.exit = Some(ExitStatus::Unknown);
         }
+    }
+
+    /// What tells of items, made once for each expression.
+    fn items_of(&mut self, program: &Program) -> Option<Arc<Items>> {
+        let expression = program.success_items.clone()?;
+        self.counters.entry(expression).or_insert_with(|| Items::of(program).map(Arc::new)).clone()
     }
 
     /// The rules of a program, made once: half a megabyte and ten milliseconds each.

@@ -14,7 +14,7 @@ use actix_process_actors::{
     },
     monitor::{
         self, Drained,
-        machine::{Rules, Seen},
+        machine::{Items, Rules, Seen, too_little},
     },
     retry,
 };
@@ -323,7 +323,11 @@ impl World {
         }
         let evidence = seen.verdict(&rules, program, ask.exit, self.now);
         let counts = Counts { lines: lines.len() as u64, errors: 0, gaps: 0 };
-        Drained { evidence, counts, complete: true }
+        let tells = Items::of(program);
+        let items =
+            tells.map(|tells| lines.iter().fold(0, |known, line| tells.in_line(known, line.as_bytes())));
+        let too_little = || too_little(program, ask.exit, (counts.lines, items), self.now);
+        Drained { evidence: evidence.or_else(too_little), counts, items, complete: true }
     }
 
     /// The supervisor dies with everything that it had not written, and another one comes `down_ms` later, which finds

@@ -251,6 +251,7 @@ impl Machine {
             current.exit = Some(exit);
             current.class.clone_from(&class);
             current.lines = drained.counts.lines;
+            current.items = drained.items;
         }
         if let Some(evidence) = &evidence
             && !is_ours(&evidence.class)

@@ -27,7 +27,7 @@ const LONGEST_LINE: u64 = 16 << 20;
 /// Kept in memory for each living attempt.
 const MOST_RECENT: u64 = 1 << 30;
 
-fn check_regex(path: &str, expression: &str, captures: usize, found: &mut Vec<Problem>) {
+pub(super) fn check_regex(path: &str, expression: &str, captures: usize, found: &mut Vec<Problem>) {
     if expression.is_empty() {
         found.push(Problem::new(
             "config.regex",

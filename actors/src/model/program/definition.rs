@@ -228,6 +228,13 @@ pub struct Program {
     /// Lines of standard output without which such an end of a job is no success but `empty_result`. Default 0.
     #[serde(default)]
     pub success_min_lines: u32,
+    /// A regular expression on one line of either stream that tells of items. Its capture 1 is how many there are by then,
+    /// and the largest counts; without a capture each line that matches is one. Default none: nothing is counted.
+    #[serde(default)]
+    pub success_items: Option<String>,
+    /// Items without which such an end of a job is `empty_result`. Default 0.
+    #[serde(default)]
+    pub success_min_items: u32,
     /// Longest life of one attempt; none by default.
     pub timeout_ms: Option<u64>,
     /// Longest silence of one attempt; none by default.
@@ -287,6 +294,8 @@ impl Program {
             autostart: false,
             success_exit_codes: vec![0],
             success_min_lines: 0,
+            success_items: None,
+            success_min_items: 0,
             timeout_ms: None,
             idle_timeout_ms: None,
             max_concurrent: None,

@@ -2,6 +2,7 @@
 
 mod classify;
 mod cut;
+mod items;
 mod level;
 mod packs;
 mod redact;
@@ -13,6 +14,7 @@ mod tests;
 pub use self::{
     classify::{Hit, Rule, Rules, What},
     cut::{Cut, cut},
+    items::Items,
     level::level,
     redact::{Cleaned, Redactor},
     verdict::{Seen, silent, too_little},

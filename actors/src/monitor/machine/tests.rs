@@ -366,6 +366,21 @@ proptest! {
     }
 }
 
+proptest! {
+    /// What a block tells of items is what its lines tell.
+    #[test]
+    fn items_do_not_depend_on_blocks(text in text(), max_line in 64_usize..90) {
+        for expression in [r"(\d+)", r"boom\s*x|^x$", r"\Ax", r"status\s=\s(\d+)"] {
+            let items = Items::of(&program().success_items(expression, 1)).unwrap();
+            let found = cut(&text, max_line, &[], usize::MAX, true);
+            let starts = std::iter::once(0).chain(found.ends.iter().map(|end| *end as usize));
+            let lines = starts.zip(&found.ends).map(|(start, end)| &text[start..*end as usize]);
+            let by_line = lines.fold(0, |known, line| items.in_line(known, line));
+            prop_assert_eq!(items.in_block(0, &text, &found), by_line, "{}", expression);
+        }
+    }
+}
+
 /// Where lines end and what they show, when the bytes come in these steps.
 fn in_steps(rules: &Rules, text: &[u8], steps: &[usize], max_line: usize) -> Vec<(usize, Option<usize>)> {
     let (mut taken, mut have, mut lines) = (0_usize, 0_usize, Vec::new());

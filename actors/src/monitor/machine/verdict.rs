@@ -88,7 +88,8 @@ fn unknown(exit: ExitStatus, now: Timestamp) -> Evidence {
 #[must_use]
 pub fn silent(program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evidence> {
     if matches!(exit, ExitStatus::Code(code) if program.success_exit_codes.contains(&code)) {
-        return too_little(program, exit, 0, now);
+        let items = program.success_items.as_ref().map(|_| 0);
+        return too_little(program, exit, (0, items), now);
     }
     let own = program.classify.iter().enumerate().filter(|(_, rule)| match (&rule.matcher, exit) {
         (Matcher::ExitCode(wanted), ExitStatus::Code(code)) => *wanted == code,
@@ -103,15 +104,29 @@ pub fn silent(program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evi
     preferred(shown, program).or_else(|| Some(unknown(exit, now)))
 }
 
-/// A job's success that brought fewer lines of standard output than its program asks for.
+/// A job's success that brought fewer lines of standard output, or fewer items, than its program asks for.
 #[must_use]
-pub fn too_little(program: &Program, exit: ExitStatus, lines: u64, now: Timestamp) -> Option<Evidence> {
+pub fn too_little(
+    program: &Program,
+    exit: ExitStatus,
+    (lines, items): (u64, Option<u64>),
+    now: Timestamp,
+) -> Option<Evidence> {
     let succeeded = matches!(exit, ExitStatus::Code(code) if program.success_exit_codes.contains(&code));
-    let least = program.success_min_lines;
-    (succeeded && !program.is_daemon() && lines < u64::from(least)).then(|| Evidence {
-        line: format!("{lines} lines of standard output, and success.min_lines = {least}"),
-        ..by_exit(Class::EMPTY_RESULT, "success", now)
-    })
+    if !succeeded || program.is_daemon() {
+        return None;
+    }
+    let (least_lines, least_items) = (program.success_min_lines, program.success_min_items);
+    let line = match items {
+        Some(items) if items < u64::from(least_items) => {
+            format!("it ended well with {items} items, and success.min_items = {least_items}")
+        }
+        _ if lines < u64::from(least_lines) => {
+            format!("{lines} lines of standard output, and success.min_lines = {least_lines}")
+        }
+        _ => return None,
+    };
+    Some(Evidence { line, ..by_exit(Class::EMPTY_RESULT, "success", now) })
 }
 
 fn by_exit(class: &str, rule: &str, at: Timestamp) -> Evidence {
@@ -164,17 +179,24 @@ mod tests {
         let class = |evidence: Option<Evidence>| evidence.map(|evidence| evidence.class);
         let (now, ok) = (Timestamp(5), ExitStatus::Code(0));
         for (least, lines, empty) in [(0, 0, false), (1, 0, true), (1, 1, false), (3, 2, true)] {
-            let found = class(too_little(&job(least), ok, lines, now));
+            let found = class(too_little(&job(least), ok, (lines, None), now));
             assert_eq!(found.as_deref(), empty.then_some("empty_result"), "{lines} of {least}");
         }
         assert_eq!(class(silent(&job(1), ok, now)).as_deref(), Some("empty_result"));
         assert_eq!(
-            too_little(&job(1), ExitStatus::Code(1), 0, now),
+            too_little(&job(1), ExitStatus::Code(1), (0, None), now),
             None,
             "another failure has its own class"
         );
         let daemon = Program { restart: crate::model::Restart::Always, ..job(1) };
-        assert_eq!(too_little(&daemon, ok, 0, now), None);
+        assert_eq!(too_little(&daemon, ok, (0, None), now), None);
+        let scraper = job(0).success_items("scraped", 2);
+        for (items, empty) in [(Some(0), true), (Some(1), true), (Some(2), false), (None, false)] {
+            let found = too_little(&scraper, ok, (9, items), now);
+            assert_eq!(class(found).is_some(), empty, "{items:?}");
+        }
+        let found = silent(&scraper, ok, now).unwrap();
+        assert_eq!(found.line, "it ended well with 0 items, and success.min_items = 2");
         let (rules, mut seen) = (Rules::of(&job(0)), Seen::default());
         assert_eq!(seen.verdict(&rules, &job(0), ok, now), None);
         let rule = rules.line(b"done: scraped 0 items", crate::model::Stream::Stdout).unwrap();

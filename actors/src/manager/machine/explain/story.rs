@@ -175,6 +175,7 @@ fn end(event: &Event) -> Option<String> {
         (Some(class @ (Class::TIMEOUT_RUN | Class::STALLED | Class::EARLY_EXIT)), _, Some(why)) => {
             format!(": {class}, {why}")
         }
+        (Some(class), Some(rule), Some(why)) if rule == "success" => format!(": {class}, {why}"),
         (Some(class), Some(rule), Some(line)) if reads_output(rule) => {
             format!(": {class} (rule {rule}, by the line {})", quoted(line))
         }
