@@ -213,12 +213,12 @@ mod retry {
         let (mut machine, _) = crowd(&program);
         machine.set_budget(NOW, Some(RetryBudget::tokens(1.0)));
         for number in 0..ALIVE {
-            let leave = machine.reserve(NOW, run(number), &[]);
+            let leave = machine.reserve(NOW, run(number), 0, &[]);
             assert_eq!(leave == Leave::Promised, number == 0);
         }
         bencher.bench_local(|| {
             machine.release(run(black_box(7)));
-            machine.reserve(NOW, run(7), &[])
+            machine.reserve(NOW, run(7), 0, &[])
         });
     }
 }

@@ -210,6 +210,9 @@ impl From<StartError> for Error {
             }
             StartError::TooLarge { .. } => Self::new(ErrorKind::InvalidParams, message)
                 .with_help("put large input into a file and give its path as a parameter"),
+            StartError::Priority { .. } => {
+                Self::new(ErrorKind::InvalidParams, message).with_help("leave it out for the program's own")
+            }
             StartError::QueueFull { program, .. } => {
                 Self::new(ErrorKind::QueueFull, message).with_help(queue_help(&program))
             }

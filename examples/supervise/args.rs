@@ -1,7 +1,7 @@
 //! The command line: verbs, options and their words of help.
 
 use actix_process::actors::model::parse_duration_ms;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::path::PathBuf;
 
 /// Supervises processes, and talks to the daemon that does.
@@ -141,6 +141,9 @@ pub(crate) struct Run {
     /// Pass the breakers with the first attempt; none of them hears how it ends
     #[arg(long, conflicts_with = "if_blocked")]
     pub(crate) force: bool,
+    /// Who goes first of those that wait for the same thing: the highest, -1000 to 1000; default the program's
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = value_parser!(i32).range(-1_000..=1_000))]
+    pub(crate) priority: Option<i32>,
     /// A label, as `name=value`; may be repeated
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) labels: Vec<(String, String)>,

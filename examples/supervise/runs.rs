@@ -30,6 +30,9 @@ pub(crate) fn run(client: &Client, screen: &mut Screen, ask: &Run) -> Result<u8,
     if ask.force {
         body["force"] = json!(true);
     }
+    if let Some(priority) = ask.priority {
+        body["priority"] = json!(priority);
+    }
     let path = format!("/programs/{}/runs", percent(&ask.program));
     let (_, run) = client.post(&path, &[], &body)?;
     print_id(screen, &run)?;

@@ -111,6 +111,10 @@ fn attempt_row(attempt: &Value, now: jiff::Timestamp) -> Vec<(Tint, String)> {
         "" => (Tint::Dim, "-".to_owned()),
         class => (Tint::Bad, escape(class)),
     };
+    let lines = match attempt.get("items").and_then(Value::as_u64) {
+        Some(items) => format!("{} ({items} items)", number("lines")),
+        None => number("lines"),
+    };
     vec![
         (Tint::Plain, number("number")),
         (Tint::Plain, number("pid")),
@@ -118,7 +122,7 @@ fn attempt_row(attempt: &Value, now: jiff::Timestamp) -> Vec<(Tint, String)> {
         (Tint::Plain, lasted.map_or_else(|| "-".into(), when::span)),
         (Tint::Plain, end),
         class,
-        (Tint::Plain, number("lines")),
+        (Tint::Plain, lines),
         (Tint::Plain, fields(attempt.get("params"))),
     ]
 }

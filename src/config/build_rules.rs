@@ -151,11 +151,14 @@ impl<'a> Fields<'a> {
         }
         if let Some(success) = self.below("success") {
             success.number("min_lines", &mut program.success_min_lines);
+            program.success_items = success.text("items");
+            success.number("min_items", &mut program.success_min_items);
         }
         program.timeout_ms = self.optional("timeout");
         program.idle_timeout_ms = self.optional("idle_timeout");
         program.max_concurrent = self.optional("max_concurrent");
         self.number("queue", &mut program.queue);
+        self.number("priority", &mut program.priority);
         program.labels = self.map("labels");
         program.breakers = self.texts("breakers").unwrap_or_default();
         self.number("stop_signal", &mut program.stop_signal);
@@ -337,6 +340,7 @@ impl<'a> Fields<'a> {
         rule.max_delay_ms = self.optional("max_delay");
         rule.max_retries = self.optional("max_retries");
         rule.cost_permille = self.optional("cost");
+        rule.priority = self.optional("priority");
         rule.scopes = self.texts("scopes").map(|scopes| {
             let kind = |scope: String| match scope.as_str() {
                 "shared" => ScopeKind::Shared,

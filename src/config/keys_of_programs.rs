@@ -44,6 +44,12 @@ pub(super) const PROGRAM: &[Key] = &[
     key("idle_timeout", Duration, "", "Longest silence of one attempt; class `stalled`."),
     key("max_concurrent", Count, "(no limit; a daemon has one living run)", "Runs of this program at once."),
     key("queue", Count, "100", "Runs that may wait for a place; one more is refused."),
+    key(
+        "priority",
+        Integer,
+        "0",
+        "Who goes first of those that wait for the same place, breaker or tokens: the highest, of equal ones who waits longest; -1000 to 1000.",
+    ),
     key("labels", Map(&Text), "{}", "For people and filters."),
     key("breakers", List(&Text), "[]", "Shared scopes that gate it beside its own, as in `site:{host}`."),
     key("stop_signal", Signal, "\"SIGTERM\"", "Asks it to end."),
@@ -58,7 +64,7 @@ pub(super) const PROGRAM: &[Key] = &[
         "classify",
         Rows(CLASSIFY),
         "",
-        "Rules that find classes; first match wins, before the built-in ones.",
+        "Rules that find classes; first match wins, before the built-in ones. Of an end that shows several: `priority` of a class.",
     ),
     key("classes", Tables(CLASS), "", "What a class does here, key by key over the built-in rule."),
     key("output", Table(OUTPUT), "", "How output is kept."),
@@ -104,7 +110,16 @@ const PARAM: &[Key] = &[
     ),
 ];
 
-const SUCCESS: &[Key] = &[key("min_lines", Count, "0", "Lines of standard output, complete or not.")];
+const SUCCESS: &[Key] = &[
+    key("min_lines", Count, "0", "Lines of standard output, complete or not."),
+    key(
+        "items",
+        Text,
+        "",
+        "Rust regex on one line of either stream: capture 1 is how many items there are by then, and the largest counts; without a capture each matching line is one.",
+    ),
+    key("min_items", Count, "0", "Items; needs `items`."),
+];
 
 const RESTORE: &[Key] = &[
     key("hold", Duration, "\"10m\"", "No increase sooner after a decrease."),
@@ -287,6 +302,12 @@ const CLASS: &[Key] = &[
         "Changes of parameters: multiply, add or set; of a `choice` step, -1 for one place towards its first.",
     ),
     key("inline", Table(INLINE), "", "What repeated errors do while the attempt still runs."),
+    key(
+        "priority",
+        Integer,
+        "(0)",
+        "Which class an end has that shows several in its last minute: the highest, of equal ones that of the first rule; -1000 to 1000.",
+    ),
 ];
 
 const INLINE: &[Key] = &[

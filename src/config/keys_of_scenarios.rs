@@ -22,6 +22,12 @@ const START: &[Key] = &[
     key("requested_by", Text, "", "Who asks."),
     key("params", Map(&Scalar), "{}", "Parameters."),
     key("force", Flag, "false", "Its first attempt passes the breakers."),
+    key(
+        "priority",
+        Integer,
+        "(the program's)",
+        "Who goes first of those that wait for the same thing: the highest.",
+    ),
 ];
 
 const SCRIPT: &[Key] = &[

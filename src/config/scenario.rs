@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Program,
     actors::{
-        model::{ExitStatus, Params, Scope, did_you_mean},
+        model::{ExitStatus, Params, Scope, did_you_mean, is_priority},
         simulate::{
             Act, Life, OperatorAt, Plan, Play, PlayWindow, RestartAt, Scenario, Script, ScriptOf, StartAt,
             Target,
@@ -163,7 +163,17 @@ impl Reader<'_> {
         }
         let requested_by = fields.text("requested_by");
         let force = fields.flag("force").unwrap_or_default();
-        Some(StartAt { at_ms, program, run, requested_by, params, force, id: None })
+        let priority: Option<i32> = fields.optional("priority");
+        if priority.is_some_and(|priority| !is_priority(priority)) {
+            let message = "`priority` must be between -1000 and 1000";
+            self.fail(
+                place(&fields, "priority", row),
+                "config.range",
+                message,
+                "leave it out for the program's",
+            );
+        }
+        Some(StartAt { at_ms, program, run, requested_by, params, force, priority, id: None })
     }
 
     fn required(&mut self, row: &Node, key: &str) {

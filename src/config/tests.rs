@@ -12,6 +12,7 @@ use crate::{
 use proptest::prelude::*;
 use std::{fs, path::Path};
 
+mod doubts;
 mod error_page;
 mod errors;
 mod rows;
@@ -109,10 +110,12 @@ fn crawler() -> Program {
         .restart(Restart::No)
         .success_exit_codes([0, 3])
         .success_min_lines(2)
+        .success_items(r"scraped (\d+) items", 3)
         .timeout("1h30m")
         .idle_timeout("90s")
         .max_concurrent(3)
         .queue(7)
+        .priority(-20)
         .label("team", "data")
         .shared_breaker("site:{shop}")
         .stop_signal("SIGINT")
@@ -188,7 +191,8 @@ fn with_policies(program: Program) -> Program {
                 .adjust("rate", Adjust::multiply(0.5))
                 .adjust("wait", Adjust::add(10_000))
                 .adjust("mode", Adjust::step(-1))
-                .inline(5, "1m", InlineAction::Restart),
+                .inline(5, "1m", InlineAction::Restart)
+                .priority(10),
         )
         .output(
             OutputPolicy::default()

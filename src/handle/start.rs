@@ -62,6 +62,13 @@ impl StartRequest {
         self
     }
 
+    /// Who goes first of those that wait for the same place, breaker or tokens: the highest, from -1,000 to 1,000, of equal
+    /// ones who waits longest. Default the program's `priority`.
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.start.priority = Some(priority);
+        self
+    }
+
     /// The same key within a day answers with the run of the first request, so that a client may ask again after a
     /// lost answer.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {

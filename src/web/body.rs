@@ -80,6 +80,16 @@ impl Body {
         }
     }
 
+    /// A whole number from `-most` to `most`.
+    pub(super) fn whole(&mut self, key: &'static str, most: i32) -> Option<i32> {
+        let read = |value: &Value| {
+            let number = value.as_i64().and_then(|number| i32::try_from(number).ok());
+            let fits = number.filter(|number| (-most..=most).contains(number));
+            fits.ok_or_else(|| format!("must be a whole number from -{most} to {most}"))
+        };
+        self.value(key, read)
+    }
+
     pub(super) fn duration_ms(&mut self, key: &'static str) -> Option<u64> {
         let text = self.text(key)?;
         parse_duration_ms(&text).map_err(|why| self.wrong(key, why)).ok()
@@ -199,5 +209,13 @@ mod tests {
         assert!(Body::parse(b" \n").unwrap().finish().is_ok());
         let mut body = Body::parse(br#"{"ttl":"1h"}"#).unwrap();
         assert_eq!(body.duration_ms("ttl"), Some(3_600_000));
+        for (text, number) in [("-7", Some(-7)), ("8", None), ("1.5", None), ("\"1\"", None), ("null", None)]
+        {
+            let mut body = Body::parse(format!(r#"{{"n":{text}}}"#).as_bytes()).unwrap();
+            assert_eq!(
+                (body.whole("n", 7), body.finish().is_ok()),
+                (number, number.is_some() || text == "null")
+            );
+        }
     }
 }

@@ -101,6 +101,7 @@ mod tests {
             class: Some("crash".into()),
             rule: None,
             line: None,
+            preferred: None,
             retry_after_ms: None,
             lasted_ms: 5,
             output_complete: true,

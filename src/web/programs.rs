@@ -13,7 +13,7 @@ use actix_process_actors::{
     breaker::OperatorAct,
     clock,
     manager::{ProgramStatus, Restart, Stop},
-    model::{IfBlocked, Run, RunId},
+    model::{HIGHEST_PRIORITY, IfBlocked, Run, RunId},
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -94,6 +94,9 @@ async fn start_of(
     }
     if body.flag("force") {
         start = start.force();
+    }
+    if let Some(priority) = body.whole("priority", HIGHEST_PRIORITY) {
+        start = start.priority(priority);
     }
     body.finish()?;
     if let Some(key) = request.headers().get("idempotency-key") {

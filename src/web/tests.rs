@@ -134,6 +134,7 @@ fn a_run_reads_as_the_contract_says() {
         exit: Some(ExitStatus::Code(1)),
         message: "HTTP 429".into(),
         rule: "classify[0]".into(),
+        preferred: None,
         help: "wait".into(),
     });
     let mut attempt = model::Attempt::new(1, model::Params::new(), false, Timestamp(200));

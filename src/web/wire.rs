@@ -82,6 +82,9 @@ pub(super) struct Run {
     requested_by: Option<String>,
     labels: BTreeMap<String, String>,
     created_at: String,
+    /// Absent where nobody said one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<i32>,
     attempt: u32,
     max_attempts: Option<u32>,
     pid: Option<i32>,
@@ -104,6 +107,8 @@ struct Reason {
     signal: Option<Cow<'static, str>>,
     message: String,
     rule: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferred: Option<String>,
     help: String,
 }
 
@@ -119,6 +124,7 @@ impl Run {
             requested_by: run.requested_by.clone(),
             labels: run.labels.clone(),
             created_at: time(run.created_at),
+            priority: Some(run.priority).filter(|priority| *priority != 0),
             attempt: run.attempt,
             max_attempts,
             pid: living.filter(|_| run.phase.has_process()).and_then(|attempt| attempt.pid),
@@ -134,6 +140,7 @@ impl Run {
                 signal: exit_signal(reason.exit),
                 message: reason.message.clone(),
                 rule: reason.rule.clone(),
+                preferred: reason.preferred.clone(),
                 help: reason.help.clone(),
             }),
             end_reason: run.end_reason,
@@ -165,6 +172,9 @@ pub(super) struct Attempt {
     spawn_error: Option<String>,
     class: Option<String>,
     lines: u64,
+    /// Absent where the program does not count them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<u64>,
     adopted: bool,
 }
 
@@ -185,6 +195,7 @@ impl Attempt {
             spawn_error: attempt.spawn_error.clone(),
             class: attempt.class.clone(),
             lines: attempt.lines,
+            items: attempt.items,
             adopted: attempt.adopted,
         }
     }
@@ -259,6 +270,7 @@ pub(super) fn program(
         "max_attempts": max_attempts,
         "max_concurrent": Some(program.concurrency()).filter(|most| *most != u32::MAX),
         "queue": program.queue,
+        "priority": program.priority,
         "stop_timeout_ms": program.stop_timeout_ms,
         "phase": status.living.first().or(status.last.as_ref()).map(|run| run.phase),
         "figures": figures::of_program(&status.figures),

@@ -228,8 +228,13 @@ fn on_something_that_runs_every_verb_answers() {
 /// Past a breaker that somebody holds open.
 fn forces_its_way(stranger: &mut Stranger) {
     stranger.types("run failing --force --if-blocked refuse", 2, &["cannot be used with"]);
-    stranger.types("run failing --force --wait", 3, &["HTTP 503", "supervise: failed"]);
-    stranger.types("why failing", 0, &["asked for, past the breakers", "forced past the breakers"]);
+    stranger.types("run failing --priority 1001", 2, &["1001 is not in -1000..=1000"]);
+    stranger.types("run failing --force --priority -5 --wait", 3, &["HTTP 503", "supervise: failed"]);
+    stranger.types(
+        "why failing",
+        0,
+        &["asked for, past the breakers, at priority -5", "forced past the breakers"],
+    );
     stranger.types("start failing --force", 0, &[]);
 }
 

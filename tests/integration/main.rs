@@ -28,6 +28,7 @@ mod load;
 mod notify;
 mod on_open;
 mod output;
+mod priority;
 mod readiness;
 mod replay;
 mod spawn_errors;

@@ -4,6 +4,7 @@ mod errors;
 mod fine_print;
 mod readiness;
 mod rules;
+mod turns;
 
 use actix_process::{
     config::{self, Config, ConfigErrors},

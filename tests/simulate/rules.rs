@@ -31,6 +31,59 @@ fn a_job_that_brings_too_little_is_an_empty_result_and_is_tried_again() {
 }
 
 #[test]
+fn a_job_that_ends_well_with_too_few_items_is_an_empty_result() {
+    let job = |items: &str| {
+        JOB.replace(
+            "breaker = false",
+            &format!("breaker = false\nsuccess = {{ items = '{items}', min_items = 2 }}"),
+        )
+    };
+    let scenario = r#"
+    until = "1h"
+    [[start]]
+    program = "job"
+    [[script]]
+    program = "job"
+    attempts = [
+        { lasts = "1s", exit = 0 },
+        { lasts = "1s", exit = 0, output = ["scraped 1 items", "done"] },
+        { lasts = "1s", exit = 1, output = ["scraped 0 items"] },
+        { lasts = "1s", exit = 0, output = ["scraped 2 items", "scraped 1 items"] },
+    ]
+    "#;
+    for items in [r"scraped (\d+) items", "^scraped"] {
+        let lines = play(&job(items), scenario);
+        let ends: Vec<_> =
+            of_kind(&lines, "attempt_ended").iter().map(|line| line["class"].clone()).collect();
+        assert_eq!(ends, ["empty_result".into(), "empty_result".into(), "exit_nonzero".into(), Value::Null]);
+        let why = of_kind(&lines, "attempt_ended")[1]["line"].clone();
+        assert_eq!(why, "it ended well with 1 items, and success.min_items = 2");
+    }
+}
+
+#[test]
+fn an_end_that_shows_several_classes_has_the_one_of_the_highest_priority_and_says_so() {
+    let job = |classes: &str| JOB.replace("breaker = false", &format!("breaker = false\n{classes}"));
+    let scenario = r#"
+    until = "10s"
+    [[start]]
+    program = "job"
+    [[script]]
+    program = "job"
+    attempts = [{ lasts = "1s", exit = 1, output = ["HTTP 429", "Connection refused"] }]
+    "#;
+    let first = "preferred to network, which was seen too: the rule of rate_limited comes first";
+    let higher = "preferred to rate_limited, which was seen too: network has the higher priority (5, and rate_limited 0)";
+    for (classes, class, preferred) in
+        [("", "rate_limited", first), ("classes.network.priority = 5", "network", higher)]
+    {
+        let lines = play(&job(classes), scenario);
+        let end = of_kind(&lines, "attempt_ended")[0];
+        assert_eq!((&end["class"], &end["preferred"]), (&class.into(), &preferred.into()), "{end}");
+    }
+}
+
+#[test]
 fn a_quarantine_with_a_time_ends_by_itself() {
     let config = r#"
     [program.api]

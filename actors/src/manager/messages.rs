@@ -9,8 +9,8 @@ pub use super::{
 use crate::{
     breaker::{BreakerStatus, OperatorAct},
     model::{
-        Attempt, BreakerPolicy, IfBlocked, JournalRecord, LogQuery, Page, ParamProblem, Params, Phase,
-        Program, RetryBudget, Run, RunId, Scope, Timestamp,
+        Attempt, BreakerPolicy, HIGHEST_PRIORITY, IfBlocked, JournalRecord, LogQuery, Page, ParamProblem,
+        Params, Phase, Program, RetryBudget, Run, RunId, Scope, Timestamp,
     },
     monitor::{QueryError, RuleInfo},
 };
@@ -73,6 +73,9 @@ pub struct Start {
     /// Whether its first attempt passes the breakers: none is asked, whatever [`Start::if_blocked`] says, and none hears how
     /// the attempt ends, so that it neither spends a probe nor proves anything. Later attempts ask. Default false.
     pub force: bool,
+    /// Which of those that wait for the same place, breaker or tokens goes first: the highest, from -1,000 to 1,000, of equal
+    /// ones who waits longest. Nothing: the program's.
+    pub priority: Option<i32>,
     /// The same key within [`Start::KEY_LIFE_MS`] answers with the run of the first request.
     pub idempotency_key: Option<String>,
 }
@@ -111,6 +114,14 @@ pub enum StartError {
     TooLarge {
         /// What they take.
         bytes: usize,
+    },
+    /// The priority is out of its range.
+    #[error(
+        "a priority is a whole number from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}, and {priority} is none"
+    )]
+    Priority {
+        /// As asked for.
+        priority: i32,
     },
     /// As many runs wait as the program's `queue` allows.
     #[error("as many runs of `{program}` wait as its queue takes ({limit})")]

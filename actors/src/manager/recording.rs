@@ -110,6 +110,9 @@ pub enum Happening {
         /// Whether it is forced past the breakers.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
+        /// Its own priority; nothing: its program's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        priority: Option<i32>,
     },
     /// A stop was asked for.
     Stop {

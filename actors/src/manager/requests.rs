@@ -260,8 +260,8 @@ impl ManagerActor {
     ) -> ResponseFuture<Result<Run, StartError>> {
         let now = self.begin();
         let (program, params) = (start.program.clone(), checked.params.clone());
-        let (requested_by, force) = (start.requested_by.clone(), start.force);
-        self.record(Happening::Started { run, program, params, requested_by, force });
+        let (requested_by, force, priority) = (start.requested_by.clone(), start.force, start.priority);
+        self.record(Happening::Started { run, program, params, requested_by, force, priority });
         let effects = self.machine.start(checked, start, run, now);
         self.carry_out(effects, ctx);
         self.when_written(run)
@@ -310,6 +310,7 @@ impl Handler<RetryRun> for ManagerActor {
             params,
             requested_by: retry.by.or_else(|| run.requested_by.clone()),
             labels: run.labels.clone(),
+            priority: run.own_priority,
             ..Start::default()
         };
         let started = <Self as Handler<Start>>::handle(self, start, ctx);

@@ -62,8 +62,10 @@ records! {
             seq: 1,
             at: Timestamp(0),
             retry_after_ms: None,
+            preferred: None,
         }),
         counts: Counts { lines: 3, errors: 1, gaps: 0 },
+        items: None,
         complete: true,
     };
     monitor::Close => |_, _| ();

@@ -33,7 +33,7 @@ impl Class {
     pub const EARLY_EXIT: &str = "early_exit";
     /// A daemon that ended by itself with success after it was healthy.
     pub const CLEAN_EXIT: &str = "clean_exit";
-    /// A job that ended well and brought nothing: fewer lines than `success.min_lines`, or a line that says so.
+    /// A job that ended well and brought nothing: fewer lines or items than `success` asks for, or a line that says so.
     pub const EMPTY_RESULT: &str = "empty_result";
     /// Wrong usage or configuration: trying again cannot help.
     pub const CONFIG: &str = "config";
@@ -205,6 +205,9 @@ pub struct ClassRule {
     pub adjust: BTreeMap<String, Adjust>,
     /// What repeated errors do while the attempt still runs.
     pub inline: Option<Inline>,
+    /// Which class an end has that shows several: the one of the highest priority, of equal ones that of the first rule.
+    /// From -1,000 to 1,000, 0 where nothing is said. The class of a single line is that of the first rule that matches it.
+    pub priority: i32,
 }
 
 /// The built-in rule of a class; a class nobody knows is treated as `exit_nonzero` is.
@@ -232,6 +235,7 @@ pub fn builtin_class_rule(class: &str) -> ClassRule {
         },
         adjust: BTreeMap::new(),
         inline: None,
+        priority: 0,
     };
     match class {
         Class::RATE_LIMITED => rule(true, true, 1000, &[Shared], Some(30_000), Some(3_600_000)),

@@ -41,7 +41,7 @@ pub fn class_help(class: &str) -> Option<&'static str> {
             "a daemon ended by itself with success after a healthy life, and is started again: nothing to do"
         }
         Class::EMPTY_RESULT => {
-            "it ended well and brought nothing: see whether the other side has changed, or success.min_lines asks for too much"
+            "it ended well and brought nothing: see whether the other side has changed, or `success` asks for too much"
         }
         Class::CONFIG => {
             "it does not accept how it was called or set up (usage, credentials, a missing module), so trying again cannot help: correct that, then start it again"

@@ -43,6 +43,9 @@ pub enum Event {
         /// Whether it is forced past the breakers.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         forced: bool,
+        /// Which of those that wait for the same thing goes first.
+        #[serde(skip_serializing_if = "super::run::is_zero", default)]
+        priority: i32,
     },
     /// A start was decided. Written before the process is made.
     AttemptStarted {
@@ -91,6 +94,9 @@ pub enum Event {
         /// The output line that decided, or what was wrong with the start.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         line: Option<String>,
+        /// Why it is this class and not another one that was seen too.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        preferred: Option<String>,
         /// How long the other side asks to wait, where the line says so.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         retry_after_ms: Option<u64>,

@@ -41,8 +41,9 @@ pub use self::{
     },
     problem::{Problem, did_you_mean, edit_distance},
     program::{
-        Advised, Backlog, ClassOverride, Classify, ClassifyRule, Command, Leftovers, Matcher, OnLost,
-        OutputPolicy, Program, REGEX_SIZE_LIMIT, Ready, Restart, StderrMode, StreamChoice, advice_between,
+        Advised, Backlog, ClassOverride, Classify, ClassifyRule, Command, HIGHEST_PRIORITY, Leftovers,
+        Matcher, OnLost, OutputPolicy, Program, REGEX_SIZE_LIMIT, Ready, Restart, StderrMode, StreamChoice,
+        advice_between, is_priority,
     },
     restore::{OnFloor, Restore},
     run::{

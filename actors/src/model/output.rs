@@ -191,6 +191,10 @@ pub struct Evidence {
     pub at: Timestamp,
     /// How long the other side asks to wait.
     pub retry_after_ms: Option<u64>,
+    /// Why this class is the end's and not another one that was seen too, as in `preferred to network, which was seen too:
+    /// …`; nothing where no other was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred: Option<String>,
 }
 
 impl Evidence {

@@ -141,6 +141,9 @@ pub struct Reason {
     pub message: String,
     /// The rule that found it, such as `classify[0]` or `builtin:http_429`.
     pub rule: String,
+    /// Why it is this class and not another one that was seen too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred: Option<String>,
     /// One thing to do.
     pub help: String,
 }
@@ -194,6 +197,9 @@ pub struct Attempt {
     pub class: Option<String>,
     /// Lines of output known of.
     pub lines: u64,
+    /// Items that its output told of, where its program says how it tells of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
     /// Whether another supervisor started it.
     pub adopted: bool,
 }
@@ -217,6 +223,7 @@ impl Attempt {
             spawn_error: None,
             class: None,
             lines: 0,
+            items: None,
             adopted: false,
         }
     }
@@ -260,6 +267,12 @@ pub struct Run {
     /// Whether it waits so long because it was started too often (`quarantine`).
     #[serde(default)]
     pub quarantined: bool,
+    /// Which of those that wait for the same thing goes first: its own, else its program's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    /// The priority that its start asked for; nothing: its program's, also when that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_priority: Option<i32>,
     /// Whether somebody forced its next start past the breakers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
@@ -278,6 +291,11 @@ pub struct Run {
     /// The newest attempts, oldest first; at most [`Run::ATTEMPTS_KEPT`] in memory, all in the store.
     #[serde(skip)]
     pub attempts: VecDeque<Attempt>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(super) const fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 impl Run {
@@ -299,6 +317,8 @@ impl Run {
             attempt: 0,
             next_attempt_at: None,
             quarantined: false,
+            priority: 0,
+            own_priority: None,
             forced: false,
             held: None,
             reason: None,

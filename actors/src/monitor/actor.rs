@@ -290,7 +290,12 @@ impl MonitorActor {
     fn drained(&self, attempt: AttemptId, exit: crate::model::ExitStatus, complete: bool) -> Drained {
         match self.watched.get(&attempt) {
             Some(watched) => watched.drained(exit, complete, clock::now()),
-            None => Drained { evidence: None, counts: crate::model::Counts::default(), complete: false },
+            None => Drained {
+                evidence: None,
+                counts: crate::model::Counts::default(),
+                items: None,
+                complete: false,
+            },
         }
     }
 

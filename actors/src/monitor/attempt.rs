@@ -2,8 +2,9 @@
 
 use super::{
     early::Early,
-    feed::{Feed, Findings, Intake, Reading},
-    machine::{ReadyLine, Redactor, Rules, Seen, too_little},
+    feed::{Feed, Reading},
+    intake::{Findings, Intake},
+    machine::{Items, ReadyLine, Redactor, Rules, Seen, too_little},
     messages::{Drained, Report, Watch},
     stored::Stored,
 };
@@ -20,6 +21,7 @@ use std::{collections::HashMap, sync::Arc};
 pub(crate) struct Rulebook {
     rules: HashMap<String, Arc<Rules>>,
     ready: HashMap<String, Arc<ReadyLine>>,
+    items: HashMap<String, Arc<Items>>,
 }
 
 /// Sets of rules that are kept; beyond it all are dropped and compiled again when needed.
@@ -62,6 +64,20 @@ impl Rulebook {
         self.ready.insert(key, ready.clone());
         Some(ready)
     }
+
+    /// What tells of items in a program's output; nothing when none are counted.
+    pub(crate) fn items_of(&mut self, program: &Program) -> Option<Arc<Items>> {
+        let expression = program.success_items.as_ref()?;
+        if let Some(items) = self.items.get(expression) {
+            return Some(items.clone());
+        }
+        let items = Arc::new(Items::of(program)?);
+        if self.items.len() >= KEPT_RULES {
+            self.items.clear();
+        }
+        self.items.insert(expression.clone(), items.clone());
+        Some(items)
+    }
 }
 
 /// What one turn of taking in brought.
@@ -81,6 +97,7 @@ pub(crate) struct Watched {
     pub(crate) token: u64,
     pub(crate) redactor: Arc<Redactor>,
     rules: Arc<Rules>,
+    items: Option<Arc<Items>>,
     stdout: Feed,
     stderr: Feed,
     seen: Seen,
@@ -95,21 +112,25 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(watch: Watch, rules: &mut Rulebook, output: &Output, now: Timestamp) -> Self {
-        let (early, rules) = (Early::of(&watch, rules), rules.of(&watch.program));
+    pub(crate) fn new(watch: Watch, rulebook: &mut Rulebook, output: &Output, now: Timestamp) -> Self {
+        let early = Early::of(&watch, rulebook);
         let Watch { attempt, program, spool, secrets, .. } = watch;
+        let (rules, items) = (rulebook.of(&program), rulebook.items_of(&program));
         let (redactor, problems) = Redactor::new(&program, &secrets);
         for problem in problems {
             log::warn!("pattern left out; program={} problem={problem}", program.name);
         }
         let name: Arc<str> = program.name.as_str().into();
-        let feed = |stream, path| Feed::resume(attempt, stream, Arc::clone(&name), path, output);
+        let counts = items.as_deref();
+        let feed = |stream, path| Feed::resume(attempt, stream, Arc::clone(&name), path, counts, output);
+        let (stdout, stderr) = (feed(Stream::Stdout, spool.stdout), feed(Stream::Stderr, spool.stderr));
         Self {
             attempt,
             redactor: Arc::new(redactor),
             rules,
-            stdout: feed(Stream::Stdout, spool.stdout),
-            stderr: feed(Stream::Stderr, spool.stderr),
+            items,
+            stdout,
+            stderr,
             seen: Seen::default(),
             early,
             last_output: now,
@@ -167,9 +188,12 @@ impl Watched {
         let mut found = Findings::default();
         let max_line = usize::try_from(self.program.output.max_line).unwrap_or(usize::MAX).min(16 << 20);
         let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
+        let items = self.items.clone();
+        let items = items.as_deref();
         let mut early = self.early.take();
         let heard = early.as_deref_mut();
-        let mut intake = Intake { rules: &rules, redactor: &redactor, max_line, now, number, early: heard };
+        let mut intake =
+            Intake { rules: &rules, items, redactor: &redactor, max_line, now, number, early: heard };
         let closing = self.closing.is_some();
         for (feed, limit) in [(&mut self.stdout, limit.stdout), (&mut self.stderr, limit.stderr)] {
             if !feed.look && !closing {
@@ -232,7 +256,8 @@ impl Watched {
         }
         let limit = self.program.output.backlog;
         let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
-        let mut intake = Intake { rules: &rules, redactor: &redactor, max_line: 0, now, number, early: None };
+        let mut intake =
+            Intake { rules: &rules, items: None, redactor: &redactor, max_line: 0, now, number, early: None };
         self.feeds_mut().into_iter().for_each(|feed| feed.drop_backlog(limit, &mut intake));
     }
 
@@ -298,17 +323,22 @@ impl Watched {
     pub(crate) fn drained(&self, exit: ExitStatus, complete: bool, now: Timestamp) -> Drained {
         let mut number = 0;
         let (rules, redactor) = (&*self.rules, &self.redactor);
-        let intake = Intake { rules, redactor, max_line: 0, now, number: &mut number, early: None };
+        let number = &mut number;
+        let intake = Intake { rules, items: None, redactor, max_line: 0, now, number, early: None };
         let mut seen = self.seen.clone();
         for (rule, evidence) in self.feeds().filter_map(|feed| feed.unfinished_hit(&intake)) {
             seen.note(rule, evidence);
         }
         // What was not read decides nothing.
         let seen = if complete { seen } else { Seen::default() };
-        let evidence = seen.verdict(&self.rules, exit, &self.program.success_exit_codes, now);
+        let evidence = seen.verdict(&self.rules, &self.program, exit, now);
         let lines = self.stdout.lines + u64::from(!self.stdout.tail.is_empty());
-        let too_little = || too_little(&self.program, exit, lines, now).filter(|_| complete);
+        let items = self.items.as_deref().map(|items| {
+            let told = |feed: &Feed| feed.items_by_now(items, &self.redactor);
+            items.together(told(&self.stdout), told(&self.stderr))
+        });
+        let too_little = || too_little(&self.program, exit, (lines, items), now).filter(|_| complete);
         let evidence = evidence.or_else(too_little);
-        Drained { evidence, counts: self.counts(), complete }
+        Drained { evidence, counts: self.counts(), items, complete }
     }
 }

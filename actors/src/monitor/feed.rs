@@ -1,9 +1,10 @@
 //! One stream of one attempt: from its spool file into chunks.
 
 use super::{
-    early::Early,
-    machine::{Cut, Redactor, Rules, cut},
-    punch::punch,
+    hole::{first_data, punch},
+    intake::{Findings, Intake},
+    machine::{Cut, Items, Redactor, cut},
+    recount::stored_items,
     stored::Stored,
 };
 use crate::{
@@ -11,14 +12,7 @@ use crate::{
     model::{AttemptId, Evidence, Stream, Timestamp},
     store::{Chunk, ChunkHead, Found, Output, Piece},
 };
-use std::{
-    collections::VecDeque,
-    fs::File,
-    io,
-    os::{fd::AsRawFd, unix::fs::FileExt},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::VecDeque, fs::File, io, os::unix::fs::FileExt, path::PathBuf, sync::Arc};
 
 /// Raw bytes of a chunk: 48 KiB of lines pack to some 10 KiB, which one value of sled holds well.
 const CHUNK: usize = 48 << 10;
@@ -33,24 +27,6 @@ const PUNCH: u64 = 4 << 20;
 struct Recent {
     chunk: Arc<Chunk>,
     sent: bool,
-}
-
-/// What taking in needs besides the bytes.
-pub(crate) struct Intake<'a> {
-    pub(crate) rules: &'a Rules,
-    pub(crate) redactor: &'a Redactor,
-    pub(crate) max_line: usize,
-    pub(crate) now: Timestamp,
-    pub(crate) number: &'a mut u64,
-    /// What somebody wants to hear, where anybody does.
-    pub(crate) early: Option<&'a mut Early>,
-}
-
-/// What was found in one reading.
-#[derive(Debug, Default)]
-pub(crate) struct Findings {
-    pub(crate) hits: Vec<(usize, Evidence)>,
-    pub(crate) lines: u64,
 }
 
 /// How far a reading came.
@@ -86,6 +62,7 @@ pub(crate) struct Feed {
     pub(crate) lines: u64,
     pub(crate) errors: u64,
     pub(crate) gaps: u64,
+    pub(crate) items: u64,
 }
 
 impl Feed {
@@ -95,6 +72,7 @@ impl Feed {
         stream: Stream,
         program: Arc<str>,
         path: PathBuf,
+        items: Option<&Items>,
         output: &Output,
     ) -> Self {
         let at = output.position(attempt, stream);
@@ -118,6 +96,9 @@ impl Feed {
             lines: at.lines,
             errors: at.errors,
             gaps: at.gaps,
+            items: items
+                .filter(|_| at.to > 0)
+                .map_or(0, |items| stored_items(items, attempt, stream, output)),
         }
     }
 
@@ -162,12 +143,7 @@ impl Feed {
 
     /// What was given back cannot be read again: when the store has lost it, it is lost.
     fn skip_hole(&mut self, file: &File) {
-        let Ok(from) = libc::off_t::try_from(self.taken) else { return };
-        // SAFETY: the descriptor is open during the call, which touches no memory of ours. Reads give their own place.
-        let data = unsafe { libc::lseek(file.as_raw_fd(), from, libc::SEEK_DATA) };
-        if let Ok(data) = u64::try_from(data)
-            && data > self.taken
-        {
+        if let Some(data) = first_data(file, self.taken).filter(|data| *data > self.taken) {
             log::error!("stored output is missing; attempt={} bytes={}", self.attempt, data - self.taken);
             self.taken = data;
             self.stored = data;
@@ -250,7 +226,7 @@ impl Feed {
             let from = hit.line.checked_sub(1).and_then(|n| shown.ends.get(n)).map_or(0, |end| *end as usize);
             let to = shown.ends.get(hit.line).map_or(bytes.len(), |end| *end as usize);
             let text = bytes.get(from..to).unwrap_or_default();
-            let evidence = evidence(intake, hit.rule, text, self.stream, self.next_seq + hit.line as u64);
+            let evidence = intake.evidence(hit.rule, text, self.stream, self.next_seq + hit.line as u64);
             findings.hits.push((hit.rule, evidence));
             let label = (rule.class.clone(), rule.name.clone());
             let known = chunk.head.labels.iter().position(|have| *have == label);
@@ -260,6 +236,9 @@ impl Feed {
             });
             let line = line + u32::try_from(hit.line).unwrap_or(u32::MAX);
             chunk.head.found.push(Found { line, label: u32::try_from(place).unwrap_or(u32::MAX) });
+        }
+        if let Some(items) = intake.items {
+            self.items = items.in_block(self.items, bytes, shown);
         }
         let lines = cut.ends.len() as u64;
         chunk.head.lines += u32::try_from(lines).unwrap_or(u32::MAX);
@@ -300,7 +279,15 @@ impl Feed {
         }
         let (text, _) = intake.redactor.unfinished(&self.tail);
         let rule = intake.rules.line(&text, self.stream)?;
-        Some((rule, evidence(intake, rule, &text, self.stream, self.next_seq)))
+        Some((rule, intake.evidence(rule, &text, self.stream, self.next_seq)))
+    }
+
+    /// Items, with those that the unfinished line tells of.
+    pub(crate) fn items_by_now(&self, items: &Items, redactor: &Redactor) -> u64 {
+        if self.tail.is_empty() {
+            return self.items;
+        }
+        items.in_line(self.items, &redactor.unfinished(&self.tail).0)
     }
 
     /// The backlog is over its limit and nothing can be stored: what is oldest goes, down to half the limit, and one
@@ -477,23 +464,4 @@ pub(crate) struct Unfinished {
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) seq: u64,
-}
-
-fn evidence(intake: &Intake<'_>, rule: usize, line: &[u8], stream: Stream, seq: u64) -> Evidence {
-    let text = line.strip_suffix(b"\n").unwrap_or(line);
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    let mut shown = String::from_utf8_lossy(text.get(..Evidence::MAX_BYTES).unwrap_or(text)).into_owned();
-    while shown.len() > Evidence::MAX_BYTES {
-        shown.pop();
-    }
-    let known = intake.rules.list().get(rule);
-    Evidence {
-        class: known.map_or_else(String::new, |rule| rule.class.to_string()),
-        rule: known.map_or_else(String::new, |rule| rule.name.to_string()),
-        line: shown,
-        stream: Some(stream),
-        seq,
-        at: intake.now,
-        retry_after_ms: intake.rules.retry_after_ms(rule, text),
-    }
 }

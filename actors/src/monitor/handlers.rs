@@ -48,7 +48,7 @@ impl Handler<Drain> for MonitorActor {
             self.pump(ctx);
         }
         Box::pin(async move {
-            let lost = Drained { evidence: None, counts: Counts::default(), complete: false };
+            let lost = Drained { evidence: None, counts: Counts::default(), items: None, complete: false };
             answer.await.unwrap_or(lost)
         })
     }

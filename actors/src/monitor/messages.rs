@@ -49,6 +49,7 @@ impl Drain {
         (self.up_to == SpoolSizes::default()).then(|| Drained {
             evidence: silent(program, self.exit, now),
             counts: Counts::default(),
+            items: program.success_items.as_ref().map(|_| 0),
             complete: true,
         })
     }
@@ -61,6 +62,9 @@ pub struct Drained {
     pub evidence: Option<Evidence>,
     /// What the attempt has written so far.
     pub counts: Counts,
+    /// Items that it told of; nothing when its program does not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
     /// False when the output up to the exit could not be read in time.
     pub complete: bool,
 }

@@ -42,10 +42,12 @@ mod early;
 mod feed;
 mod goal;
 mod handlers;
+mod hole;
+mod intake;
 pub mod machine;
 mod messages;
-mod punch;
 mod query;
+mod recount;
 mod stored;
 mod wake;
 

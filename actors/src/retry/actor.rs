@@ -111,7 +111,7 @@ impl Handler<Reserve> for RetryActor {
     type Result = MessageResult<Reserve>;
 
     fn handle(&mut self, msg: Reserve, ctx: &mut Context<Self>) -> Self::Result {
-        let leave = self.machine.reserve(msg.at, msg.run, &msg.budgets);
+        let leave = self.machine.reserve(msg.at, msg.run, msg.priority, &msg.budgets);
         self.rearm(ctx);
         MessageResult(leave)
     }
@@ -164,9 +164,9 @@ impl Handler<Forecast> for RetryActor {
     type Result = MessageResult<Forecast>;
 
     fn handle(&mut self, msg: Forecast, _: &mut Context<Self>) -> Self::Result {
-        let Forecast { run, program, base, class, attempt, ends_at, uptime_ms, probe } = msg;
+        let Forecast { run, program, base, class, attempt, ends_at, uptime_ms, probe, priority } = msg;
         let (program, base, class) = (&*program, &base, class.as_str());
-        let supposed = Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe };
+        let supposed = Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe, priority };
         MessageResult(self.machine.forecast(supposed))
     }
 }

@@ -99,6 +99,8 @@ pub struct Reserve {
     pub at: Timestamp,
     /// The run.
     pub run: RunId,
+    /// Which of those that wait for tokens gets them first: the highest.
+    pub priority: i32,
     /// The budgets of its scopes, beside the one of all programs.
     pub budgets: Vec<(Scope, RetryBudget)>,
 }
@@ -171,6 +173,8 @@ pub struct Forecast {
     pub uptime_ms: u64,
     /// What a start gets that probes a half-open breaker.
     pub probe: ProbeParams,
+    /// Its priority among those that wait for tokens.
+    pub priority: i32,
 }
 
 /// The run is due at this time: [`Report::Due`]. A later word about the same run replaces it.

@@ -117,7 +117,7 @@ impl Machines {
                 Input::Changed { run: ask.run, change }
             }
             Effect::Reserve(ask) => {
-                let leave = self.retry.reserve(now, ask.run, &ask.budgets);
+                let leave = self.retry.reserve(now, ask.run, ask.priority, &ask.budgets);
                 Input::Reserved { run: ask.run, leave }
             }
             Effect::Pay(run) => Input::Saved(self.retry.pay(now, run)),

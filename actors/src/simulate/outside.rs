@@ -20,6 +20,7 @@ impl Simulation {
             params: start.params.clone(),
             requested_by: start.requested_by.clone(),
             force: start.force,
+            priority: start.priority,
             ..Start::default()
         };
         match self.machines.manager.check_start(&asked) {

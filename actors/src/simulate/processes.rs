@@ -8,7 +8,7 @@ use crate::{
     },
     monitor::{
         Drained, Report, Watch,
-        machine::{ReadyLine, Rules, Seen, silent, too_little},
+        machine::{Items, ReadyLine, Rules, Seen, silent, too_little},
     },
 };
 use std::{
@@ -26,6 +26,7 @@ pub(super) struct Process {
     wrote_at: Timestamp,
     seen: Seen,
     lines: u64,
+    items: Option<u64>,
     /// Whether its first output is waited for, and whether its readiness is.
     waits: (bool, bool),
     wrote: bool,
@@ -46,6 +47,7 @@ pub(super) enum Launched {
 pub(super) struct Processes {
     all: BTreeMap<AttemptId, Process>,
     rules: HashMap<String, (Arc<Program>, Arc<Rules>)>,
+    counters: HashMap<String, Option<Arc<Items>>>,
 }
 
 impl Processes {
@@ -73,6 +75,7 @@ impl Processes {
                     wrote_at: now,
                     seen: Seen::default(),
                     lines: 0,
+                    items: program.success_items.as_ref().map(|_| 0),
                     waits: (false, program.ready.is_some()),
                     wrote: false,
                 };
@@ -112,7 +115,8 @@ impl Processes {
         if process.life.output.is_empty() {
             return nothing;
         }
-        let rules = self.rules_of(&process.program.clone());
+        let program = process.program.clone();
+        let (rules, items) = (self.rules_of(&program), self.items_of(&program));
         let Some(process) = self.all.get_mut(&attempt) else { return nothing };
         // Compiled anew for each attempt that may say it: once in its life.
         let ready = process.program.ready.as_ref().filter(|_| process.waits.1);
@@ -123,6 +127,9 @@ impl Processes {
         let mut found: BTreeMap<usize, (Evidence, u64)> = BTreeMap::new();
         for line in std::mem::take(&mut process.life.output) {
             process.lines += 1;
+            if let (Some(items), Some(count)) = (&items, &mut process.items) {
+                *count = items.in_line(*count, line.as_bytes());
+            }
             // A scripted line has no stream: a rule that looks at one of them finds it there.
             let hit = [Stream::Stdout, Stream::Stderr]
                 .into_iter()
@@ -133,6 +140,7 @@ impl Processes {
                 class: named.class.to_string(),
                 rule: named.name.to_string(),
                 retry_after_ms: rules.retry_after_ms(rule, line.as_bytes()),
+                preferred: None,
                 line,
                 stream: Some(stream),
                 seq: process.lines,
@@ -163,7 +171,7 @@ impl Processes {
     /// What its output and its end show.
     pub(super) fn drain(&mut self, attempt: AttemptId, exit: ExitStatus, now: Timestamp) -> Drained {
         let Some(process) = self.all.remove(&attempt) else {
-            return Drained { evidence: None, counts: Counts::default(), complete: false };
+            return Drained { evidence: None, counts: Counts::default(), items: None, complete: false };
         };
         let counts = Counts { lines: process.lines, ..Counts::default() };
         let evidence = match &process.life.class {
@@ -175,15 +183,16 @@ impl Processes {
                 seq: 0,
                 at: now,
                 retry_after_ms: None,
+                preferred: None,
             }),
             _ if process.lines == 0 => silent(&process.program, exit, now),
             _ => {
                 let rules = self.rules_of(&process.program);
-                let found = process.seen.verdict(&rules, exit, &process.program.success_exit_codes, now);
-                found.or_else(|| too_little(&process.program, exit, process.lines, now))
+                let found = process.seen.verdict(&rules, &process.program, exit, now);
+                found.or_else(|| too_little(&process.program, exit, (process.lines, process.items), now))
             }
         };
-        Drained { evidence, counts, complete: true }
+        Drained { evidence, counts, items: process.items, complete: true }
     }
 
     pub(super) fn wrote_last(&self, attempt: AttemptId) -> Option<Timestamp> {
@@ -195,6 +204,12 @@ impl Processes {
         if let Some(process) = self.all.get_mut(&attempt) {
             process.exit = Some(ExitStatus::Unknown);
         }
+    }
+
+    /// What tells of items, made once for each expression.
+    fn items_of(&mut self, program: &Program) -> Option<Arc<Items>> {
+        let expression = program.success_items.clone()?;
+        self.counters.entry(expression).or_insert_with(|| Items::of(program).map(Arc::new)).clone()
     }
 
     /// The rules of a program, made once: half a megabyte and ten milliseconds each.

@@ -156,8 +156,8 @@ impl Replay {
                 let recovered = recovered.into_iter().map(Recovered::into_report).collect();
                 manager.resume(recovered, &BTreeSet::new(), down_ms, clean, at)
             }
-            Happening::Started { run, program, params, requested_by, force } => {
-                let start = Start { program, params, requested_by, force, ..Start::default() };
+            Happening::Started { run, program, params, requested_by, force, priority } => {
+                let start = Start { program, params, requested_by, force, priority, ..Start::default() };
                 let checked = manager.checked_before(&start);
                 checked.map_or_else(Vec::new, |checked| manager.start(checked, &start, run, at))
             }

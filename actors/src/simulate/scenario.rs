@@ -32,6 +32,8 @@ pub struct StartAt {
     pub params: Params,
     /// Whether its first attempt passes the breakers.
     pub force: bool,
+    /// Which of those that wait for the same thing goes first; nothing: as its program says.
+    pub priority: Option<i32>,
     /// The run's identity, on which its jitter depends; nothing: made from time and order.
     pub id: Option<RunId>,
 }

@@ -309,6 +309,28 @@ fn a_run_that_the_kernel_killed_for_its_memory_is_told_as_such() {
 }
 
 #[test]
+fn a_job_that_ends_well_with_too_few_items_says_how_many_these_were() {
+    let job = command("scrape").success_items(r"scraped (\d+) items", 1);
+    let lives = [says(3_000, "scraped 0 items", 0), says(3_000, "scraped 7 items", 0)];
+    let mut world = World::new(vec![job], vec![]).lives("scrape", lives);
+    let run = world.start("scrape", &[], None);
+    world.pass_until(run, Phase::Succeeded);
+    golden("too_few_items", &world.why(run));
+}
+
+#[test]
+fn an_end_that_shows_two_classes_says_why_it_is_the_one() {
+    let job = command("fetch")
+        .classify(Classify::pattern("stale", "older than a day"))
+        .class("network", ClassOverride::retry().priority(10).max_retries(1));
+    let lives = [says(3_000, "prices are older than a day\nConnection refused", 1), exits(3_000, 0)];
+    let mut world = World::new(vec![job], vec![]).lives("fetch", lives);
+    let run = world.start("fetch", &[], None);
+    world.pass_until(run, Phase::Succeeded);
+    golden("class_by_priority", &world.why(run));
+}
+
+#[test]
 fn a_run_in_line_says_for_what_it_waits() {
     let mut world =
         World::new(vec![command("encode").max_concurrent(2)], vec![]).lives("encode", [Life::Lives]);

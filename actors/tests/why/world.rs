@@ -14,7 +14,7 @@ use actix_process_actors::{
     },
     monitor::{
         self, Drained,
-        machine::{Rules, Seen},
+        machine::{Items, Rules, Seen, too_little},
     },
     retry,
 };
@@ -36,7 +36,7 @@ pub(crate) enum Life {
 
 /// It says this and exits.
 pub(crate) fn says(after_ms: u64, line: &str, code: i32) -> Life {
-    Life::Ends { after_ms, lines: vec![line.to_owned()], exit: ExitStatus::Code(code) }
+    Life::Ends { after_ms, lines: line.lines().map(str::to_owned).collect(), exit: ExitStatus::Code(code) }
 }
 
 /// It exits without a word.
@@ -255,7 +255,7 @@ impl World {
                 Input::Changed { run: ask.run, change }
             }
             Effect::Reserve(ask) => {
-                let leave = self.retry.reserve(self.now, ask.run, &ask.budgets);
+                let leave = self.retry.reserve(self.now, ask.run, ask.priority, &ask.budgets);
                 Input::Reserved { run: ask.run, leave }
             }
             Effect::Pay(run) => Input::Saved(self.retry.pay(self.now, run)),
@@ -324,12 +324,17 @@ impl World {
                 seq: seq as u64,
                 at: self.now,
                 retry_after_ms: rules.retry_after_ms(index, line.as_bytes()),
+                preferred: None,
             };
             seen.note(index, evidence);
         }
-        let evidence = seen.verdict(&rules, ask.exit, &program.success_exit_codes, self.now);
+        let evidence = seen.verdict(&rules, program, ask.exit, self.now);
         let counts = Counts { lines: lines.len() as u64, errors: 0, gaps: 0 };
-        Drained { evidence, counts, complete: true }
+        let tells = Items::of(program);
+        let items =
+            tells.map(|tells| lines.iter().fold(0, |known, line| tells.in_line(known, line.as_bytes())));
+        let too_little = || too_little(program, ask.exit, (counts.lines, items), self.now);
+        Drained { evidence: evidence.or_else(too_little), counts, items, complete: true }
     }
 
     /// The supervisor dies with everything that it had not written, and another one comes `down_ms` later, which finds
@@ -392,7 +397,7 @@ impl World {
             self.records.iter().filter(|record| facts.is_told_by(record)).cloned().collect();
         let outlook = facts.forecast.as_ref().map(|ask| {
             let (program, base, class) = (&*ask.program, &ask.base, ask.class.as_str());
-            let retry::Forecast { run, attempt, ends_at, uptime_ms, probe, .. } = *ask;
+            let retry::Forecast { run, attempt, ends_at, uptime_ms, probe, priority, .. } = *ask;
             self.retry.forecast(retry::Supposed {
                 run,
                 program,
@@ -402,6 +407,7 @@ impl World {
                 ends_at,
                 uptime_ms,
                 probe,
+                priority,
             })
         });
         let mut breakers = self.breaker.breakers();

@@ -14,7 +14,7 @@ pub(super) struct Row(
 pub(super) mod readiness;
 
 const RANGE: &str = "config.range";
-const CONFLICT: &str = "config.conflict";
+pub(super) const CONFLICT: &str = "config.conflict";
 
 pub(super) const ERRORS: &[Row] = &[
     Row(
@@ -354,6 +354,30 @@ pub(super) const ERRORS: &[Row] = &[
         "leave it out",
     ),
     Row(
+        "items that nothing tells of",
+        "success = { min_items = 1 }",
+        (3, 25),
+        CONFLICT,
+        "nothing says what an item is",
+        "items = 'scraped",
+    ),
+    Row(
+        "E9 of items",
+        "success = { items = 'scraped (\\d+ items' }",
+        (3, 21),
+        "config.regex",
+        "not a regular expression",
+        "'single quotes'",
+    ),
+    Row(
+        "items of a daemon",
+        "restart = \"always\"\nsuccess = { items = 'x', min_items = 1 }",
+        (4, 38),
+        CONFLICT,
+        "a daemon's end is no success",
+        "leave it out",
+    ),
+    Row(
         "E13 intensity that never fires",
         "[program.p.retry]\nmin_delay = \"1s\"\nintensity = { restarts = 60, window = \"1m\" }",
         (5, 1),
@@ -378,6 +402,30 @@ pub(super) const ERRORS: &[Row] = &[
         "keep one of the two",
     ),
     Row(
+        "E14 two classes of one exit code and one priority",
+        "classes.oom.priority = 5\nclasses.crash.priority = 5\n[[program.p.classify]]\nclass = \"oom\"\nexit_code = 137\n[[program.p.classify]]\nclass = \"crash\"\nexit_code = 137",
+        (10, 13),
+        CONFLICT,
+        "exit code 137 is `oom` by an earlier rule (classify[0])",
+        "keep one of the two",
+    ),
+    Row(
+        "a program before all others",
+        "priority = -1001",
+        (3, 12),
+        RANGE,
+        "between -1000 and 1000",
+        "write for example 10",
+    ),
+    Row(
+        "a class above all others",
+        "[program.p.classes.oom]\npriority = 1001",
+        (4, 12),
+        RANGE,
+        "between -1000 and 1000",
+        "write for example 10",
+    ),
+    Row(
         "E14 a class of a success",
         "success_exit_codes = [0, 3]\n[[program.p.classify]]\nclass = \"partial\"\nexit_code = 3",
         (6, 13),
@@ -400,72 +448,5 @@ pub(super) const ERRORS: &[Row] = &[
         RANGE,
         "shorter than one second",
         "leave it out",
-    ),
-];
-
-pub(super) const WARNINGS: &[Row] = &[
-    Row(
-        "W1 reset before the longest delay",
-        "[program.p.retry]\nmax_delay = \"10m\"\nreset_after = \"5m\"",
-        (5, 15),
-        CONFLICT,
-        "`reset_after` is shorter than `max_delay`",
-        "reset_after = \"10m\"",
-    ),
-    Row(
-        "W2 not all retries fit",
-        "[program.p.retry]\nmax_failing = \"10s\"",
-        (4, 15),
-        CONFLICT,
-        "only 3 of 5 retries fit",
-        "longer max_failing",
-    ),
-    Row(
-        "W3 window too short",
-        "[program.p.retry]\ndelay = \"30s\"\n[program.p.breaker.window]\nage = \"2m\"",
-        (6, 7),
-        CONFLICT,
-        "the delays between 5 failures of one run take 7m30s",
-        "longer age",
-    ),
-    Row(
-        "W3 of a shared scope",
-        "breakers = [\"site:x\"]\n[program.p.retry]\ndelay = \"30s\"\n[breaker.\"site:*\".window]\nage = \"2m\"",
-        (7, 7),
-        CONFLICT,
-        "take 7m30s",
-        "longer age",
-    ),
-    Row(
-        "W4 a herd",
-        "breakers = [\"site:{host}\"]\nparams.host = {}\nretry.jitter = \"none\"\n[program.q]\nscript = \"y\"\nbreakers = [\"site:{shop}\"]\nparams.shop = {}",
-        (5, 16),
-        CONFLICT,
-        "`p` shares a breaker's scope with `q`",
-        "jitter = \"equal\"",
-    ),
-    Row(
-        "W5 lease under timeout",
-        "timeout = \"10m\"\n[program.p.breaker.half_open]\nsuccess = \"exit\"",
-        (5, 11),
-        CONFLICT,
-        "shorter than `timeout`",
-        "success = \"auto\"",
-    ),
-    Row(
-        "W5 of a shared scope",
-        "timeout = \"10m\"\nbreakers = [\"site:x\"]\n[breaker.\"site:x\".half_open]\nsuccess = \"exit\"",
-        (6, 11),
-        CONFLICT,
-        "shorter than the `timeout` of `p` (10m)",
-        "lease = \"10m\"",
-    ),
-    Row(
-        "a class that nothing finds",
-        "[program.p.classes.rate_limted]\nretry = false",
-        (3, 20),
-        "config.unknown_class",
-        "no rule finds the class `rate_limted`",
-        "did you mean `rate_limited`?",
     ),
 ];

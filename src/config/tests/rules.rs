@@ -1,8 +1,10 @@
 //! The rules of resilience, one row each: what a file says wrongly, where that is told, and in which words.
 
 use super::{
-    bad, each_table, good,
-    rows::{ERRORS, Row, WARNINGS, readiness},
+    bad,
+    doubts::WARNINGS,
+    each_table, good,
+    rows::{ERRORS, Row, readiness},
 };
 use crate::{
     BreakerPolicy, Classify, Param, ProcessManager, Program, Ready, RetryPolicy,

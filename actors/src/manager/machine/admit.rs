@@ -6,7 +6,7 @@ use crate::{
     manager::{Start, StartError},
     model::{
         BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Run, RunId, Scope,
-        render_key,
+        Timestamp, is_priority, render_key,
     },
     retry,
 };
@@ -51,6 +51,9 @@ impl Machine {
         if bytes > Start::MAX_BYTES {
             return Err(StartError::TooLarge { bytes });
         }
+        if let Some(priority) = start.priority.filter(|priority| !is_priority(*priority)) {
+            return Err(StartError::Priority { priority });
+        }
         self.check_room(program)?;
         let gates = self.gates(program, &params, start.requested_by.as_deref());
         Ok(Checked { program: program.clone(), params, secrets, gates })
@@ -81,13 +84,7 @@ impl Machine {
     }
 
     /// Creates a run for a checked start. The run exists, and is written, before anything is started for it.
-    pub fn start(
-        &mut self,
-        checked: Checked,
-        start: &Start,
-        id: RunId,
-        now: crate::model::Timestamp,
-    ) -> Vec<Effect> {
+    pub fn start(&mut self, checked: Checked, start: &Start, id: RunId, now: Timestamp) -> Vec<Effect> {
         self.settle_time(now);
         let Checked { program, params, .. } = checked;
         let mut run = Run::new(id, program.name.clone(), params.clone(), self.now);
@@ -96,12 +93,14 @@ impl Machine {
         run.labels.extend(start.labels.clone());
         run.journal_from = self.next_seq;
         run.forced = start.force;
+        run.own_priority = start.priority;
         if let Some(key) = &start.idempotency_key {
             self.remember_key(key, id);
         }
-        self.live.insert(id, Live::boxed(run, program, self.now));
-        let (requested_by, forced) = (start.requested_by.clone(), start.force);
-        self.record_run(id, false, None, Event::RunQueued { params, requested_by, forced });
+        let live = Live::boxed(run, program, self.now);
+        let (requested_by, forced, priority) = (start.requested_by.clone(), start.force, live.run.priority);
+        self.live.insert(id, live);
+        self.record_run(id, false, None, Event::RunQueued { params, requested_by, forced, priority });
         self.enqueue(id);
         self.commit(true);
         self.take_effects()
@@ -205,13 +204,15 @@ impl Machine {
                 since: now,
             });
         }
-        self.queues.entry(program.name.clone()).or_default().insert((now, id));
+        if let Some(live) = self.live.get(&id) {
+            self.queues.entry(program.name.clone()).or_default().insert(live.in_line());
+        }
         let event = Event::StartBlocked { reason: HeldReason::Concurrency, retry_at: None, why };
         self.record_run(id, false, None, event);
         self.ask_deadline(id);
     }
 
-    /// Gives a place back, for the run that waits longest.
+    /// Gives a place back, for the first in line.
     pub(super) fn release_place(&mut self, program: &str) {
         if let Some(taken) = self.places.get_mut(program) {
             *taken = taken.saturating_sub(1);
@@ -224,7 +225,7 @@ impl Machine {
         while !self.shutting_down
             && let Some(next) = self.queues.get(name).and_then(|queue| queue.first().copied())
         {
-            let own = self.live.get(&next.1).map(|live| &live.program);
+            let own = self.live.get(&next.2).map(|live| &live.program);
             let Some(program) = self.programs.get(name).or(own) else { return };
             if !self.has_place(program) {
                 return;
@@ -233,14 +234,14 @@ impl Machine {
                 queue.remove(&next);
             }
             *self.places.entry(name.to_owned()).or_default() += 1;
-            self.ask(next.1);
+            self.ask(next.2);
         }
     }
 
     /// Takes a run out of every line it stands in.
     pub(super) fn leave_lines(&mut self, id: RunId) {
         let Some(live) = self.live.get(&id) else { return };
-        let entry = (live.waiting_since, id);
+        let entry = live.in_line();
         if let Some(queue) = self.queues.get_mut(&live.run.program) {
             queue.remove(&entry);
         }
@@ -270,17 +271,25 @@ impl Machine {
         let current = self.live.get(&id).and_then(|live| self.programs.get(&live.run.program)).cloned();
         let Some(live) = self.live.get_mut(&id) else { return };
         if let Some(program) = current {
+            // It stands in no line now, whose order this would change.
+            live.run.priority = live.run.own_priority.unwrap_or(program.priority);
             live.program = program;
         }
         live.in_turn = in_turn;
         // A first start brings tokens and needs none.
         if live.run.attempt > 0 && !live.free {
+            let priority = live.run.priority;
             let budgets = self.budgets_of(id);
             if self.under_budget || !budgets.is_empty() {
                 if let Some(live) = self.live.get_mut(&id) {
                     live.stage = Stage::Reserving;
                 }
-                self.effects.push(Effect::Reserve(retry::Reserve { at: self.now, run: id, budgets }));
+                self.effects.push(Effect::Reserve(retry::Reserve {
+                    at: self.now,
+                    run: id,
+                    priority,
+                    budgets,
+                }));
                 return;
             }
         }
@@ -329,17 +338,22 @@ impl Machine {
             }
             Admission::Denied { scope, retry_at, why, changes } => {
                 self.absorb(changes);
-                self.refused(id, scope, retry_at, why);
+                if self.refused(id, scope.clone(), retry_at, why.clone()) {
+                    self.tell_line(&scope, retry_at, &why);
+                }
                 self.commit_refusal();
             }
         }
     }
 
-    fn refused(&mut self, id: RunId, scope: Scope, retry_at: Option<crate::model::Timestamp>, why: String) {
+    /// Gets in the line of a scope. Whether it is the first there.
+    fn refused(&mut self, id: RunId, scope: Scope, retry_at: Option<Timestamp>, why: String) -> bool {
         self.give_tokens_back(id);
         self.disarm(id);
         let now = self.now;
-        let Some(live) = self.live.get_mut(&id).filter(|live| live.stage == Stage::Asking) else { return };
+        let Some(live) = self.live.get_mut(&id).filter(|live| live.stage == Stage::Asking) else {
+            return false;
+        };
         let before = live.run.held.take();
         let waits = before.as_ref().filter(|held| held.reason == HeldReason::Breaker);
         let since = waits.map_or(now, |held| held.since);
@@ -356,21 +370,20 @@ impl Machine {
             since,
         });
         let left = before.and_then(|held| held.scope).filter(|left| *left != scope);
+        let entry = live.in_line();
         let line = self.blocked.entry(scope.clone()).or_default();
-        line.insert((since, id));
-        let first = line.first() == Some(&(since, id));
+        line.insert(entry);
+        let first = line.first() == Some(&entry);
         if news {
-            let event = Event::StartBlocked { reason: HeldReason::Breaker, retry_at, why: why.clone() };
-            self.record_run(id, false, Some(scope.clone()), event);
+            let event = Event::StartBlocked { reason: HeldReason::Breaker, retry_at, why };
+            self.record_run(id, false, Some(scope), event);
         }
-        if first {
-            self.tell_line(&scope, retry_at, &why);
-            if let Some(at) = retry_at {
-                self.arm(id, at.max(now.plus(1)), Timer::AskAgain);
-            }
+        if let Some(at) = retry_at.filter(|_| first) {
+            self.arm(id, at.max(now.plus(1)), Timer::AskAgain);
         }
         self.stirred.extend(left); // Whoever stood behind it there is the first now.
         self.ask_deadline(id);
+        first
     }
 
     /// A refusal that follows an end is written with it at once, because acts wait for that; another one can wait.
@@ -380,9 +393,9 @@ impl Machine {
     }
 
     /// What holds the first in line of one of these scopes back.
-    fn first_ahead(&self, gates: &[Gate]) -> Option<(Scope, Option<crate::model::Timestamp>, String)> {
+    fn first_ahead(&self, gates: &[Gate]) -> Option<(Scope, Option<Timestamp>, String)> {
         gates.iter().find_map(|gate| {
-            let (_, first) = self.blocked.get(&gate.scope)?.first()?;
+            let (_, _, first) = self.blocked.get(&gate.scope)?.first()?;
             let held = self.live.get(first)?.run.held.as_ref()?;
             Some((gate.scope.clone(), held.retry_at, held.why.clone()))
         })
@@ -390,9 +403,9 @@ impl Machine {
 
     /// Those behind the first in line see what it was told. No record: theirs says when they came, and the breaker's own
     /// say what changed since.
-    fn tell_line(&mut self, scope: &Scope, retry_at: Option<crate::model::Timestamp>, why: &str) {
+    fn tell_line(&mut self, scope: &Scope, retry_at: Option<Timestamp>, why: &str) {
         let Some(line) = self.blocked.get(scope) else { return };
-        for (_, id) in line.iter().skip(1) {
+        for (_, _, id) in line.iter().skip(1) {
             let Some(live) = self.live.get_mut(id) else { continue };
             live.run.next_attempt_at = retry_at;
             if let Some(held) = live.run.held.as_mut().filter(|held| held.retry_at != retry_at) {
@@ -411,10 +424,10 @@ impl Machine {
         }
     }
 
-    /// Lets the run that has waited longest for this scope ask again. Its grant wakes the next; a refusal ends the chain.
+    /// Lets the first in the line of this scope ask again. Its grant wakes the next; a refusal ends the chain.
     pub(super) fn wake(&mut self, scope: &Scope) {
         let first = self.blocked.get(scope).and_then(|line| line.first().copied());
-        if let Some((_, run)) = first {
+        if let Some((_, _, run)) = first {
             self.wake_run(run);
         }
     }

@@ -129,12 +129,14 @@ impl Machine {
             seq: 0,
             at: now,
             retry_after_ms: None,
+            preferred: None,
         });
         live.run.reason = Some(Reason {
             class: class.to_owned(),
             exit: None,
             message: failure.message.clone(),
             rule: "spawn".to_owned(),
+            preferred: None,
             help: if failure.help.is_empty() {
                 class_help(class).unwrap_or_default().to_owned()
             } else {
@@ -154,6 +156,7 @@ impl Machine {
             class: Some(class.to_owned()),
             rule: Some("spawn".to_owned()),
             line: Some(failure.message),
+            preferred: None,
             retry_after_ms: None,
             lasted_ms: 0,
             output_complete: true,
@@ -254,6 +257,7 @@ impl Machine {
             current.exit = Some(exit);
             current.class.clone_from(&class);
             current.lines = drained.counts.lines;
+            current.items = drained.items;
         }
         if let Some(evidence) = &evidence
             && !is_ours(&evidence.class)
@@ -263,6 +267,7 @@ impl Machine {
                 exit: Some(exit),
                 message: if evidence.line.is_empty() { exit.to_string() } else { evidence.line.clone() },
                 rule: evidence.rule.clone(),
+                preferred: evidence.preferred.clone(),
                 help: class_help(&evidence.class).unwrap_or_default().to_owned(),
             });
         }
@@ -280,6 +285,7 @@ impl Machine {
             class: class.clone(),
             rule: evidence.as_ref().map(|evidence| evidence.rule.clone()),
             line: evidence.as_ref().map(|evidence| evidence.line.clone()).filter(|line| !line.is_empty()),
+            preferred: evidence.as_ref().and_then(|evidence| evidence.preferred.clone()),
             retry_after_ms: evidence.as_ref().and_then(|evidence| evidence.retry_after_ms),
             lasted_ms,
             output_complete: drained.complete,
@@ -316,6 +322,7 @@ fn end_class(
             seq: 0,
             at: now,
             retry_after_ms: None,
+            preferred: None,
         })
     };
     match live.stop {

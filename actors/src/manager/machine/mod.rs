@@ -40,6 +40,7 @@ use crate::{
     },
 };
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
@@ -82,6 +83,9 @@ enum Next {
     /// The run is over.
     Finish(Phase, crate::model::EndReason, String),
 }
+
+/// Where a run stands among those that wait for the same thing: the highest priority first, then who waits longest.
+type InLine = (Reverse<i32>, Timestamp, RunId);
 
 /// Why a living tree is being stopped.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,7 +141,8 @@ struct Live {
 
 impl Live {
     /// Boxed: a tree of runs that come in order is half empty, and so is a table.
-    fn boxed(run: Run, program: Arc<Program>, now: Timestamp) -> Box<Self> {
+    fn boxed(mut run: Run, program: Arc<Program>, now: Timestamp) -> Box<Self> {
+        run.priority = run.own_priority.unwrap_or(program.priority);
         Box::new(Self {
             run,
             program,
@@ -156,6 +161,10 @@ impl Live {
             waiting_since: now,
             timers: Vec::new(),
         })
+    }
+
+    fn in_line(&self) -> InLine {
+        (Reverse(self.run.priority), self.waiting_since, self.run.id)
     }
 
     fn attempt_id(&self) -> AttemptId {
@@ -195,10 +204,10 @@ pub struct Machine {
     ended: BTreeMap<RunId, Box<Run>>,
     /// Living runs that hold a place, by program.
     places: HashMap<String, u32>,
-    /// Runs that wait for a place, by program, oldest first.
-    queues: HashMap<String, BTreeSet<(Timestamp, RunId)>>,
-    /// Runs that a scope refused, oldest first.
-    blocked: BTreeMap<Scope, BTreeSet<(Timestamp, RunId)>>,
+    /// Runs that wait for a place, by program.
+    queues: HashMap<String, BTreeSet<InLine>>,
+    /// Runs that a scope refused.
+    blocked: BTreeMap<Scope, BTreeSet<InLine>>,
     /// Runs with a permit of a scope whose rules stop them when it opens.
     stopped_on_open: HashMap<Scope, BTreeSet<RunId>>,
     /// Scopes that opened in this step.

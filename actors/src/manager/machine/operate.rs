@@ -235,8 +235,9 @@ impl Machine {
         let params = run.params.clone();
         let mut live = super::Live::boxed(run, program, self.now);
         live.free = true;
+        let priority = live.run.priority;
         self.live.insert(id, live);
-        self.record_run(id, false, None, Event::RunQueued { params, requested_by: by, forced });
+        self.record_run(id, false, None, Event::RunQueued { params, requested_by: by, forced, priority });
         self.effects.push(Effect::Forget(id));
         self.enqueue(id);
         self.commit(true);
@@ -287,8 +288,8 @@ impl Machine {
             | Stage::Suspended => {}
         }
         let params = live.run.params.clone();
-        let forced = live.run.forced;
-        self.record_run(id, false, None, Event::RunQueued { params, requested_by: by, forced });
+        let (forced, priority) = (live.run.forced, live.run.priority);
+        self.record_run(id, false, None, Event::RunQueued { params, requested_by: by, forced, priority });
         self.commit(true);
     }
 

@@ -12,6 +12,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -240,10 +241,12 @@ impl Machine {
         let mut recovered: BTreeMap<RunId, Recovered> =
             recovered.into_iter().map(|one| (one.attempt.run, one)).collect();
         let mut ids: Vec<_> = self.live.keys().copied().collect();
-        // Who waited longest asks first again.
+        // Who was first in line asks first again.
         ids.sort_by_key(|id| {
-            let held = self.live.get(id).and_then(|live| live.run.held.as_ref());
-            (held.map_or(self.now, |held| held.since), *id)
+            let run = self.live.get(id).map(|live| &live.run);
+            let held = run.and_then(|run| run.held.as_ref());
+            let priority = Reverse(run.map_or(0, |run| run.priority));
+            (priority, held.map_or(self.now, |held| held.since), *id)
         });
         // All places first: a run in line may be older than one that has a place.
         for live in self.live.values_mut().filter(|live| live.run.phase != Phase::Queued) {

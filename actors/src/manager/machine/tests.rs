@@ -131,8 +131,9 @@ impl World {
                     seq: 1,
                     at: self.now,
                     retry_after_ms: None,
+                    preferred: None,
                 });
-                let drained = Drained { evidence, counts: Counts::default(), complete: true };
+                let drained = Drained { evidence, counts: Counts::default(), items: None, complete: true };
                 Input::Drained { attempt: drain.attempt, drained }
             }
             Effect::Reserve(ask) => {

@@ -79,9 +79,18 @@ impl Machine {
                 Timer::Idle => self.ask_last_output(run),
                 Timer::Stable => self.proved(run),
                 Timer::Healthy => self.healthy(run),
-                Timer::AskAgain => self.wake_run(run),
+                Timer::AskAgain => self.ask_again(run),
                 Timer::Failing => self.give_up_waiting(run),
             }
+        }
+    }
+
+    /// Time has come for the line in which this run was the first when it was refused. One of a higher priority may stand
+    /// there now.
+    fn ask_again(&mut self, run: RunId) {
+        let held = self.live.get(&run).and_then(|live| live.run.held.as_ref());
+        if let Some(scope) = held.and_then(|held| held.scope.clone()) {
+            self.wake(&scope);
         }
     }
 

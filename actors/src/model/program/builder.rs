@@ -123,6 +123,15 @@ impl Program {
         self
     }
 
+    /// What tells of items in the output, and how many a job must bring: with fewer its end is no success but
+    /// `empty_result`. Capture 1 of the expression is how many there are by then, and the largest counts; without a capture
+    /// each line that matches is one. Default: none are counted.
+    #[must_use]
+    pub fn success_items(mut self, expression: impl Into<String>, least: u32) -> Self {
+        (self.success_items, self.success_min_items) = (Some(expression.into()), least);
+        self
+    }
+
     /// Exit codes that are success. Default 0.
     #[must_use]
     pub fn success_exit_codes(mut self, codes: impl IntoIterator<Item = i32>) -> Self {
@@ -156,6 +165,13 @@ impl Program {
     #[must_use]
     pub const fn queue(mut self, runs: u32) -> Self {
         self.queue = runs;
+        self
+    }
+
+    /// Which of those that wait for the same place, breaker or tokens goes first: the highest, -1,000 to 1,000. Default 0.
+    #[must_use]
+    pub const fn priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
         self
     }
 

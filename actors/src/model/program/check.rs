@@ -1,6 +1,9 @@
 //! What is wrong with a program as a whole.
 
-use super::{Command, Program};
+use super::{
+    Command, Program,
+    check_rules::{check_regex, is_priority, wrong_priority},
+};
 use crate::model::{Problem, RetryPolicy, ScopeKind, Template, did_you_mean, policy::LONGEST_WAIT_MS};
 use std::path::Path;
 
@@ -65,6 +68,7 @@ impl Program {
             found.extend(advice.into_iter().map(|problem| problem.below("breaker")));
         }
         found.extend(self.short_class_delays());
+        found.extend(self.unheard_ends());
         found.extend(self.unknown_classes());
         found
     }
@@ -168,6 +172,9 @@ impl Program {
             let help = "write 1 or more, or leave it out for no limit";
             found.push(range("max_concurrent", "`max_concurrent` is 0: nothing could run", help));
         }
+        if !is_priority(self.priority) {
+            found.push(wrong_priority("priority"));
+        }
         if !(1..=64).contains(&self.stop_signal) {
             let message = format!("{} is not a signal", self.stop_signal);
             found.push(Problem::new(
@@ -177,13 +184,25 @@ impl Program {
                 "write for example \"SIGTERM\"",
             ));
         }
-        if self.success_min_lines > 0 && self.is_daemon() {
-            let message = "`success.min_lines` needs a job: a daemon's end is no success";
-            let problem = Problem::new("config.conflict", "success.min_lines", message, "leave it out");
-            found.push(problem.against("restart"));
-        }
+        self.check_success(found);
         for (at, code) in self.success_exit_codes.iter().enumerate() {
             check_exit_code(&format!("success_exit_codes[{at}]"), *code, found);
+        }
+    }
+
+    fn check_success(&self, found: &mut Vec<Problem>) {
+        let least = [("min_lines", self.success_min_lines), ("min_items", self.success_min_items)];
+        for (key, _) in least.into_iter().filter(|(_, least)| *least > 0 && self.is_daemon()) {
+            let message = format!("`success.{key}` needs a job: a daemon's end is no success");
+            let problem = Problem::new("config.conflict", format!("success.{key}"), message, "leave it out");
+            found.push(problem.against("restart"));
+        }
+        if let Some(expression) = &self.success_items {
+            check_regex("success.items", expression, 0, found);
+        } else if self.success_min_items > 0 {
+            let message = "`success.min_items` needs `success.items`: nothing says what an item is";
+            let help = r"write for example items = 'scraped (\d+) items'";
+            found.push(Problem::new("config.conflict", "success.min_items", message, help));
         }
     }
 

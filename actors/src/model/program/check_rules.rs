@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 pub const REGEX_SIZE_LIMIT: usize = 1 << 20;
 /// Heaviest weight, in thousandths: a thousand failures at once open any breaker.
 const HEAVIEST_WEIGHT: u32 = 1_000_000;
+/// Highest priority, and with a minus sign the lowest: more ranks than anybody tells apart.
+pub const HIGHEST_PRIORITY: i32 = 1_000;
 /// Largest factor of an adjustment, in thousandths.
 const LARGEST_FACTOR: u32 = 1_000_000;
 /// A line is split no finer than this: the marks of a split would outweigh the text.
@@ -59,6 +61,20 @@ pub(super) fn check_regex(path: &str, expression: &str, captures: usize, found: 
     }
 }
 
+/// Whether a priority, of a class or of a start, is in its range.
+#[must_use]
+pub fn is_priority(priority: i32) -> bool {
+    (-HIGHEST_PRIORITY..=HIGHEST_PRIORITY).contains(&priority)
+}
+
+pub(super) fn wrong_priority(path: impl Into<String>) -> Problem {
+    range(
+        path,
+        "`priority` must be between -1000 and 1000",
+        "write for example 10; where nothing is said it is 0",
+    )
+}
+
 fn is_class_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -97,12 +113,18 @@ impl Program {
                 Matcher::Signal(_) => {}
             }
         }
-        self.check_ends(found);
+        found.extend(self.check_ends().into_iter().filter(|(_, sure)| *sure).map(|(problem, _)| problem));
     }
 
-    /// The first rule that matches an end wins, and success comes before all: a later rule about the same end would
-    /// never be heard of.
-    fn check_ends(&self, found: &mut Vec<Problem>) {
+    /// Rules about an end that another one of a higher priority is about, too: they are never heard of.
+    pub(super) fn unheard_ends(&self) -> Vec<Problem> {
+        self.check_ends().into_iter().filter(|(_, sure)| !sure).map(|(problem, _)| problem).collect()
+    }
+
+    /// Of two rules about one end one would never be heard of, and success comes before all. That is an error unless a
+    /// priority says which one is meant.
+    fn check_ends(&self) -> Vec<(Problem, bool)> {
+        let mut found = Vec::new();
         let mut claimed: BTreeMap<(&str, i32), usize> = BTreeMap::new();
         for (at, rule) in self.classify.iter().enumerate() {
             let (key, number, end) = match rule.matcher {
@@ -117,20 +139,33 @@ impl Program {
                 let message = format!("{end} is a success of this program, so no class can have it");
                 let help = format!("take the rule out, or {number} out of success_exit_codes");
                 let problem = Problem::new("config.conflict", path, message, help);
-                found.push(problem.against("success_exit_codes"));
+                found.push((problem.against("success_exit_codes"), true));
                 continue;
             }
             let first = *claimed.entry((key, number)).or_insert(at);
             if let Some(other) = self.classify.get(first).filter(|other| other.class != rule.class) {
-                let message = format!(
-                    "{end} is `{}` by an earlier rule (classify[{first}]), and the first match wins: it never is `{}`",
-                    other.class, rule.class
-                );
+                let (own, others) = (self.class_priority(&rule.class), self.class_priority(&other.class));
+                let (wins, loses) = if own > others { (rule, other) } else { (other, rule) };
+                let (wins, loses) = (&wins.class, &loses.class);
+                let message = match own == others {
+                    true => format!(
+                        "{end} is `{wins}` by an earlier rule (classify[{first}]), and the first match wins: it never is `{loses}`"
+                    ),
+                    false => format!(
+                        "{end} is `{wins}` by its priority ({}, and `{loses}` has {}): it never is `{loses}`",
+                        own.max(others),
+                        own.min(others)
+                    ),
+                };
                 let help = format!("keep one of the two rules for {end}");
                 let problem = Problem::new("config.conflict", path, message, help);
-                found.push(problem.against(format!("classify[{first}].{key}")));
+                found.push((problem.against(format!("classify[{first}].{key}")), own == others));
+                if own > others {
+                    claimed.insert((key, number), at);
+                }
             }
         }
+        found
     }
 
     pub(super) fn check_classes(&self, found: &mut Vec<Problem>) {
@@ -141,6 +176,9 @@ impl Program {
             if rule.weight_permille.is_some_and(|weight| weight > HEAVIEST_WEIGHT) {
                 let message = "`weight` must be between 0.0 and 1000.0 with at most three decimals";
                 found.push(range(format!("{at}.weight"), message, "1.0 is one failure, 0.0 is neutral"));
+            }
+            if rule.priority.is_some_and(|priority| !is_priority(priority)) {
+                found.push(wrong_priority(format!("{at}.priority")));
             }
             if rule.delay_ms.is_some() || rule.max_delay_ms.is_some() {
                 self.check_class_delays(name, &at, found);

@@ -142,6 +142,9 @@ pub struct ClassOverride {
     pub adjust: BTreeMap<String, Adjust>,
     /// See [`ClassRule::inline`].
     pub inline: Option<Inline>,
+    /// See [`ClassRule::priority`].
+    #[serde(default)]
+    pub priority: Option<i32>,
     /// What a builder method was given and could not read; [`Program::check`] tells.
     #[serde(skip)]
     pub(crate) rejected: Vec<Problem>,
@@ -238,6 +241,13 @@ pub struct Program {
     /// Lines of standard output without which such an end of a job is no success but `empty_result`. Default 0.
     #[serde(default)]
     pub success_min_lines: u32,
+    /// A regular expression on one line of either stream that tells of items. Its capture 1 is how many there are by then,
+    /// and the largest counts; without a capture each line that matches is one. Default none: nothing is counted.
+    #[serde(default)]
+    pub success_items: Option<String>,
+    /// Items without which such an end of a job is `empty_result`. Default 0.
+    #[serde(default)]
+    pub success_min_items: u32,
     /// Longest life of one attempt; none by default.
     pub timeout_ms: Option<u64>,
     /// Longest silence of one attempt; none by default.
@@ -246,6 +256,10 @@ pub struct Program {
     pub max_concurrent: Option<u32>,
     /// Runs that may wait for a place; one more is refused. Default 100.
     pub queue: u32,
+    /// Which of those that wait for the same thing goes first: the highest, of equal ones who waits longest. From -1,000 to
+    /// 1,000, default 0. A start may say otherwise. Who has a low one waits for as long as there are others.
+    #[serde(default)]
+    pub priority: i32,
     /// For people and filters.
     pub labels: BTreeMap<String, String>,
     /// Shared scopes that gate it beside its own, with places for parameters.
@@ -296,10 +310,13 @@ impl Program {
             autostart: false,
             success_exit_codes: vec![0],
             success_min_lines: 0,
+            success_items: None,
+            success_min_items: 0,
             timeout_ms: None,
             idle_timeout_ms: None,
             max_concurrent: None,
             queue: 100,
+            priority: 0,
             labels: BTreeMap::new(),
             breakers: Vec::new(),
             stop_signal: libc::SIGTERM,
@@ -354,8 +371,15 @@ impl Program {
         rule.max_retries = own.max_retries.or(rule.max_retries);
         rule.cost_permille = own.cost_permille.unwrap_or(rule.cost_permille);
         rule.inline = own.inline.or(rule.inline);
+        rule.priority = own.priority.unwrap_or(rule.priority);
         // No built-in class adjusts anything: it knows no parameter.
         (rule, &own.adjust)
+    }
+
+    /// See [`ClassRule::priority`]: every built-in class has none.
+    #[must_use]
+    pub fn class_priority(&self, class: &str) -> i32 {
+        self.classes.get(class).and_then(|own| own.priority).unwrap_or_default()
     }
 
     /// The same program without what is run and with which environment: the rules, as the journal keeps them. An

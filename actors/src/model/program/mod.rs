@@ -22,7 +22,7 @@ mod usage;
 
 pub use self::{
     advice::{Advised, advice_between},
-    check_rules::REGEX_SIZE_LIMIT,
+    check_rules::{HIGHEST_PRIORITY, REGEX_SIZE_LIMIT, is_priority},
     classify::Classify,
     definition::{
         Backlog, ClassOverride, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy, Program,

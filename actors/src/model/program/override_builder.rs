@@ -77,6 +77,13 @@ impl ClassOverride {
         self
     }
 
+    /// Which class an end has that shows several: the one of the highest priority, -1,000 to 1,000. Default 0.
+    #[must_use]
+    pub const fn priority(mut self, priority: i32) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
     /// How the failure changes a parameter for the next attempt, never outside its bounds.
     #[must_use]
     pub fn adjust(mut self, param: impl Into<String>, adjust: Adjust) -> Self {

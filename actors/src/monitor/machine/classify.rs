@@ -121,50 +121,10 @@ impl Rules {
     #[must_use]
     pub fn find(&self, bytes: &[u8], lines: &Cut, stream: Stream) -> Vec<Hit> {
         let mut hits = Vec::new();
-        let (mut first, mut start) = (0, 0);
-        // Where an overlong line is split there is no newline, yet its parts count as lines: so each stretch between
-        // splits is a block of its own, or `^` and `$` would mean another thing than in the line alone.
-        for end in lines.splits.iter().chain(lines.ends.last()) {
-            let past = lines.ends.partition_point(|line| line <= end);
-            let ends = lines.ends.get(first..past).unwrap_or_default();
-            let stretch = bytes.get(start..*end as usize).unwrap_or_default();
-            self.find_between(
-                stretch,
-                start,
-                ends,
-                |line, rule| hits.push(Hit { line: first + line, rule }),
-                stream,
-            );
-            (first, start) = (past, *end as usize);
-        }
+        each_candidate(self.block.as_ref(), bytes, lines, |line, text| {
+            hits.extend(self.line(text, stream).map(|rule| Hit { line, rule }));
+        });
         hits
-    }
-
-    /// Looks at a stretch that begins at `base`; `ends` are places in the block.
-    fn find_between(
-        &self,
-        bytes: &[u8],
-        base: usize,
-        ends: &[u32],
-        mut hit: impl FnMut(usize, usize),
-        stream: Stream,
-    ) {
-        let end_of = |line: usize| ends.get(line).map_or(bytes.len(), |end| *end as usize - base);
-        let start_of = |line: usize| line.checked_sub(1).map_or(0, end_of);
-        let mut line = 0;
-        while line < ends.len() {
-            if let Some(block) = &self.block {
-                let Some(found) = block.find_at(bytes, start_of(line)) else { return };
-                line = ends.partition_point(|end| (*end as usize - base) <= found.start()).max(line);
-            }
-            let text = bytes.get(start_of(line)..end_of(line)).unwrap_or_default();
-            if line < ends.len()
-                && let Some(rule) = self.line(text, stream)
-            {
-                hit(line, rule);
-            }
-            line += 1;
-        }
     }
 
     /// The first rule that matches this line.
@@ -273,8 +233,7 @@ impl Making {
 
     fn finish(mut self) -> Rules {
         // Anchors of the whole text mean the line; in a block they would mean the block. Then each line is looked at.
-        let by_block =
-            !self.patterns.iter().any(|p| p.contains(r"\A") || p.contains(r"\z") || p.contains("-m"));
+        let by_block = !self.patterns.iter().any(|pattern| looks_at_lines(pattern));
         let block = if by_block && !self.patterns.is_empty() {
             build(&self.patterns.join("|")).map_err(|error| self.problems.push(error.to_string())).ok()
         } else {
@@ -290,6 +249,53 @@ impl Making {
                 RegexSet::empty()
             });
         Rules { rules: self.rules, of_pattern: self.of_pattern, block, set, problems: self.problems }
+    }
+}
+
+/// Whether it means another thing in a block than in each of its lines.
+pub(super) fn looks_at_lines(pattern: &str) -> bool {
+    pattern.contains(r"\A") || pattern.contains(r"\z") || pattern.contains("-m")
+}
+
+/// Goes through the lines of a block in which the expression may match, with their numbers; all of them without one.
+pub(super) fn each_candidate<'a>(
+    block: Option<&Regex>,
+    bytes: &'a [u8],
+    lines: &Cut,
+    mut each: impl FnMut(usize, &'a [u8]),
+) {
+    let (mut first, mut start) = (0, 0);
+    // Where an overlong line is split there is no newline, yet its parts count as lines: so each stretch between
+    // splits is a block of its own, or `^` and `$` would mean another thing than in the line alone.
+    for end in lines.splits.iter().chain(lines.ends.last()) {
+        let past = lines.ends.partition_point(|line| line <= end);
+        let ends = lines.ends.get(first..past).unwrap_or_default();
+        let stretch = bytes.get(start..*end as usize).unwrap_or_default();
+        candidates_between(block, stretch, start, ends, |line, text| each(first + line, text));
+        (first, start) = (past, *end as usize);
+    }
+}
+
+/// Looks at a stretch that begins at `base`; `ends` are places in the block.
+fn candidates_between<'a>(
+    block: Option<&Regex>,
+    bytes: &'a [u8],
+    base: usize,
+    ends: &[u32],
+    mut each: impl FnMut(usize, &'a [u8]),
+) {
+    let end_of = |line: usize| ends.get(line).map_or(bytes.len(), |end| *end as usize - base);
+    let start_of = |line: usize| line.checked_sub(1).map_or(0, end_of);
+    let mut line = 0;
+    while line < ends.len() {
+        if let Some(block) = block {
+            let Some(found) = block.find_at(bytes, start_of(line)) else { return };
+            line = ends.partition_point(|end| (*end as usize - base) <= found.start()).max(line);
+        }
+        if line < ends.len() {
+            each(line, bytes.get(start_of(line)..end_of(line)).unwrap_or_default());
+        }
+        line += 1;
     }
 }
 

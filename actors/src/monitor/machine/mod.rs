@@ -2,6 +2,7 @@
 
 mod classify;
 mod cut;
+mod items;
 mod level;
 mod packs;
 mod ready;
@@ -14,6 +15,7 @@ mod tests;
 pub use self::{
     classify::{Hit, Rule, Rules, What},
     cut::{Cut, cut},
+    items::Items,
     level::level,
     ready::ReadyLine,
     redact::{Cleaned, Redactor},

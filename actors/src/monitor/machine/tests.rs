@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::model::{
-    ClassifyRule, Command, Evidence, ExitStatus, Level, Matcher, Program, Stream, StreamChoice, Timestamp,
+    ClassOverride, ClassifyRule, Command, Evidence, ExitStatus, Level, Matcher, Program, Stream,
+    StreamChoice, Timestamp,
 };
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -190,6 +191,7 @@ fn evidence(class: &str, at: u64) -> Evidence {
         seq: 1,
         at: Timestamp(at),
         retry_after_ms: None,
+        preferred: None,
     }
 }
 
@@ -198,7 +200,8 @@ fn an_end_has_the_first_class_in_order_of_the_last_minute() {
     let rules = built_in();
     let index = |name: &str| rules.list().iter().position(|rule| &*rule.name == name).unwrap();
     let mut seen = Seen::default();
-    let ask = |seen: &Seen, exit, at| seen.verdict(&rules, exit, &[0], Timestamp(at)).map(|e| e.class);
+    let program = program();
+    let ask = |seen: &Seen, exit, at| seen.verdict(&rules, &program, exit, Timestamp(at)).map(|e| e.class);
     let killed = ExitStatus::Signal { number: libc::SIGKILL, core: false };
     seen.note(index("builtin:python_traceback"), evidence("exit_nonzero", 1_000));
     assert_eq!(ask(&seen, killed, 2_000).as_deref(), Some("crash"));
@@ -210,6 +213,76 @@ fn an_end_has_the_first_class_in_order_of_the_last_minute() {
     assert_eq!(ask(&seen, ExitStatus::Code(64), 2_000).as_deref(), Some("config"));
     assert_eq!(ask(&seen, ExitStatus::Code(0), 2_000), None);
     assert_eq!(ask(&Seen::default(), ExitStatus::Unknown, 2_000).as_deref(), Some("lost"));
+}
+
+#[test]
+fn of_several_classes_an_end_has_the_one_of_the_highest_priority_and_says_why() {
+    let first = "the rule of network comes first";
+    let higher = "crash has the higher priority (10, and network 0)";
+    let lower = "crash has the higher priority (0, and network -5)";
+    let killed = ExitStatus::Signal { number: libc::SIGSEGV, core: false };
+    let failed = ExitStatus::Code(1);
+    // The lines that were seen a second ago, the priorities, the end, and the class with why it is not the other one.
+    for (lines, priorities, exit, class, why) in [
+        (&["network"][..], &[][..], killed, "network", Some(("crash", first))),
+        (&["network"], &[("crash", 10)], killed, "crash", Some(("network", higher))),
+        (&["network"], &[("network", -5)], killed, "crash", Some(("network", lower))),
+        // That it failed is no class that something else could stand behind.
+        (&["network"], &[("network", -5)], failed, "network", None),
+        (&["network"], &[("exit_nonzero", 9)], failed, "network", None),
+        (&[], &[("network", 10)], failed, "exit_nonzero", None),
+        (
+            &["network", "upstream"],
+            &[("upstream", 1), ("network", 1)],
+            failed,
+            "upstream",
+            Some(("network", "comes first")),
+        ),
+        (
+            &["network", "upstream"],
+            &[("upstream", 2), ("network", 1)],
+            failed,
+            "upstream",
+            Some(("network", "(2, and network 1)")),
+        ),
+        // The best of the others is named.
+        (
+            &["network", "upstream", "oom"],
+            &[("upstream", 2), ("oom", -1)],
+            failed,
+            "upstream",
+            Some(("network", "(2, and network 0)")),
+        ),
+        (
+            &["network"],
+            &[("network", 1)],
+            ExitStatus::Code(64),
+            "network",
+            Some(("config", "(1, and config 0)")),
+        ),
+        (&["network"], &[], ExitStatus::Unknown, "network", None),
+    ] {
+        let rules = built_in();
+        let mut program = program();
+        for (class, priority) in priorities {
+            program = program.class(*class, ClassOverride::default().priority(*priority));
+        }
+        let mut seen = Seen::default();
+        for line in lines {
+            let rule = rules.list().iter().position(|rule| &*rule.class == *line).unwrap();
+            seen.note(rule, evidence(line, 1_000));
+        }
+        let found = seen.verdict(&rules, &program, exit, Timestamp(2_000)).unwrap();
+        let told = found.preferred.as_deref();
+        assert_eq!(found.class, class, "{lines:?} {priorities:?} {exit}: {told:?}");
+        assert_eq!(told.is_some(), why.is_some(), "{lines:?} {priorities:?} {exit}: {told:?}");
+        if let Some((told, (other, why))) = told.zip(why) {
+            let begins = format!("preferred to {other}, which was seen too: ");
+            assert!(told.starts_with(&begins) && told.ends_with(why), "{told}");
+        }
+        // An error of more than a minute ago did not cause it, however high it ranks.
+        assert_ne!(seen.verdict(&rules, &program, failed, Timestamp(70_000)).unwrap().class, "network");
+    }
 }
 
 #[test]
@@ -290,6 +363,21 @@ proptest! {
             at = end;
         }
         prop_assert_eq!(at, text.len());
+    }
+}
+
+proptest! {
+    /// What a block tells of items is what its lines tell.
+    #[test]
+    fn items_do_not_depend_on_blocks(text in text(), max_line in 64_usize..90) {
+        for expression in [r"(\d+)", r"boom\s*x|^x$", r"\Ax", r"status\s=\s(\d+)"] {
+            let items = Items::of(&program().success_items(expression, 1)).unwrap();
+            let found = cut(&text, max_line, &[], usize::MAX, true);
+            let starts = std::iter::once(0).chain(found.ends.iter().map(|end| *end as usize));
+            let lines = starts.zip(&found.ends).map(|(start, end)| &text[start..*end as usize]);
+            let by_line = lines.fold(0, |known, line| items.in_line(known, line));
+            prop_assert_eq!(items.in_block(0, &text, &found), by_line, "{}", expression);
+        }
     }
 }
 

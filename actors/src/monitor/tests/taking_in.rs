@@ -98,6 +98,35 @@ async fn after_a_crash_every_byte_is_there_once() {
 }
 
 #[actix::test]
+async fn items_are_counted_in_both_streams_also_by_the_one_that_goes_on_after_a_crash() {
+    let id = attempt(1);
+    // With a capture the largest total counts, without one each line.
+    for (expression, told) in [(r"scraped (\d+) items", 900), ("scraped", 6_006)] {
+        let program = program().success_items(expression, told + 1);
+        let mut world = World::new();
+        let (mut stdout, mut stderr) = (0, 0);
+        for round in 0..3_u64 {
+            world.watch(id, &program).await;
+            let lines: String =
+                (0..2_000).map(|n| format!("round {round}: scraped {} items\n", n % 901)).collect();
+            world.write(id, Stream::Stdout, lines.as_bytes());
+            world.write(id, Stream::Stderr, b"and one more: scraped x items\nnothing\nscraped 3 items");
+            world.write(id, Stream::Stderr, if round < 2 { b"\n" } else { b"" });
+            (stdout, stderr) = (stdout + lines.len() as u64, stderr + 53 + u64::from(round < 2));
+            world.all(id, 10_000).await;
+            if round < 2 {
+                world.monitor.send(Flush).await.unwrap();
+                let dir = world.crash().await;
+                world = World::in_dir(dir);
+            }
+        }
+        let drained = world.drain(id, ExitStatus::Code(0), stdout, stderr).await;
+        assert_eq!((drained.items, drained.complete), (Some(u64::from(told)), true), "{expression}");
+        assert_eq!(drained.evidence.map(|evidence| evidence.class).as_deref(), Some("empty_result"));
+    }
+}
+
+#[actix::test]
 async fn a_drain_of_nothing_answers_with_the_class_by_exit() {
     let world = World::new();
     let id = attempt(1);
@@ -220,7 +249,8 @@ async fn a_drain_of_output_that_is_not_there_is_incomplete_and_does_not_wait() {
 #[test]
 fn a_dropped_backlog_is_counted_line_by_line() {
     use crate::monitor::{
-        feed::{Feed, Intake, Reading},
+        feed::{Feed, Reading},
+        intake::Intake,
         machine::{Redactor, Rules},
     };
     let dir = tempfile::tempdir().unwrap();
@@ -229,9 +259,10 @@ fn a_dropped_backlog_is_counted_line_by_line() {
     let path = dir.path().join("out");
     let lines: String = (1..=10_000).map(|n| format!("line {n}\n")).collect();
     append(&path, lines.as_bytes());
-    let mut feed = Feed::resume(attempt(1), Stream::Stdout, "p".into(), path, &output);
+    let mut feed = Feed::resume(attempt(1), Stream::Stdout, "p".into(), path, None, &output);
     let (rules, redactor, mut number) = (Rules::of(&program()), Redactor::default(), 0);
     let mut intake = Intake {
+        items: None,
         early: None,
         rules: &rules,
         redactor: &redactor,

@@ -9,7 +9,10 @@
 
 use crate::model::{OnEmpty, RetryBudget, RunId, Scope, Timestamp, tokens};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
 /// Our units in a thousandth of a token; also milliseconds in a minute, which is why a refill has no remainder.
 const UNITS: u64 = 60_000;
@@ -42,6 +45,16 @@ pub(super) enum Promise {
     },
 }
 
+/// A place in line: the higher priority first, then in order of asking.
+type Place = (Reverse<i32>, u64);
+
+/// What stands in line at one priority.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Waiting {
+    starts: usize,
+    units: u64,
+}
+
 /// The bucket and the line before it.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -52,11 +65,12 @@ pub(super) struct Budget {
     /// Set aside for starts that the breakers are being asked about.
     promised: HashMap<RunId, u64>,
     promised_units: u64,
-    /// Who waits, in order of asking.
-    line: BTreeMap<u64, (RunId, u64)>,
-    places: HashMap<RunId, u64>,
-    line_units: u64,
-    next_place: u64,
+    /// Who waits, in order.
+    line: BTreeMap<Place, (RunId, u64)>,
+    places: HashMap<RunId, Place>,
+    /// Those in line by priority, so that who comes need not look at them one by one.
+    waiting: BTreeMap<Reverse<i32>, Waiting>,
+    asked: u64,
 }
 
 impl Budget {
@@ -70,8 +84,8 @@ impl Budget {
             promised_units: 0,
             line: BTreeMap::new(),
             places: HashMap::new(),
-            line_units: 0,
-            next_place: 0,
+            waiting: BTreeMap::new(),
+            asked: 0,
         }
     }
 
@@ -119,7 +133,8 @@ impl Budget {
     }
 
     /// Asks for the tokens of one start: they are promised at once, or the start gets in line.
-    pub(super) fn ask(&mut self, now: Timestamp, run: RunId, cost_permille: u32) -> Promise {
+    /// Who is in line already stays where it is.
+    pub(super) fn ask(&mut self, now: Timestamp, run: RunId, priority: i32, cost_permille: u32) -> Promise {
         self.refill(now);
         if self.promised.contains_key(&run) {
             return Promise::Kept;
@@ -127,28 +142,40 @@ impl Budget {
         // More than the bucket ever holds would be waited for in vain.
         let cost = units(cost_permille.min(self.rules.capacity_permille));
         if let Some(place) = self.places.get(&run).copied() {
-            let before = self.line.range(..place).map(|(_, (_, units))| *units).sum();
+            let units = self.line.range(..place).map(|(_, (_, units))| *units).sum();
             let starts = self.line.range(..place).count();
-            return self.later(before, starts, cost);
+            return self.later(Waiting { starts, units }, cost);
         }
-        if self.line.is_empty() && self.free() >= cost {
+        let before = self.before(priority);
+        if before.starts == 0 && self.free() >= cost {
             self.promise(run, cost);
             return Promise::Kept;
         }
         if self.rules.on_empty == OnEmpty::GiveUp {
             return Promise::Never { why: format!("{}, and on_empty = \"give_up\"", self.lacks(cost)) };
         }
-        let later = self.later(self.line_units, self.line.len(), cost);
-        self.line.insert(self.next_place, (run, cost));
-        self.places.insert(run, self.next_place);
-        self.next_place += 1;
-        self.line_units += cost;
-        later
+        let place = (Reverse(priority), self.asked);
+        self.asked += 1;
+        self.line.insert(place, (run, cost));
+        self.places.insert(run, place);
+        let waiting = self.waiting.entry(place.0).or_default();
+        waiting.starts += 1;
+        waiting.units += cost;
+        self.later(before, cost)
     }
 
-    fn later(&self, before: u64, starts: usize, cost: u64) -> Promise {
-        let at = self.time_of(before.saturating_add(cost));
-        let behind = match starts {
+    /// What stands before one of this priority who comes now.
+    fn before(&self, priority: i32) -> Waiting {
+        let before = self.waiting.range(..=Reverse(priority));
+        before.fold(Waiting::default(), |sum, (_, one)| Waiting {
+            starts: sum.starts + one.starts,
+            units: sum.units.saturating_add(one.units),
+        })
+    }
+
+    fn later(&self, before: Waiting, cost: u64) -> Promise {
+        let at = self.time_of(before.units.saturating_add(cost));
+        let behind = match before.starts {
             0 => String::new(),
             1 => "; one start waits before it".to_owned(),
             n => format!("; {n} starts wait before it"),
@@ -189,11 +216,11 @@ impl Budget {
     }
 
     /// When this run can have had so many thousandths of a token, behind those who stand in line before it.
-    pub(super) fn foreseen(&self, run: RunId, permille: u64) -> Option<Timestamp> {
+    pub(super) fn foreseen(&self, run: RunId, priority: i32, permille: u64) -> Option<Timestamp> {
         let own = self.promised.get(&run).copied().unwrap_or(0);
         let before = match self.places.get(&run) {
             Some(place) => self.line.range(..*place).map(|(_, (_, units))| *units).sum(),
-            None => self.line_units,
+            None => self.before(priority).units,
         };
         let wanted = permille.saturating_mul(UNITS).saturating_sub(own);
         self.time_of(before.saturating_add(wanted))
@@ -242,10 +269,15 @@ impl Budget {
         }
     }
 
-    fn leave(&mut self, place: u64) {
-        if let Some((run, cost)) = self.line.remove(&place) {
-            self.places.remove(&run);
-            self.line_units -= cost;
+    fn leave(&mut self, place: Place) {
+        let Some((run, cost)) = self.line.remove(&place) else { return };
+        self.places.remove(&run);
+        if let Some(waiting) = self.waiting.get_mut(&place.0) {
+            waiting.starts -= 1;
+            waiting.units -= cost;
+            if waiting.starts == 0 {
+                self.waiting.remove(&place.0);
+            }
         }
     }
 
@@ -289,7 +321,7 @@ mod tests {
     #[test]
     fn who_lacks_tokens_waits_to_the_very_millisecond_in_order_of_asking() {
         let mut budget = budget(2_000, 200, 700);
-        let mut ask = |n, cost| time(&budget.ask(Timestamp(0), run(n), cost));
+        let mut ask = |n, cost| time(&budget.ask(Timestamp(0), run(n), 0, cost));
         let asked = [ask(1, 2_000), ask(2, 1_000), ask(3, 1_000)];
         // 1,000 thousandths at 700 a minute take 85,714 2/7 ms.
         assert_eq!(asked, [Some(0), Some(85_715), Some(171_429)]);
@@ -304,15 +336,47 @@ mod tests {
     #[test]
     fn a_late_cheap_start_does_not_overtake_an_early_dear_one() {
         let mut budget = budget(2_000, 0, 1_000);
-        assert_eq!(budget.ask(Timestamp(0), run(1), 1_500), Promise::Kept);
+        assert_eq!(budget.ask(Timestamp(0), run(1), 0, 1_500), Promise::Kept);
         assert!(budget.pay(Timestamp(0), run(1)));
-        assert_eq!(time(&budget.ask(Timestamp(0), run(2), 2_000)), Some(90_000));
-        assert_eq!(time(&budget.ask(Timestamp(0), run(3), 100)), Some(96_000));
+        assert_eq!(time(&budget.ask(Timestamp(0), run(2), 0, 2_000)), Some(90_000));
+        assert_eq!(time(&budget.ask(Timestamp(0), run(3), 0, 100)), Some(96_000));
         assert_eq!(
-            time(&budget.ask(Timestamp(0), run(3), 100)),
+            time(&budget.ask(Timestamp(0), run(3), 0, 100)),
             Some(96_000),
             "to ask twice changes nothing"
         );
+    }
+
+    #[test]
+    fn a_higher_priority_goes_before_all_of_a_lower_one_and_equal_ones_in_order_of_asking() {
+        let mut budget = budget(1_000, 0, 1_000);
+        assert_eq!(budget.ask(Timestamp(0), run(1), 0, 1_000), Promise::Kept);
+        assert!(budget.pay(Timestamp(0), run(1)));
+        let mut ask = |n, priority| budget.ask(Timestamp(0), run(n), priority, 1_000);
+        assert_eq!(
+            [ask(2, 0), ask(3, -5), ask(4, 7), ask(5, 0)].each_ref().map(time),
+            [60_000, 120_000, 60_000, 180_000].map(Some)
+        );
+        let Promise::Later { at: Some(at), why } = ask(6, 7) else { panic!() };
+        assert!((at, why.ends_with("one start waits before it")) == (Timestamp(120_000), true), "{why}");
+        let Promise::Later { at: Some(at), why } = ask(2, 0) else { panic!() };
+        assert!((at, why.ends_with("2 starts wait before it")) == (Timestamp(180_000), true), "{why}");
+        assert_eq!(budget.foreseen(run(9), 7, 1_000), Some(Timestamp(180_000)));
+        assert_eq!(budget.foreseen(run(9), -5, 1_000), Some(Timestamp(360_000)));
+        for (n, minute) in [4, 6, 2, 5, 3].into_iter().zip(1..) {
+            let now = Timestamp(minute * 60_000);
+            assert_eq!(budget.take_ready(now), Some(run(n)));
+            assert!(budget.pay(now, run(n)));
+        }
+    }
+
+    #[test]
+    fn a_cheap_start_of_a_higher_priority_does_not_wait_for_a_dear_one_of_a_lower() {
+        let mut budget = budget(2_000, 0, 0);
+        assert_eq!(budget.ask(Timestamp(0), run(1), 0, 1_000), Promise::Kept);
+        assert_eq!(time(&budget.ask(Timestamp(0), run(2), 0, 2_000)), None);
+        assert_eq!(time(&budget.ask(Timestamp(0), run(3), 0, 500)), None, "of equal ones who came first");
+        assert_eq!(budget.ask(Timestamp(0), run(4), 1, 500), Promise::Kept);
     }
 
     #[test]
@@ -320,9 +384,9 @@ mod tests {
         let mut budget = budget(1_000, 400, 0);
         budget.deposit(Timestamp(0));
         assert_eq!(budget.level().units, units(1_000));
-        assert_eq!(budget.ask(Timestamp(0), run(1), 1_000), Promise::Kept);
+        assert_eq!(budget.ask(Timestamp(0), run(1), 0, 1_000), Promise::Kept);
         assert!(budget.pay(Timestamp(0), run(1)));
-        let Promise::Later { at: None, why } = budget.ask(Timestamp(5), run(2), 1_000) else { panic!() };
+        let Promise::Later { at: None, why } = budget.ask(Timestamp(5), run(2), 0, 1_000) else { panic!() };
         assert_eq!(why, "the retry budget has 0 tokens, and this start costs 1");
         for _ in 0..2 {
             budget.deposit(Timestamp(6));
@@ -335,9 +399,9 @@ mod tests {
     #[test]
     fn a_promise_that_is_given_back_leaves_the_bucket_as_it_was() {
         let mut budget = budget(1_000, 0, 0);
-        assert_eq!(budget.ask(Timestamp(0), run(1), 1_000), Promise::Kept);
+        assert_eq!(budget.ask(Timestamp(0), run(1), 0, 1_000), Promise::Kept);
         assert_eq!(
-            time(&budget.ask(Timestamp(0), run(2), 1_000)),
+            time(&budget.ask(Timestamp(0), run(2), 0, 1_000)),
             None,
             "no two are promised the same token"
         );
@@ -351,7 +415,7 @@ mod tests {
     #[test]
     fn what_costs_more_than_the_bucket_holds_takes_all_of_it() {
         let mut budget = budget(1_000, 0, 1_000);
-        assert_eq!(budget.ask(Timestamp(0), run(1), 5_000), Promise::Kept);
+        assert_eq!(budget.ask(Timestamp(0), run(1), 0, 5_000), Promise::Kept);
     }
 
     #[test]
@@ -369,14 +433,14 @@ mod tests {
         #[test]
         fn no_more_is_paid_than_was_ever_there(
             capacity in 1_000..5_000u32, deposit in 0..500u32, refill in 0..5_000u32,
-            log in prop::collection::vec((0..40_000u64, 0..4u8, 0..6u128, 0..3_000u32), 1..120),
+            log in prop::collection::vec((0..40_000u64, 0..4u8, 0..6u128, 0..3_000u32, -1..2i32), 1..120),
         ) {
             let mut budget = budget(capacity, deposit, refill);
             let (mut now, mut paid, mut deposits) = (0, 0, 0);
-            for (gap, what, who, cost) in log {
+            for (gap, what, who, cost, priority) in log {
                 now += gap;
                 match what {
-                    0 => { let _ = budget.ask(Timestamp(now), run(who), cost); }
+                    0 => { let _ = budget.ask(Timestamp(now), run(who), priority, cost); }
                     1 => {
                         let before = budget.promised.get(&run(who)).copied();
                         if budget.pay(Timestamp(now), run(who)) { paid += before.unwrap(); }
@@ -384,13 +448,23 @@ mod tests {
                     2 => budget.release(run(who)),
                     _ => { budget.deposit(Timestamp(now)); deposits += units(deposit); }
                 }
+                let first = budget.line.first_key_value().map(|(_, (run, _))| *run);
+                if let Some(first) = first {
+                    let highest = budget.places.iter().map(|(run, place)| (*place, *run)).min();
+                    prop_assert_eq!(highest.map(|(_, run)| run), Some(first), "the highest priority is first");
+                }
                 while let Some(ready) = budget.next_ready().filter(|at| at.0 <= now).and_then(|_| budget.take_ready(Timestamp(now))) {
                     prop_assert!(budget.promised.contains_key(&ready));
                 }
                 prop_assert!(paid <= units(capacity) + u64::from(refill) * now + deposits);
                 prop_assert!(budget.promised_units <= budget.level.units, "a token that is not there");
                 prop_assert_eq!(budget.promised_units, budget.promised.values().sum::<u64>());
-                prop_assert_eq!(budget.line_units, budget.line.values().map(|(_, units)| units).sum::<u64>());
+                let mut waiting = BTreeMap::<_, Waiting>::new();
+                for ((priority, _), (_, units)) in &budget.line {
+                    let one = waiting.entry(*priority).or_default();
+                    (one.starts, one.units) = (one.starts + 1, one.units + units);
+                }
+                prop_assert_eq!(&budget.waiting, &waiting);
                 prop_assert_eq!(budget.line.len(), budget.places.len());
             }
         }

@@ -52,12 +52,12 @@ impl Budgets {
         self.all.as_ref().map(Budget::level)
     }
 
-    /// May a start that costs so much go on to the breakers?
+    /// May a start of this priority that costs so much go on to the breakers?
     pub(super) fn ask(
         &mut self,
         now: Timestamp,
         run: RunId,
-        cost_permille: u32,
+        (priority, cost_permille): (i32, u32),
         scopes: &[(Scope, RetryBudget)],
     ) -> Leave {
         let mut leave = Leave::Free;
@@ -65,7 +65,7 @@ impl Budgets {
             self.asked.insert(run, scopes.iter().map(|(scope, _)| scope.clone()).collect());
         }
         for (scope, rules) in scopes {
-            match self.bucket(now, scope, *rules).ask(now, run, cost_permille) {
+            match self.bucket(now, scope, *rules).ask(now, run, priority, cost_permille) {
                 Promise::Kept => leave = Leave::Promised,
                 Promise::Later { at, why } => {
                     self.lines.insert(scope.clone());
@@ -74,7 +74,7 @@ impl Budgets {
                 Promise::Never { why } => return self.deny(run, why),
             }
         }
-        match self.all.as_mut().map(|budget| budget.ask(now, run, cost_permille)) {
+        match self.all.as_mut().map(|budget| budget.ask(now, run, priority, cost_permille)) {
             Some(Promise::Kept) => Leave::Promised,
             Some(Promise::Later { at, why }) => Leave::Deferred { retry_at: at, why },
             Some(Promise::Never { why }) => self.deny(run, why),
@@ -102,8 +102,8 @@ impl Budgets {
 
     /// When the bucket of all programs has had so much for this run, beside what those in line before it take. Nothing
     /// without such a bucket, and where time alone does not bring it.
-    pub(super) fn foreseen(&self, run: RunId, permille: u64) -> Option<Timestamp> {
-        self.all.as_ref()?.foreseen(run, permille)
+    pub(super) fn foreseen(&self, run: RunId, priority: i32, permille: u64) -> Option<Timestamp> {
+        self.all.as_ref()?.foreseen(run, priority, permille)
     }
 
     /// The start is made: what was set aside for it is gone. The state to save; nothing when it cost nothing.

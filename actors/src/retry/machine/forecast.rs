@@ -27,6 +27,8 @@ pub struct Supposed<'a> {
     pub uptime_ms: u64,
     /// What a start gets that probes a half-open breaker.
     pub probe: ProbeParams,
+    /// Its priority among those that wait for tokens.
+    pub priority: i32,
 }
 
 /// What would follow, if nobody did anything and no breaker said no.
@@ -61,7 +63,8 @@ impl Machine {
     /// What happens if the run goes on failing the same way. Changes nothing.
     #[must_use]
     pub fn forecast(&self, supposed: Supposed<'_>) -> Outlook {
-        let Supposed { run, program, base, class, attempt, mut ends_at, uptime_ms, probe } = supposed;
+        let Supposed { run, program, base, class, attempt, mut ends_at, uptime_ms, probe, priority } =
+            supposed;
         let mut copy = self.copy_about(run, program, base);
         let outcome = Outcome::Failed { class: class.to_owned(), retry_after_ms: None };
         let mut outlook = Outlook {
@@ -79,7 +82,7 @@ impl Machine {
                     let params = copy.prepare(run, program, base, None);
                     let as_probe = copy.prepare(run, program, base, Some(probe));
                     taken += copy.streaks.get(&run).map_or(0, |own| u64::from(own.cost_permille));
-                    let tokens_at = self.budgets.foreseen(run, taken).filter(|ready| *ready > at);
+                    let tokens_at = self.budgets.foreseen(run, priority, taken).filter(|ready| *ready > at);
                     outlook.starts.push(Foreseen {
                         attempt: attempt.saturating_add(n),
                         at,
@@ -147,7 +150,7 @@ mod tests {
                 (ends_at, attempt) = (at.plus(uptime_ms), attempt + 1);
             }
             let supposed =
-                Supposed { run, program: &program, base: &base, class: "rate_limited", attempt, ends_at, uptime_ms, probe: ProbeParams::Floor };
+                Supposed { run, program: &program, base: &base, class: "rate_limited", attempt, ends_at, uptime_ms, probe: ProbeParams::Floor, priority: 0 };
             let outlook = machine.forecast(supposed);
             prop_assert_eq!(&machine.forecast(supposed), &outlook, "asking changes nothing");
             let mut starts = Vec::new();
@@ -184,6 +187,7 @@ mod tests {
             ends_at,
             uptime_ms: 10,
             probe: ProbeParams::Floor,
+            priority: 0,
         });
         assert_eq!((outlook.starts.len(), &outlook.end), (100, &None));
         assert_eq!(outlook.starts.first().map(|start| start.attempt), Some(8));
@@ -202,6 +206,7 @@ mod tests {
             ends_at,
             uptime_ms: 10,
             probe: ProbeParams::Floor,
+            priority: 0,
         };
         let outlook = Machine::new(1).forecast(supposed);
         assert!(outlook.starts.is_empty());

@@ -306,11 +306,17 @@ impl Machine {
     /// programs; they are set aside for it, or it waits for them in line and is due when it has them. What an operator
     /// starts is free.
     #[must_use = "tokens that nobody knows to be set aside are never given back"]
-    pub fn reserve(&mut self, now: Timestamp, run: RunId, budgets: &[(Scope, RetryBudget)]) -> Leave {
+    pub fn reserve(
+        &mut self,
+        now: Timestamp,
+        run: RunId,
+        priority: i32,
+        budgets: &[(Scope, RetryBudget)],
+    ) -> Leave {
         let own = self.streaks.get(&run).filter(|streak| streak.automatic);
         match own.map_or(0, |streak| streak.cost_permille) {
             0 => Leave::Free,
-            cost => self.budgets.ask(now, run, cost, budgets),
+            cost => self.budgets.ask(now, run, (priority, cost), budgets),
         }
     }
 

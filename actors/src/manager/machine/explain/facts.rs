@@ -50,7 +50,7 @@ impl Machine {
             Stage::Blocked => self.blocked.get(live.run.held.as_ref()?.scope.as_ref()?)?,
             _ => return None,
         };
-        let place = line.iter().position(|(_, run)| *run == id)?;
+        let place = line.iter().position(|(_, _, run)| *run == id)?;
         Some((place + 1, line.len()))
     }
 }
@@ -81,8 +81,8 @@ fn forecast(run: &Run, program: &Arc<Program>, gates: &[Gate], now: Timestamp) -
     let gate = gates.iter().find(|gate| Some(&gate.scope) == held).or(gates.first());
     let probe = gate.map_or(ProbeParams::Floor, |gate| gate.policy.half_open.params);
     let class = run.reason.as_ref().map_or(Class::EXIT_NONZERO, |reason| &reason.class).to_owned();
-    let (program, base) = (program.clone(), run.params.clone());
-    Some(retry::Forecast { run: run.id, program, base, class, attempt, ends_at, uptime_ms, probe })
+    let (program, base, priority) = (program.clone(), run.params.clone(), run.priority);
+    Some(retry::Forecast { run: run.id, program, base, class, attempt, ends_at, uptime_ms, probe, priority })
 }
 
 impl Facts {

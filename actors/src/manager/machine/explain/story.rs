@@ -54,10 +54,14 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
     let attempt = record.attempt.map(|n| format!("attempt {n}")).unwrap_or_default();
     let scope = record.scope.as_ref().map(ToString::to_string).unwrap_or_default();
     Some(match &record.event {
-        Event::RunQueued { params, requested_by, forced } => {
+        Event::RunQueued { params, requested_by, forced, priority } => {
             let again = if again { " again" } else { "" };
             let forced = if *forced { ", past the breakers" } else { "" };
-            format!("asked for{again}{}{}{forced}", by_whom(requested_by.as_ref()), with(params))
+            let priority = match priority {
+                0 => String::new(),
+                priority => format!(", at priority {priority}"),
+            };
+            format!("asked for{again}{}{}{forced}{priority}", by_whom(requested_by.as_ref()), with(params))
         }
         Event::AttemptStarted { params, probe, forced, .. } => {
             let how = match (probe, forced) {
@@ -148,7 +152,16 @@ fn by_whom(who: Option<&String>) -> String {
 /// How an attempt ended and what that was taken for. Nothing for another event.
 fn end(event: &Event) -> Option<String> {
     let Event::AttemptEnded {
-        exit, signal, spawn_error, class, rule, line, lasted_ms, output_complete, ..
+        exit,
+        signal,
+        spawn_error,
+        class,
+        rule,
+        line,
+        preferred,
+        lasted_ms,
+        output_complete,
+        ..
     } = event
     else {
         return None;
@@ -172,6 +185,7 @@ fn end(event: &Event) -> Option<String> {
         (Some(class @ (Class::TIMEOUT_RUN | Class::STALLED | Class::EARLY_EXIT)), _, Some(why)) => {
             format!(": {class}, {why}")
         }
+        (Some(class), Some(rule), Some(why)) if rule == "success" => format!(": {class}, {why}"),
         (Some(class), Some(rule), Some(line)) if reads_output(rule) => {
             format!(": {class} (rule {rule}, by the line {})", quoted(line))
         }
@@ -184,5 +198,6 @@ fn end(event: &Event) -> Option<String> {
         (Some(class), _, _) => format!(": {class}"),
     };
     let incomplete = if *output_complete { "" } else { " (its output could not be read in time)" };
-    Some(format!("{how}{what}{incomplete}"))
+    let preferred = preferred.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+    Some(format!("{how}{what}{preferred}{incomplete}"))
 }

@@ -26,6 +26,7 @@ fn starts_ends_and_errors_are_counted_by_class_and_stops_of_ours_are_no_errors()
             seq: 1,
             at: began,
             retry_after_ms: None,
+            preferred: None,
         },
         count: 3,
     }));

@@ -150,7 +150,7 @@ impl Pair {
                 Some(Input::Judged { run, verdict: self.retry.ended(now, end) })
             }
             Effect::Reserve(ask) => {
-                let leave = self.retry.reserve(now, ask.run, &ask.budgets);
+                let leave = self.retry.reserve(now, ask.run, ask.priority, &ask.budgets);
                 Some(Input::Reserved { run: ask.run, leave })
             }
             Effect::Pay(run) => Some(Input::Saved(self.retry.pay(now, run))),

@@ -152,6 +152,7 @@ fn error_seen(world: &mut World, run: RunId, count: u64) {
         seq: 1,
         at: world.now,
         retry_after_ms: Some(7_000),
+        preferred: None,
     };
     world.input(Input::Monitor(crate::monitor::Report::ErrorSeen { attempt, evidence, count }));
 }

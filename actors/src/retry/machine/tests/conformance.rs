@@ -164,7 +164,7 @@ fn a_clock_that_was_set_between_two_lives_moves_all_that_is_saved_with_it() {
     life.machine.set_budget(life.now, Some(RetryBudget::tokens(1.0).refill_per_minute(1.0)));
     let began = life.now;
     let mut saved = life.end(&failed("rate_limited"), 0).saved;
-    let _ = life.machine.reserve(began, run(1), &[]);
+    let _ = life.machine.reserve(began, run(1), 0, &[]);
     saved.extend(life.machine.pay(began, run(1)));
     let mut records = BTreeMap::new();
     records.extend(saved.into_iter().filter_map(|put| Some((put.key, put.value?))));
@@ -185,7 +185,7 @@ fn a_clock_that_was_set_between_two_lives_moves_all_that_is_saved_with_it() {
         let lowered = next.machine.shared["site:shop.example"][0].1.lowered_at;
         assert_eq!(lowered, Some(Timestamp(now - 20_000)), "{now}: its cooldown goes on for 40s");
         let _ = next.end(&failed("crash"), 0);
-        let Leave::Deferred { retry_at, .. } = next.machine.reserve(next.now, run(1), &[]) else {
+        let Leave::Deferred { retry_at, .. } = next.machine.reserve(next.now, run(1), 0, &[]) else {
             panic!("{now}")
         };
         assert_eq!(retry_at, Some(Timestamp(now + 40_000)), "{now}: a third of a token came meanwhile");

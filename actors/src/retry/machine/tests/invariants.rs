@@ -140,7 +140,7 @@ impl World {
 
     /// The run is due: budget, then breakers, then it starts.
     fn start(&mut self, who: u128, automatic: bool) {
-        let free = match self.machine.reserve(self.now, run(who), &[]) {
+        let free = match self.machine.reserve(self.now, run(who), 0, &[]) {
             Leave::Deferred { retry_at, .. } => {
                 assert!(automatic, "an operator's start is free");
                 assert!(retry_at.is_some_and(|at| at > self.now), "who waits knows until when");
@@ -304,7 +304,7 @@ proptest! {
         for who in 0..3 {
             let before = (world.machine.streaks.get(&run(who)).cloned(), world.machine.budgets.level());
             let refilled = world.machine.budgets.level();
-            let leave = world.machine.reserve(before.1.map_or(world.now, |level| level.at), run(who), &[]);
+            let leave = world.machine.reserve(before.1.map_or(world.now, |level| level.at), run(who), 0, &[]);
             if let Leave::Deferred { .. } = leave {
                 prop_assert!(budget.is_some());
             }

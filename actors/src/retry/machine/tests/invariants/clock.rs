@@ -51,7 +51,7 @@ proptest! {
         };
         let (before, level) = (state(&world.machine), world.machine.budgets.level());
         for who in asks.iter().filter(|who| waits.contains(who)) {
-            let _ = world.machine.reserve(now, run(*who), &[]);
+            let _ = world.machine.reserve(now, run(*who), 0, &[]);
         }
         for who in asks.iter().rev().filter(|who| waits.contains(who)) {
             world.machine.release(run(*who));

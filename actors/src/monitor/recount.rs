@@ -1,0 +1,46 @@
+//! What stored output tells, found again.
+//!
+//! A Monitor that goes on with an attempt knows of it what the store's indexes say, and these do not know what an item is. So
+//! what was stored is read again: some hundred megabytes a second, on the Monitor's own thread, once after a death of ours,
+//! and only for programs that count items.
+
+use super::machine::Items;
+use crate::{
+    model::{AttemptId, Stream},
+    store::{Chunk, Output, StoreError, Wanted},
+};
+
+/// The items that the stored output of this stream tells of. What cannot be read tells of none.
+pub(super) fn stored_items(items: &Items, attempt: AttemptId, stream: Stream, output: &Output) -> u64 {
+    let mut count = 0;
+    let tell = |chunk: &Chunk| {
+        // Where lines were lost stands one of ours.
+        if chunk.head.gap == 0 {
+            chunk.lines().for_each(|line| count = items.in_line(count, line.bytes));
+        }
+    };
+    if let Err(error) = each_chunk(attempt, stream, output, tell) {
+        log::warn!("stored output not read for its items; attempt={attempt} error={error}");
+    }
+    count
+}
+
+fn each_chunk(
+    attempt: AttemptId,
+    stream: Stream,
+    output: &Output,
+    mut tell: impl FnMut(&Chunk),
+) -> Result<(), StoreError> {
+    let wanted = Wanted {
+        run: Some(attempt.run),
+        attempt: Some(attempt.number),
+        stream: Some(stream),
+        ..Wanted::default()
+    };
+    for (segment, ..) in output.segments(&wanted) {
+        for found in output.chunks(segment, &wanted)? {
+            output.chunk(segment, &found)?.iter().for_each(&mut tell);
+        }
+    }
+    Ok(())
+}
