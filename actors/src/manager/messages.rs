@@ -73,7 +73,8 @@ pub struct Start {
     /// Whether its first attempt passes the breakers: none is asked, whatever [`Start::if_blocked`] says, and none hears how
     /// the attempt ends, so that it neither spends a probe nor proves anything. Later attempts ask. Default false.
     pub force: bool,
-    /// The same key within [`Start::KEY_LIFE_MS`] answers with the run of the first request.
+    /// The same key within [`Start::KEY_LIFE_MS`] answers with the run of the first request, and is refused
+    /// ([`StartError::KeyReused`]) when anything else of the request differs; values of secrets are not compared.
     pub idempotency_key: Option<String>,
 }
 
@@ -138,6 +139,14 @@ pub enum StartError {
         /// The program.
         program: String,
         /// Its run.
+        run: RunId,
+    },
+    /// The idempotency key stands for another request, which made this run.
+    #[error("the idempotency key `{key}` was used for another request, which started {run}")]
+    KeyReused {
+        /// The key.
+        key: String,
+        /// The run of the first request.
         run: RunId,
     },
     /// The manager is being shut down.

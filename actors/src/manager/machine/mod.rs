@@ -11,6 +11,7 @@ mod budget;
 mod effect;
 mod explain;
 mod figures;
+mod idempotency;
 mod inline;
 mod judge;
 mod life;
@@ -208,7 +209,7 @@ pub struct Machine {
     /// Attempts whose leader ended and whose trees are not known to be empty, and how each is stopped.
     trees: HashMap<AttemptId, launcher::Stop>,
     timers: BTreeSet<(Timestamp, RunId, Timer)>,
-    keys: HashMap<String, (RunId, Timestamp)>,
+    keys: HashMap<String, idempotency::Remembered>,
     counters: figures::Counters,
     next_seq: u64,
     shutting_down: bool,
