@@ -164,9 +164,10 @@ impl Handler<Forecast> for RetryActor {
     type Result = MessageResult<Forecast>;
 
     fn handle(&mut self, msg: Forecast, _: &mut Context<Self>) -> Self::Result {
-        let Forecast { run, program, base, class, attempt, ends_at, uptime_ms, probe } = msg;
+        let Forecast { run, program, base, class, attempt, ends_at, uptime_ms, probe, budgets } = msg;
         let (program, base, class) = (&*program, &base, class.as_str());
-        let supposed = Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe };
+        let supposed =
+            Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe, budgets: &budgets };
         MessageResult(self.machine.forecast(supposed))
     }
 }

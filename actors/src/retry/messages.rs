@@ -171,6 +171,8 @@ pub struct Forecast {
     pub uptime_ms: u64,
     /// What a start gets that probes a half-open breaker.
     pub probe: ProbeParams,
+    /// The budgets of the scopes that gate its starts.
+    pub budgets: Vec<(Scope, RetryBudget)>,
 }
 
 /// The run is due at this time: [`Report::Due`]. A later word about the same run replaces it.

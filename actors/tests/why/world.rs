@@ -395,6 +395,7 @@ impl World {
                 ends_at,
                 uptime_ms,
                 probe,
+                budgets: &ask.budgets,
             })
         });
         let mut breakers = self.breaker.breakers();
