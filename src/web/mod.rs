@@ -44,6 +44,7 @@ mod body;
 mod figures;
 mod journal;
 mod logs;
+mod metrics;
 mod problem;
 mod programs;
 mod recording;

@@ -28,7 +28,7 @@ pub use self::{
     admit::Checked,
     effect::{Effect, Input},
     explain::{Facts, Overview, explain},
-    figures::{Figures, Tally},
+    figures::{Delays, Figures, ScopeFigures, Tally},
 };
 
 use crate::{
