@@ -85,6 +85,24 @@ fn answer(daemon: &Daemon, token: &str, asked: &Asked<'_>) -> String {
     shown.replace(daemon.url().trim_start_matches("http://"), "ADDRESS")
 }
 
+/// The run that the key of [`keyed`] stands for from now on.
+fn first_with_key(daemon: &Daemon, token: &str) -> String {
+    let (_, _, run) = spoken(daemon, token, &keyed("/api/v1/programs/fine/runs", "{}"));
+    let run: serde_json::Value = serde_json::from_str(&run).expect("a run");
+    run["id"].as_str().expect("its id").to_owned()
+}
+
+/// Every list, asked for no item of it.
+const fn nothing_of(attempts: &str) -> [Asked<'_>; 5] {
+    [
+        get("/api/v1/runs?limit=0"),
+        get("/api/v1/events?limit=0"),
+        get("/api/v1/logs?limit=0"),
+        get("/api/v1/recording?limit=0"),
+        get(attempts),
+    ]
+}
+
 #[test]
 fn what_is_said_over_http() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -101,9 +119,7 @@ fn what_is_said_over_http() {
     until("it is over", || daemon.cli(&["status", &ended]).contains("succeeded"));
     until("it waits", || daemon.cli(&["ps"]).contains("backoff"));
     daemon.cli(&["breaker", "open", "program:guarded", "--reason", "maintenance"]);
-    let (_, _, first) = spoken(&daemon, &token, &keyed("/api/v1/programs/fine/runs", "{}"));
-    let first: serde_json::Value = serde_json::from_str(&first).expect("a run");
-    let first = first["id"].as_str().expect("its id").to_owned();
+    let first = first_with_key(&daemon, &token);
     let large = format!("{{\"params\":{{\"url\":\"{}\"}}}}", "x".repeat(5_000));
     let larger = format!("{{\"params\":{{\"url\":\"{}\"}}}}", "x".repeat(20_000));
     let of = |what: &str| format!("/api/v1/runs/{ended}/{what}");
@@ -136,11 +152,6 @@ fn what_is_said_over_http() {
         post("/api/v1/breakers/site%3Anowhere/reset", "{}"),
         post("/api/v1/breakers/program%3Aguarded/open", r#"{"ttl":"5"}"#),
         get("/api/v1/runs?limit=many"),
-        get("/api/v1/runs?limit=0"),
-        get("/api/v1/events?limit=0"),
-        get("/api/v1/logs?limit=0"),
-        get("/api/v1/recording?limit=0"),
-        get(&attempts),
         get("/api/v1/runs?phase=asleep"),
         get("/api/v1/runs?limti=3"),
         get("/api/v1/runs?cursor=x"),
@@ -157,7 +168,8 @@ fn what_is_said_over_http() {
         Asked { headers: &foreign, ..post("/api/v1/programs/fine/runs", "{}") },
         Asked { headers: &[("content-type", "text/plain")], ..post("/api/v1/programs/fine/runs", "{}") },
     ];
-    let mut text: String = asked.iter().map(|asked| answer(&daemon, &token, asked)).collect();
+    let mut text: String =
+        asked.iter().chain(&nothing_of(&attempts)).map(|asked| answer(&daemon, &token, asked)).collect();
     for (id, name) in [(&ended, "ENDED"), (&holding, "WAITING"), (&daemons, "DAEMON"), (&first, "FIRST")] {
         text = text.replace(id.as_str(), name);
     }
