@@ -25,6 +25,8 @@ pub enum ErrorKind {
     InvalidParams,
     /// A question for output or runs cannot be asked like this.
     InvalidQuery,
+    /// An idempotency key was used for another request before.
+    KeyReused,
     /// As many runs wait as the program's `queue` allows.
     QueueFull,
     /// A breaker is open, and the start asked to be refused then; see [`Error::retry_after_ms`].
@@ -58,6 +60,7 @@ impl ErrorKind {
             Self::UnknownScope => "unknown_scope",
             Self::InvalidParams => "invalid_params",
             Self::InvalidQuery => "invalid_query",
+            Self::KeyReused => "idempotency_key_reused",
             Self::QueueFull => "queue_full",
             Self::Blocked => "breaker_open",
             Self::AlreadyRunning => "already_running",
@@ -229,6 +232,9 @@ impl From<StartError> for Error {
             StartError::AlreadyRunning { .. } => {
                 Self::new(ErrorKind::AlreadyRunning, message).with_help(ONE_RUN_HELP)
             }
+            StartError::KeyReused { .. } => Self::new(ErrorKind::KeyReused, message).with_help(
+                "for a new run use a new key; to ask again after a lost answer send what was sent first",
+            ),
             StartError::ShuttingDown => Self::new(ErrorKind::ShuttingDown, message),
             StartError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
             // The contract may grow; an error that nobody knows here still has its own words.

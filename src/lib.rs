@@ -42,6 +42,7 @@
 //! | say what follows a failure | [`RetryPolicy`], [`ClassRule`], [`Adjust`], [`RetryBudget`], [`BreakerPolicy`] |
 //! | start, stop, ask, shut down | [`ProcessManager`], [`StartRequest`], [`RunHandle`] |
 //! | read output | [`LogReader`], from [`RunHandle::logs`] or [`ProcessManager::logs`] |
+//! | watch it by figures | [`ProcessManager::metrics`], [`ProcessManager::program`], [`ProcessManager::info`] |
 //! | know why | [`ProcessManager::why`], [`ProcessManager::events`], [`ProcessManager::on_event`] |
 //! | try a policy before it costs anything | [`simulate`] |
 //! | mount the HTTP API | the module `web` |
@@ -77,6 +78,7 @@ pub use actors::model::{
 
 mod error;
 mod handle;
+mod metrics;
 mod process_manager;
 pub mod simulate;
 #[cfg(feature = "web")]

@@ -72,6 +72,13 @@ pub fn until(deadline: Timestamp) -> std::time::Duration {
     std::time::Duration::from_millis(deadline.since(now()))
 }
 
+/// What a piece of work answers, and how long it took.
+pub(crate) fn measured<T>(work: impl FnOnce() -> T) -> (T, std::time::Duration) {
+    let start = Instant::now();
+    let done = work();
+    (done, start.elapsed())
+}
+
 /// Blocks this thread. For a place that blocks anyway and has no event to wait for; none of an actor's.
 #[expect(clippy::disallowed_methods, reason = "this is the room of the clock")]
 pub(crate) fn pause(time: std::time::Duration) {

@@ -110,7 +110,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "FILE", required_unless_present = "from_journal")]
     pub(crate) scenario: Option<PathBuf>,
     /// Decide again what a daemon decided about this run, from what its journal recorded, and compare
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "scenario", "until", "seed"])]
+    #[arg(long, value_name = "RUN", value_parser = name, conflicts_with_all = ["config", "scenario", "until", "seed"])]
     pub(crate) from_journal: Option<String>,
     /// Virtual time to run, instead of the scenario's `until`
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -125,6 +125,7 @@ pub(crate) struct Simulate {
 #[derive(Args, Debug)]
 pub(crate) struct Run {
     /// The program's name
+    #[arg(value_parser = name)]
     pub(crate) program: String,
     /// Parameters, as `name=value`
     #[arg(value_name = "NAME=VALUE", value_parser = pair)]
@@ -162,7 +163,7 @@ pub(crate) enum IfBlocked {
 #[derive(Args, Debug)]
 pub(crate) struct Target {
     /// A program's name or a run's id
-    #[arg(value_name = "PROGRAM|RUN")]
+    #[arg(value_name = "PROGRAM|RUN", value_parser = name)]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) short: ShortFile,
@@ -171,7 +172,7 @@ pub(crate) struct Target {
 #[derive(Args, Debug)]
 pub(crate) struct Again {
     /// A program's name or a run's id
-    #[arg(value_name = "PROGRAM|RUN")]
+    #[arg(value_name = "PROGRAM|RUN", value_parser = name)]
     pub(crate) name: String,
     /// Pass the breakers with the next attempt; none of them hears how it ends
     #[arg(long)]
@@ -183,6 +184,7 @@ pub(crate) struct Again {
 #[derive(Args, Debug)]
 pub(crate) struct Retry {
     /// The run's id
+    #[arg(value_parser = name)]
     pub(crate) run: String,
     /// Parameters that differ, as `name=value`
     #[arg(value_name = "NAME=VALUE", value_parser = pair)]
@@ -203,7 +205,7 @@ pub(crate) struct Listing {
 #[derive(Args, Debug)]
 pub(crate) struct Question {
     /// A program's name or a run's id
-    #[arg(value_name = "PROGRAM|RUN")]
+    #[arg(value_name = "PROGRAM|RUN", value_parser = name)]
     pub(crate) name: String,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
@@ -215,7 +217,7 @@ pub(crate) struct Question {
 #[derive(Args, Debug)]
 pub(crate) struct Overview {
     /// A program's name or a run's id; without it the supervisor itself
-    #[arg(value_name = "PROGRAM|RUN")]
+    #[arg(value_name = "PROGRAM|RUN", value_parser = name)]
     pub(crate) name: Option<String>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
@@ -239,7 +241,7 @@ const LEVELS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
 #[derive(Args, Debug)]
 pub(crate) struct Logs {
     /// A program's name or a run's id
-    #[arg(value_name = "PROGRAM|RUN")]
+    #[arg(value_name = "PROGRAM|RUN", value_parser = name)]
     pub(crate) name: String,
     /// Go on with what comes
     #[arg(short, long)]
@@ -352,6 +354,7 @@ impl BreakerAct {
 #[derive(Args, Debug)]
 pub(crate) struct Scope {
     /// Such as `program:NAME` or `site:HOST`
+    #[arg(value_parser = name)]
     pub(crate) scope: String,
     /// How long a forced open lasts, such as `1h`
     #[arg(long, value_name = "TIME")]
@@ -366,6 +369,7 @@ pub(crate) struct Scope {
 #[derive(Args, Debug)]
 pub(crate) struct Classes {
     /// Of this program; else the built-in ones
+    #[arg(value_parser = name)]
     pub(crate) program: Option<String>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
@@ -400,6 +404,14 @@ impl Verb {
             Self::Logs(_) | Self::Events(_) => return None,
         };
         short.file.as_ref()
+    }
+}
+
+/// The name of something: a script's unset variable must not ask for everything, or for nothing that has a name.
+fn name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a name is missing; `supervise ps` shows those of programs and runs".into()),
+        _ => Ok(text.to_owned()),
     }
 }
 

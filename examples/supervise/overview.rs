@@ -27,7 +27,22 @@ pub(crate) fn of_all(client: &Client, screen: &mut Screen, info: &Value) -> Resu
     screen.line(&format!("breakers: {}", counted(info.get("breakers"), "none asked yet")))?;
     let size = usage::bytes(number("store_bytes"));
     screen.line(&format!("store: {size} in {}", escape(text(info, "store"))))?;
+    let trouble = text(info, "store_trouble");
+    if !trouble.is_empty() {
+        let word = screen.paint(Tint::Bad, "trouble");
+        screen.line(&format!("{word}: {}", escape(trouble)))?;
+    }
     Ok(screen.flush()?)
+}
+
+/// Says what is wrong with the store, beside what was asked for.
+pub(crate) fn warn_of_store(client: &Client) -> Result<(), Failure> {
+    let info = client.get("/info", &[])?;
+    let trouble = text(&info, "store_trouble");
+    if !trouble.is_empty() {
+        eprintln!("supervise: {}", escape(trouble));
+    }
+    Ok(())
 }
 
 /// What was counted of a program since the supervisor started.

@@ -5,6 +5,7 @@ use crate::{
     client::Client,
     failure::Failure,
     logs::{items, text},
+    overview,
     screen::{self, Screen, Tint, escape},
     target::short,
     usage, when,
@@ -32,7 +33,8 @@ pub(crate) fn ps(client: &Client, screen: &mut Screen, ask: &Listing) -> Result<
         }
     }
     screen.table(&HEAD, &rows)?;
-    Ok(screen.flush()?)
+    screen.flush()?;
+    overview::warn_of_store(client)
 }
 
 /// The runs of a program that are not over.

@@ -6,9 +6,11 @@ use crate::{
     failure::{Failure, code},
     logs::{ends_line, is_ended, items, next_cursor, text},
     screen::{Screen, escape},
-    target::Target,
+    target::{Target, short},
+    when,
 };
 use actix_process::actors::model::signal_number;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
@@ -77,6 +79,7 @@ pub(crate) fn stop(client: &Client, screen: &mut Screen, name: &str) -> Result<(
 fn wait(client: &Client, id: &str) -> Result<u8, Failure> {
     let path = format!("/runs/{id}");
     let mut cursor: Option<String> = None;
+    let mut told = Value::Null;
     loop {
         // The run before its output: when it is over here, all it wrote is in the pages that follow.
         let run = client.get(&path, &[("wait", LOOK_EVERY)])?;
@@ -92,12 +95,38 @@ fn wait(client: &Client, id: &str) -> Result<u8, Failure> {
                 break;
             }
         }
+        if let Some(news) = held(&run, &mut told, when::now()) {
+            eprintln!("{news}");
+        }
         // A question or a progress bar has no newline yet, for which std would wait.
         std::io::stdout().flush()?;
         if is_ended(&run) {
             return Ok(report(&run));
         }
     }
+}
+
+/// What holds the run and until when, unless the same was told before.
+fn held(run: &Value, told: &mut Value, now: Timestamp) -> Option<String> {
+    let held = run.get("held").unwrap_or(&Value::Null);
+    // The sentence counts those who stand in line before it; that alone is no news.
+    let what = match held {
+        Value::Null => Value::Null,
+        held => json!([held["reason"], held["scope"], held["retry_at"]]),
+    };
+    if std::mem::replace(told, what.clone()) == what || what.is_null() {
+        return None;
+    }
+    let until = match text(held, "retry_at") {
+        "" => String::new(),
+        at => format!("; it asks again {}", when::until(at, now)),
+    };
+    let whom = match text(held, "scope") {
+        "" => String::new(),
+        scope => format!(" for {}", escape(scope)),
+    };
+    let (id, why) = (escape(short(text(run, "id"))), escape(text(held, "why")));
+    Some(format!("supervise: {id} waits{whom}: {why}{until}; `supervise why {id}` says more"))
 }
 
 /// A line of the child, or a part of one, on the stream it wrote it to.
@@ -176,6 +205,33 @@ mod tests {
             record("no end", false, false),
         ];
         assert_eq!(parts.iter().map(passed_on).collect::<String>(), "aabbc\nnext\nno end");
+    }
+
+    #[test]
+    fn what_holds_a_run_is_told_once_and_again_when_it_changes() {
+        let now = "2026-11-23T12:00:00Z".parse().unwrap();
+        let mut told = Value::Null;
+        let mut says = |held: Value| held_of(&held, &mut told, now);
+        let open = |until: &str, why: &str| json!({"reason": "breaker", "scope": "site:a", "retry_at": until, "why": why});
+        let at = "2026-11-23T12:04:12Z";
+        assert_eq!(says(Value::Null), None);
+        let first = "supervise: CDEFGHJK waits for site:a: it is open; it asks again in 4m 12s (12:04:12Z); `supervise why CDEFGHJK` says more";
+        assert_eq!(says(open(at, "it is open")).as_deref(), Some(first));
+        assert_eq!(says(open(at, "it is open, and two wait before it")), None, "told");
+        assert!(
+            says(open("2026-11-23T12:09:00Z", "it is open")).is_some_and(|news| news.contains("12:09:00Z"))
+        );
+        assert_eq!(says(Value::Null), None, "it runs");
+        let forced =
+            json!({"reason": "breaker", "scope": "site:a", "retry_at": null, "why": "held open\u{7}"});
+        let news = "supervise: CDEFGHJK waits for site:a: held open\\x07; `supervise why CDEFGHJK` says more";
+        assert_eq!(says(forced).as_deref(), Some(news));
+        let budget = json!({"reason": "budget", "scope": null, "retry_at": null, "why": "no tokens"});
+        assert!(says(budget).is_some_and(|news| news.contains("CDEFGHJK waits: no tokens")));
+    }
+
+    fn held_of(held: &Value, told: &mut Value, now: Timestamp) -> Option<String> {
+        super::held(&json!({"id": "01JD07M3ABABABABABCDEFGHJK", "held": held}), told, now)
     }
 
     #[test]

@@ -35,10 +35,12 @@ pub(crate) enum Tint {
     Strong,
 }
 
-/// Standard output, and whether it likes colours.
+/// Standard output, whether it likes colours, and how wide it is.
 #[derive(Debug)]
 pub(crate) struct Screen {
     colours: bool,
+    /// Of a terminal. What is read by a program is never cut.
+    width: Option<usize>,
     out: io::BufWriter<io::Stdout>,
 }
 
@@ -48,7 +50,9 @@ impl Screen {
         let asked_not = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let out = io::stdout();
-        Self { colours: out.is_terminal() && !asked_not && !dumb, out: io::BufWriter::new(out) }
+        let terminal = out.is_terminal();
+        let width = if terminal { columns() } else { None };
+        Self { colours: terminal && !asked_not && !dumb, width, out: io::BufWriter::new(out) }
     }
 
     /// The text in a colour, or as it is.
@@ -79,7 +83,7 @@ impl Screen {
         self.out.flush()
     }
 
-    /// Columns as wide as their widest cell; the last one is as long as it likes.
+    /// Columns as wide as their widest cell; the last one is as long as it likes, and as the terminal has room for.
     pub(crate) fn table(&mut self, head: &[&str], rows: &[Vec<(Tint, String)>]) -> io::Result<()> {
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column)).map(|(_, text)| text.chars().count());
@@ -88,12 +92,17 @@ impl Screen {
         let widths: Vec<usize> = (0..head.len()).map(width).collect();
         let heads: Vec<_> = head.iter().map(|text| (Tint::Strong, (*text).to_owned())).collect();
         for row in std::iter::once(&heads).chain(rows) {
-            let mut line = String::new();
+            let (mut line, mut used) = (String::new(), 0);
             for (column, (tint, text)) in row.iter().enumerate() {
+                if let Some(cut) = self.width.and_then(|width| cut(text, width.saturating_sub(used))) {
+                    line.push_str(&self.paint(*tint, &cut));
+                    break;
+                }
                 let fill = match column + 1 == row.len() {
                     true => 0,
                     false => widths.get(column).map_or(0, |width| width - text.chars().count() + 2),
                 };
+                used += text.chars().count() + fill;
                 line.push_str(&self.paint(*tint, text));
                 line.extend(std::iter::repeat_n(' ', fill));
             }
@@ -101,6 +110,28 @@ impl Screen {
         }
         Ok(())
     }
+}
+
+/// The columns of the terminal: what the user says, or the terminal itself.
+fn columns() -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+    said.or_else(terminal_columns).filter(|columns| *columns > 0)
+}
+
+fn terminal_columns() -> Option<usize> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the call writes into the one struct, which outlives it.
+    let read = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    (read == 0).then_some(usize::from(size.ws_col))
+}
+
+/// A text that has less room than it needs, with an ellipsis at its end; nothing when it fits.
+fn cut(text: &str, room: usize) -> Option<String> {
+    if text.chars().count() <= room {
+        return None;
+    }
+    let kept = text.chars().take(room.saturating_sub(1));
+    Some(kept.chain((room > 0).then_some('…')).collect())
 }
 
 /// A phase as shape, word and colour; the word is always there.
@@ -124,6 +155,20 @@ pub(crate) fn phase(name: &str) -> (Tint, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_room_ends_with_an_ellipsis() {
+        for (text, room, shown) in [
+            ("abc", 3, None),
+            ("abcd", 3, Some("ab…")),
+            ("äöü→", 3, Some("äö…")),
+            ("abc", 1, Some("…")),
+            ("abc", 0, Some("")),
+            ("", 0, None),
+        ] {
+            assert_eq!(cut(text, room).as_deref(), shown, "{text} {room}");
+        }
+    }
 
     #[test]
     fn nothing_that_a_terminal_obeys_gets_through() {

@@ -2,9 +2,10 @@
 
 use crate::{
     args::{Connection, Simulate},
-    client::{Client, config_file, percent},
+    client::{Client, config_file},
     facade,
     failure::{Failure, code},
+    target::Target,
 };
 use actix_process::{
     actors::model::RunId,
@@ -41,8 +42,7 @@ pub(crate) fn simulate(connection: &Connection, ask: &Simulate) -> Result<u8, Fa
 
 /// Decides the whole journal again, and shows what was decided about one run, the scopes that it met, and all of them.
 fn from_journal(client: &Client, run: &str) -> Result<u8, Failure> {
-    let found = client.get(&format!("/runs/{}", percent(run)), &[])?;
-    let run = found["id"].as_str().unwrap_or_default();
+    let (run, _) = Target::find_run(client, run)?;
     let compared = decide_again(client)?;
     let about = |one: &Compared| {
         one.live.as_ref().or(one.again.as_ref()).map(|record| (record.run, record.scope.clone()))

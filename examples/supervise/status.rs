@@ -34,7 +34,8 @@ pub(crate) fn status(client: &Client, screen: &mut Screen, ask: &Overview) -> Re
         Target::Program(name, program) => of_program(client, screen, name, program)?,
         Target::Run(_, run) => of_run(screen, run)?,
     }
-    Ok(screen.flush()?)
+    screen.flush()?;
+    overview::warn_of_store(client)
 }
 
 fn of_program(client: &Client, screen: &mut Screen, name: &str, program: &Value) -> Result<(), Failure> {

@@ -54,12 +54,19 @@ impl Target {
 
     /// A run, when a program will not do.
     pub(crate) fn find_run(client: &Client, name: &str) -> Result<(String, Value), Failure> {
-        match Self::find(client, name)? {
-            Self::Run(id, run) => Ok((id, run)),
-            Self::Program(name, _) => {
+        match Self::find(client, name) {
+            Ok(Self::Run(id, run)) => Ok((id, run)),
+            Ok(Self::Program(name, _)) => {
                 Err(Failure::new(code::USAGE, format!("`{name}` is a program, and this needs a run"))
                     .help(format!("`supervise status {name}` lists its runs")))
             }
+            Err(failure) if failure.code == code::UNKNOWN && !may_be_run(name) => {
+                let what = format!("`{}` cannot be the name of a run, and this needs one", escape(name));
+                let help =
+                    "write a run's id or its end, at least 6 letters and digits, as `supervise ps` shows it";
+                Err(Failure::new(code::USAGE, what).help(help))
+            }
+            Err(failure) => Err(failure),
         }
     }
 

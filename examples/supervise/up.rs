@@ -58,8 +58,12 @@ async fn serve(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let exposed = exposed(address, &config.store.path, &config.server.allowed_hosts);
     let mut daemon = Daemon::open(config, listener).await?;
     eprintln!("listening on http://{address}");
+    if let Some(warning) = exposed {
+        eprintln!("{warning}");
+    }
     loop {
         tokio::select! {
             _ = interrupt.recv() => break,
@@ -77,6 +81,23 @@ async fn serve(
         // The keeper notices our end and stops the children.
         _ = interrupt.recv() => std::process::exit(INTERRUPTED),
     }
+}
+
+/// What is said when other machines can reach the API: that it is so, and what stands between them and it.
+fn exposed(address: SocketAddr, store: &Path, allowed_hosts: &[String]) -> Option<String> {
+    if address.ip().to_canonical().is_loopback() {
+        return None;
+    }
+    let names = match allowed_hosts {
+        [] => "and no name of this machine is in server.allowed_hosts yet, so that others are answered 421"
+            .to_owned(),
+        names => format!("and answers under {} alone", names.join(", ")),
+    };
+    Some(format!(
+        "warning: http://{address} is reachable from the network, and unencrypted: every request, reads too, needs the \
+         token in {}, except GET /healthz, {names}; put a proxy that speaks TLS before it",
+        store.join("token").display()
+    ))
 }
 
 /// A file with errors changes nothing.
@@ -125,5 +146,30 @@ fn raise_descriptor_limit() {
     };
     if !raised {
         log::warn!("descriptor limit not raised; error={}", std::io::Error::last_os_error());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_beyond_this_machine_is_told_what_that_means() {
+        let said =
+            |address: &str, hosts: &[String]| exposed(address.parse().unwrap(), Path::new("data"), hosts);
+        for address in ["127.0.0.1:9700", "127.9.9.9:1", "[::1]:9700", "[::ffff:127.0.0.1]:9700"] {
+            assert_eq!(said(address, &[]), None, "{address}");
+        }
+        for address in ["0.0.0.0:9700", "[::]:9700", "192.0.2.7:9700", "[::ffff:192.0.2.7]:9700"] {
+            let line = said(address, &[]).unwrap();
+            assert!(!line.contains('\n'), "one line: {line}");
+            for part in
+                ["reachable from the network", "unencrypted", address, "data/token", "reads too", "421"]
+            {
+                assert!(line.contains(part), "{part}: {line}");
+            }
+        }
+        let line = said("0.0.0.0:9700", &["ops.example".into(), "ops".into()]).unwrap();
+        assert!(line.contains("answers under ops.example, ops alone") && !line.contains("421"), "{line}");
     }
 }

@@ -175,6 +175,11 @@ impl Document {
         } else {
             match read_text(&path) {
                 Ok(text) => self.add(&path, text),
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                    let message = format!("`{name}` is a directory, and `include` takes files");
+                    let help = "name each file in it; the path is relative to the file it stands in";
+                    self.fail(node.at, "config.include", message, help);
+                }
                 Err(error) => {
                     let (why, help) = unreadable(&error);
                     let message = format!("cannot read the included file {}: {why}", path.display());

@@ -364,6 +364,19 @@ fn includes_that_go_wrong_are_told_at_their_line() {
 }
 
 #[test]
+fn a_directory_is_no_include() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("main.toml");
+    for name in [".", "./.", ""] {
+        fs::write(&file, format!("include = [\"{name}\"]\n")).unwrap();
+        let ConfigErrors(errors) = load(&file).unwrap_err();
+        let message = format!("`{name}` is a directory, and `include` takes files");
+        assert_eq!((errors.len(), errors[0].message.as_str()), (1, message.as_str()), "{errors:#?}");
+        assert!(errors[0].help.contains("name each file"), "{}", errors[0]);
+    }
+}
+
+#[test]
 fn text_from_elsewhere_reads_no_file() {
     let ConfigErrors(errors) =
         parse_alone("include = [\"/etc/passwd\"]\n", Path::new("/x/y.toml")).unwrap_err();

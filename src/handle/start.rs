@@ -70,7 +70,7 @@ impl StartRequest {
     }
 
     /// The same key within a day answers with the run of the first request, so that a client may ask again after a
-    /// lost answer.
+    /// lost answer. With a request that differs (but for values of secrets) it is [`ErrorKind::KeyReused`](crate::ErrorKind).
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.start.idempotency_key = Some(key.into());
         self

@@ -12,9 +12,9 @@ use actix::{Addr, Handler, Message, Recipient, dev::ToEnvelope};
 use actix_process_actors::{
     breaker::{BreakerStatus, OperatorAct},
     manager::{
-        Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetPrograms, GetRun,
-        GetRuns, Info, LookupError, ManagerActor, OperateBreaker, ProgramStatus, SetRetryBudget, Subscribe,
-        WhyProgram,
+        Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetMetrics,
+        GetPrograms, GetRun, GetRuns, Info, LookupError, ManagerActor, OperateBreaker, ProgramStatus,
+        SetRetryBudget, Subscribe, WhyProgram,
         recording::{GetRecording, Recording},
     },
     model::{BreakerPolicy, JournalRecord, Program, Restart, RetryBudget, Scope},
@@ -183,6 +183,17 @@ impl ProcessManager {
     /// The supervisor is gone.
     pub async fn info(&self) -> Result<Info> {
         self.ask(GetInfo).await
+    }
+
+    /// Everything that is counted, in the text format of Prometheus (0.0.4), to be served by an application that has a
+    /// `/metrics` of its own. `docs/reference/metrics.md` has every metric; the message
+    /// [`GetMetrics`] has the same figures as a struct. Counters begin at 0 with each supervisor.
+    ///
+    /// # Errors
+    /// The supervisor is gone.
+    pub async fn metrics(&self) -> Result<String> {
+        let counted = self.ask(GetMetrics).await?;
+        Ok(crate::metrics::text(&counted, &self.breakers().await?, self.store_bytes().await))
     }
 
     /// The chain of decisions that led to a run's present state, and what happens next and when.

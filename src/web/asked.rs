@@ -73,7 +73,14 @@ impl Asked {
 
     /// How many items of a list: `default` unless said, never more than `most`.
     pub(super) fn limit(&mut self, default: usize, most: usize) -> Result<usize, Problem> {
-        Ok(self.number("limit")?.unwrap_or(default).clamp(1, most))
+        let read = |text: &str| match text.parse() {
+            Ok(n) if n > 0 => Ok(n),
+            _ => Err(format!("`{text}` is no whole number over 0")),
+        };
+        let limit: Option<usize> = self.value("limit", read).map_err(|problem| {
+            problem.with_help(format!("write 1 to {most}; without `limit` there are {default}"))
+        })?;
+        Ok(limit.unwrap_or(default).min(most))
     }
 
     /// How long to wait; 0 unless said.
@@ -142,6 +149,11 @@ mod tests {
         assert_eq!(asked.time("since").unwrap(), Some(Timestamp(1_000)));
         assert!(asked.time("until").is_err());
         assert!(asked.limit(1, 2).is_err());
+        for (limit, read) in
+            [("1", Some(1)), ("3", Some(2)), ("0", None), ("-0", None), ("x", None), ("", Some(1))]
+        {
+            assert_eq!(Asked::parse(&format!("limit={limit}")).unwrap().limit(1, 2).ok(), read, "{limit}");
+        }
         let dir = asked.word("dir", &[("back", 1), ("fwd", 2)]).unwrap_err();
         assert!(dir.to_string().contains("none of back, fwd"));
         let mut long = Asked::parse("wait=1d").unwrap();

@@ -86,6 +86,7 @@ fn of_all(status: &Status, pm: &ProcessManager) -> Value {
         "attempts_started": info.attempts_started,
         "restarts": info.restarts,
         "breakers": status.breakers_by_state(),
+        "store_trouble": info.store_trouble,
         "last_cursor": info.last_seq.to_string(),
     })
 }

@@ -148,7 +148,8 @@ async fn question(request: &HttpRequest, pm: &ProcessManager) -> Result<Question
             Ok(n) if n > 0 => Ok(Limit::Of(n)),
             _ => Err(format!("`{text}` is neither a whole number over 0 nor `all`")),
         },
-    })?;
+    });
+    let limit = limit.map_err(|problem| problem.with_help("write 1 or more, or `all`"))?;
     let wait_ms = asked.wait_ms()?;
     let live = asked.word("follow", &[("true", true), ("false", false)])?.unwrap_or(false);
     asked.finish()?;

@@ -24,6 +24,7 @@
 //! |---|---|---|
 //! | <span id="unknown_program">`unknown_program`</span>, <span id="unknown_run">`unknown_run`</span>, <span id="ambiguous_run">`ambiguous_run`</span>, <span id="unknown_scope">`unknown_scope`</span>, <span id="unknown_address">`unknown_address`</span> | 404 | nothing of this name; the end of an id that fits several runs names none |
 //! | <span id="invalid_params">`invalid_params`</span>, <span id="validation">`validation`</span>, <span id="config">`config`</span> | 422 | it can be read, but does not fit; `errors` names every part |
+//! | <span id="idempotency_key_reused">`idempotency_key_reused`</span> | 422 | the `Idempotency-Key` made another run, by a request that differs; `detail` names the run |
 //! | <span id="malformed">`malformed`</span>, <span id="invalid_query">`invalid_query`</span> | 400 | it cannot be read, or a key of the query means nothing here |
 //! | <span id="not_running">`not_running`</span>, <span id="already_running">`already_running`</span> | 409 | the run's phase does not allow it |
 //! | <span id="breaker_open">`breaker_open`</span> | 503 | a breaker refuses, and the start asked to be refused; see `retry_after_s` |
@@ -43,6 +44,7 @@ mod body;
 mod figures;
 mod journal;
 mod logs;
+mod metrics;
 mod problem;
 mod programs;
 mod recording;

@@ -162,7 +162,9 @@ const fn status_of(kind: ErrorKind) -> StatusCode {
         | ErrorKind::UnknownRun
         | ErrorKind::AmbiguousRun
         | ErrorKind::UnknownScope => StatusCode::NOT_FOUND,
-        ErrorKind::InvalidParams | ErrorKind::Config => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::InvalidParams | ErrorKind::KeyReused | ErrorKind::Config => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         ErrorKind::InvalidQuery => StatusCode::BAD_REQUEST,
         ErrorKind::QueueFull => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::AlreadyRunning | ErrorKind::NotRunning => StatusCode::CONFLICT,

@@ -1,6 +1,6 @@
 //! Which address does what, and what every answer has.
 
-use super::{Access, figures, logs, problem::Problem, programs, recording, runs};
+use super::{Access, figures, logs, metrics, problem::Problem, programs, recording, runs};
 use crate::ProcessManager;
 use actix_process_actors::model::did_you_mean;
 use actix_web::{
@@ -22,7 +22,7 @@ use std::rc::Rc;
 pub(super) const PREFIX: &str = "/api/v1";
 
 /// First parts of the addresses there, for the help of an unknown one.
-const ROOMS: [&str; 7] = ["info", "programs", "runs", "logs", "events", "breakers", "classes"];
+const ROOMS: [&str; 8] = ["info", "metrics", "programs", "runs", "logs", "events", "breakers", "classes"];
 
 /// `/healthz` and everything under `/api/v1`, to be added to an application with `App::service`. Unknown addresses
 /// under `/api/v1` are answered here too.
@@ -40,6 +40,7 @@ pub fn service(pm: &ProcessManager, access: Access) -> impl HttpServiceFactory +
 fn api(config: &mut web::ServiceConfig) {
     config
         .service(get("/info", figures::info))
+        .service(get("/metrics", metrics::metrics))
         .service(get("/programs", programs::list))
         .service(get("/programs/{program}", programs::one))
         .service(get("/programs/{program}/why", programs::why))

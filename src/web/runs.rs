@@ -85,7 +85,11 @@ pub(super) async fn over(pm: &ProcessManager, run: RunId, wait_ms: u64) -> Resul
 
 pub(super) async fn health(pm: Data<ProcessManager>) -> HttpResponse {
     match tokio::time::timeout(HEALTHY_WITHIN, pm.info()).await {
-        Ok(Ok(_)) => HttpResponse::Ok().json(json!({"status": "ok"})),
+        // Still 200: who restarts what is ill would stop every child, and free no disk.
+        Ok(Ok(info)) => HttpResponse::Ok().json(match info.store_trouble {
+            None => json!({"status": "ok"}),
+            Some(trouble) => json!({"status": "degraded", "detail": trouble}),
+        }),
         Ok(Err(error)) => Problem::from(error).response(),
         Err(_) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow", "the supervisor does not answer in time")

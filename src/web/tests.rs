@@ -54,6 +54,8 @@ async fn every_refusal_is_a_problem_document() {
         ("GET", "/api/v1/logs?dir=fwd", "", 503, "shut_down"),
         ("POST", "/api/v1/programs/a/runs", "{}", 503, "shut_down"),
         ("GET", "/healthz", "", 503, "shut_down"),
+        ("GET", "/api/v1/metrics", "", 503, "shut_down"),
+        ("GET", "/api/v1/metrics?program=a", "", 400, "malformed"),
     ] {
         let (got, problem) = ask(method, path, body).await;
         assert_eq!(

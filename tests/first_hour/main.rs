@@ -10,6 +10,7 @@
 #![expect(clippy::print_stdout, reason = "every row is shown")]
 
 mod daemon;
+mod listening;
 mod readme;
 mod reload;
 mod rows;

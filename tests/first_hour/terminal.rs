@@ -1,6 +1,6 @@
 //! What is printed where: colours on a terminal and nowhere else, a child's bytes as they are.
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, run};
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read},
@@ -9,20 +9,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Both ends of a terminal that nobody looks at.
-fn terminal() -> (File, OwnedFd) {
+/// Both ends of a terminal that nobody looks at; one of no columns does not know how wide it is.
+fn terminal(columns: u16) -> (File, OwnedFd) {
+    let mut size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let (mut ours, mut theirs) = (-1, -1);
-    let null = std::ptr::null_mut();
-    // SAFETY: both numbers are written by the call, which takes nothing else of ours.
-    let opened = unsafe { libc::openpty(&raw mut ours, &raw mut theirs, null, null.cast(), null.cast()) };
+    let null = std::ptr::null_mut::<libc::c_char>();
+    // SAFETY: both numbers are written by the call, which reads the size and takes nothing else of ours.
+    let opened = unsafe { libc::openpty(&raw mut ours, &raw mut theirs, null, null.cast(), &raw mut size) };
     assert_eq!(opened, 0, "a terminal");
     // SAFETY: both descriptors were just made and belong to nobody else.
     unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) }
 }
 
 /// What a command writes to a terminal.
-fn seen(mut command: Command) -> String {
-    let (mut ours, theirs) = terminal();
+fn seen(command: Command) -> String {
+    seen_on(command, 0)
+}
+
+fn seen_on(mut command: Command, columns: u16) -> String {
+    let (mut ours, theirs) = terminal(columns);
     let mut child = command.stdout(theirs).stderr(Stdio::null()).spawn().expect("it starts");
     drop(command); // Our copy of their end: reading ends when the last one is closed.
     let mut bytes = Vec::new();
@@ -50,6 +55,38 @@ fn a_terminal_gets_colours_unless_it_is_dumb_or_somebody_wants_none() {
         assert!(!with(&[("TERM", "dumb")]), "{verb:?} on a dumb terminal");
         assert!(!daemon.ask(verb).out.contains('\u{1b}'), "{verb:?} through a pipe");
     }
+    assert_eq!(daemon.end(), 0);
+}
+
+#[test]
+fn a_table_is_as_wide_as_the_terminal_and_what_is_read_by_a_program_is_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = "version = 1\n[store]\npath = \"store\"\n[program.job]\n\
+        command = [\"sh\", \"-c\", \"echo HTTP 503 from a shop with a very long name of which nobody ever heard; exit 3\"]\n\
+        retry = { delay = \"2m\" }\n";
+    let daemon = Daemon::of(config, folder.path());
+    assert_eq!(daemon.ask(&["run", "job"]).code, 0);
+    let piped = daemon.until(&["ps"], "nobody ever heard").out;
+    let lines = |columns: u16, said: Option<&str>| {
+        let mut command = daemon.command(&["ps"]);
+        command.env("TERM", "dumb").env_remove("COLUMNS").envs(said.map(|said| ("COLUMNS", said)));
+        let text = seen_on(command, columns);
+        text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    for (columns, said, most) in [(60, None, 60), (90, None, 90), (60, Some("90"), 90), (90, Some("60"), 60)]
+    {
+        let lines = lines(columns, said);
+        assert!(lines.iter().all(|line| line.chars().count() <= most), "{most}: {lines:#?}");
+        assert!(
+            lines.iter().any(|line| line.ends_with('…') && line.chars().count() == most),
+            "{most}: {lines:#?}"
+        );
+    }
+    assert!(lines(0, None).iter().any(|line| line.contains("nobody ever heard")), "of unknown width");
+    assert!(piped.contains("nobody ever heard") && !piped.contains('…'), "{piped}");
+    let mut command = daemon.command(&["ps"]);
+    command.env("COLUMNS", "60");
+    assert!(run(command).out.contains("nobody ever heard"), "a pipe has no columns");
     assert_eq!(daemon.end(), 0);
 }
 

@@ -82,6 +82,17 @@ impl Stranger {
         said
     }
 
+    /// As a script does whose variable is not set.
+    fn misses_a_name(&mut self, args: &[&str]) {
+        let said = self.daemon.ask(args);
+        self.rows.check(
+            &format!("supervise {args:?}"),
+            &said,
+            2,
+            &["a name is missing", "supervise ps", "!/runs/"],
+        );
+    }
+
     fn json(&mut self, line: &str) -> Value {
         let said = self.types(line, 0, &[]);
         serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{line}: {error}: {}", said.out))
@@ -148,7 +159,21 @@ fn on_nothing_every_verb_answers() {
     stranger.types("classes idle", 0, &["RULE", "rate_limited"]);
     stranger.types("stop idle", 3, &["no living run", "help: "]);
     stranger.types("restart idle", 3, &["no living run"]);
+    for verb in
+        [&["run", ""][..], &["retry", ""], &["retry", " "], &["breaker", "reset", ""], &["classes", ""]]
+    {
+        stranger.misses_a_name(verb);
+    }
+    stranger.misses_a_name(&["simulate", "--from-journal", ""]);
+    for name in ["x", "/", "site:shop"] {
+        for verb in ["retry", "simulate --from-journal"] {
+            let words = ["cannot be the name of a run", "at least 6 letters", "!/runs/"];
+            stranger.types(&format!("{verb} {name}"), 2, &words);
+        }
+    }
+    stranger.types("simulate --from-journal idle", 2, &["is a program, and this needs a run"]);
     for verb in ["status", "why", "logs", "stop", "start", "restart"] {
+        stranger.misses_a_name(&[verb, ""]);
         stranger.types(&format!("{verb} idel"), 4, &["no program `idel`", "did you mean `idle`?"]);
         stranger.types(&format!("{verb} Idle"), 4, &["did you mean `idle`?"]);
         stranger.types(&format!("{verb} elsewhere-entirely"), 4, &["there is busy, failing, greeter"]);

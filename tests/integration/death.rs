@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{
     collections::BTreeSet,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -74,6 +74,17 @@ impl Daemon {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The answer of `/healthz`, which needs no token.
+    pub(crate) fn health(&self) -> String {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+        let request = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it is answered");
+        answer
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -68,6 +68,17 @@ fn on_a_full_disk_nothing_is_lost_and_with_room_again_all_is_as_before() {
     // Its end cannot be seen by its output, which has no place to be; the supervisor tells it all the same.
     daemon.cli(&["run", "quick"]);
     until("the end of a run", || daemon.cli(&["why", "quick"]).contains("exit 4"));
+    let trouble = "its disk is full";
+    until("it says what is wrong", || daemon.cli(&["status"]).contains(trouble));
+    for args in [&["ps"][..], &["status", "quick"]] {
+        let said = daemon.answer(args);
+        assert!(String::from_utf8_lossy(&said.stderr).contains(trouble), "{args:?}: {said:?}");
+    }
+    let health = daemon.health();
+    assert!(
+        health.starts_with("HTTP/1.1 200") && health.contains("degraded") && health.contains(trouble),
+        "{health}"
+    );
     assert!(!daemon.cli(&["why", "quick"]).contains("outlived"), "bytes that wait are nobody left behind");
     daemon.cli(&["stop", "deaf"]);
     assert!(daemon.cli(&["ps"]).contains("stopped"), "a stop works");
@@ -78,6 +89,9 @@ fn on_a_full_disk_nothing_is_lost_and_with_room_again_all_is_as_before() {
     until("everything is stored", || daemon.logged("writer").len() >= expected.len());
     assert!(daemon.logged("writer") == expected, "complete, once and in order");
     until("the quick one's line, too", || daemon.logged("quick") == ["quick"]);
+    until("nothing is wrong any more", || !daemon.cli(&["status"]).contains("trouble"));
+    assert!(daemon.health().contains("\"ok\""), "{}", daemon.health());
+    assert!(daemon.answer(&["ps"]).stderr.is_empty());
     until("decisions are stored", || daemon.cli(&["events"]).matches("run_ended").count() >= 3);
     daemon.cli(&["run", "quick", "--wait"]);
     daemon.end();

@@ -27,8 +27,13 @@ const fn post<'a>(path: &'a str, body: &'a str) -> Asked<'a> {
     Asked { method: "POST", path, headers: &[("content-type", "application/json")], body }
 }
 
-/// What was asked and what came back, as people read it.
-fn answer(daemon: &Daemon, token: &str, asked: &Asked<'_>) -> String {
+const fn keyed<'a>(path: &'a str, body: &'a str) -> Asked<'a> {
+    let headers = &[("content-type", "application/json"), ("idempotency-key", "k1")];
+    Asked { method: "POST", path, headers, body }
+}
+
+/// What was asked, as people read it, and what came back: the head of the answer and its body.
+fn spoken(daemon: &Daemon, token: &str, asked: &Asked<'_>) -> (String, String, String) {
     let address = daemon.url().trim_start_matches("http://");
     let Asked { method, path, headers, body } = asked;
     let mut request =
@@ -56,6 +61,12 @@ fn answer(daemon: &Daemon, token: &str, asked: &Asked<'_>) -> String {
     let _ = stream.read_to_end(&mut bytes);
     let text = String::from_utf8(bytes).expect("text");
     let (head, body) = text.split_once("\r\n\r\n").expect("an answer");
+    (shown, head.to_owned(), body.to_owned())
+}
+
+/// What was asked and what was refused.
+fn answer(daemon: &Daemon, token: &str, asked: &Asked<'_>) -> String {
+    let (mut shown, head, body) = spoken(daemon, token, asked);
     let mut lines = head.lines();
     shown.push_str(&format!("\n< {}", lines.next().expect("a status").trim_start_matches("HTTP/1.1 ")));
     for header in lines.filter(|line| {
@@ -63,15 +74,33 @@ fn answer(daemon: &Daemon, token: &str, asked: &Asked<'_>) -> String {
     }) {
         shown.push_str(&format!("\n< {header}"));
     }
-    assert!(head.contains("content-type: application/problem+json"), "{shown}\n{text}");
-    let problem: serde_json::Value = serde_json::from_str(body).expect("a problem document");
+    assert!(head.contains("content-type: application/problem+json"), "{shown}\n{head}\n{body}");
+    let problem: serde_json::Value = serde_json::from_str(&body).expect("a problem document");
     assert!(
         problem["type"].as_str().is_some_and(|kind| kind.ends_with(problem["code"].as_str().unwrap_or("?")))
     );
     let mut problem = problem.as_object().expect("an object").clone();
     problem.remove("type");
     shown.push_str(&format!("\n{:#}\n\n", serde_json::Value::Object(problem)));
-    shown.replace(address, "ADDRESS")
+    shown.replace(daemon.url().trim_start_matches("http://"), "ADDRESS")
+}
+
+/// The run that the key of [`keyed`] stands for from now on.
+fn first_with_key(daemon: &Daemon, token: &str) -> String {
+    let (_, _, run) = spoken(daemon, token, &keyed("/api/v1/programs/fine/runs", "{}"));
+    let run: serde_json::Value = serde_json::from_str(&run).expect("a run");
+    run["id"].as_str().expect("its id").to_owned()
+}
+
+/// Every list, asked for no item of it.
+const fn nothing_of(attempts: &str) -> [Asked<'_>; 5] {
+    [
+        get("/api/v1/runs?limit=0"),
+        get("/api/v1/events?limit=0"),
+        get("/api/v1/logs?limit=0"),
+        get("/api/v1/recording?limit=0"),
+        get(attempts),
+    ]
 }
 
 #[test]
@@ -90,10 +119,11 @@ fn what_is_said_over_http() {
     until("it is over", || daemon.cli(&["status", &ended]).contains("succeeded"));
     until("it waits", || daemon.cli(&["ps"]).contains("backoff"));
     daemon.cli(&["breaker", "open", "program:guarded", "--reason", "maintenance"]);
+    let first = first_with_key(&daemon, &token);
     let large = format!("{{\"params\":{{\"url\":\"{}\"}}}}", "x".repeat(5_000));
     let larger = format!("{{\"params\":{{\"url\":\"{}\"}}}}", "x".repeat(20_000));
     let of = |what: &str| format!("/api/v1/runs/{ended}/{what}");
-    let (stop, signal) = (of("stop"), of("signal"));
+    let (stop, signal, attempts) = (of("stop"), of("signal"), of("attempts?limit=0"));
     let foreign = [("content-type", "application/json"), ("origin", "http://evil.example")];
     let asked = [
         get("/api/v1/programs/fin"),
@@ -104,6 +134,7 @@ fn what_is_said_over_http() {
         post("/api/v1/programs/fine/runs", r#"{"params":{"a":1}}"#),
         post("/api/v1/programs/scraper/runs", r#"{"parms":{"url":"x"},"labels":{"a":1},"if_blocked":"go"}"#),
         post("/api/v1/programs/scraper/runs", r#"{"params":{"url":"#),
+        keyed("/api/v1/programs/fine/runs", r#"{"requested_by":"alice"}"#),
         post("/api/v1/programs/scraper/runs", "url=x"),
         post("/api/v1/programs/scraper/runs", "[]"),
         post("/api/v1/programs/scraper/runs", &large),
@@ -137,8 +168,9 @@ fn what_is_said_over_http() {
         Asked { headers: &foreign, ..post("/api/v1/programs/fine/runs", "{}") },
         Asked { headers: &[("content-type", "text/plain")], ..post("/api/v1/programs/fine/runs", "{}") },
     ];
-    let mut text: String = asked.iter().map(|asked| answer(&daemon, &token, asked)).collect();
-    for (id, name) in [(&ended, "ENDED"), (&holding, "WAITING"), (&daemons, "DAEMON")] {
+    let mut text: String =
+        asked.iter().chain(&nothing_of(&attempts)).map(|asked| answer(&daemon, &token, asked)).collect();
+    for (id, name) in [(&ended, "ENDED"), (&holding, "WAITING"), (&daemons, "DAEMON"), (&first, "FIRST")] {
         text = text.replace(id.as_str(), name);
     }
     daemon.end();

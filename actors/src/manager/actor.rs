@@ -45,6 +45,8 @@ pub struct ManagerActor {
     pub(super) shutdown: Option<Vec<oneshot::Sender<()>>>,
     subscribers: Vec<Recipient<JournalRecord>>,
     pub(super) outbox: Outbox,
+    /// Since when the store refuses what goes out, and why.
+    pub(super) refused: Option<(Timestamp, StoreError)>,
     /// What the machine wants and was not carried out yet.
     pub(super) effects: VecDeque<Effect>,
     /// A question to Retry or the Breaker is under way: nothing else is heard until its answer is.
@@ -77,6 +79,7 @@ impl ManagerActor {
             shutdown: None,
             subscribers: Vec::new(),
             outbox: Outbox::default(),
+            refused: None,
             effects: VecDeque::new(),
             asking: false,
             at: clock::now(),
@@ -346,8 +349,13 @@ impl Handler<Written> for ManagerActor {
 
     fn handle(&mut self, Written(result): Written, ctx: &mut Context<Self>) {
         match result {
-            Ok(()) => self.was_written(ctx),
+            Ok(()) => {
+                self.refused = None;
+                self.was_written(ctx);
+            }
             Err(error) => {
+                let since = self.refused.take().map_or_else(clock::now, |(since, _)| since);
+                self.refused = Some((since, error.clone()));
                 log::error!("a decision could not be stored and waits; error={error}");
                 ctx.run_later(COMMIT_AGAIN, |manager, ctx| {
                     manager.outbox.refused();

@@ -1,6 +1,9 @@
 //! What the Manager says of itself.
 
-use crate::model::Timestamp;
+use crate::{
+    model::{Timestamp, format_duration_ms},
+    store::{Condition, StoreError},
+};
 use actix::Message;
 use std::collections::BTreeMap;
 
@@ -29,4 +32,61 @@ pub struct Info {
     pub runs: usize,
     /// The newest journal record.
     pub last_seq: u64,
+    /// What is wrong with the store while something is: a sentence, and what to do. A full disk, as a rule.
+    pub store_trouble: Option<String>,
+}
+
+/// What people are told of a store that does not do well.
+pub(super) fn store_trouble(
+    store: Condition,
+    refused: Option<&(Timestamp, StoreError)>,
+    now: Timestamp,
+) -> Option<String> {
+    const HELP: &str = "free space on its disk, and it goes on by itself";
+    if let Some((since, error)) = refused {
+        // In seconds: it is refused again twice a second.
+        let lasted = format_duration_ms(now.since(*since) / 1_000 * 1_000);
+        return Some(format!(
+            "nothing is started and no decision is written since {lasted}: {error}; {HELP}"
+        ));
+    }
+    let waits = match store.owed {
+        0 if !store.refuses => return None,
+        1 => "1 entry of the journal waits".to_owned(),
+        owed => format!("{owed} entries of the journal wait"),
+    };
+    Some(format!(
+        "the store takes nothing, most likely because its disk is full: {waits} in its reserve; {HELP}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_does_not_do_well_is_told_in_a_sentence_with_what_to_do() {
+        let store = |refuses, owed| Condition { refuses, owed, ..Condition::default() };
+        let refused = (Timestamp(1_000), StoreError::Failed("no room".into()));
+        let said = |store, refused: Option<&(Timestamp, StoreError)>| {
+            store_trouble(store, refused, Timestamp(13_400))
+        };
+        assert_eq!(said(store(false, 0), None), None);
+        for (store, refused, words) in [
+            (store(true, 0), None, "0 entries of the journal wait in its reserve"),
+            (store(true, 1), None, "1 entry of the journal waits in its reserve"),
+            (store(false, 12), None, "disk is full: 12 entries"),
+            (
+                store(true, 1_025),
+                Some(&refused),
+                "no decision is written since 12s: the store failed: no room",
+            ),
+        ] {
+            let text = said(store, refused).unwrap_or_default();
+            assert!(
+                text.contains(words) && text.ends_with("free space on its disk, and it goes on by itself"),
+                "{text}"
+            );
+        }
+    }
 }

@@ -76,7 +76,8 @@ pub struct Start {
     /// Which of those that wait for the same place, breaker or tokens goes first: the highest, from -1,000 to 1,000, of equal
     /// ones who waits longest. Nothing: the program's.
     pub priority: Option<i32>,
-    /// The same key within [`Start::KEY_LIFE_MS`] answers with the run of the first request.
+    /// The same key within [`Start::KEY_LIFE_MS`] answers with the run of the first request, and is refused
+    /// ([`StartError::KeyReused`]) when anything else of the request differs; values of secrets are not compared.
     pub idempotency_key: Option<String>,
 }
 
@@ -149,6 +150,14 @@ pub enum StartError {
         /// The program.
         program: String,
         /// Its run.
+        run: RunId,
+    },
+    /// The idempotency key stands for another request, which made this run.
+    #[error("the idempotency key `{key}` was used for another request, which started {run}")]
+    KeyReused {
+        /// The key.
+        key: String,
+        /// The run of the first request.
         run: RunId,
     },
     /// The manager is being shut down.

@@ -46,6 +46,7 @@ mod ids;
 mod info;
 pub mod machine;
 mod messages;
+mod metrics;
 mod outbox;
 mod queries;
 mod questions;
@@ -60,8 +61,9 @@ mod tests;
 
 pub use self::{
     actor::ManagerActor,
-    machine::{Figures, Tally},
+    machine::{Delays, Figures, ScopeFigures, Tally},
     messages::*,
+    metrics::{GetMetrics, Metrics, ProgramMetrics},
     rooms::{Rooms, ToBreaker, ToLauncher, ToMonitor, ToRetry},
     wiring::{OpenError, Options, Running, open},
 };

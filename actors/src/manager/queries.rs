@@ -3,6 +3,7 @@
 
 use super::{
     ManagerActor,
+    info::store_trouble,
     machine::Input,
     messages::*,
     recording::{GetRecording, Happening, Recording},
@@ -249,6 +250,7 @@ impl Handler<GetInfo> for ManagerActor {
             restarts,
             runs: self.machine.run_count(),
             last_seq: self.machine.last_seq(),
+            store_trouble: store_trouble(self.store.condition(), self.refused.as_ref(), clock::now()),
         })
     }
 }

@@ -201,8 +201,10 @@ impl Handler<Start> for ManagerActor {
     type Result = ResponseFuture<Result<Run, StartError>>;
 
     fn handle(&mut self, start: Start, ctx: &mut Context<Self>) -> Self::Result {
-        if let Some(run) = start.idempotency_key.as_ref().and_then(|key| self.machine.run_by_key(key)) {
-            return self.when_written(run);
+        match self.machine.same_start(&start) {
+            Ok(None) => {}
+            Ok(Some(run)) => return self.when_written(run),
+            Err(error) => return Box::pin(async { Err(error) }),
         }
         let checked = match self.machine.check_start(&start) {
             Ok(checked) => checked,
@@ -239,13 +241,19 @@ impl Handler<StartNow> for ManagerActor {
     type Result = ResponseFuture<Result<Run, StartError>>;
 
     fn handle(&mut self, StartNow { start, id }: StartNow, ctx: &mut Context<Self>) -> Self::Result {
-        // Checked again: the world went on while the breakers were asked.
-        match self.machine.check_start(&start) {
-            Ok(checked) => self.start(checked, &start, id, ctx),
-            Err(error) => {
-                self.rooms.launcher.forget_secrets.do_send(launcher::ForgetSecrets { run: id });
-                Box::pin(async { Err(error) })
-            }
+        // Checked again: the world went on while the breakers were asked, and the same request may have come twice.
+        let same = match self.machine.same_start(&start) {
+            Ok(None) => match self.machine.check_start(&start) {
+                Ok(checked) => return self.start(checked, &start, id, ctx),
+                Err(error) => Err(error),
+            },
+            Ok(Some(run)) => Ok(run),
+            Err(error) => Err(error),
+        };
+        self.rooms.launcher.forget_secrets.do_send(launcher::ForgetSecrets { run: id });
+        match same {
+            Ok(run) => self.when_written(run),
+            Err(error) => Box::pin(async { Err(error) }),
         }
     }
 }

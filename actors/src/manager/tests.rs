@@ -251,6 +251,17 @@ async fn the_same_idempotency_key_makes_one_run() {
     let first = bench.manager.send(start()).await.expect("it lives").expect("it fits");
     let second = bench.manager.send(start()).await.expect("it lives").expect("it fits");
     assert_eq!(first.id, second.id);
+    for other in [
+        Start { force: true, ..start() },
+        Start { requested_by: Some("alice".into()), ..start() },
+        Start { labels: [("a".to_owned(), "b".to_owned())].into(), ..start() },
+        Start { params: Params::from([("x".to_owned(), 1.into())]), ..start() },
+        Start { program: "jbo".into(), ..start() },
+    ] {
+        let refused = bench.manager.send(other).await.expect("it lives");
+        assert_eq!(refused, Err(StartError::KeyReused { key: "k".into(), run: first.id }));
+    }
+    assert_eq!(bench.manager.send(GetRuns::default()).await.expect("it lives").len(), 1);
 }
 
 #[actix::test]

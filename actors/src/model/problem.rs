@@ -62,18 +62,22 @@ impl fmt::Display for Problem {
 }
 
 /// The known name that a mistyped one most likely meant: nearest by edit distance, at most a third of its letters
-/// (and at least one) away, because a wilder guess misleads; else one that begins with what was typed.
+/// (and at least one) away, because a wilder guess misleads, and with half of the longer one's letters in common, because
+/// one letter for another is no typo of `x`; else one that begins with what was typed.
 #[must_use]
 pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Fewer letters begin too many names.
     const SHORTEST_BEGINNING: usize = 3;
-    let limit = (typed.chars().count() / 3).max(1);
     let known: Vec<&str> = known.into_iter().collect();
-    let nearest =
-        known.iter().map(|name| (edit_distance(typed, name), *name)).min_by_key(|(distance, _)| *distance);
+    let letters = typed.chars().count();
+    let limit = (letters / 3).max(1);
+    let fits =
+        |distance: usize, name: &str| distance <= limit && 2 * distance <= letters.max(name.chars().count());
+    let near = known.iter().map(|name| (edit_distance(typed, name), *name));
+    let nearest = near.filter(|(distance, name)| fits(*distance, name)).min_by_key(|(distance, _)| *distance);
     let begun =
         || known.iter().copied().find(|name| typed.len() >= SHORTEST_BEGINNING && name.starts_with(typed));
-    nearest.filter(|(distance, _)| *distance <= limit).map(|(_, name)| name).or_else(begun)
+    nearest.map(|(_, name)| name).or_else(begun)
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`; case counts for nothing.
@@ -111,5 +115,26 @@ mod tests {
         assert_eq!(did_you_mean("comm", known), Some("command"));
         assert_eq!(did_you_mean("interval", known), None);
         assert_eq!(did_you_mean("", known), None);
+    }
+
+    #[test]
+    fn a_short_name_is_suggested_only_when_half_of_it_was_typed() {
+        for (typed, known, meant) in [
+            ("x", "y", false),
+            ("", "y", false),
+            ("x", "X", true),   // case counts for nothing
+            ("x", "xy", true),  // a letter left out
+            ("ab", "ac", true), // one of two
+            ("ab", "ba", true), // a swap
+            ("ab", "cd", false),
+            ("abc", "abd", true),
+            ("abc", "ade", false),
+            ("abcd", "abce", true),
+            ("abcd", "abef", false),
+            ("abcdef", "abcdxy", true), // a third of the letters
+            ("abcdef", "abcxyz", false),
+        ] {
+            assert_eq!(did_you_mean(typed, [known]), Some(known).filter(|_| meant), "{typed} {known}");
+        }
     }
 }

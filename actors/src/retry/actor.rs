@@ -164,9 +164,11 @@ impl Handler<Forecast> for RetryActor {
     type Result = MessageResult<Forecast>;
 
     fn handle(&mut self, msg: Forecast, _: &mut Context<Self>) -> Self::Result {
-        let Forecast { run, program, base, class, attempt, ends_at, uptime_ms, probe, priority } = msg;
-        let (program, base, class) = (&*program, &base, class.as_str());
-        let supposed = Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe, priority };
+        let Forecast { run, program, base, class, attempt, ends_at, uptime_ms, probe, priority, budgets } =
+            msg;
+        let (program, base, class, budgets) = (&*program, &base, class.as_str(), budgets.as_slice());
+        let supposed =
+            Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe, priority, budgets };
         MessageResult(self.machine.forecast(supposed))
     }
 }

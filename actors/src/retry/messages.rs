@@ -175,6 +175,8 @@ pub struct Forecast {
     pub probe: ProbeParams,
     /// Its priority among those that wait for tokens.
     pub priority: i32,
+    /// The budgets of the scopes that gate its starts.
+    pub budgets: Vec<(Scope, RetryBudget)>,
 }
 
 /// The run is due at this time: [`Report::Due`]. A later word about the same run replaces it.

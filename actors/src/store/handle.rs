@@ -1,6 +1,7 @@
 //! What others hold of the store: a handle that never blocks.
 
 use super::{
+    condition::{Condition, Gauges},
     journal::{Engine, Opened, Request},
     lock::{self, Identity, OpenError},
 };
@@ -75,6 +76,7 @@ pub struct Store {
 struct Shared {
     dir: PathBuf,
     identity: Identity,
+    gauges: Arc<Gauges>,
     queue: Option<SyncSender<Request>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -93,6 +95,7 @@ impl Store {
             Engine::open(&dir).map_err(|why| OpenError::Database { dir: dir.clone(), why })?;
         let damage: Vec<_> = damage.into_iter().chain(more).collect();
         let damage = (!damage.is_empty()).then(|| damage.join("; "));
+        let gauges = engine.gauges.clone();
         let (queue, requests) = sync_channel(QUEUE);
         let thread = thread::Builder::new()
             .name("store".into())
@@ -103,7 +106,7 @@ impl Store {
             })
             .map_err(|error| OpenError::Io { path: dir.clone(), error })?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { shared: Arc::new(Shared { dir, identity, queue: Some(queue), thread }) })
+        Ok(Self { shared: Arc::new(Shared { dir, identity, gauges, queue: Some(queue), thread }) })
     }
 
     /// The folder.
@@ -122,6 +125,12 @@ impl Store {
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.shared.identity.seed
+    }
+
+    /// How it does, as its thread last said. Never blocks.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        self.shared.gauges.read()
     }
 
     /// All that the last owner left. Blocks; meant to be called once, at the start.

@@ -7,10 +7,9 @@
 use super::{
     ahead::Ahead,
     codec::Out,
+    condition::Gauges,
     database::{guard, panic_text},
-    entry::{
-        CHECKPOINT, CLEAN, Entry, Key, key_bytes, read_entry, read_key, read_state, write_entry, write_state,
-    },
+    entry::{CHECKPOINT, CLEAN, Key, key_bytes, write_entry, write_state},
     frame::{self, Kind},
     handle::{Commit, Loaded, StoreError},
     memory::Burst,
@@ -22,11 +21,13 @@ use crate::{
 use std::{
     collections::{BTreeMap, VecDeque},
     fs::File,
-    ops::Bound,
     os::unix::fs::FileExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::Duration,
 };
 
@@ -119,6 +120,8 @@ pub(crate) struct Engine {
     pub(super) ahead: Option<Ahead>,
     /// Answered, and not in sled yet because it refused them.
     pub(super) owed: VecDeque<(Key, Vec<u8>)>,
+    /// What others are told of all this.
+    pub(super) gauges: Arc<Gauges>,
 }
 
 /// An open journal, and what was wrong with it.
@@ -172,6 +175,7 @@ impl Engine {
                     answer(done, closed);
                 }
             }
+            self.gauges.stand(self.broken, self.owed.len());
         }
         if !self.closed
             && let Err(problem) = self.checkpoint()
@@ -188,7 +192,10 @@ impl Engine {
             match requests.recv_timeout(MEND) {
                 Ok(request) => return Some(request),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.mend(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.mend();
+                    self.gauges.stand(self.broken, self.owed.len());
+                }
             }
         }
         if self.pending.is_empty() && !self.unflushed {
@@ -318,10 +325,17 @@ impl Engine {
     /// Everything answered so far is in sled and flushed; the write-ahead file is empty again.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         self.insert()?;
-        let done = self.base().and_then(|base| guard(|| base.db.flush()));
+        let done = self.flush_base();
         self.noted(done).map_err(StoreError::Failed)?;
         self.flushed();
         Ok(())
+    }
+
+    fn flush_base(&self) -> Result<(), String> {
+        let base = self.base()?;
+        let (done, took) = clock::measured(|| guard(|| base.db.flush()));
+        self.gauges.flushed(took);
+        done.map(drop)
     }
 
     fn flushed(&mut self) {
@@ -360,14 +374,14 @@ impl Engine {
                 None => drop(guard(|| base.state.remove(key))?),
             }
         }
-        guard(|| base.db.flush()).map(drop)
+        self.flush_base()
     }
 
     fn write_checkpoint(&self, sealed: &[u8]) -> Result<(), String> {
         let base = self.base()?;
         guard(|| base.meta.insert(CHECKPOINT, sealed))?;
         self.trim()?;
-        guard(|| base.db.flush()).map(drop)
+        self.flush_base()
     }
 
     fn trim(&self) -> Result<(), String> {
@@ -392,61 +406,6 @@ impl Engine {
         Ok(Loaded { last_seq: self.last_seq, last_at_ms: self.last_at_ms, clean, fresh, state, damage })
     }
 
-    fn read(&self, after: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let mut found = Vec::new();
-        if let Some(base) = &self.base {
-            read_base(base, after, limit, &mut found)?;
-        }
-        for entry in self.owed.iter().filter_map(|(_, sealed)| read_entry(sealed)) {
-            take_records(entry, after, limit, &mut found);
-        }
-        Ok(found)
-    }
-
-    fn read_commits(&self, after: Place, max_bytes: usize) -> Result<Vec<Written>, StoreError> {
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        let stored = self.base.iter().flat_map(|base| {
-            base.journal.range((Bound::Excluded(key_bytes(after)), Bound::Unbounded)).map(|item| {
-                let (key, value) = guard(|| item).map_err(StoreError::Failed)?;
-                Ok((read_key(&key).unwrap_or_default(), value.to_vec()))
-            })
-        });
-        let owed = self.owed.iter().filter(|(key, _)| *key > after).map(|owed| Ok(owed.clone()));
-        for item in stored.chain(owed) {
-            let (place, sealed) = item?;
-            if bytes > 0 && bytes + sealed.len() > max_bytes {
-                break;
-            }
-            bytes += sealed.len();
-            let Some(Entry { commit: Commit { records, inputs, .. }, .. }) = read_entry(&sealed) else {
-                continue;
-            };
-            found.push(Written { place, records, inputs });
-        }
-        Ok(found)
-    }
-
-    fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let mut all = BTreeMap::new();
-        for item in self.base.iter().flat_map(|base| base.state.scan_prefix(prefix)) {
-            let (_, value) = guard(|| item).map_err(StoreError::Failed)?;
-            match frame::open(Kind::State, &value).and_then(read_state) {
-                Some((_, key, value)) => drop(all.insert(key, value)),
-                None => log::error!("damaged state left out; prefix={prefix}"),
-            }
-        }
-        for (key, pending) in self.pending.range(prefix.to_owned()..) {
-            if !key.starts_with(prefix) {
-                break;
-            }
-            match &pending.value {
-                Some(value) => drop(all.insert(key.clone(), value.clone())),
-                None => drop(all.remove(key)),
-            }
-        }
-        Ok(all.into_iter().collect())
-    }
-
     fn close(&mut self) -> Result<(), StoreError> {
         if self.closed {
             return Ok(());
@@ -462,34 +421,6 @@ impl Engine {
         self.closed = true;
         Ok(())
     }
-}
-
-/// Records of the database beyond `after`.
-fn read_base(base: &Base, after: u64, limit: usize, found: &mut Vec<Vec<u8>>) -> Result<(), StoreError> {
-    let mut start = key_bytes((0, 0)).to_vec();
-    for item in base.journal.range(..=key_bytes((after.saturating_add(1), u32::MAX))).rev() {
-        let (key, value) = guard(|| item).map_err(StoreError::Failed)?;
-        start = key.to_vec();
-        if read_entry(&value).is_some_and(|e| !e.commit.records.is_empty() && e.commit.first_seq <= after) {
-            break;
-        }
-    }
-    for item in base.journal.range(start..) {
-        let (_, value) = guard(|| item).map_err(StoreError::Failed)?;
-        let Some(entry) = read_entry(&value) else { continue };
-        take_records(entry, after, limit, found);
-        if found.len() == limit {
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn take_records(entry: Entry, after: u64, limit: usize, found: &mut Vec<Vec<u8>>) {
-    let records = (entry.commit.first_seq..).zip(entry.commit.records);
-    found.extend(
-        records.filter(|(seq, _)| *seq > after).map(|(_, r)| r).take(limit.saturating_sub(found.len())),
-    );
 }
 
 /// An answer that panics must not take the store with it.

@@ -35,6 +35,7 @@
 
 mod ahead;
 mod codec;
+mod condition;
 mod database;
 mod entry;
 mod frame;
@@ -43,12 +44,14 @@ mod journal;
 mod lock;
 mod memory;
 mod output;
+mod read;
 mod reopen;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::{
+    condition::Condition,
     handle::{Commit, Loaded, Store, StoreError},
     lock::OpenError,
     output::{Chunk, ChunkHead, ChunkRef, Found, Line, Lines, Output, Piece, Position, Retention, Wanted},

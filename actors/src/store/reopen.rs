@@ -18,6 +18,7 @@ use std::{
     fs::{self, OpenOptions},
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    sync::Arc,
 };
 
 /// Page cache of the journal's database. It is read at open only; the working set is the newest few pages.
@@ -34,6 +35,7 @@ impl Engine {
         if let Err(problem) = opened.engine.flush() {
             log::error!("the journal takes no entries yet; problem={problem}");
         }
+        opened.engine.gauges.stand(opened.engine.broken, opened.engine.owed.len());
         Ok(opened)
     }
 
@@ -136,6 +138,7 @@ impl Engine {
             mark: None,
             ahead: None,
             owed: VecDeque::new(),
+            gauges: Arc::default(),
         };
         let skipped = engine.recover()?;
         Ok((engine, skipped))

@@ -408,6 +408,7 @@ impl World {
                 uptime_ms,
                 probe,
                 priority,
+                budgets: &ask.budgets,
             })
         });
         let mut breakers = self.breaker.breakers();

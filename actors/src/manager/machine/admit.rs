@@ -94,9 +94,7 @@ impl Machine {
         run.journal_from = self.next_seq;
         run.forced = start.force;
         run.own_priority = start.priority;
-        if let Some(key) = &start.idempotency_key {
-            self.remember_key(key, id);
-        }
+        self.remember_key(start, id);
         let live = Live::boxed(run, program, self.now);
         let (requested_by, forced, priority) = (start.requested_by.clone(), start.force, live.run.priority);
         self.live.insert(id, live);
@@ -104,17 +102,6 @@ impl Machine {
         self.enqueue(id);
         self.commit(true);
         self.take_effects()
-    }
-
-    /// The run that an earlier start with this key made, while the key is remembered.
-    pub fn run_by_key(&self, key: &str) -> Option<RunId> {
-        let (run, at) = self.keys.get(key)?;
-        (self.now.since(*at) < Start::KEY_LIFE_MS).then_some(*run)
-    }
-
-    fn remember_key(&mut self, key: &str, run: RunId) {
-        self.keys.insert(key.to_owned(), (run, self.now));
-        self.batch.puts.push(super::restore::put_key(key, &(run, self.now)));
     }
 
     /// The scopes that gate a start of this program, in order: its own, shared ones, the user's, the global one.

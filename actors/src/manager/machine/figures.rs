@@ -8,8 +8,13 @@
 //! Figures begin at nought with each manager. They were not stored: a count that goes on over restarts would cost a
 //! write with every line that a rule classifies, and the journal can be summed up by whoever wants history.
 
+mod delays;
+mod scopes;
+
+pub use self::{delays::Delays, scopes::ScopeFigures};
+
 use super::{Machine, life::is_ours};
-use crate::model::{Event, JournalRecord, Phase, Timestamp};
+use crate::model::{EndReason, Event, HeldReason, JournalRecord, Phase, Timestamp};
 use std::collections::BTreeMap;
 
 /// What a program did since the manager started.
@@ -28,6 +33,22 @@ pub struct Figures {
     pub failures: BTreeMap<String, Tally>,
     /// Lines of output in which a rule found an error, by class.
     pub error_lines: BTreeMap<String, Tally>,
+    /// Attempts that were put off after a failure, by the class of that failure.
+    pub retries: BTreeMap<String, u64>,
+    /// Retries that a budget without tokens held back, by class.
+    pub deferred: BTreeMap<String, u64>,
+    /// Starts that were held back, by what: `breaker`, `budget` or `concurrency`. Each once for as long as the same thing
+    /// holds it.
+    pub held_back: BTreeMap<&'static str, u64>,
+    /// Runs that a rule ended although they had not succeeded, by the rule: `max_retries`, `deadline`, `not_retryable`,
+    /// `intensity` or `budget`.
+    pub gave_up: BTreeMap<&'static str, u64>,
+    /// By how much attempts were put off.
+    pub delays: Delays,
+    /// Changes of parameters by a rule, by the parameter's name.
+    pub param_changes: BTreeMap<String, u64>,
+    /// Failures with a parameter at its floor, by the parameter's name.
+    pub params_exhausted: BTreeMap<String, u64>,
 }
 
 /// A count, and how fast it grew of late.
@@ -51,8 +72,19 @@ impl Figures {
     /// Classes counted apart for each program, so that memory is bounded whatever a configuration names over time. What
     /// comes beyond is counted as [`Figures::OTHER`].
     pub const CLASSES_MAX: usize = 64;
-    /// The name of all classes beyond [`Figures::CLASSES_MAX`].
+    /// Scopes of breakers counted apart: a scope may be made for every site and every user, and monitoring pays for each
+    /// label. What comes beyond is counted as [`Figures::OTHER`].
+    pub const SCOPES_MAX: usize = 128;
+    /// The name of all classes beyond [`Figures::CLASSES_MAX`], and of all scopes beyond [`Figures::SCOPES_MAX`].
     pub const OTHER: &'static str = "other";
+    /// What holds starts back.
+    pub const HELD_REASONS: [&'static str; 3] = ["breaker", "budget", "concurrency"];
+    /// The rules that end a run which has not succeeded.
+    pub const GIVE_UP_REASONS: [&'static str; 5] =
+        ["max_retries", "deadline", "not_retryable", "intensity", "budget"];
+    /// The states of a breaker.
+    pub const BREAKER_STATES: [&'static str; 6] =
+        ["closed", "open", "half_open", "forced_open", "disabled", "metrics_only"];
 }
 
 /// Pieces of the window: what is older than a piece less than the window is forgotten piece by piece.
@@ -112,11 +144,42 @@ struct OfProgram {
     runs_failed: BTreeMap<String, u64>,
     failures: BTreeMap<String, Counter>,
     error_lines: BTreeMap<String, Counter>,
+    retries: BTreeMap<String, u64>,
+    deferred: BTreeMap<String, u64>,
+    held_back: BTreeMap<&'static str, u64>,
+    gave_up: BTreeMap<&'static str, u64>,
+    delays: Delays,
+    param_changes: BTreeMap<String, u64>,
+    params_exhausted: BTreeMap<String, u64>,
 }
 
-/// The counters of every program.
+/// The counters of every program, and of every scope.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counters(BTreeMap<String, OfProgram>);
+pub(super) struct Counters {
+    programs: BTreeMap<String, OfProgram>,
+    scopes: scopes::Scopes,
+    keepers_lost: u64,
+}
+
+const fn held_by(reason: HeldReason) -> &'static str {
+    match reason {
+        HeldReason::Breaker => "breaker",
+        HeldReason::Budget => "budget",
+        HeldReason::Concurrency => "concurrency",
+    }
+}
+
+/// The rule that ended a run; nothing when it ended by itself or somebody stopped it.
+const fn gave_up_by(reason: EndReason) -> Option<&'static str> {
+    match reason {
+        EndReason::MaxRetries => Some("max_retries"),
+        EndReason::Deadline => Some("deadline"),
+        EndReason::NotRetryable => Some("not_retryable"),
+        EndReason::Intensity => Some("intensity"),
+        EndReason::Budget => Some("budget"),
+        EndReason::Exit | EndReason::Operator => None,
+    }
+}
 
 /// The entry of a class, or that of all others once there are too many.
 fn of_class<'a, T: Default>(classes: &'a mut BTreeMap<String, T>, class: &str) -> &'a mut T {
@@ -127,41 +190,63 @@ fn of_class<'a, T: Default>(classes: &'a mut BTreeMap<String, T>, class: &str) -
 impl Counters {
     /// Counts one record. `class` is that of the latest failure of its run.
     fn hear(&mut self, record: &JournalRecord, class: Option<&str>) {
-        let Some(program) = &record.program else { return };
-        if !matches!(
-            record.event,
-            Event::AttemptStarted { .. } | Event::AttemptEnded { .. } | Event::RunEnded { .. }
-        ) {
-            return;
+        self.scopes.hear(record);
+        if matches!(record.event, Event::KeeperLost { .. }) {
+            self.keepers_lost += 1;
         }
-        let counted = self.0.entry(program.clone()).or_default();
+        let Some(program) = &record.program else { return };
+        let class = class.unwrap_or(Figures::OTHER);
         match &record.event {
             Event::AttemptStarted { .. } => {
+                let counted = self.of(program);
                 counted.attempts_started += 1;
                 counted.restarts += u64::from(record.attempt.is_some_and(|number| number > 1));
             }
             Event::AttemptEnded { class: Some(class), .. } if !is_ours(class) => {
-                of_class(&mut counted.failures, class).add(1, record.at);
+                of_class(&mut self.of(program).failures, class).add(1, record.at);
             }
-            Event::RunEnded { phase, .. } => {
+            Event::RetryScheduled { delay_ms, .. } => {
+                let counted = self.of(program);
+                *of_class(&mut counted.retries, class) += 1;
+                counted.delays.add(*delay_ms);
+            }
+            Event::StartBlocked { reason, .. } => {
+                let counted = self.of(program);
+                *counted.held_back.entry(held_by(*reason)).or_default() += 1;
+                if *reason == HeldReason::Budget {
+                    *of_class(&mut counted.deferred, class) += 1;
+                }
+            }
+            Event::ParamChanged { name, .. } => *of_class(&mut self.of(program).param_changes, name) += 1,
+            Event::ParamExhausted { name, .. } => {
+                *of_class(&mut self.of(program).params_exhausted, name) += 1
+            }
+            Event::RunEnded { phase, end_reason, .. } => {
+                let counted = self.of(program);
                 *counted.runs_ended.entry(phase.name()).or_default() += 1;
                 if matches!(phase, Phase::Failed | Phase::Quarantined) {
-                    *of_class(&mut counted.runs_failed, class.unwrap_or(Figures::OTHER)) += 1;
+                    *of_class(&mut counted.runs_failed, class) += 1;
+                }
+                if let Some(rule) = gave_up_by(*end_reason) {
+                    *counted.gave_up.entry(rule).or_default() += 1;
                 }
             }
             _ => {}
         }
     }
 
+    fn of(&mut self, program: &str) -> &mut OfProgram {
+        self.programs.entry(program.to_owned()).or_default()
+    }
+
     /// Counts lines that a rule classified.
     pub(super) fn lines(&mut self, program: &str, class: &str, count: u64, at: Timestamp) {
-        let counted = self.0.entry(program.to_owned()).or_default();
-        of_class(&mut counted.error_lines, class).add(count, at);
+        of_class(&mut self.of(program).error_lines, class).add(count, at);
     }
 
     /// Programs that are gone take their figures with them.
     pub(super) fn keep(&mut self, is_known: impl Fn(&str) -> bool) {
-        self.0.retain(|program, _| is_known(program));
+        self.programs.retain(|program, _| is_known(program));
     }
 }
 
@@ -169,7 +254,13 @@ impl Machine {
     /// Counts what is about to be written.
     pub(super) fn count(&mut self, records: &[JournalRecord]) {
         for record in records {
-            let run = record.run.filter(|_| matches!(record.event, Event::RunEnded { .. }));
+            let of_class = matches!(
+                record.event,
+                Event::RunEnded { .. }
+                    | Event::RetryScheduled { .. }
+                    | Event::StartBlocked { reason: HeldReason::Budget, .. }
+            );
+            let run = record.run.filter(|_| of_class);
             let run = run.and_then(|id| {
                 self.live.get(&id).map(|live| &live.run).or(self.ended.get(&id).map(Box::as_ref))
             });
@@ -180,7 +271,7 @@ impl Machine {
 
     /// The figures of a program; `since` is when the manager started.
     pub fn figures(&self, program: &str, since: Timestamp, now: Timestamp) -> Figures {
-        let Some(counted) = self.counters.0.get(program) else { return Figures::default() };
+        let Some(counted) = self.counters.programs.get(program) else { return Figures::default() };
         let tallies = |counters: &BTreeMap<String, Counter>| {
             counters.iter().map(|(class, counter)| (class.clone(), counter.tally(since, now))).collect()
         };
@@ -191,12 +282,29 @@ impl Machine {
             runs_failed: counted.runs_failed.clone(),
             failures: tallies(&counted.failures),
             error_lines: tallies(&counted.error_lines),
+            retries: counted.retries.clone(),
+            deferred: counted.deferred.clone(),
+            held_back: counted.held_back.clone(),
+            gave_up: counted.gave_up.clone(),
+            delays: counted.delays,
+            param_changes: counted.param_changes.clone(),
+            params_exhausted: counted.params_exhausted.clone(),
         }
+    }
+
+    /// What breakers did, by scope.
+    pub fn scope_figures(&self) -> BTreeMap<String, ScopeFigures> {
+        self.counters.scopes.0.clone()
+    }
+
+    /// Keepers that died.
+    pub const fn keepers_lost(&self) -> u64 {
+        self.counters.keepers_lost
     }
 
     /// Attempts started since the manager started, and how many of them were not the first of their run.
     pub fn starts(&self) -> (u64, u64) {
-        let all = self.counters.0.values();
+        let all = self.counters.programs.values();
         all.fold((0, 0), |(starts, restarts), one| (starts + one.attempts_started, restarts + one.restarts))
     }
 }
@@ -240,7 +348,7 @@ mod tests {
             counters.lines("p", &format!("class_{number}"), 1, START);
         }
         counters.lines("p", "class_0", 1, START);
-        let lines = &counters.0["p"].error_lines;
+        let lines = &counters.programs["p"].error_lines;
         assert_eq!(lines.len(), Figures::CLASSES_MAX + 1);
         assert_eq!((lines[Figures::OTHER].total, lines["class_0"].total), (10, 2));
     }

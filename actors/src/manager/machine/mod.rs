@@ -12,6 +12,7 @@ mod early;
 mod effect;
 mod explain;
 mod figures;
+mod idempotency;
 mod inline;
 mod judge;
 mod life;
@@ -28,7 +29,7 @@ pub use self::{
     admit::Checked,
     effect::{Effect, Input},
     explain::{Facts, Overview, explain},
-    figures::{Figures, Tally},
+    figures::{Delays, Figures, ScopeFigures, Tally},
 };
 
 use crate::{
@@ -217,7 +218,7 @@ pub struct Machine {
     /// Attempts whose leader ended and whose trees are not known to be empty, and how each is stopped.
     trees: HashMap<AttemptId, launcher::Stop>,
     timers: BTreeSet<(Timestamp, RunId, Timer)>,
-    keys: HashMap<String, (RunId, Timestamp)>,
+    keys: HashMap<String, idempotency::Remembered>,
     counters: figures::Counters,
     next_seq: u64,
     shutting_down: bool,

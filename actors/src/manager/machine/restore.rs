@@ -1,6 +1,6 @@
 //! Saved state: how it is written, and what a new manager makes of it.
 
-use super::{Effect, Live, Machine, Stage, StopCause};
+use super::{Effect, Live, Machine, Stage, StopCause, idempotency::Remembered};
 use crate::{
     breaker::Permit,
     launcher::{self, Orphan, Recovered},
@@ -98,8 +98,13 @@ pub(super) fn put_run(run: &Run, permits: &[Permit]) -> Put {
     Put { key: format!("run/{}", run.id), value: Some(value) }
 }
 
-pub(super) fn put_key(key: &str, entry: &(RunId, Timestamp)) -> Put {
+pub(super) fn put_key(key: &str, entry: &Remembered) -> Put {
     Put { key: format!("key/{key}"), value: Some(encode(entry)) }
+}
+
+fn decode_key(value: &[u8]) -> Option<Remembered> {
+    let without_checksum = || decode(value).map(|(run, at)| (run, at, None));
+    decode(value).or_else(without_checksum)
 }
 
 /// Times of a living run by the clock of now, as far as something is decided by them. What is history stays where the
@@ -167,8 +172,10 @@ impl Machine {
                     Some(attempt) => attempts.entry(id.run).or_default().push(attempt),
                     None => unreadable += 1,
                 },
-                SavedKey::IdempotencyKey(key) => match decode::<(RunId, Timestamp)>(value) {
-                    Some((run, at)) => drop(self.keys.insert(key, (run, shift.apply(at).min(self.now)))),
+                SavedKey::IdempotencyKey(key) => match decode_key(value) {
+                    Some((run, at, checksum)) => {
+                        self.keys.insert(key, (run, shift.apply(at).min(self.now), checksum));
+                    }
                     None => unreadable += 1,
                 },
                 SavedKey::Retry | SavedKey::Breaker | SavedKey::Clock | SavedKey::Other => {}

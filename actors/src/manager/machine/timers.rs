@@ -2,7 +2,7 @@
 
 use super::{Effect, Machine, Stage, StopCause};
 use crate::{
-    breaker::{Outcome, Settle},
+    breaker::{Outcome, Permit, Settle},
     launcher,
     model::{AttemptId, EndReason, Event, HeldReason, Phase, RunId, StopAct, Timestamp},
     retry,
@@ -188,18 +188,17 @@ impl Machine {
         if live.stage != Stage::Running || live.error_at.is_some() {
             return;
         }
-        let by_uptime =
-            |permit: &&crate::breaker::Permit| permit.lease_until.is_some() && permit.stable_ms.is_some();
+        let by_uptime = |permit: &&Permit| permit.lease_until.is_some() && permit.stable_ms.is_some();
         let outcomes: Vec<_> =
             live.permits.iter().filter(by_uptime).map(|permit| (permit.clone(), Outcome::Success)).collect();
+        self.goes_well(run, outcomes);
+    }
+
+    /// Tells the breakers what a living attempt has shown so far; its permits stay its own.
+    fn goes_well(&mut self, run: RunId, outcomes: Vec<(Permit, Outcome)>) {
         if !outcomes.is_empty() {
-            self.effects.push(Effect::Settle(Settle {
-                at: self.now,
-                run,
-                class: None,
-                outcomes,
-                keep: true,
-            }));
+            let settle = Settle { at: self.now, run, class: None, outcomes, keep: true };
+            self.effects.push(Effect::Settle(settle));
         }
     }
 
@@ -216,15 +215,7 @@ impl Machine {
             let outcomes: Vec<_> = heard.map(|permit| (permit.clone(), Outcome::Success)).collect();
             let (program, base) = (live.program.clone(), live.run.params.clone());
             self.effects.push(Effect::Healthy(retry::Healthy { at: self.now, run, program, base }));
-            if !outcomes.is_empty() {
-                self.effects.push(Effect::Settle(Settle {
-                    at: self.now,
-                    run,
-                    class: None,
-                    outcomes,
-                    keep: true,
-                }));
-            }
+            self.goes_well(run, outcomes);
         }
         self.arm(run, self.now.plus(every), Timer::Healthy);
     }

@@ -100,10 +100,28 @@ impl Budgets {
         bucket
     }
 
-    /// When the bucket of all programs has had so much for this run, beside what those in line before it take. Nothing
-    /// without such a bucket, and where time alone does not bring it.
-    pub(super) fn foreseen(&self, run: RunId, priority: i32, permille: u64) -> Option<Timestamp> {
-        self.all.as_ref()?.foreseen(run, priority, permille)
+    /// When the buckets of these scopes and that of all programs have had so much for this run, beside what those in line
+    /// before one of its priority take. Nothing without such a bucket, and where time alone does not bring it. The first of it
+    /// is needed at `from`.
+    pub(super) fn foreseen(
+        &self,
+        from: Timestamp,
+        run: RunId,
+        (priority, permille): (i32, u64),
+        scopes: &[(Scope, RetryBudget)],
+    ) -> Option<Timestamp> {
+        let scoped = scopes.iter().map(|(scope, rules)| match self.scoped.get(scope) {
+            Some(bucket) => bucket.foreseen(run, priority, permille),
+            // Nobody has asked it since it was saved, or ever.
+            None => {
+                let mut bucket = Budget::new(*rules, None, from);
+                if let Some(level) = self.levels.get(scope) {
+                    bucket.restore(from, *level);
+                }
+                bucket.foreseen(run, priority, permille)
+            }
+        });
+        scoped.chain(self.all.as_ref().map(|bucket| bucket.foreseen(run, priority, permille))).flatten().max()
     }
 
     /// The start is made: what was set aside for it is gone. The state to save; nothing when it cost nothing.

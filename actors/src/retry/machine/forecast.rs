@@ -2,7 +2,7 @@
 //! known about the run goes through the ends that are supposed, and decides about them as it would.
 
 use super::{Decision, End, Machine, Outcome};
-use crate::model::{Params, ProbeParams, Program, RunId, Timestamp, render_key};
+use crate::model::{Params, ProbeParams, Program, RetryBudget, RunId, Scope, Timestamp, render_key};
 
 /// Most ends that a forecast goes through. Beyond it a run that never gives up is known not to.
 const FURTHEST: u32 = 100;
@@ -29,6 +29,8 @@ pub struct Supposed<'a> {
     pub probe: ProbeParams,
     /// Its priority among those that wait for tokens.
     pub priority: i32,
+    /// The budgets of the scopes that gate its starts.
+    pub budgets: &'a [(Scope, RetryBudget)],
 }
 
 /// What would follow, if nobody did anything and no breaker said no.
@@ -55,7 +57,8 @@ pub struct Foreseen {
     pub params: Params,
     /// With which ones if it probes a breaker.
     pub as_probe: Params,
-    /// When the budget of all programs has tokens for it, if that is later. What others will take or bring is not known.
+    /// When the budgets of its scopes and that of all programs have tokens for it, if that is later. What others will take
+    /// or bring is not known.
     pub tokens_at: Option<Timestamp>,
 }
 
@@ -63,10 +66,11 @@ impl Machine {
     /// What happens if the run goes on failing the same way. Changes nothing.
     #[must_use]
     pub fn forecast(&self, supposed: Supposed<'_>) -> Outlook {
-        let Supposed { run, program, base, class, attempt, mut ends_at, uptime_ms, probe, priority } =
+        let Supposed { run, program, base, class, attempt, mut ends_at, uptime_ms, probe, priority, budgets } =
             supposed;
         let mut copy = self.copy_about(run, program, base);
         let outcome = Outcome::Failed { class: class.to_owned(), retry_after_ms: None };
+        let from = ends_at;
         let mut outlook = Outlook {
             now: copy.prepare(run, program, base, None),
             now_as_probe: copy.prepare(run, program, base, Some(probe)),
@@ -82,7 +86,9 @@ impl Machine {
                     let params = copy.prepare(run, program, base, None);
                     let as_probe = copy.prepare(run, program, base, Some(probe));
                     taken += copy.streaks.get(&run).map_or(0, |own| u64::from(own.cost_permille));
-                    let tokens_at = self.budgets.foreseen(run, priority, taken).filter(|ready| *ready > at);
+                    let taken = (priority, taken);
+                    let tokens_at =
+                        self.budgets.foreseen(from, run, taken, budgets).filter(|ready| *ready > at);
                     outlook.starts.push(Foreseen {
                         attempt: attempt.saturating_add(n),
                         at,
@@ -150,7 +156,7 @@ mod tests {
                 (ends_at, attempt) = (at.plus(uptime_ms), attempt + 1);
             }
             let supposed =
-                Supposed { run, program: &program, base: &base, class: "rate_limited", attempt, ends_at, uptime_ms, probe: ProbeParams::Floor, priority: 0 };
+                Supposed { run, program: &program, base: &base, class: "rate_limited", attempt, ends_at, uptime_ms, probe: ProbeParams::Floor, priority: 0, budgets: &[] };
             let outlook = machine.forecast(supposed);
             prop_assert_eq!(&machine.forecast(supposed), &outlook, "asking changes nothing");
             let mut starts = Vec::new();
@@ -188,9 +194,42 @@ mod tests {
             uptime_ms: 10,
             probe: ProbeParams::Floor,
             priority: 0,
+            budgets: &[],
         });
         assert_eq!((outlook.starts.len(), &outlook.end), (100, &None));
         assert_eq!(outlook.starts.first().map(|start| start.attempt), Some(8));
+    }
+
+    #[test]
+    fn the_budget_of_a_scope_holds_back_what_is_foreseen_as_it_will_hold_back_what_happens() {
+        let (run, other, program, base) =
+            (RunId::from_parts(1, 2), RunId::from_parts(1, 3), scraper(5), base());
+        let budgets =
+            [(Scope("site:shop".into()), RetryBudget::tokens(1.0).deposit(0.0).refill_per_minute(1.0))];
+        let outcome = Outcome::Failed { class: "crash".into(), retry_after_ms: None };
+        let end = |run| End { run, program: &program, base: &base, outcome: &outcome, uptime_ms: 10 };
+        let mut machine = Machine::new(1);
+        let now = Timestamp(1_000_000);
+        let tokens_at = |machine: &Machine, budgets| {
+            let (class, attempt, uptime_ms, probe, priority) = ("crash", 1, 10, ProbeParams::Floor, 0);
+            let (program, base, ends_at) = (&program, &base, now);
+            let supposed =
+                Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe, priority, budgets };
+            let starts = machine.forecast(supposed).starts;
+            starts.iter().take(2).map(|start| start.tokens_at).collect::<Vec<_>>()
+        };
+        assert_eq!(tokens_at(&machine, &[]), [None, None], "without a budget");
+        assert_eq!(tokens_at(&machine, &budgets), [None, Some(now.plus(60_000))], "one token is there");
+        let _ = machine.ended(now, end(other));
+        assert!(matches!(machine.reserve(now, other, 0, &budgets), super::super::Leave::Promised));
+        let _ = machine.pay(now, other);
+        let later = [Some(now.plus(60_000)), Some(now.plus(120_000))];
+        assert_eq!(tokens_at(&machine, &budgets), later, "a sibling took it");
+        let _ = machine.ended(now, end(run));
+        let super::super::Leave::Deferred { retry_at, .. } = machine.reserve(now, run, 0, &budgets) else {
+            panic!("there is no token for it")
+        };
+        assert_eq!(retry_at, later[0], "and that is what happens");
     }
 
     #[test]
@@ -207,6 +246,7 @@ mod tests {
             uptime_ms: 10,
             probe: ProbeParams::Floor,
             priority: 0,
+            budgets: &[],
         };
         let outlook = Machine::new(1).forecast(supposed);
         assert!(outlook.starts.is_empty());

@@ -82,7 +82,20 @@ fn forecast(run: &Run, program: &Arc<Program>, gates: &[Gate], now: Timestamp) -
     let probe = gate.map_or(ProbeParams::Floor, |gate| gate.policy.half_open.params);
     let class = run.reason.as_ref().map_or(Class::EXIT_NONZERO, |reason| &reason.class).to_owned();
     let (program, base, priority) = (program.clone(), run.params.clone(), run.priority);
-    Some(retry::Forecast { run: run.id, program, base, class, attempt, ends_at, uptime_ms, probe, priority })
+    let budget = |gate: &Gate| Some((gate.scope.clone(), gate.policy.retry_budget?));
+    let budgets = gates.iter().filter_map(budget).collect();
+    Some(retry::Forecast {
+        run: run.id,
+        program,
+        base,
+        class,
+        attempt,
+        ends_at,
+        uptime_ms,
+        probe,
+        priority,
+        budgets,
+    })
 }
 
 impl Facts {

@@ -75,14 +75,7 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
             return None;
         }
         Event::AttemptReady { after_ms, slow_ready_ms } => {
-            match slow_ready_ms.map(format_duration_ms) {
-                None => format!("{attempt} was ready after {}", say_duration_ms(*after_ms)),
-                // To the millisecond: "after 10s, later than 10s" would be a riddle.
-                Some(limit) => {
-                    let after = format_duration_ms(*after_ms);
-                    format!("{attempt} was ready after {after}, later than slow_ready = {limit}")
-                }
-            }
+            format!("{attempt} was ready after {}", readiness(*after_ms, *slow_ready_ms))
         }
         event @ Event::AttemptEnded { .. } => format!("{attempt} {}", end(event)?),
         Event::RetryScheduled { why, .. } => why.clone(),
@@ -142,6 +135,15 @@ fn lowered_before(name: &str, chain: Option<&Vec<ParamReason>>) -> String {
             };
             format!(" ({name} {} → {} before this: {}{more})", last.from, last.to, last.why)
         }
+    }
+}
+
+/// How long it took, and what that is beyond.
+fn readiness(after_ms: u64, slow_ready_ms: Option<u64>) -> String {
+    match slow_ready_ms.map(format_duration_ms) {
+        None => say_duration_ms(after_ms),
+        // To the millisecond: "after 10s, later than 10s" would be a riddle.
+        Some(limit) => format!("{}, later than slow_ready = {limit}", format_duration_ms(after_ms)),
     }
 }
 

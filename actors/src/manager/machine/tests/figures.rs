@@ -58,6 +58,7 @@ fn starts_ends_and_errors_are_counted_by_class_and_stops_of_ours_are_no_errors()
     assert_eq!(totals(&figures.error_lines), [("rate_limited".to_owned(), 3)]);
     assert!(!figures.failures.contains_key(Class::OPERATOR_STOP));
     assert_eq!(world.machine.figures("other", began, world.now), Default::default());
+    assert_eq!(figures.gave_up, [("max_retries", 1)].into(), "a success and a stop are no giving up");
     assert_eq!(world.machine.starts(), (4, 1));
 }
 
