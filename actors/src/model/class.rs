@@ -210,47 +210,134 @@ pub struct ClassRule {
     pub priority: i32,
 }
 
+/// What Retry needs of a [`ClassRule`] at each end of an attempt: numbers alone, which are copied and nothing else.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct RetryTerms {
+    /// The class, where it is a built-in one.
+    pub(crate) builtin: Option<&'static str>,
+    /// See [`ClassRule::retry`].
+    pub(crate) retry: bool,
+    /// See [`ClassRule::counts`].
+    pub(crate) counts: bool,
+    /// See [`ClassRule::delay_ms`].
+    pub(crate) delay_ms: Option<u64>,
+    /// See [`ClassRule::max_delay_ms`].
+    pub(crate) max_delay_ms: Option<u64>,
+    /// See [`ClassRule::max_retries`].
+    pub(crate) max_retries: Option<u32>,
+    /// See [`ClassRule::cost_permille`].
+    pub(crate) cost_permille: u32,
+}
+
+/// A built-in class: what [`ClassRule`] says of it, where it is not what that says of every class.
+struct Builtin {
+    class: &'static str,
+    retry: bool,
+    counts: bool,
+    weight_permille: u32,
+    scopes: &'static [ScopeKind],
+    delay_ms: Option<u64>,
+    max_delay_ms: Option<u64>,
+    cost_permille: u32,
+}
+
+impl Builtin {
+    /// A failure of the program's own work: a class nobody knows is treated as this.
+    const FAILURE: Self = Self {
+        class: Class::EXIT_NONZERO,
+        retry: true,
+        counts: true,
+        weight_permille: 1_000,
+        scopes: &[ScopeKind::Program],
+        delay_ms: None,
+        max_delay_ms: None,
+        cost_permille: 1_000,
+    };
+
+    /// Something at the other end.
+    const OUTSIDE: Self = Self { weight_permille: 500, scopes: &[ScopeKind::Shared], ..Self::FAILURE };
+
+    /// No failure of the work: it counts for nothing, and its retry costs nothing.
+    const NEUTRAL: Self =
+        Self { counts: false, weight_permille: 0, scopes: &[], cost_permille: 0, ..Self::FAILURE };
+
+    /// What another attempt cannot help.
+    const HOPELESS: Self = Self { retry: false, cost_permille: 1_000, ..Self::NEUTRAL };
+
+    const TABLE: [Self; Class::BUILTIN.len()] = [
+        Self::FAILURE,
+        Self { class: Class::CRASH, ..Self::FAILURE },
+        Self { class: Class::EARLY_EXIT, ..Self::FAILURE },
+        Self { class: Class::STALLED, ..Self::FAILURE },
+        Self { class: Class::TIMEOUT_RUN, weight_permille: 500, ..Self::FAILURE },
+        Self { class: Class::OOM, delay_ms: Some(10_000), ..Self::FAILURE },
+        Self {
+            class: Class::RATE_LIMITED,
+            weight_permille: 1_000,
+            delay_ms: Some(30_000),
+            max_delay_ms: Some(3_600_000),
+            ..Self::OUTSIDE
+        },
+        Self {
+            class: Class::BLOCKED,
+            weight_permille: 2_500,
+            scopes: &[ScopeKind::Shared, ScopeKind::User],
+            delay_ms: Some(300_000),
+            max_delay_ms: Some(21_600_000),
+            cost_permille: 2_000,
+            ..Self::OUTSIDE
+        },
+        Self { class: Class::UPSTREAM, ..Self::OUTSIDE },
+        Self { class: Class::NETWORK, ..Self::OUTSIDE },
+        Self { class: Class::EMPTY_RESULT, ..Self::OUTSIDE },
+        Self { class: Class::CONFIG, ..Self::HOPELESS },
+        Self { class: Class::SPAWN_PERMANENT, ..Self::HOPELESS },
+        Self {
+            class: Class::SPAWN_TRANSIENT,
+            scopes: &[ScopeKind::Global],
+            delay_ms: Some(1_000),
+            max_delay_ms: Some(30_000),
+            ..Self::NEUTRAL
+        },
+        Self { class: Class::CLEAN_EXIT, ..Self::NEUTRAL },
+        Self { class: Class::OPERATOR_STOP, ..Self::NEUTRAL },
+        Self { class: Class::SHUTDOWN, ..Self::NEUTRAL },
+        Self { class: Class::LOST, ..Self::NEUTRAL },
+        // The breaker's doing, not the work's; the retry is one all the same.
+        Self { class: Class::BREAKER_STOP, cost_permille: 1_000, ..Self::NEUTRAL },
+    ];
+
+    fn of(class: &str) -> Option<&'static Self> {
+        static TABLE: [Builtin; Class::BUILTIN.len()] = Builtin::TABLE;
+        TABLE.iter().find(|builtin| builtin.class == class)
+    }
+}
+
+/// What Retry needs of [`builtin_class_rule`].
+pub(crate) fn builtin_retry_terms(class: &str) -> RetryTerms {
+    let known = Builtin::of(class);
+    let Builtin { retry, counts, delay_ms, max_delay_ms, cost_permille, .. } =
+        *known.unwrap_or(&Builtin::FAILURE);
+    let builtin = known.map(|known| known.class);
+    RetryTerms { builtin, retry, counts, delay_ms, max_delay_ms, max_retries: None, cost_permille }
+}
+
 /// The built-in rule of a class; a class nobody knows is treated as `exit_nonzero` is.
 #[must_use]
 pub fn builtin_class_rule(class: &str) -> ClassRule {
-    use ScopeKind::{Global, Program, Shared, User};
-    let rule = |retry, counts, weight_permille, scopes: &[ScopeKind], delay_ms, max_delay_ms| ClassRule {
-        retry,
-        counts,
-        weight_permille,
-        scopes: scopes.to_vec(),
+    let known = Builtin::of(class).unwrap_or(&Builtin::FAILURE);
+    ClassRule {
+        retry: known.retry,
+        counts: known.counts,
+        weight_permille: known.weight_permille,
+        scopes: known.scopes.to_vec(),
         trips: false,
-        delay_ms,
-        max_delay_ms,
+        delay_ms: known.delay_ms,
+        max_delay_ms: known.max_delay_ms,
         max_retries: None,
-        cost_permille: match class {
-            Class::BLOCKED => 2_000,
-            // Retries that are no answer to a failure of the work.
-            Class::SPAWN_TRANSIENT
-            | Class::CLEAN_EXIT
-            | Class::OPERATOR_STOP
-            | Class::SHUTDOWN
-            | Class::LOST => 0,
-            _ => 1_000,
-        },
+        cost_permille: known.cost_permille,
         adjust: BTreeMap::new(),
         inline: None,
         priority: 0,
-    };
-    match class {
-        Class::RATE_LIMITED => rule(true, true, 1000, &[Shared], Some(30_000), Some(3_600_000)),
-        Class::BLOCKED => rule(true, true, 2500, &[Shared, User], Some(300_000), Some(21_600_000)),
-        Class::UPSTREAM | Class::NETWORK | Class::EMPTY_RESULT => {
-            rule(true, true, 500, &[Shared], None, None)
-        }
-        Class::STALLED => rule(true, true, 1000, &[Program], None, None),
-        Class::TIMEOUT_RUN => rule(true, true, 500, &[Program], None, None),
-        Class::OOM => rule(true, true, 1000, &[Program], Some(10_000), None),
-        Class::CONFIG | Class::SPAWN_PERMANENT => rule(false, false, 0, &[], None, None),
-        Class::SPAWN_TRANSIENT => rule(true, false, 0, &[Global], Some(1_000), Some(30_000)),
-        Class::CLEAN_EXIT | Class::OPERATOR_STOP | Class::SHUTDOWN | Class::LOST | Class::BREAKER_STOP => {
-            rule(true, false, 0, &[], None, None)
-        }
-        _ => rule(true, true, 1000, &[Program], None, None),
     }
 }

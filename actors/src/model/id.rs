@@ -33,6 +33,11 @@ impl RunId {
         Self(u128::from_be_bytes(bytes))
     }
 
+    /// Its 26 characters, behind what is there.
+    pub(crate) fn push_to(self, text: &mut String) {
+        text.push_str(ulid::Ulid(self.0).array_to_str(&mut [0; ulid::ULID_LEN]));
+    }
+
     /// The last 8 characters: unique enough to type, as `ps` shows it.
     #[must_use]
     pub fn short(self) -> String {

@@ -24,6 +24,7 @@ mod time;
 
 pub(crate) use self::{
     chance::{high_half, part_of, split_mix_64},
+    class::{RetryTerms, builtin_retry_terms},
     id::RunMap,
 };
 pub use self::{

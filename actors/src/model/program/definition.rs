@@ -3,7 +3,7 @@
 use super::Ready;
 use crate::model::{
     Adjust, BreakerPolicy, ClassRule, Inline, OnFloor, ParamProblem, ParamSpec, ParamValue, Params, Problem,
-    RetryPolicy, ScopeKind, Stream, builtin_class_rule, did_you_mean,
+    RetryPolicy, RetryTerms, ScopeKind, Stream, builtin_class_rule, builtin_retry_terms, did_you_mean,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -349,31 +349,36 @@ impl Program {
     /// What this class does here: the program's word over the built-in one, key by key.
     #[must_use]
     pub fn class_rule(&self, class: &str) -> ClassRule {
-        let (mut rule, adjust) = self.class_rule_and_adjust(class);
-        rule.adjust.clone_from(adjust);
-        rule
-    }
-
-    /// The same with what it adjusts beside it, for those who ask at each end: no table is copied.
-    pub(crate) fn class_rule_and_adjust(&self, class: &str) -> (ClassRule, &BTreeMap<String, Adjust>) {
-        static NOTHING: BTreeMap<String, Adjust> = BTreeMap::new();
         let mut rule = builtin_class_rule(class);
-        let Some(own) = self.classes.get(class) else { return (rule, &NOTHING) };
-        rule.retry = own.retry.unwrap_or(rule.retry);
-        rule.counts = own.counts.unwrap_or(rule.counts);
+        let Some(own) = self.classes.get(class) else { return rule };
+        let (terms, adjust) = self.retry_terms(class);
+        (rule.retry, rule.counts, rule.cost_permille) = (terms.retry, terms.counts, terms.cost_permille);
+        (rule.delay_ms, rule.max_delay_ms) = (terms.delay_ms, terms.max_delay_ms);
+        rule.max_retries = terms.max_retries;
+        rule.adjust.clone_from(adjust);
         rule.weight_permille = own.weight_permille.unwrap_or(rule.weight_permille);
         if let Some(scopes) = &own.scopes {
             rule.scopes.clone_from(scopes);
         }
         rule.trips = own.trips.unwrap_or(rule.trips);
-        rule.delay_ms = own.delay_ms.or(rule.delay_ms);
-        rule.max_delay_ms = own.max_delay_ms.or(rule.max_delay_ms);
-        rule.max_retries = own.max_retries.or(rule.max_retries);
-        rule.cost_permille = own.cost_permille.unwrap_or(rule.cost_permille);
         rule.inline = own.inline.or(rule.inline);
         rule.priority = own.priority.unwrap_or(rule.priority);
+        rule
+    }
+
+    /// As much of it as Retry asks for at each end, and what the class adjusts: nothing is copied that has to be made.
+    pub(crate) fn retry_terms(&self, class: &str) -> (RetryTerms, &BTreeMap<String, Adjust>) {
+        static NOTHING: BTreeMap<String, Adjust> = BTreeMap::new();
+        let mut terms = builtin_retry_terms(class);
+        let Some(own) = self.classes.get(class) else { return (terms, &NOTHING) };
+        terms.retry = own.retry.unwrap_or(terms.retry);
+        terms.counts = own.counts.unwrap_or(terms.counts);
+        terms.delay_ms = own.delay_ms.or(terms.delay_ms);
+        terms.max_delay_ms = own.max_delay_ms.or(terms.max_delay_ms);
+        terms.max_retries = own.max_retries.or(terms.max_retries);
+        terms.cost_permille = own.cost_permille.unwrap_or(terms.cost_permille);
         // No built-in class adjusts anything: it knows no parameter.
-        (rule, &own.adjust)
+        (terms, &own.adjust)
     }
 
     /// See [`ClassRule::priority`]: every built-in class has none.

@@ -12,7 +12,7 @@ use std::fmt;
 /// Changes that are kept with a value: it takes seven halvings from a hundred to one, and all are saved with each change.
 const CHAIN: usize = 8;
 
-/// An adjusted value, of one run or shared by siblings.
+/// An adjusted value, of one run or shared by siblings. Saved by place, not by name: a new field goes to the end.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Adjusted {
     /// The value.
@@ -20,16 +20,16 @@ pub(super) struct Adjusted {
     /// When it was last lowered, or last found to be at its floor: both begin a cooldown, and hold back the way up.
     pub(super) lowered_at: Option<Timestamp>,
     /// When a success last raised it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(super) raised_at: Option<Timestamp>,
     /// The value before the last decrease, and when that was: bad, as far as we know.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(super) last_bad: Option<(ParamValue, Timestamp)>,
     /// How it came from what was asked for to where it is: the latest changes, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub(super) chain: Vec<ParamReason>,
     /// It was lowered for errors of an attempt that still lives: the end of that attempt is the same incident.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub(super) inline: bool,
 }
 

@@ -114,11 +114,7 @@ impl Machine {
             copy.streaks.insert(run, streak.clone());
         }
         let keys = program.params.values().filter_map(|spec| render_key(spec.adjust_scope.as_deref()?, base));
-        for key in keys {
-            if let Some(params) = self.shared.get(&key) {
-                copy.shared.insert(key, params.clone());
-            }
-        }
+        copy.shared = self.shared.of(keys);
         copy
     }
 }

@@ -4,7 +4,7 @@
 //! limit counts from construction, and the value that `next_backoff` returns carries up to a nanosecond of chance even
 //! with a randomisation factor of zero; so the curve is read from `current_interval`, which is exact.
 
-use crate::model::{Backoff, ClassRule, RetryPolicy};
+use crate::model::{Backoff, RetryPolicy, RetryTerms};
 use backoff::{ExponentialBackoff, backoff::Backoff as _};
 use std::{collections::HashMap, time::Duration};
 
@@ -26,11 +26,11 @@ pub(super) struct Law {
 impl Law {
     /// The program's numbers, with those that the class sets in their place.
     #[must_use]
-    pub(super) fn of(policy: &RetryPolicy, rule: &ClassRule) -> Self {
-        let max_ms = rule.max_delay_ms.unwrap_or(policy.max_delay_ms);
+    pub(super) fn of(policy: &RetryPolicy, terms: &RetryTerms) -> Self {
+        let max_ms = terms.max_delay_ms.unwrap_or(policy.max_delay_ms);
         Self {
             backoff: policy.backoff,
-            base_ms: rule.delay_ms.unwrap_or(policy.delay_ms).min(max_ms),
+            base_ms: terms.delay_ms.unwrap_or(policy.delay_ms).min(max_ms),
             max_ms,
             min_ms: policy.min_delay_ms.min(max_ms),
             factor_permille: policy.factor_permille,

@@ -7,6 +7,7 @@ mod decision;
 mod forecast;
 mod intensity;
 mod jitter;
+mod judge;
 mod law;
 mod params;
 mod saved;
@@ -24,22 +25,10 @@ pub use self::{
 };
 
 use self::{
-    adjust::Adjusted,
-    budgets::Budgets,
-    law::{Curves, Law},
-    saved::Read,
-    schedule::Schedule,
+    budgets::Budgets, judge::Judge, law::Curves, params::Shared, saved::Read, schedule::Schedule,
     streak::Streak,
-    why::{Wait, nth_failure},
 };
-use crate::model::{
-    Adjust, Class, ClassRule, ClockShift, EndReason, OnLost, Params, Phase, Program, Put, Restart,
-    RetryBudget, RunId, RunMap, Scope, Timestamp, format_duration_ms, say_duration_ms,
-};
-use std::collections::{BTreeMap, HashMap};
-
-/// Automatic restarts of a job whose `max_retries` is not given; a daemon has no limit.
-const JOB_RETRIES: u32 = 5;
+use crate::model::{ClockShift, Params, Program, Put, RetryBudget, RunId, RunMap, Scope, Timestamp};
 
 /// Everything Retry knows.
 #[derive(Debug)]
@@ -47,20 +36,10 @@ pub struct Machine {
     seed: u64,
     streaks: RunMap<Box<Streak>>,
     curves: Curves,
-    /// By the siblings' key, then by parameter: few share more than one, and so a list is shorter than a table.
-    shared: HashMap<String, Vec<(String, Adjusted)>>,
+    shared: Shared,
     schedule: Schedule,
     /// What retries are paid from, where somebody asked for that.
     budgets: Budgets,
-}
-
-/// A failure, as far as it is worked out before it is known whether another attempt follows.
-struct Failure<'a> {
-    class: &'a str,
-    /// Without what it adjusts.
-    rule: ClassRule,
-    adjust: &'a BTreeMap<String, Adjust>,
-    hint_ms: Option<u64>,
 }
 
 impl Machine {
@@ -71,7 +50,7 @@ impl Machine {
             seed,
             streaks: RunMap::default(),
             curves: Curves::default(),
-            shared: HashMap::new(),
+            shared: Shared::default(),
             schedule: Schedule::default(),
             budgets: Budgets::default(),
         }
@@ -79,9 +58,15 @@ impl Machine {
 
     /// An attempt ended: what now?
     pub fn ended(&mut self, now: Timestamp, end: End<'_>) -> Verdict {
-        let known = self.streaks.remove(&end.run);
-        let was_known = known.is_some();
-        let mut streak = known.unwrap_or_default();
+        let Self { seed, streaks, curves, shared, .. } = self;
+        let (mut first, mut was_known) = (None, true);
+        let streak = match streaks.get_mut(&end.run) {
+            Some(streak) => streak,
+            None => {
+                was_known = false;
+                first.insert(Box::<Streak>::default())
+            }
+        };
         let policy = &end.program.retry;
         if let Some(limit) = policy.intensity
             && std::mem::take(&mut streak.automatic)
@@ -92,148 +77,28 @@ impl Machine {
         if end.program.is_daemon() && end.uptime_ms >= policy.reset_after_ms() {
             streak.forgive();
         }
-        let (decision, failure) = self.decide(now, end, &mut streak);
+        let mut judge = Judge { seed: *seed, curves, shared };
+        let (decision, failure) = judge.decide(now, end, streak);
         let goes_on = matches!(decision, Decision::RetryAt { .. });
         let Change { events, mut saved } = match failure {
-            Some(failure) => self.adjust_all(now, end, &failure, &mut streak, goes_on),
+            Some(failure) => shared.adjust_all(now, end, &failure, streak, goes_on),
             // A job's success is evidence of health. A daemon's clean end is not: its life was, each time it was told.
             None if matches!(decision, Decision::Done { .. }) => {
-                self.recover_all(now, end.program, end.base, None)
+                shared.recover_all(now, end.program, end.base, None)
             }
             None => Change::default(),
         };
-        let on_probation = streak.probation;
+        let quarantined = goes_on && streak.probation;
         if goes_on {
-            saved.push(saved::put_run(end.run, &streak));
-            self.streaks.insert(end.run, streak);
+            saved.push(saved::put_run(end.run, streak));
+            if let Some(first) = first {
+                streaks.insert(end.run, first);
+            }
         } else if was_known {
+            streaks.remove(&end.run);
             saved.push(Put { key: saved::run_key(end.run), value: None });
         }
-        Verdict { decision, events, saved, quarantined: goes_on && on_probation }
-    }
-
-    fn decide<'a>(
-        &mut self,
-        now: Timestamp,
-        end: End<'a>,
-        streak: &mut Streak,
-    ) -> (Decision, Option<Failure<'a>>) {
-        let (class, hint_ms) = match end.outcome {
-            Outcome::Success => return (self.after_success(now, end, streak), None),
-            Outcome::Failed { class, retry_after_ms } => (class.as_str(), *retry_after_ms),
-        };
-        match (class, end.program.on_lost) {
-            (Class::CLEAN_EXIT, _) | (Class::LOST, OnLost::Success) => {
-                return (self.after_success(now, end, streak), None);
-            }
-            (Class::LOST, OnLost::Fail) => {
-                let why = "its end was not seen, and on_lost = \"fail\"".to_owned();
-                return (gave_up(EndReason::Exit, why), None);
-            }
-            _ => {}
-        }
-        let (rule, adjust) = end.program.class_rule_and_adjust(class);
-        let failure = Failure { class, rule, adjust, hint_ms };
-        (self.after_failure(now, end, &failure, streak), Some(failure))
-    }
-
-    fn after_success(&mut self, now: Timestamp, end: End<'_>, streak: &mut Streak) -> Decision {
-        if !end.program.is_daemon() {
-            return Decision::Done { why: "it ended with success".into() };
-        }
-        streak.uncounted = 0;
-        let (rule, _) = end.program.class_rule_and_adjust(Class::CLEAN_EXIT);
-        let law = Law::of(&end.program.retry, &rule);
-        let wait = self.wait(end, &law, 1, None, streak);
-        let quarantine = quarantined(now, now.plus(wait.delay_ms), end, streak);
-        if let Some(Quarantine::ForGood(decision)) = quarantine {
-            return decision;
-        }
-        streak.automatic = true;
-        streak.cost_permille = rule.cost_permille;
-        if let Some(Quarantine::Until { until, raw_ms, why }) = quarantine {
-            let (delay_ms, why) = (until.since(now), why.into());
-            return Decision::RetryAt { at: until, n: streak.n, raw_ms, delay_ms, why };
-        }
-        wait.retry(now, streak.n, Why::clean_end(end.uptime_ms, wait))
-    }
-
-    fn after_failure(
-        &mut self,
-        now: Timestamp,
-        end: End<'_>,
-        failure: &Failure<'_>,
-        streak: &mut Streak,
-    ) -> Decision {
-        let (policy, class) = (&end.program.retry, failure.class);
-        if end.program.restart == Restart::No {
-            return gave_up(EndReason::Exit, format!("it failed ({class}), and restart = \"no\""));
-        }
-        if !failure.rule.retry {
-            let why = format!("trying again cannot help against {class} (retry = false)");
-            return gave_up(EndReason::NotRetryable, why);
-        }
-        let place = streak.count(failure.rule.counts, now);
-        let limit = policy.max_retries.or(if end.program.is_daemon() { None } else { Some(JOB_RETRIES) });
-        if let Some(limit) = limit.filter(|limit| failure.rule.counts && place > *limit) {
-            let why = format!("{} ({class}); max_retries = {limit} allows no more", nth_failure(place));
-            return gave_up(EndReason::MaxRetries, why);
-        }
-        if let Some(limit) = failure.rule.max_retries {
-            let count = streak.count_class(class);
-            if count > limit {
-                let why = format!(
-                    "{} by {class}; max_retries = {limit} of this class allows no more",
-                    nth_failure(count)
-                );
-                return gave_up(EndReason::MaxRetries, why);
-            }
-        }
-        if let Some((name, value)) = self.ends_at_floor(end, failure, streak) {
-            let why =
-                format!("it failed ({class}) with {name} at its floor {value}, and on_floor = \"give_up\"");
-            return gave_up(EndReason::NotRetryable, why);
-        }
-        let law = Law::of(policy, &failure.rule);
-        let wait = self.wait(end, &law, place, failure.hint_ms, streak);
-        let quarantine = quarantined(now, now.plus(wait.delay_ms), end, streak);
-        let at = match &quarantine {
-            Some(Quarantine::Until { until, .. }) => *until,
-            Some(Quarantine::ForGood(_)) | None => now.plus(wait.delay_ms),
-        };
-        if let Some(decision) = beyond_max_failing(now, at, end, class, streak) {
-            return decision;
-        }
-        if let Some(Quarantine::ForGood(decision)) = quarantine {
-            return decision;
-        }
-        streak.automatic = true;
-        streak.cost_permille = failure.rule.cost_permille;
-        streak.previous_ms = Some(wait.drawn_ms);
-        if let Some(Quarantine::Until { until, raw_ms, why }) = quarantine {
-            let (delay_ms, why) =
-                (until.since(now), format!("{} ({class}); {why}", nth_failure(place)).into());
-            return Decision::RetryAt { at: until, n: streak.n, raw_ms, delay_ms, why };
-        }
-        wait.retry(now, streak.n, Why::failure(class, place, failure.rule.counts, wait))
-    }
-
-    fn wait(
-        &mut self,
-        end: End<'_>,
-        law: &Law,
-        place: u32,
-        hint_ms: Option<u64>,
-        streak: &mut Streak,
-    ) -> Wait {
-        let policy = &end.program.retry;
-        let raw_ms = self.curves.raw(law, place);
-        let u = jitter::draw(self.seed, end.run, streak.draws);
-        streak.draws = streak.draws.wrapping_add(1);
-        let drawn_ms = jitter::spread(policy.jitter, law, raw_ms, streak.previous_ms, u);
-        let hint = hint_ms.map(|asked| (asked, policy.retry_after_max_ms));
-        let delay_ms = drawn_ms.max(hint.map_or(0, |(asked, most)| asked.min(most)));
-        Wait { raw_ms, drawn_ms, delay_ms, hint }
+        Verdict { decision, events, saved, quarantined }
     }
 
     /// A daemon has been healthy for its `reset_after`: its row of failures is over, and what was lowered gets a step
@@ -247,7 +112,7 @@ impl Machine {
         if let Some(streak) = &mut streak {
             streak.forgive();
         }
-        let mut change = self.recover_all(now, program, base, streak.as_deref_mut());
+        let mut change = self.shared.recover_all(now, program, base, streak.as_deref_mut());
         if let Some(streak) = streak {
             if before.as_ref() != Some(&streak) {
                 change.saved.push(saved::put_run(run, &streak));
@@ -384,7 +249,7 @@ impl Machine {
                 Some(Read::Shared(shared_by, name, mut adjusted)) => {
                     adjusted.wake(now, shift);
                     moved.push(saved::put_shared(&shared_by, &name, Some(&adjusted)));
-                    params::keep(self.shared.entry(shared_by).or_default(), &name, adjusted);
+                    self.shared.keep(shared_by, &name, adjusted);
                 }
                 Some(Read::Budget(scope, level)) => {
                     moved.extend(self.budgets.restore(now, shift, scope, level));
@@ -397,80 +262,4 @@ impl Machine {
         }
         (moved, unread)
     }
-}
-
-impl Wait {
-    const fn retry(&self, now: Timestamp, n: u32, why: Why) -> Decision {
-        Decision::RetryAt {
-            at: now.plus(self.delay_ms),
-            n,
-            raw_ms: self.raw_ms,
-            delay_ms: self.delay_ms,
-            why,
-        }
-    }
-}
-
-const fn gave_up(reason: EndReason, why: String) -> Decision {
-    Decision::GiveUp { phase: Phase::Failed, reason, why }
-}
-
-/// Whether the next attempt would be later than `max_failing` allows.
-fn beyond_max_failing(
-    now: Timestamp,
-    at: Timestamp,
-    end: End<'_>,
-    class: &str,
-    streak: &Streak,
-) -> Option<Decision> {
-    let (first, longest) = (streak.first_failure?, end.program.retry.max_failing_ms?);
-    (at.since(first) > longest).then(|| {
-        let why = format!(
-            "it has failed for {}, and the next attempt in {} ({class}) would be later than max_failing = {}",
-            say_duration_ms(now.since(first)),
-            say_duration_ms(at.since(now)),
-            format_duration_ms(longest)
-        );
-        gave_up(EndReason::Deadline, why)
-    })
-}
-
-/// Whether this start would be one too many, and what becomes of the run then. Its time, where it gets one.
-fn quarantined(now: Timestamp, at: Timestamp, end: End<'_>, streak: &mut Streak) -> Option<Quarantine> {
-    let policy = &end.program.retry;
-    let limit = policy.intensity?;
-    let failed_probation = std::mem::take(&mut streak.probation) && policy.quarantine_ms.is_some();
-    let full = streak.starts.is_full_at(at, limit);
-    if !full && !failed_probation {
-        return None;
-    }
-    let because = if full {
-        format!(
-            "{} automatic restarts within {} are the most that intensity allows",
-            limit.restarts,
-            format_duration_ms(limit.window_ms)
-        )
-    } else {
-        "the start after its quarantine failed".to_owned()
-    };
-    let Some(ms) = policy.quarantine_ms else {
-        let why = format!("{because}; an operator may start it again");
-        return Some(Quarantine::ForGood(Decision::GiveUp {
-            phase: Phase::Quarantined,
-            reason: EndReason::Intensity,
-            why,
-        }));
-    };
-    streak.probation = true;
-    let until = now.plus(ms).max(streak.starts.free_at(limit)).max(at);
-    let why = format!("{because}; quarantined for {}, then one start", say_duration_ms(until.since(now)));
-    Some(Quarantine::Until { until, raw_ms: ms, why })
-}
-
-/// What becomes of a run that was started too often.
-enum Quarantine {
-    /// It ends.
-    ForGood(Decision),
-    /// It gets one start then.
-    Until { until: Timestamp, raw_ms: u64, why: String },
 }

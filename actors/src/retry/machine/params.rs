@@ -1,8 +1,9 @@
 //! Which parameters an attempt gets: what failures lowered, what success raises again, and what a probe asks for.
 
 use super::{
-    Change, End, Failure, Machine,
+    Change, End, Machine,
     adjust::{self, Adjusted, Raise, Step},
+    judge::Failure,
     saved,
     streak::Streak,
 };
@@ -10,7 +11,7 @@ use crate::model::{
     Adjust, Event, OnFloor, ParamReason, ParamReasons, ParamSpec, ParamValue, Params, ProbeParams, Program,
     RunId, Scope, Timestamp, render_key,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The failure, or the errors, that parameters are adjusted for.
 struct Incident<'a> {
@@ -20,7 +21,14 @@ struct Incident<'a> {
     adjust: &'a BTreeMap<String, Adjust>,
 }
 
-impl Machine {
+/// Adjusted values that siblings share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// By the siblings' key, then by parameter: few share more than one, and so a list is shorter than a table.
+    values: HashMap<String, Vec<(String, Adjusted)>>,
+}
+
+impl Shared {
     /// Adjusts what the class adjusts. A run that gives up still adjusts what it shares: its siblings go on.
     pub(super) fn adjust_all(
         &mut self,
@@ -77,39 +85,10 @@ impl Machine {
             change.events.push((key.clone().map(Scope), event));
             if let Some(key) = key {
                 change.saved.push(saved::put_shared(&key, name, Some(&adjusted)));
-                keep(self.shared.entry(key).or_default(), name, adjusted);
+                self.keep(key, name, adjusted);
             } else {
                 streak.params.insert(name.clone(), adjusted);
             }
-        }
-        change
-    }
-
-    /// So many errors of a class while the attempt lives: what the class adjusts changes now.
-    pub fn adjust(
-        &mut self,
-        now: Timestamp,
-        run: RunId,
-        program: &Program,
-        base: &Params,
-        class: &str,
-    ) -> Change {
-        let known = self.streaks.remove(&run);
-        let was_known = known.is_some();
-        let mut streak = known.unwrap_or_default();
-        let before = streak.params.clone();
-        let (_, adjust) = program.class_rule_and_adjust(class);
-        let incident = Incident { program, base, class, adjust };
-        let mut change = self.adjust_for(now, &incident, &mut streak, |_, _| true);
-        let own_changed = streak.params != before;
-        if own_changed {
-            for (name, adjusted) in &mut streak.params {
-                adjusted.inline |= before.get(name) != Some(adjusted);
-            }
-            change.saved.push(saved::put_run(run, &streak));
-        }
-        if was_known || own_changed {
-            self.streaks.insert(run, streak);
         }
         change
     }
@@ -138,7 +117,10 @@ impl Machine {
             change.events.push((key.clone().map(Scope), event));
             if let Some(key) = key {
                 change.saved.push(saved::put_shared(&key, name, raise.adjusted.as_ref()));
-                self.keep_shared(key, name, raise.adjusted);
+                match raise.adjusted {
+                    Some(adjusted) => self.keep(key, name, adjusted),
+                    None => self.forget(&key, name),
+                }
             } else if let Some(streak) = streak.as_deref_mut() {
                 match raise.adjusted {
                     Some(adjusted) => drop(streak.params.insert(name.clone(), adjusted)),
@@ -149,23 +131,46 @@ impl Machine {
         change
     }
 
-    fn keep_shared(&mut self, key: String, name: &str, adjusted: Option<Adjusted>) {
-        if let Some(adjusted) = adjusted {
-            keep(self.shared.entry(key).or_default(), name, adjusted);
-        } else if let Some(params) = self.shared.get_mut(&key) {
+    /// Keeps a value in place of the one before.
+    pub(super) fn keep(&mut self, key: String, name: &str, adjusted: Adjusted) {
+        let params = self.values.entry(key).or_default();
+        match params.iter_mut().find(|(kept, _)| kept == name) {
+            Some((_, kept)) => *kept = adjusted,
+            None => params.push((name.to_owned(), adjusted)),
+        }
+    }
+
+    fn forget(&mut self, key: &str, name: &str) {
+        if let Some(params) = self.values.get_mut(key) {
             params.retain(|(kept, _)| kept != name);
             if params.is_empty() {
-                self.shared.remove(&key);
+                self.values.remove(key);
             }
         }
     }
 
+    fn find(&self, key: &str, name: &str) -> Option<&Adjusted> {
+        self.values.get(key)?.iter().find(|(kept, _)| kept == name).map(|(_, adjusted)| adjusted)
+    }
+
+    /// What these siblings share, and nothing else.
+    pub(super) fn of(&self, keys: impl Iterator<Item = String>) -> Self {
+        Self {
+            values: keys
+                .filter_map(|key| self.values.get(&key).cloned().map(|values| (key, values)))
+                .collect(),
+        }
+    }
+
+    /// Everything, by the siblings' key.
+    #[cfg(test)]
+    pub(super) const fn all(&self) -> &HashMap<String, Vec<(String, Adjusted)>> {
+        &self.values
+    }
+
     fn kept<'a>(&'a self, key: Option<&str>, streak: Option<&'a Streak>, name: &str) -> Option<&'a Adjusted> {
         match key {
-            Some(key) => {
-                let params = self.shared.get(key)?;
-                params.iter().find(|(kept, _)| kept == name).map(|(_, adjusted)| adjusted)
-            }
+            Some(key) => self.find(key, name),
             None => streak.and_then(|streak| streak.params.get(name)),
         }
     }
@@ -186,6 +191,37 @@ impl Machine {
             adjust::ends_at_floor(base, kept, spec, *rule).then(|| (name.as_str(), value.to_string()))
         })
     }
+}
+
+impl Machine {
+    /// So many errors of a class while the attempt lives: what the class adjusts changes now.
+    pub fn adjust(
+        &mut self,
+        now: Timestamp,
+        run: RunId,
+        program: &Program,
+        base: &Params,
+        class: &str,
+    ) -> Change {
+        let known = self.streaks.remove(&run);
+        let was_known = known.is_some();
+        let mut streak = known.unwrap_or_default();
+        let before = streak.params.clone();
+        let (_, adjust) = program.retry_terms(class);
+        let incident = Incident { program, base, class, adjust };
+        let mut change = self.shared.adjust_for(now, &incident, &mut streak, |_, _| true);
+        let own_changed = streak.params != before;
+        if own_changed {
+            for (name, adjusted) in &mut streak.params {
+                adjusted.inline |= before.get(name) != Some(adjusted);
+            }
+            change.saved.push(saved::put_run(run, &streak));
+        }
+        if was_known || own_changed {
+            self.streaks.insert(run, streak);
+        }
+        change
+    }
 
     /// Why the parameters of an attempt that [`Self::prepare`] made are not as asked for.
     #[must_use]
@@ -204,7 +240,7 @@ impl Machine {
             if value == asked {
                 continue;
             }
-            let kept = self.kept(shared_key(spec, base).as_deref(), own, name);
+            let kept = self.shared.kept(shared_key(spec, base).as_deref(), own, name);
             let mut chain = kept.map(|kept| kept.chain.clone()).unwrap_or_default();
             let adjusted = adjust::effective(asked, kept.map(|kept| &kept.value), spec);
             if let Some(probe) = probe.filter(|_| adjusted != *value) {
@@ -229,7 +265,7 @@ impl Machine {
         let mut params = base.clone();
         for (name, value) in &mut params {
             let Some(spec) = program.params.get(name) else { continue };
-            let kept = self.kept(shared_key(spec, base).as_deref(), own.map(|own| &**own), name);
+            let kept = self.shared.kept(shared_key(spec, base).as_deref(), own.map(|own| &**own), name);
             *value = adjust::effective(value, kept.map(|kept| &kept.value), spec);
         }
         let wanted = |spec: &ParamSpec| match probe {
@@ -246,14 +282,6 @@ impl Machine {
             }
         }
         params
-    }
-}
-
-/// Keeps a value in place of the one before.
-pub(super) fn keep(params: &mut Vec<(String, Adjusted)>, name: &str, adjusted: Adjusted) {
-    match params.iter_mut().find(|(kept, _)| kept == name) {
-        Some((_, kept)) => *kept = adjusted,
-        None => params.push((name.to_owned(), adjusted)),
     }
 }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The failures of a run since it was last well, and what is never forgotten while the run goes on.
+///
+/// Saved by place, not by name: a new field goes to the end, and none changes its place.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub(super) struct Streak {
@@ -22,15 +24,12 @@ pub(super) struct Streak {
     /// Whether the next start was decided by us, and so counts towards the intensity.
     pub(super) automatic: bool,
     /// The next start is the one that ends a quarantine: its failure begins another.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) probation: bool,
     /// Automatic starts of late. Success does not clear them.
     pub(super) starts: Starts,
     /// Failures in a row by class, of the classes that have a limit of their own.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) by_class: BTreeMap<String, u32>,
     /// What the next start takes from the budget, in thousandths of a token, until it is paid.
-    #[serde(skip_serializing_if = "is_free")]
     pub(super) cost_permille: u32,
     /// Adjusted parameters that the run shares with nobody.
     pub(super) params: BTreeMap<String, Adjusted>,
@@ -70,9 +69,4 @@ impl Streak {
         self.starts.wake(now, shift);
         self.params.values_mut().for_each(|adjusted| adjusted.wake(now, shift));
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_free(cost: &u32) -> bool {
-    *cost == 0
 }

@@ -7,8 +7,8 @@ mod invariants;
 
 use super::*;
 use crate::model::{
-    Adjust, ClassOverride, ClockReading, Command, Event, Intensity, Jitter, ParamReason, ParamSpec,
-    ParamValue, ProbeParams, SavedClock,
+    Adjust, ClassOverride, ClockReading, Command, EndReason, Event, Intensity, Jitter, OnLost, ParamReason,
+    ParamSpec, ParamValue, Phase, ProbeParams, Restart, SavedClock,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -451,7 +451,7 @@ proptest! {
             if let Happening::Healthy(_) = what {
                 // Its record is written by the one who asked, which this log does not keep.
                 store = lasting.streaks.iter().map(|(r, s)| saved::put_run(*r, s)).chain(
-                    lasting.shared.iter().flat_map(|(k, ps)| ps.iter().map(|(n, a)| saved::put_shared(k, n, Some(a))))
+                    lasting.shared.all().iter().flat_map(|(k, ps)| ps.iter().map(|(n, a)| saved::put_shared(k, n, Some(a))))
                 ).map(|put| (put.key, put.value.unwrap())).collect();
             }
             for put in verdict.iter().flat_map(|v| v.saved.clone()) {

@@ -18,7 +18,7 @@ enum Cause {
         wait: Wait,
     },
     Failure {
-        class: Box<str>,
+        class: Cow<'static, str>,
         /// Which in its row.
         place: u32,
         counts: bool,
@@ -44,8 +44,8 @@ impl Why {
         Self(Cause::CleanEnd { uptime_ms, wait })
     }
 
-    pub(super) fn failure(class: &str, place: u32, counts: bool, wait: Wait) -> Self {
-        Self(Cause::Failure { class: class.into(), place, counts, wait })
+    pub(super) const fn failure(class: Cow<'static, str>, place: u32, counts: bool, wait: Wait) -> Self {
+        Self(Cause::Failure { class, place, counts, wait })
     }
 }
 

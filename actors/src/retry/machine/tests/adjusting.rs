@@ -63,7 +63,7 @@ fn success_raises_step_by_step_after_the_hold_and_avoids_what_was_bad() {
     let why = success_after(&mut life, MINUTE).unwrap_or_default();
     assert!(why.contains("gives 100, which is what was asked for"), "{why}");
     assert_eq!(qpi(&life), "100");
-    assert!(life.machine.shared.is_empty(), "nothing is left to remember");
+    assert!(life.machine.shared.all().is_empty(), "nothing is left to remember");
 }
 
 #[test]
@@ -282,5 +282,5 @@ fn a_choice_is_stepped_down_for_failures_and_finds_its_way_back_by_steps() {
     let why = success_after(&mut life, 6 * HOUR);
     let expected = "success: 1 step up gives fly, which is what was asked for; shared by site:shop.example";
     assert_eq!(why.as_deref(), Some(expected));
-    assert!(life.machine.shared.is_empty(), "nothing is left to remember");
+    assert!(life.machine.shared.all().is_empty(), "nothing is left to remember");
 }

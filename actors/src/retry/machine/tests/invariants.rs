@@ -378,7 +378,7 @@ proptest! {
             before = qpi;
         }
         prop_assert_eq!(before, Some(100_000_000));
-        prop_assert!(world.machine.shared.is_empty(), "and nothing is kept of it");
+        prop_assert!(world.machine.shared.all().is_empty(), "and nothing is kept of it");
     }
 
     // I16: the count is 0 after health; a crash loop that never gets well has delays that do not shrink until it gives up.
