@@ -68,18 +68,21 @@ pub(super) enum Step {
 /// floor. Values without an order are as asked for.
 #[must_use]
 pub(super) fn effective(base: &ParamValue, adjusted: Option<&ParamValue>, spec: &ParamSpec) -> ParamValue {
-    let (Some(asked), Some(at)) = (spec.position(base), adjusted.and_then(|value| spec.position(value)))
-    else {
-        return base.clone();
-    };
-    // A sibling of another program may have a lower floor.
-    let at = floor_of(spec).map_or(at, |floor| at.max(floor));
+    let Some(asked) = spec.position(base) else { return base.clone() };
+    let at = stands_at(asked, adjusted, spec);
     // What was asked for stays as it was written down.
     if at >= asked { base.clone() } else { spec.value_at(at).unwrap_or_else(|| base.clone()) }
 }
 
+/// Where that value stands, between the floor and what was asked for.
+fn stands_at(asked: i128, adjusted: Option<&ParamValue>, spec: &ParamSpec) -> i128 {
+    let Some(at) = adjusted.and_then(|value| spec.position(value)) else { return asked };
+    // A sibling of another program may have a lower floor.
+    floor_of(spec).map_or(at, |floor| at.max(floor)).min(asked)
+}
+
 fn floor_of(spec: &ParamSpec) -> Option<i128> {
-    spec.position(&spec.floor()?)
+    if spec.is_ladder() { spec.position(&spec.floor()?) } else { spec.position(spec.min.as_ref()?) }
 }
 
 /// What a failure at `now` makes of a parameter whose run asked for `base` and which stands at `kept`.
@@ -91,8 +94,13 @@ pub(super) fn step(
     rule: Adjust,
     now: Timestamp,
 ) -> Step {
-    let current = effective(base, kept.map(|kept| &kept.value), spec);
-    let (Some(at), Some(asked)) = (spec.position(&current), spec.position(base)) else { return Step::Stay };
+    let Some(asked) = spec.position(base) else { return Step::Stay };
+    let kept_value = kept.map(|kept| &kept.value);
+    let at = stands_at(asked, kept_value, spec);
+    let lowered_at = kept.and_then(|kept| kept.lowered_at);
+    if rule.lowers(at) && lowered_at.is_some_and(|then| now.since(then) < spec.cooldown_ms()) {
+        return Step::Stay;
+    }
     let grain = spec.grain();
     let target = match rule {
         Adjust::Multiply { permille } => at * i128::from(permille) / 1_000,
@@ -101,13 +109,13 @@ pub(super) fn step(
         Adjust::Step { steps } => at + i128::from(steps) * grain,
     };
     if rule.lowers(at) {
+        let current = effective(base, kept_value, spec);
         return lower(current, (at, target), kept, spec, now);
     }
     let ceiling = spec.max.as_ref().and_then(|max| spec.position(max)).map_or(asked, |max| max.min(asked));
     let whole = (target + grain - 1).div_euclid(grain) * grain;
     let raised = whole.min(ceiling);
     let Some(value) = spec.value_at(raised).filter(|_| raised > at) else { return Step::Stay };
-    let lowered_at = kept.and_then(|kept| kept.lowered_at);
     let last_bad = kept.and_then(|kept| kept.last_bad.clone());
     let chain = kept.map(|kept| kept.chain.clone()).unwrap_or_default();
     Step::Move(Adjusted { value, lowered_at, raised_at: Some(now), last_bad, chain, inline: false })
@@ -124,10 +132,6 @@ fn lower(
     let grain = spec.grain();
     // Without a floor of its own a value stops at zero: halving must not make it negative.
     let floor = floor_of(spec).unwrap_or(if at >= 0 { 0 } else { i128::from(i64::MIN) * grain });
-    let lowered_at = kept.and_then(|kept| kept.lowered_at);
-    if lowered_at.is_some_and(|then| now.since(then) < spec.cooldown_ms()) {
-        return Step::Stay;
-    }
     let chain = kept.map(|kept| kept.chain.clone()).unwrap_or_default();
     if at <= floor {
         let (raised_at, last_bad) = kept.map_or((None, None), |kept| (kept.raised_at, kept.last_bad.clone()));

@@ -2,7 +2,7 @@
 //! known about the run goes through the ends that are supposed, and decides about them as it would.
 
 use super::{Decision, End, Machine, Outcome};
-use crate::model::{Params, ProbeParams, Program, RetryBudget, RunId, Scope, Timestamp, render_key};
+use crate::model::{Params, ProbeParams, Program, RetryBudget, RunId, Scope, Timestamp};
 
 /// Most ends that a forecast goes through. Beyond it a run that never gives up is known not to.
 const FURTHEST: u32 = 100;
@@ -113,8 +113,7 @@ impl Machine {
         if let Some(streak) = self.streaks.get(&run) {
             copy.streaks.insert(run, streak.clone());
         }
-        let keys = program.params.values().filter_map(|spec| render_key(spec.adjust_scope.as_deref()?, base));
-        copy.shared = self.shared.of(keys);
+        copy.shared = self.shared.of(program, base);
         copy
     }
 }

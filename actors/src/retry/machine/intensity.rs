@@ -13,6 +13,9 @@ use std::collections::VecDeque;
 pub(super) struct Starts(VecDeque<Timestamp>);
 
 impl Starts {
+    /// None so far.
+    pub(super) const NONE: Self = Self(VecDeque::new());
+
     /// An automatic start was made at this time. What is too old or too much to matter is dropped.
     pub(super) fn record(&mut self, at: Timestamp, limit: Intensity) {
         let at = self.0.back().map_or(at, |last| at.max(*last));

@@ -207,7 +207,7 @@ fn quarantined(now: Timestamp, at: Timestamp, end: End<'_>, streak: &mut Streak)
     let policy = &end.program.retry;
     let limit = policy.intensity?;
     let failed_probation = std::mem::take(&mut streak.probation) && policy.quarantine_ms.is_some();
-    let full = streak.starts.is_full_at(at, limit);
+    let full = streak.rest.get().starts.is_full_at(at, limit);
     if !full && !failed_probation {
         return None;
     }
@@ -229,7 +229,7 @@ fn quarantined(now: Timestamp, at: Timestamp, end: End<'_>, streak: &mut Streak)
         }));
     };
     streak.probation = true;
-    let until = now.plus(ms).max(streak.starts.free_at(limit)).max(at);
+    let until = now.plus(ms).max(streak.rest.get().starts.free_at(limit)).max(at);
     let why = format!("{because}; quarantined for {}, then one start", say_duration_ms(until.since(now)));
     Some(Quarantine::Until { until, raw_ms: ms, why })
 }

@@ -6,6 +6,7 @@
 
 use crate::model::{Backoff, RetryPolicy, RetryTerms};
 use backoff::{ExponentialBackoff, backoff::Backoff as _};
+use foldhash::fast::RandomState;
 use std::{collections::HashMap, time::Duration};
 
 /// The numbers of one class of one program.
@@ -68,7 +69,7 @@ const STEPS: u32 = 700;
 
 /// Delays that were worked out before: each step reads the clock and draws a number, both for nothing.
 #[derive(Debug, Default)]
-pub(super) struct Curves(HashMap<Law, Curve>);
+pub(super) struct Curves(HashMap<Law, Curve, RandomState>);
 
 /// The beginning of a curve, as far as somebody asked.
 #[derive(Debug)]

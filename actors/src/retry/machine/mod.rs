@@ -34,7 +34,7 @@ use crate::model::{ClockShift, Params, Program, Put, RetryBudget, RunId, RunMap,
 #[derive(Debug)]
 pub struct Machine {
     seed: u64,
-    streaks: RunMap<Box<Streak>>,
+    streaks: RunMap<Streak>,
     curves: Curves,
     shared: Shared,
     schedule: Schedule,
@@ -64,7 +64,7 @@ impl Machine {
             Some(streak) => streak,
             None => {
                 was_known = false;
-                first.insert(Box::<Streak>::default())
+                first.insert(Streak::default())
             }
         };
         let policy = &end.program.retry;
@@ -72,7 +72,8 @@ impl Machine {
             && std::mem::take(&mut streak.automatic)
         {
             // The start itself, not when it was due: a breaker may have held it back.
-            streak.starts.record(Timestamp(now.0.saturating_sub(end.uptime_ms)), limit);
+            let started = Timestamp(now.0.saturating_sub(end.uptime_ms));
+            streak.rest.make().starts.record(started, limit);
         }
         if end.program.is_daemon() && end.uptime_ms >= policy.reset_after_ms() {
             streak.forgive();
@@ -112,7 +113,7 @@ impl Machine {
         if let Some(streak) = &mut streak {
             streak.forgive();
         }
-        let mut change = self.shared.recover_all(now, program, base, streak.as_deref_mut());
+        let mut change = self.shared.recover_all(now, program, base, streak.as_mut());
         if let Some(streak) = streak {
             if before.as_ref() != Some(&streak) {
                 change.saved.push(saved::put_run(run, &streak));
@@ -210,7 +211,9 @@ impl Machine {
     pub fn forgive(&mut self, run: RunId) -> Vec<Put> {
         let Some(streak) = self.streaks.get_mut(&run) else { return Vec::new() };
         streak.forgive();
-        streak.starts = intensity::Starts::default();
+        if let Some(rest) = streak.rest.get_mut() {
+            rest.starts = intensity::Starts::NONE;
+        }
         vec![saved::put_run(run, streak)]
     }
 
@@ -244,12 +247,12 @@ impl Machine {
                 Some(Read::Run(run, mut streak)) => {
                     streak.wake(now, shift);
                     moved.push(saved::put_run(run, &streak));
-                    self.streaks.insert(run, Box::new(streak));
+                    self.streaks.insert(run, streak);
                 }
-                Some(Read::Shared(shared_by, name, mut adjusted)) => {
+                Some(Read::Shared(path, mut adjusted)) => {
                     adjusted.wake(now, shift);
-                    moved.push(saved::put_shared(&shared_by, &name, Some(&adjusted)));
-                    self.shared.keep(shared_by, &name, adjusted);
+                    moved.push(saved::put_shared(&path, Some(&adjusted)));
+                    self.shared.restore(path, adjusted);
                 }
                 Some(Read::Budget(scope, level)) => {
                     moved.extend(self.budgets.restore(now, shift, scope, level));

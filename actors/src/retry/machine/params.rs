@@ -11,6 +11,7 @@ use crate::model::{
     Adjust, Event, OnFloor, ParamReason, ParamReasons, ParamSpec, ParamValue, Params, ProbeParams, Program,
     RunId, Scope, Timestamp, render_key,
 };
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The failure, or the errors, that parameters are adjusted for.
@@ -24,8 +25,30 @@ struct Incident<'a> {
 /// Adjusted values that siblings share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// By the siblings' key, then by parameter: few share more than one, and so a list is shorter than a table.
-    values: HashMap<String, Vec<(String, Adjusted)>>,
+    values: HashMap<String, Adjusted, RandomState>,
+}
+
+/// Who shares a value: the siblings' key, a slash, and the parameter's name, which has none. One text, because it is
+/// looked for and saved by the whole of it.
+struct Path {
+    text: String,
+    key: usize,
+}
+
+impl Path {
+    /// Nothing where the parameter is the run's alone.
+    fn of(spec: &ParamSpec, name: &str, base: &Params) -> Option<Self> {
+        let mut text = render_key(spec.adjust_scope.as_deref()?, base)?;
+        let key = text.len();
+        text.reserve_exact(1 + name.len());
+        text.push('/');
+        text.push_str(name);
+        Some(Self { text, key })
+    }
+
+    fn key(&self) -> &str {
+        self.text.get(..self.key).unwrap_or_default()
+    }
 }
 
 impl Shared {
@@ -40,7 +63,7 @@ impl Shared {
     ) -> Change {
         // What fell for errors of this very attempt does not fall again for its end.
         let mut seen = BTreeSet::new();
-        for (name, adjusted) in &mut streak.params {
+        for (name, adjusted) in streak.rest.get_mut().into_iter().flat_map(|rest| &mut rest.params) {
             if std::mem::take(&mut adjusted.inline) {
                 seen.insert(name.clone());
             }
@@ -63,12 +86,11 @@ impl Shared {
             else {
                 continue;
             };
-            let key = shared_key(spec, incident.base);
-            if !wanted(name, key.is_some()) {
+            let path = Path::of(spec, name, incident.base);
+            if !wanted(name, path.is_some()) {
                 continue;
             }
-            let kept = self.kept(key.as_deref(), Some(streak), name);
-            let before = adjust::effective(base, kept.map(|kept| &kept.value), spec);
+            let kept = self.kept(path.as_ref(), Some(streak), name);
             let (adjusted, event) = match adjust::step(base, kept, spec, *rule, now) {
                 Step::Stay => continue,
                 Step::Exhausted(adjusted) => {
@@ -76,18 +98,19 @@ impl Shared {
                     (adjusted, Event::ParamExhausted { name: name.clone(), value })
                 }
                 Step::Move(mut adjusted) => {
-                    let why = lowered_because(incident.class, *rule, &adjusted, spec, key.as_deref());
+                    let before = adjust::effective(base, kept.map(|kept| &kept.value), spec);
+                    let why = lowered_because(incident.class, *rule, &adjusted, spec, path.as_ref());
                     let (from, to) = (before, adjusted.value.clone());
                     adjusted.note(ParamReason { from: from.clone(), to: to.clone(), why: why.clone() });
                     (adjusted, Event::ParamChanged { name: name.clone(), from, to, why })
                 }
             };
-            change.events.push((key.clone().map(Scope), event));
-            if let Some(key) = key {
-                change.saved.push(saved::put_shared(&key, name, Some(&adjusted)));
-                self.keep(key, name, adjusted);
+            change.events.push((path.as_ref().map(|path| Scope(path.key().to_owned())), event));
+            if let Some(path) = path {
+                change.saved.push(saved::put_shared(&path.text, Some(&adjusted)));
+                self.values.insert(path.text, adjusted);
             } else {
-                streak.params.insert(name.clone(), adjusted);
+                streak.rest.make().params.insert(name.clone(), adjusted);
             }
         }
         change
@@ -105,73 +128,61 @@ impl Shared {
         let mut change = Change::default();
         for (name, spec) in &program.params {
             let Some(base_value) = base.get(name) else { continue };
-            let key = shared_key(spec, base);
-            let Some(kept) = self.kept(key.as_deref(), streak.as_deref(), name) else { continue };
+            let path = Path::of(spec, name, base);
+            let Some(kept) = self.kept(path.as_ref(), streak.as_deref(), name) else { continue };
             let Some(mut raise) = adjust::recover(base_value, kept, spec, now) else { continue };
-            let why = raised_because(&raise, spec, base_value, key.as_deref());
+            let why = raised_because(&raise, spec, base_value, path.as_ref());
             let (from, to) = (kept.value.clone(), raise.value.clone());
             if let Some(adjusted) = &mut raise.adjusted {
                 adjusted.note(ParamReason { from: from.clone(), to: to.clone(), why: why.clone() });
             }
             let event = Event::ParamChanged { name: name.clone(), from, to, why };
-            change.events.push((key.clone().map(Scope), event));
-            if let Some(key) = key {
-                change.saved.push(saved::put_shared(&key, name, raise.adjusted.as_ref()));
+            change.events.push((path.as_ref().map(|path| Scope(path.key().to_owned())), event));
+            if let Some(path) = path {
+                change.saved.push(saved::put_shared(&path.text, raise.adjusted.as_ref()));
                 match raise.adjusted {
-                    Some(adjusted) => self.keep(key, name, adjusted),
-                    None => self.forget(&key, name),
+                    Some(adjusted) => drop(self.values.insert(path.text, adjusted)),
+                    None => drop(self.values.remove(&path.text)),
                 }
             } else if let Some(streak) = streak.as_deref_mut() {
+                let params = &mut streak.rest.make().params;
                 match raise.adjusted {
-                    Some(adjusted) => drop(streak.params.insert(name.clone(), adjusted)),
-                    None => drop(streak.params.remove(name)),
+                    Some(adjusted) => drop(params.insert(name.clone(), adjusted)),
+                    None => drop(params.remove(name)),
                 }
             }
         }
         change
     }
 
-    /// Keeps a value in place of the one before.
-    pub(super) fn keep(&mut self, key: String, name: &str, adjusted: Adjusted) {
-        let params = self.values.entry(key).or_default();
-        match params.iter_mut().find(|(kept, _)| kept == name) {
-            Some((_, kept)) => *kept = adjusted,
-            None => params.push((name.to_owned(), adjusted)),
-        }
+    /// A saved value comes back.
+    pub(super) fn restore(&mut self, path: String, adjusted: Adjusted) {
+        self.values.insert(path, adjusted);
     }
 
-    fn forget(&mut self, key: &str, name: &str) {
-        if let Some(params) = self.values.get_mut(key) {
-            params.retain(|(kept, _)| kept != name);
-            if params.is_empty() {
-                self.values.remove(key);
-            }
-        }
+    /// What a run of this program shares, and nothing else.
+    pub(super) fn of(&self, program: &Program, base: &Params) -> Self {
+        let paths = program.params.iter().filter_map(|(name, spec)| Path::of(spec, name, base));
+        let known =
+            paths.filter_map(|path| self.values.get(&path.text).map(|kept| (path.text, kept.clone())));
+        Self { values: known.collect() }
     }
 
-    fn find(&self, key: &str, name: &str) -> Option<&Adjusted> {
-        self.values.get(key)?.iter().find(|(kept, _)| kept == name).map(|(_, adjusted)| adjusted)
-    }
-
-    /// What these siblings share, and nothing else.
-    pub(super) fn of(&self, keys: impl Iterator<Item = String>) -> Self {
-        Self {
-            values: keys
-                .filter_map(|key| self.values.get(&key).cloned().map(|values| (key, values)))
-                .collect(),
-        }
-    }
-
-    /// Everything, by the siblings' key.
+    /// Everything, by its path.
     #[cfg(test)]
-    pub(super) const fn all(&self) -> &HashMap<String, Vec<(String, Adjusted)>> {
+    pub(super) const fn all(&self) -> &HashMap<String, Adjusted, RandomState> {
         &self.values
     }
 
-    fn kept<'a>(&'a self, key: Option<&str>, streak: Option<&'a Streak>, name: &str) -> Option<&'a Adjusted> {
-        match key {
-            Some(key) => self.find(key, name),
-            None => streak.and_then(|streak| streak.params.get(name)),
+    fn kept<'a>(
+        &'a self,
+        path: Option<&Path>,
+        streak: Option<&'a Streak>,
+        name: &str,
+    ) -> Option<&'a Adjusted> {
+        match path {
+            Some(path) => self.values.get(&path.text),
+            None => streak.and_then(|streak| streak.rest.get().params.get(name)),
         }
     }
 
@@ -185,8 +196,8 @@ impl Shared {
         failure.adjust.iter().find_map(|(name, rule)| {
             let spec = end.program.params.get(name).filter(|spec| spec.on_floor == OnFloor::GiveUp)?;
             let base = end.base.get(name)?;
-            let key = shared_key(spec, end.base);
-            let kept = self.kept(key.as_deref(), Some(streak), name);
+            let path = Path::of(spec, name, end.base);
+            let kept = self.kept(path.as_ref(), Some(streak), name);
             let value = adjust::effective(base, kept.map(|kept| &kept.value), spec);
             adjust::ends_at_floor(base, kept, spec, *rule).then(|| (name.as_str(), value.to_string()))
         })
@@ -206,14 +217,14 @@ impl Machine {
         let known = self.streaks.remove(&run);
         let was_known = known.is_some();
         let mut streak = known.unwrap_or_default();
-        let before = streak.params.clone();
+        let before = streak.rest.clone();
         let (_, adjust) = program.retry_terms(class);
         let incident = Incident { program, base, class, adjust };
         let mut change = self.shared.adjust_for(now, &incident, &mut streak, |_, _| true);
-        let own_changed = streak.params != before;
+        let own_changed = streak.rest != before;
         if own_changed {
-            for (name, adjusted) in &mut streak.params {
-                adjusted.inline |= before.get(name) != Some(adjusted);
+            for (name, adjusted) in streak.rest.get_mut().into_iter().flat_map(|rest| &mut rest.params) {
+                adjusted.inline |= before.get().params.get(name) != Some(adjusted);
             }
             change.saved.push(saved::put_run(run, &streak));
         }
@@ -233,14 +244,14 @@ impl Machine {
         effective: &Params,
         probe: Option<ProbeParams>,
     ) -> ParamReasons {
-        let own = self.streaks.get(&run).map(|own| &**own);
+        let own = self.streaks.get(&run);
         let mut reasons = ParamReasons::new();
         for (name, value) in effective {
             let (Some(asked), Some(spec)) = (base.get(name), program.params.get(name)) else { continue };
             if value == asked {
                 continue;
             }
-            let kept = self.shared.kept(shared_key(spec, base).as_deref(), own, name);
+            let kept = self.shared.kept(Path::of(spec, name, base).as_ref(), own, name);
             let mut chain = kept.map(|kept| kept.chain.clone()).unwrap_or_default();
             let adjusted = adjust::effective(asked, kept.map(|kept| &kept.value), spec);
             if let Some(probe) = probe.filter(|_| adjusted != *value) {
@@ -265,7 +276,7 @@ impl Machine {
         let mut params = base.clone();
         for (name, value) in &mut params {
             let Some(spec) = program.params.get(name) else { continue };
-            let kept = self.shared.kept(shared_key(spec, base).as_deref(), own.map(|own| &**own), name);
+            let kept = self.shared.kept(Path::of(spec, name, base).as_ref(), own, name);
             *value = adjust::effective(value, kept.map(|kept| &kept.value), spec);
         }
         let wanted = |spec: &ParamSpec| match probe {
@@ -285,13 +296,8 @@ impl Machine {
     }
 }
 
-/// The key under which siblings share the parameter, if they do.
-fn shared_key(spec: &ParamSpec, base: &Params) -> Option<String> {
-    spec.adjust_scope.as_deref().and_then(|key| render_key(key, base))
-}
-
-fn shared_by(key: Option<&str>) -> String {
-    key.map_or_else(String::new, |key| format!("; shared by {key}"))
+fn shared_by(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| format!("; shared by {}", path.key()))
 }
 
 fn lowered_because(
@@ -299,17 +305,17 @@ fn lowered_because(
     rule: Adjust,
     adjusted: &Adjusted,
     spec: &ParamSpec,
-    key: Option<&str>,
+    path: Option<&Path>,
 ) -> String {
     let floor = match spec.floor() {
         Some(floor) if floor == adjusted.value => ", which is its floor".to_owned(),
         _ => String::new(),
     };
-    let shared = shared_by(key);
+    let shared = shared_by(path);
     format!("{class}: {} gives {}{floor}{shared}", adjust::in_words(rule), adjusted.value)
 }
 
-fn raised_because(raise: &Raise, spec: &ParamSpec, base: &ParamValue, key: Option<&str>) -> String {
+fn raised_because(raise: &Raise, spec: &ParamSpec, base: &ParamValue, path: Option<&Path>) -> String {
     let added = adjust::increase(spec, raise.add_micros);
     let rest = match &raise.avoided {
         Some(bad) if spec.is_ladder() => format!(", below {bad}, which was too much not long ago"),
@@ -320,5 +326,5 @@ fn raised_because(raise: &Raise, spec: &ParamSpec, base: &ParamValue, key: Optio
         None if spec.is_ladder() => format!(", on the way to the {base} that was asked for"),
         None => format!(" of the {base} that was asked for"),
     };
-    format!("success: {added} gives {}{rest}{}", raise.value, shared_by(key))
+    format!("success: {added} gives {}{rest}{}", raise.value, shared_by(path))
 }

@@ -3,9 +3,15 @@
 //!
 //! JSON came first, with the names of all fields in each record: to write it took a third of a decision.
 
-use super::{adjust::Adjusted, budget::Level, streak::Streak};
-use crate::model::{Put, RunId, Scope};
-use serde::{Serialize, de::DeserializeOwned};
+use super::{
+    adjust::Adjusted,
+    budget::Level,
+    intensity::Starts,
+    streak::{Lists, Rest, Streak},
+};
+use crate::model::{Put, RunId, Scope, Timestamp};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
 
 /// The version this code writes.
 const VERSION: u8 = 2;
@@ -21,8 +27,8 @@ const USUAL_SIZE: usize = 96;
 pub(super) enum Read {
     /// The counters of a run.
     Run(RunId, Streak),
-    /// A shared parameter: the siblings' key, the parameter's name, the value.
-    Shared(String, String, Adjusted),
+    /// A shared parameter: the path of its siblings, the value.
+    Shared(String, Adjusted),
     /// What a retry budget holds: that of a scope, or of all programs.
     Budget(Option<Scope>, Level),
 }
@@ -30,6 +36,9 @@ pub(super) enum Read {
 /// The key of the retry budget of all programs, and what those of scopes begin with.
 const BUDGET_KEY: &str = "budget/retry";
 const SCOPED_BUDGET: &str = "budget/of/";
+
+/// What the keys of shared parameters begin with.
+const SHARED: &str = "param/";
 
 /// The key of a run's counters.
 #[must_use]
@@ -43,13 +52,13 @@ pub(super) fn run_key(run: RunId) -> String {
 /// The change that saves a run's counters.
 #[must_use]
 pub(super) fn put_run(run: RunId, streak: &Streak) -> Put {
-    Put { key: run_key(run), value: encode(streak) }
+    Put { key: run_key(run), value: encode(&Fields::of(streak)) }
 }
 
-/// The change that saves, or forgets, a shared parameter. A name has no slash, so the key may.
+/// The change that saves, or forgets, a shared parameter.
 #[must_use]
-pub(super) fn put_shared(key: &str, name: &str, adjusted: Option<&Adjusted>) -> Put {
-    Put { key: format!("param/{key}/{name}"), value: adjusted.and_then(encode) }
+pub(super) fn put_shared(path: &str, adjusted: Option<&Adjusted>) -> Put {
+    Put { key: format!("{SHARED}{path}"), value: adjusted.and_then(encode) }
 }
 
 /// The change that saves, or forgets, what a budget holds.
@@ -63,7 +72,7 @@ pub(super) fn put_budget(scope: Option<&Scope>, level: Option<Level>) -> Put {
 #[must_use]
 pub(super) fn read(key: &str, value: &[u8]) -> Option<Read> {
     if let Some(run) = key.strip_prefix("retry/") {
-        return Some(Read::Run(run.parse().ok()?, decode(value)?));
+        return Some(Read::Run(run.parse().ok()?, decode::<Whole>(value)?.into()));
     }
     if key == BUDGET_KEY {
         return Some(Read::Budget(None, decode(value)?));
@@ -71,8 +80,71 @@ pub(super) fn read(key: &str, value: &[u8]) -> Option<Read> {
     if let Some(scope) = key.strip_prefix(SCOPED_BUDGET) {
         return Some(Read::Budget(Some(Scope(scope.to_owned())), decode(value)?));
     }
-    let (key, name) = key.strip_prefix("param/")?.rsplit_once('/')?;
-    Some(Read::Shared(key.to_owned(), name.to_owned(), decode(value)?))
+    let path = key.strip_prefix(SHARED).filter(|path| path.contains('/'))?;
+    Some(Read::Shared(path.to_owned(), decode(value)?))
+}
+
+/// A streak as it is saved: by place, not by name. A new field goes to the end, and none changes its place.
+#[derive(Serialize)]
+struct Fields<'a>(
+    u32,
+    u32,
+    Option<Timestamp>,
+    Option<u64>,
+    u64,
+    bool,
+    bool,
+    &'a Starts,
+    &'a BTreeMap<String, u32>,
+    u32,
+    &'a BTreeMap<String, Adjusted>,
+);
+
+impl<'a> Fields<'a> {
+    fn of(streak: &'a Streak) -> Self {
+        let Streak { n, uncounted, first_failure, previous_ms, draws, automatic, probation, .. } = *streak;
+        let Lists { starts, by_class, params } = streak.rest.get();
+        let cost = streak.cost_permille;
+        Self(
+            n,
+            uncounted,
+            first_failure,
+            previous_ms,
+            draws,
+            automatic,
+            probation,
+            starts,
+            by_class,
+            cost,
+            params,
+        )
+    }
+}
+
+/// The same, read back: the names are those of the version before, and the order that of [`Fields`].
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Whole {
+    n: u32,
+    uncounted: u32,
+    first_failure: Option<Timestamp>,
+    previous_ms: Option<u64>,
+    draws: u64,
+    automatic: bool,
+    probation: bool,
+    starts: Starts,
+    by_class: BTreeMap<String, u32>,
+    cost_permille: u32,
+    params: BTreeMap<String, Adjusted>,
+}
+
+impl From<Whole> for Streak {
+    fn from(whole: Whole) -> Self {
+        let Whole { n, uncounted, first_failure, previous_ms, draws, automatic, probation, .. } = whole;
+        let Whole { starts, by_class, cost_permille, params, .. } = whole;
+        let rest = Rest::of(Lists { starts, by_class, params });
+        Self { n, uncounted, first_failure, previous_ms, draws, cost_permille, automatic, probation, rest }
+    }
 }
 
 fn encode<T: Serialize>(state: &T) -> Option<Vec<u8>> {
@@ -95,7 +167,7 @@ fn decode<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ParamValue, Timestamp};
+    use crate::model::ParamValue;
     use proptest::prelude::*;
 
     #[test]
@@ -112,10 +184,10 @@ mod tests {
             chain: Vec::new(),
             inline: false,
         };
-        let put = put_shared("site:http://shop.example/a", "qpi", Some(&adjusted));
+        let put = put_shared("site:http://shop.example/a/qpi", Some(&adjusted));
         assert_eq!(
             read(&put.key, &put.value.unwrap()),
-            Some(Read::Shared("site:http://shop.example/a".into(), "qpi".into(), adjusted))
+            Some(Read::Shared("site:http://shop.example/a/qpi".into(), adjusted))
         );
         let level = Level { units: 7, at: Timestamp(8) };
         for scope in [None, Some(Scope("site:http://shop.example/a".into()))] {
@@ -126,9 +198,9 @@ mod tests {
 
     #[test]
     fn a_parameter_that_was_saved_before_there_was_a_way_back_is_read() {
-        let put = put_shared("k", "qpi", None);
+        let put = put_shared("k/qpi", None);
         let old = b"\x01{\"value\":50,\"lowered_at\":7}";
-        let Some(Read::Shared(_, _, adjusted)) = read(&put.key, old) else { panic!("unread") };
+        let Some(Read::Shared(_, adjusted)) = read(&put.key, old) else { panic!("unread") };
         assert_eq!((adjusted.value, adjusted.last_bad), (ParamValue::Integer(50), None));
     }
 

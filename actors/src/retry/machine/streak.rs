@@ -1,15 +1,14 @@
 //! What Retry remembers of one run.
+//!
+//! Most of a decision's time is memory that the processor has to fetch. So what every decision looks at lies in the table of
+//! runs itself, in two lines of its cache, and the rest behind a pointer, where there is any.
 
 use super::{adjust::Adjusted, intensity::Starts};
 use crate::model::{ClockShift, Timestamp};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The failures of a run since it was last well, and what is never forgotten while the run goes on.
-///
-/// Saved by place, not by name: a new field goes to the end, and none changes its place.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Streak {
     /// Counted failures in a row.
     pub(super) n: u32,
@@ -21,31 +20,74 @@ pub(super) struct Streak {
     pub(super) previous_ms: Option<u64>,
     /// How many delays were drawn: the number that makes each draw another one. Success does not reset it.
     pub(super) draws: u64,
+    /// What the next start takes from the budget, in thousandths of a token, until it is paid.
+    pub(super) cost_permille: u32,
     /// Whether the next start was decided by us, and so counts towards the intensity.
     pub(super) automatic: bool,
     /// The next start is the one that ends a quarantine: its failure begins another.
     pub(super) probation: bool,
+    pub(super) rest: Rest,
+}
+
+/// What a run has that is counted by time, by class or by parameter; nothing at first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rest(Option<Box<Lists>>);
+
+/// See [`Rest`].
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Lists {
     /// Automatic starts of late. Success does not clear them.
     pub(super) starts: Starts,
     /// Failures in a row by class, of the classes that have a limit of their own.
     pub(super) by_class: BTreeMap<String, u32>,
-    /// What the next start takes from the budget, in thousandths of a token, until it is paid.
-    pub(super) cost_permille: u32,
     /// Adjusted parameters that the run shares with nobody.
     pub(super) params: BTreeMap<String, Adjusted>,
 }
+
+impl Rest {
+    /// Nothing where there is nothing.
+    pub(super) fn of(lists: Lists) -> Self {
+        Self((lists != Lists::default()).then(|| Box::new(lists)))
+    }
+
+    pub(super) fn get(&self) -> &Lists {
+        static NONE: Lists =
+            Lists { starts: Starts::NONE, by_class: BTreeMap::new(), params: BTreeMap::new() };
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+
+    /// Nothing where there is nothing to change.
+    pub(super) fn get_mut(&mut self) -> Option<&mut Lists> {
+        self.0.as_deref_mut()
+    }
+
+    /// To write something into them.
+    pub(super) fn make(&mut self) -> &mut Lists {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl PartialEq for Rest {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for Rest {}
 
 impl Streak {
     /// The run was well: the row of failures is over.
     pub(super) fn forgive(&mut self) {
         (self.n, self.uncounted, self.first_failure, self.previous_ms) = (0, 0, None, None);
-        self.by_class.clear();
         self.probation = false;
+        if let Some(rest) = self.rest.get_mut() {
+            rest.by_class.clear();
+        }
     }
 
     /// One more failure by a class that has a limit of its own; how many there are in this row.
     pub(super) fn count_class(&mut self, class: &str) -> u32 {
-        let count = self.by_class.entry(class.to_owned()).or_default();
+        let count = self.rest.make().by_class.entry(class.to_owned()).or_default();
         *count = count.saturating_add(1);
         *count
     }
@@ -66,7 +108,9 @@ impl Streak {
     /// By the clock of now, after which nothing was.
     pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
         self.first_failure = self.first_failure.map(|at| shift.apply(at).min(now));
-        self.starts.wake(now, shift);
-        self.params.values_mut().for_each(|adjusted| adjusted.wake(now, shift));
+        if let Some(rest) = self.rest.get_mut() {
+            rest.starts.wake(now, shift);
+            rest.params.values_mut().for_each(|adjusted| adjusted.wake(now, shift));
+        }
     }
 }

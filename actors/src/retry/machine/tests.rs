@@ -451,7 +451,7 @@ proptest! {
             if let Happening::Healthy(_) = what {
                 // Its record is written by the one who asked, which this log does not keep.
                 store = lasting.streaks.iter().map(|(r, s)| saved::put_run(*r, s)).chain(
-                    lasting.shared.all().iter().flat_map(|(k, ps)| ps.iter().map(|(n, a)| saved::put_shared(k, n, Some(a))))
+                    lasting.shared.all().iter().map(|(path, kept)| saved::put_shared(path, Some(kept)))
                 ).map(|put| (put.key, put.value.unwrap())).collect();
             }
             for put in verdict.iter().flat_map(|v| v.saved.clone()) {

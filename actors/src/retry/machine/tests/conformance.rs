@@ -182,7 +182,7 @@ fn a_clock_that_was_set_between_two_lives_moves_all_that_is_saved_with_it() {
         let (moved, unread) = next.machine.restore(next.now, shift, &records);
         assert_eq!((moved.len(), unread.len()), (if shift.is_none() { 0 } else { records.len() }, 0));
         assert_eq!(next.machine.deadline(run(1), &next.program), Some(Timestamp(now + 40_000)), "{now}");
-        let lowered = next.machine.shared.all()["site:shop.example"][0].1.lowered_at;
+        let lowered = next.machine.shared.all()["site:shop.example/qpi"].lowered_at;
         assert_eq!(lowered, Some(Timestamp(now - 20_000)), "{now}: its cooldown goes on for 40s");
         let _ = next.end(&failed("crash"), 0);
         let Leave::Deferred { retry_at, .. } = next.machine.reserve(next.now, run(1), 0, &[]) else {
