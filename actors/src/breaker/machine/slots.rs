@@ -3,16 +3,18 @@
 
 use super::circuit::Circuit;
 use crate::model::{Scope, Timestamp};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
-/// A scope and its places in the two ordered sets.
+/// A scope and its places in the two ordered sets. In this order in memory: see [`Circuit`].
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Slot {
-    pub(super) circuit: Circuit,
     /// By which those are found who hold permits here.
     pub(super) id: SlotId,
     pub(super) deadline: Option<Timestamp>,
     pub(super) idle: Option<Timestamp>,
+    pub(super) circuit: Circuit,
 }
 
 /// Which scope: never another's, whatever is forgotten, because a place is used again but a serial number is not.
@@ -25,7 +27,7 @@ pub(super) struct SlotId {
 /// Every scope there is.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    places: HashMap<Scope, u32>,
+    places: HashMap<Scope, u32, RandomState>,
     all: Vec<Option<Slot>>,
     free: Vec<u32>,
     next_serial: u64,
