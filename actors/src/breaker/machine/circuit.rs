@@ -32,6 +32,7 @@ const RECENT: usize = 8;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[repr(C)]
 pub(super) struct Circuit {
+    pub(super) scope: Scope,
     pub(super) state: State,
     pub(super) policy: Arc<BreakerPolicy>,
     /// Stamped on permits; an outcome of another epoch changes nothing. It begins at the time of creation, so that a
@@ -60,7 +61,6 @@ pub(super) struct Circuit {
     /// The latest change of state or level, from which decay counts.
     pub(super) changed_at: Timestamp,
     why: String,
-    pub(super) scope: Scope,
     #[serde(skip)]
     pub(super) seed: u64,
 }
@@ -191,11 +191,11 @@ impl Circuit {
         matches!(self.state, State::HalfOpen { .. }) && self.mode_under(policy) == BreakerMode::Auto
     }
 
-    /// The permit that a run gets now, by what [`Self::look`] said.
-    pub(super) fn permit(&self, gate: Gate, now: Timestamp, probe: bool) -> Permit {
+    /// The permit that a run gets now, by what [`Self::look`] said. It takes the name of the scope with it.
+    pub(super) fn permit(&self, gate: &mut Gate, now: Timestamp, probe: bool) -> Permit {
         let half_open = &gate.policy.half_open;
         Permit {
-            scope: gate.scope,
+            scope: Scope(std::mem::take(&mut gate.scope.0)),
             epoch: self.epoch,
             lease_until: probe.then(|| now.plus(half_open.lease_ms)),
             stable_ms: (probe && half_open.success == ProbeSuccess::Auto).then_some(half_open.stable_ms),

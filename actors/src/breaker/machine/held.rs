@@ -11,10 +11,18 @@ use crate::model::{RunId, RunMap};
 /// word only to be taken away with it.
 #[derive(Clone, Copy, Debug)]
 struct Share {
-    id: SlotId,
-    epoch: u64,
+    place: u32,
     /// A run that asked twice gives one back unused.
     permits: u32,
+    serial: u64,
+    epoch: u64,
+}
+
+impl Share {
+    /// The scope. Its parts stand apart above: a run's entry is as long as a line of the processor's cache then.
+    const fn id(&self) -> SlotId {
+        SlotId { place: self.place, serial: self.serial }
+    }
 }
 
 /// Permits of one run. Most have one scope, which then needs no memory of its own.
@@ -31,7 +39,7 @@ pub(super) struct Held(RunMap<Shares>);
 impl Held {
     /// One more permit.
     pub(super) fn add(&mut self, run: RunId, id: SlotId, epoch: u64) {
-        let one = Share { id, epoch, permits: 1 };
+        let one = Share { place: id.place, permits: 1, serial: id.serial, epoch };
         let Some(shares) = self.0.get_mut(&run) else {
             self.0.insert(run, Shares { first: one, more: Vec::new() });
             return;
@@ -62,7 +70,7 @@ impl Held {
     /// The last word under a scope that was forgotten meanwhile: what the run holds of this epoch in scopes that do not
     /// live is over.
     pub(super) fn forget(&mut self, run: RunId, epoch: u64, lives: impl Fn(SlotId) -> bool) {
-        self.drop_where(run, |share| share.epoch == epoch && !lives(share.id));
+        self.drop_where(run, |share| share.epoch == epoch && !lives(share.id()));
     }
 
     fn drop_where(&mut self, run: RunId, over: impl Fn(&Share) -> bool) {
@@ -80,7 +88,7 @@ impl Held {
 impl Shares {
     fn find(&mut self, id: SlotId, epoch: u64) -> Option<&mut Share> {
         let mut all = std::iter::once(&mut self.first).chain(&mut self.more);
-        all.find(|share| share.id == id && share.epoch == epoch)
+        all.find(|share| share.id() == id && share.epoch == epoch)
     }
 }
 

@@ -145,7 +145,7 @@ impl Machine {
             return Admission::Denied { scope, retry_at, why, changes: self.finish(pending) };
         }
         let (mut permits, mut probe) = (Vec::with_capacity(gates.len()), None);
-        for (gate, place) in gates.into_iter().zip(&found) {
+        for (gate, place) in gates.iter_mut().zip(&found) {
             let params = gate.policy.half_open.params;
             let permit = self.take(now, run, (gate, *place), peek, &mut pending);
             let wanted = permit.lease_until.map(|_| params);
@@ -164,7 +164,7 @@ impl Machine {
         &mut self,
         now: Timestamp,
         run: RunId,
-        (gate, place): (Gate, Option<u32>),
+        (gate, place): (&mut Gate, Option<u32>),
         peek: bool,
         pending: &mut Pending,
     ) -> Permit {

@@ -1,10 +1,14 @@
-//! Where the scopes are kept. They are asked for by name, and the names are the smaller part: a question of several
-//! scopes looks each name up once and goes by place from there.
+//! Where the scopes are kept. They are asked for by name: a question of several scopes looks each name up once and goes
+//! by place from there.
+//!
+//! The table of names holds places alone, four bytes for each scope, so that it stays near the processor; the names are
+//! with their scopes, once.
 
 use super::circuit::Circuit;
 use crate::model::{Scope, Timestamp};
 use foldhash::fast::RandomState;
-use std::collections::HashMap;
+use hashbrown::HashTable;
+use std::hash::BuildHasher as _;
 
 /// A scope and its places in the two ordered sets. In this order in memory: see [`Circuit`].
 #[derive(Debug)]
@@ -27,7 +31,8 @@ pub(super) struct SlotId {
 /// Every scope there is.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    places: HashMap<Scope, u32, RandomState>,
+    hasher: RandomState,
+    places: HashTable<u32>,
     all: Vec<Option<Slot>>,
     free: Vec<u32>,
     next_serial: u64,
@@ -35,12 +40,15 @@ pub(super) struct Slots {
 
 impl Slots {
     pub(super) fn contains(&self, scope: &Scope) -> bool {
-        self.places.contains_key(scope)
+        self.place(scope).is_some()
     }
 
     /// The place of a scope, until it is removed.
     pub(super) fn place(&self, scope: &Scope) -> Option<u32> {
-        self.places.get(scope).copied()
+        let hash = self.hasher.hash_one(scope);
+        self.places
+            .find(hash, |place| self.at(*place).is_some_and(|slot| slot.circuit.scope == *scope))
+            .copied()
     }
 
     pub(super) fn at(&self, place: u32) -> Option<&Slot> {
@@ -76,19 +84,30 @@ impl Slots {
         let (deadline, idle) = self.get(&scope).map_or((None, None), |slot| (slot.deadline, slot.idle));
         // Four thousand million scopes would not fit into memory.
         let new = || u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-        let place = self.place(&scope).or_else(|| self.free.pop()).unwrap_or_else(new);
+        let known = self.place(&scope);
+        let place = known.or_else(|| self.free.pop()).unwrap_or_else(new);
         let id = SlotId { place, serial };
         let slot = Some(Slot { circuit, id, deadline, idle });
         match usize::try_from(place).ok().and_then(|place| self.all.get_mut(place)) {
             Some(there) => *there = slot,
             None => self.all.push(slot),
         }
-        self.places.insert(scope, place);
+        if known.is_none() {
+            let (all, hasher) = (&self.all, &self.hasher);
+            let hash_at = |place: &u32| {
+                let slot = usize::try_from(*place).ok().and_then(|place| all.get(place)?.as_ref());
+                slot.map_or(0, |slot| hasher.hash_one(&slot.circuit.scope))
+            };
+            self.places.insert_unique(hasher.hash_one(&scope), place, hash_at);
+        }
         id
     }
 
     pub(super) fn remove(&mut self, scope: &Scope) {
-        let Some(place) = self.places.remove(scope) else { return };
+        let Some(place) = self.place(scope) else { return };
+        if let Ok(entry) = self.places.find_entry(self.hasher.hash_one(scope), |there| *there == place) {
+            entry.remove();
+        }
         if let Some(slot) = usize::try_from(place).ok().and_then(|place| self.all.get_mut(place)) {
             *slot = None;
             self.free.push(place);
