@@ -1,5 +1,5 @@
-//! Saved state: a version byte, then MessagePack, its structs as lists of their fields. What cannot be read is as if it had
-//! never been saved.
+//! Saved state: a version byte, a checksum, then MessagePack, its structs as lists of their fields. What cannot be read is
+//! as if it had never been saved.
 //!
 //! JSON came first, with the names of all fields in each record: to write it took a third of a decision.
 
@@ -149,17 +149,23 @@ impl From<Whole> for Streak {
 
 fn encode<T: Serialize>(state: &T) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(USUAL_SIZE);
-    bytes.push(VERSION);
+    bytes.extend([VERSION, 0, 0, 0, 0]);
     // Our own structs of numbers, texts and lists always have this form.
     rmp_serde::encode::write(&mut bytes, state).ok()?;
+    if let Some(([_, checksum @ ..], state)) = bytes.split_first_chunk_mut::<5>() {
+        *checksum = crc32fast::hash(state).to_le_bytes();
+    }
     Some(bytes)
 }
 
 fn decode<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
-    let (version, state) = value.split_first()?;
-    match *version {
-        VERSION => rmp_serde::from_slice(state).ok(),
-        JSON => serde_json::from_slice(state).ok(),
+    match value {
+        [VERSION, a, b, c, d, state @ ..] => {
+            // A flipped bit within a number is still a number.
+            let whole = crc32fast::hash(state) == u32::from_le_bytes([*a, *b, *c, *d]);
+            whole.then(|| rmp_serde::from_slice(state).ok()).flatten()
+        }
+        [JSON, state @ ..] => serde_json::from_slice(state).ok(),
         _ => None,
     }
 }
@@ -209,6 +215,18 @@ mod tests {
         let mut put = put_run(RunId::from_parts(1, 2), &Streak::default());
         put.value.as_mut().unwrap()[0] = 3;
         assert_eq!(read(&put.key, &put.value.unwrap()), None);
+    }
+
+    #[test]
+    fn a_flipped_bit_is_noticed() {
+        let streak = Streak { n: 3, first_failure: Some(Timestamp(5)), draws: 4, ..Streak::default() };
+        let put = put_run(RunId::from_parts(1, 2), &streak);
+        let value = put.value.unwrap();
+        for bit in 0..value.len() * 8 {
+            let mut flipped = value.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read(&put.key, &flipped), None, "bit {bit}");
+        }
     }
 
     proptest! {
