@@ -39,6 +39,18 @@ fn a_probe_that_says_nothing_of_use_gives_its_permit_back_and_it_can_still_close
     site.told(&["0 closed → open 1", "5 open → half_open 1", "26 half_open → closed 1"]);
 }
 
+// Ours: errors that a probe shows while it lives weigh, but its permit is out until its end.
+#[test]
+fn a_probe_that_shows_errors_and_lives_on_keeps_its_permit() {
+    let mut site = Site::with(BreakerPolicy { half_open: half_open(1, 1, 2), ..policy() });
+    site.trip(0);
+    let permit = site.granted(5, 1);
+    let _ = site.ends(6, 1, &permit, FAILED, true);
+    assert_eq!(site.denied(6, 2), Some(305), "the probe lives");
+    let _ = site.ends(7, 1, &permit, FAILED, false);
+    site.told(&["0 closed → open 1", "5 open → half_open 1", "7 half_open → open 2"]);
+}
+
 #[test]
 fn a_light_failure_of_a_probe_gives_its_permit_back_and_several_of_them_open_it_again() {
     let mut site = Site::with(policy());

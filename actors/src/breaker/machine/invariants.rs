@@ -1,31 +1,57 @@
 //! What holds for every sequence of events. Each property is named by its sentence; `I5` and the like are its number in
 //! the list of invariants of the rules.
 //!
-//! Faults that were put into the machine by hand, one at a time, and a test that caught each (others often did too):
+//! Faults that were put into the machine by hand, one at a time, and a test that caught each (others often did too);
+//! `cargo test --test faults -- --ignored` puts them in again.
 //!
 //! | fault | caught by |
 //! |---|---|
 //! | failures in a row must exceed `failures` and not reach it | `tests::failures_in_a_row_open_it_and_the_sentence_names_them` |
+//! | a success leaves the row of failures | `tests::a_success_ends_the_row_of_failures` |
 //! | their share must exceed `failure_rate` and not reach it | `conformance::outcomes_that_are_too_old_or_too_many_leave_the_window` |
-//! | outcomes must exceed `window.min` and not reach it | none; now `tests::the_very_failure_that_makes_them_enough_opens_it` |
-//! | a word of another epoch gives a permit of this one back | `outcomes_of_another_epoch_change_nothing` |
-//! | the epoch of a permit is not looked at | `outcomes_of_another_epoch_change_nothing` |
-//! | a lease has no end | `some_time_later_somebody_may_start_without_an_operator` |
+//! | outcomes must exceed `window.min` and not reach it | `tests::the_very_failure_that_makes_them_enough_opens_it` |
+//! | an outcome of exactly the window's age still counts | `window::tests::an_outcome_of_exactly_the_age_is_too_old` |
+//! | a word of another epoch gives a permit of this one back | `invariants::outcomes_of_another_epoch_change_nothing` |
+//! | the epoch of a permit is not looked at | `invariants::outcomes_of_another_epoch_change_nothing` |
+//! | a lease has no end | `invariants::some_time_later_somebody_may_start_without_an_operator` |
 //! | a probe whose lease is over may speak once it is closed | `conformance::what_a_probe_says_after_its_lease_is_late_even_when_another_has_closed_the_scope_since` |
-//! | chance shortens a penalty | `penalty::tests::chance_only_lengthens` |
-//! | a level comes down with any success, however early | `tests::levels_come_down_one_by_one_and_only_on_success` |
-//! | a level comes down by time, with the next start | `until_stands_levels_move_by_one_and_only_failure_opens` |
-//! | a level comes down to 0 at once | `until_stands_levels_move_by_one_and_only_failure_opens` |
-//! | a penalty that ended while nobody watched leaves it closed | `saved_state::an_open_scope_comes_back_open_or_half_open_and_never_sooner` |
-//! | a record that cannot be read comes back closed | `saved_state::a_flipped_bit_never_closes_what_was_not_closed_and_never_panics` |
-//! | neutral counts as a success | `conformance::neutral_is_neither_success_nor_failure`; now also `neutral_outcomes_leave_no_trace` |
+//! | one probe too many is let through | `conformance::only_so_many_of_many_get_through_while_it_is_half_open` |
+//! | one light failure of a probe opens it again | `conformance::a_light_failure_of_a_probe_gives_its_permit_back_and_several_of_them_open_it_again` |
+//! | errors of a probe that lives on give its permit back | `conformance::a_probe_that_shows_errors_and_lives_on_keeps_its_permit` |
+//! | an expired lease opens it one level higher where the same is asked | `tests::a_probe_that_says_nothing_loses_its_lease` |
+//! | neutral counts as a success | `invariants::neutral_outcomes_leave_no_trace` |
 //! | neutral keeps a probe's permit | `tests::a_neutral_probe_gives_its_permit_back` |
-//! | the first scope's permit is taken before the second refuses | `nobody_starts_through_an_open_scope_and_a_refusal_takes_nothing` |
+//! | a success may open it | `invariants::until_stands_levels_move_by_one_and_only_failure_opens` |
+//! | one that only watches counts on after it would have opened | `conformance::one_that_only_watches_says_once_for_each_time_that_it_would_have_opened` |
+//! | a level comes down with any success, however early | `tests::levels_come_down_one_by_one_and_only_on_success` |
+//! | a level comes down by time, with the next start | `invariants::until_stands_levels_move_by_one_and_only_failure_opens` |
+//! | a level comes down to 0 at once | `invariants::until_stands_levels_move_by_one_and_only_failure_opens` |
+//! | a level grows past the one of the longest penalty | `conformance::the_level_stops_where_the_penalty_stops_so_that_it_comes_down_as_fast_as_it_went_up` |
+//! | chance shortens a penalty | `penalty::tests::chance_only_lengthens` |
+//! | starts after closing are not spaced | `tests::starts_after_closing_are_spaced` |
+//! | forced open has no end | `conformance::what_is_forced_open_goes_where_its_rules_want_it_when_that_ends` |
+//! | forced open ends closed | `conformance::what_is_forced_open_goes_where_its_rules_want_it_when_that_ends` |
+//! | a reset keeps the level | `conformance::a_change_by_hand_cancels_the_one_that_time_would_have_made` |
+//! | the first scope's permit is taken before the second refuses | `invariants::nobody_starts_through_an_open_scope_and_a_refusal_takes_nothing` |
+//! | looking takes a permit | `tests::looking_takes_nothing` |
+//! | of several scopes the one that refuses shortest is named | `tests::of_several_scopes_the_one_that_refuses_longest_is_named` |
+//! | nobody hears that a probe's permit came back | `conformance::a_probe_that_says_nothing_of_use_gives_its_permit_back_and_it_can_still_close` |
+//! | a clock that steps back is believed | `tests::a_clock_that_steps_back_grants_nothing` |
+//! | a scope in which somebody holds a permit is forgotten | `tests::a_scope_that_nobody_uses_is_forgotten_after_a_day` |
+//! | a penalty that ended while nobody watched leaves it closed | `invariants::saved_state::an_open_scope_comes_back_open_or_half_open_and_never_sooner` |
+//! | a penalty that comes back is as long as the record says | `wake::tests::nothing_that_comes_back_lasts_longer_than_its_rules_allow` |
+//! | a lease that comes back is as long as the record says | `wake::tests::nothing_that_comes_back_lasts_longer_than_its_rules_allow` |
+//! | probes that live on lose their leases | `invariants::saved_state::a_restored_machine_decides_as_the_one_that_was_saved` |
+//! | the time of the last change is that of the restart | `invariants::saved_state::a_restored_machine_decides_as_the_one_that_was_saved` |
+//! | a record that cannot be read comes back closed | `invariants::saved_state::a_flipped_bit_never_closes_what_was_not_closed_and_never_panics` |
 //! | slow starts must exceed `slow_rate` and not reach it | `tests::early::slow_starts_that_are_too_old_or_too_many_leave_the_window` |
+//! | slow starts must exceed `window.min` and not reach it | `tests::early::a_share_of_slow_starts_opens_it_once_there_are_enough` |
 //! | a start that is ready in time opens | `tests::early::a_share_of_slow_starts_opens_it_once_there_are_enough` |
+//! | a start that takes as long as `slow_ready` is slow | `tests::early::a_start_that_takes_as_long_as_slow_ready_is_in_time` |
 //! | starts grow no older while nobody watches | `tests::early::starts_survive_a_restart_and_their_ages_go_on` |
 //! | a slow probe keeps its permit | `tests::early::a_slow_probe_has_failed_whatever_else_would_prove_it` |
-//! | starts after closing are not spaced | `tests::starts_after_closing_are_spaced` |
+//! | any early word proves a probe | `tests::early::a_probe_is_proved_when_it_is_ready_or_writes_and_its_later_end_counts` |
+//! | slow starts of before an opening count after it | `tests::early::one_that_only_watches_says_that_slow_starts_would_have_opened_it` |
 
 mod saved_state;
 mod transitions;

@@ -435,8 +435,8 @@ fn looking_takes_nothing() {
         let (permits, probe) = site.asks(5, 1, true).unwrap();
         assert!(permits[0].lease_until.is_some() && probe.is_some());
     }
-    let _ = site.granted(5, 1);
-    assert_eq!(site.asks(5, 2, true), Err(Some(305)));
+    let _ = site.granted(5, 2);
+    assert_eq!(site.asks(5, 1, true), Err(Some(305)));
 }
 
 #[test]

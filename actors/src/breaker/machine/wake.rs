@@ -51,3 +51,36 @@ impl Circuit {
         self.note(now, from, format!("{why}; probes are let through"), out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::saved::{self, Read},
+        *,
+    };
+    use crate::model::{BreakerPolicy, ClockReading, RunId, Scope};
+    use std::{collections::BTreeSet, sync::Arc};
+
+    #[test]
+    fn nothing_that_comes_back_lasts_longer_than_its_rules_allow() {
+        let (now, prober) = (Timestamp(1_000_000), RunId::from_parts(0, 1));
+        let policy =
+            BreakerPolicy { max_penalty_ms: 60_000, penalty_jitter_permille: 0, ..BreakerPolicy::default() };
+        let (clock, adopted) = (ClockReading::default(), BTreeSet::from([prober]));
+        let lease_ms = policy.half_open.lease_ms;
+        let leases = [(prober, now.plus(lease_ms * 9))].into();
+        for (state, longest_ms) in [
+            (State::Open { until: now.plus(600_000) }, 60_000),
+            (State::HalfOpen { leases, ok: 0, failed_permille: 0 }, lease_ms),
+        ] {
+            let mut circuit = Circuit::new(Scope("site:shop".into()), Arc::new(policy.clone()), 1, now);
+            circuit.state = state;
+            let put = saved::put(&circuit, now, clock);
+            let reader = Reader { seed: 1, now, clock, adopted: &adopted };
+            let Read::Whole(circuit) = saved::read(&put.key, &put.value.unwrap(), &reader) else {
+                panic!("unread")
+            };
+            assert_eq!(circuit.deadline(), Some(now.plus(longest_ms)));
+        }
+    }
+}

@@ -136,6 +136,15 @@ mod tests {
     }
 
     #[test]
+    fn an_outcome_of_exactly_the_age_is_too_old() {
+        let (mut window, limits) = (Window::default(), Limits { size: 9, age_ms: 100, min: 1 });
+        for (at, outcomes) in [(0, 1), (99, 2), (100, 2), (199, 2)] {
+            window.push(Timestamp(at), 1_000, limits);
+            assert_eq!(window.share().outcomes, outcomes, "at {at}");
+        }
+    }
+
+    #[test]
     fn an_age_of_zero_keeps_outcomes_however_old() {
         let mut window = Window::default();
         let limits = Limits { size: 2, age_ms: 0, min: 1 };

@@ -33,6 +33,15 @@ impl Site {
     }
 }
 
+#[test]
+fn a_start_that_takes_as_long_as_slow_ready_is_in_time() {
+    let mut site = Site::with(slow());
+    for at in 0..4 {
+        let _ = site.start_and_be_ready(at, 10_000);
+    }
+    site.told(&[]);
+}
+
 /// resilience4j: "opens on slow rate", at the rate and not above it, and not by a fast call.
 #[test]
 fn a_share_of_slow_starts_opens_it_once_there_are_enough() {
