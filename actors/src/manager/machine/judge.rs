@@ -102,6 +102,7 @@ impl Machine {
             effective,
             outcome,
             uptime_ms,
+            quarantine: None,
         };
         self.effects.push(Effect::Judge(Box::new(ended)));
     }

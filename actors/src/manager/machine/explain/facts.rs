@@ -95,6 +95,7 @@ fn forecast(run: &Run, program: &Arc<Program>, gates: &[Gate], now: Timestamp) -
         probe,
         priority,
         budgets,
+        quarantine: None,
     })
 }
 
