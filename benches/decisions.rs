@@ -155,7 +155,7 @@ mod retry {
     }
 
     fn end<'a>(program: &'a Program, base: &'a Params, number: u64, outcome: &'a Outcome) -> End<'a> {
-        End { run: run(number), program, base, outcome, uptime_ms: 10_000 }
+        End { run: run(number), program, base, outcome, uptime_ms: 10_000, quarantine: None }
     }
 
     /// What an end means: `crash` by delay alone, `rate_limited` with a look at the parameter that siblings share.

@@ -436,6 +436,7 @@ pub(super) fn policy_of_breaker(fields: &Fields<'_>) -> BreakerPolicy {
     }
     fields.word("on_open", &mut policy.on_open, &[("keep", OnOpen::Keep), ("stop", OnOpen::Stop)]);
     policy.retry_budget = fields.below("retry_budget").map(|budget| budget.budget());
+    policy.quarantine_ms = fields.optional("quarantine");
     policy
 }
 

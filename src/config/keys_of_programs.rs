@@ -174,7 +174,7 @@ const RETRY: &[Key] = &[
         "quarantine",
         Duration,
         "(until an operator starts it)",
-        "How long it is left alone then, 1m to 7d, before it gets one start.",
+        "How long it is left alone then, 1m to 7d, before it gets one start; its breakers may ask for longer.",
     ),
     key(
         "reset_on_config_change",
@@ -237,6 +237,12 @@ pub(super) const BREAKER: &[Key] = &[
         Table(BUDGET),
         "",
         "Tokens that retries of all runs in the scope share, beside `[retry_budget]`; off without it.",
+    ),
+    key(
+        "quarantine",
+        Duration,
+        "",
+        "How long its runs are left alone that were restarted too often, 1m to 7d; the longest holds, also the program's.",
     ),
 ];
 

@@ -175,6 +175,7 @@ fn with_policies(program: Program) -> Program {
                 .retry_budget(
                     RetryBudget::tokens(3.0).deposit(0.1).refill_per_minute(1.5).give_up_when_empty(),
                 )
+                .quarantine("2h")
                 .mode(BreakerMode::MetricsOnly),
         )
         .class(

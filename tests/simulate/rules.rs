@@ -112,6 +112,70 @@ fn a_quarantine_with_a_time_ends_by_itself() {
 }
 
 #[test]
+fn the_longest_quarantine_of_the_scopes_that_gate_a_run_holds() {
+    let config = |own: &str, sites: &str| {
+        format!(
+            r#"
+            [program.api]
+            command = ["api"]
+            restart = "always"
+            breaker = false
+            breakers = ["site:{{host}}"]
+            params.host = {{ required = true }}
+            [program.api.retry]
+            delay = "1s"
+            max_delay = "1s"
+            jitter = "none"
+            intensity = {{ restarts = 2, window = "1m" }}
+            {own}
+            [breaker."site:*"]
+            failures = 100
+            failure_rate = 0.0
+            {sites}
+            "#
+        )
+    };
+    let scenario = r#"
+    until = "30m"
+    [[start]]
+    program = "api"
+    params = { host = "shop.example" }
+    [[script]]
+    program = "api"
+    attempts = [{ lasts = "1s", exit = 1 }]
+    "#;
+    let (often, again) = (
+        "2 automatic restarts within 1m are the most that intensity allows",
+        "the start after its quarantine failed",
+    );
+    for (own, sites, seconds, left_alone) in [
+        ("", r#"quarantine = "10m""#, 600, "quarantined for 10m by site:shop.example, then one start"),
+        (
+            r#"quarantine = "5m""#,
+            r#"quarantine = "10m""#,
+            600,
+            "quarantined for 10m by site:shop.example, then one start",
+        ),
+        (r#"quarantine = "10m""#, r#"quarantine = "5m""#, 600, "quarantined for 10m, then one start"),
+    ] {
+        let lines = play(&config(own, sites), scenario);
+        let starts: Vec<_> = of_kind(&lines, "attempt_started")
+            .iter()
+            .map(|line| line["at_ms"].as_u64().unwrap_or_default() / 1_000)
+            .collect();
+        assert_eq!(starts, [0, 2, 4, 5 + seconds, 6 + 2 * seconds], "{own} {sites}");
+        let why: Vec<_> = of_kind(&lines, "retry_scheduled").iter().map(|line| line["why"].clone()).collect();
+        let expected = [
+            format!("failure 3 in a row (exit_nonzero); {often}; {left_alone}"),
+            format!("failure 4 in a row (exit_nonzero); {again}; {left_alone}"),
+        ];
+        assert_eq!(why[2..4], expected);
+    }
+    let over = ends(&config("", ""), scenario);
+    assert_eq!(over, ["5 run_ended phase=quarantined end_reason=intensity"], "where nobody says how long");
+}
+
+#[test]
 fn an_empty_budget_defers_or_ends_a_run_as_its_rules_say() {
     let scenario = r#"
     until = "1h"

@@ -1,9 +1,8 @@
 //! The clerk of Retry: carries messages to the machine and keeps its one alarm.
 
 use super::{
-    AdjustInline, Cancel, Deposit, End, Ended, Forecast, Forget, Forgive, GetDeadline, Healthy, Machine,
-    Overrule, Pay, Prepare, Prepared, Release, Report, Reserve, Restore, Schedule, SetBudget, TakeDue,
-    machine::Supposed,
+    AdjustInline, Cancel, Deposit, Ended, Forecast, Forget, Forgive, GetDeadline, Healthy, Machine, Overrule,
+    Pay, Prepare, Prepared, Release, Report, Reserve, Restore, Schedule, SetBudget, TakeDue,
 };
 use crate::clock;
 use crate::model::{RunId, Timestamp};
@@ -66,16 +65,7 @@ impl Handler<Ended> for RetryActor {
     type Result = MessageResult<Ended>;
 
     fn handle(&mut self, msg: Ended, ctx: &mut Context<Self>) -> Self::Result {
-        let verdict = self.machine.ended(
-            msg.at,
-            End {
-                run: msg.run,
-                program: &msg.program,
-                base: &msg.base,
-                outcome: &msg.outcome,
-                uptime_ms: msg.uptime_ms,
-            },
-        );
+        let verdict = self.machine.ended(msg.at, msg.as_end());
         self.rearm(ctx);
         MessageResult(verdict)
     }
@@ -164,12 +154,7 @@ impl Handler<Forecast> for RetryActor {
     type Result = MessageResult<Forecast>;
 
     fn handle(&mut self, msg: Forecast, _: &mut Context<Self>) -> Self::Result {
-        let Forecast { run, program, base, class, attempt, ends_at, uptime_ms, probe, priority, budgets } =
-            msg;
-        let (program, base, class, budgets) = (&*program, &base, class.as_str(), budgets.as_slice());
-        let supposed =
-            Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe, priority, budgets };
-        MessageResult(self.machine.forecast(supposed))
+        MessageResult(self.machine.forecast(msg.as_supposed()))
     }
 }
 

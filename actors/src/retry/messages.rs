@@ -2,6 +2,7 @@
 
 pub use super::machine::{Change, Decision, Foreseen, Leave, Outcome, Outlook, Verdict};
 
+use super::machine::{End, Supposed};
 use crate::model::{
     ClockShift, ParamReasons, Params, ProbeParams, Program, Put, RetryBudget, RunId, Scope, Timestamp,
 };
@@ -49,6 +50,23 @@ pub struct Ended {
     pub outcome: Outcome,
     /// How long it lived; 0 when it never came to be.
     pub uptime_ms: u64,
+    /// The longest `quarantine` among the scopes that gate its starts, in milliseconds, with whose it is.
+    pub quarantine: Option<(Scope, u64)>,
+}
+
+impl Ended {
+    /// The same as the machine is asked it.
+    #[must_use]
+    pub fn as_end(&self) -> End<'_> {
+        End {
+            run: self.run,
+            program: &self.program,
+            base: &self.base,
+            outcome: &self.outcome,
+            uptime_ms: self.uptime_ms,
+            quarantine: self.quarantine.as_ref(),
+        }
+    }
 }
 
 /// A daemon has been healthy for its `reset_after`: forget its failures, and give what was lowered a step back.
@@ -177,6 +195,28 @@ pub struct Forecast {
     pub priority: i32,
     /// The budgets of the scopes that gate its starts.
     pub budgets: Vec<(Scope, RetryBudget)>,
+    /// The longest `quarantine` among them, in milliseconds, with whose it is.
+    pub quarantine: Option<(Scope, u64)>,
+}
+
+impl Forecast {
+    /// The same as the machine is asked it.
+    #[must_use]
+    pub fn as_supposed(&self) -> Supposed<'_> {
+        Supposed {
+            run: self.run,
+            program: &self.program,
+            base: &self.base,
+            class: &self.class,
+            attempt: self.attempt,
+            ends_at: self.ends_at,
+            uptime_ms: self.uptime_ms,
+            probe: self.probe,
+            priority: self.priority,
+            budgets: &self.budgets,
+            quarantine: self.quarantine.as_ref(),
+        }
+    }
 }
 
 /// The run is due at this time: [`Report::Due`]. A later word about the same run replaces it.

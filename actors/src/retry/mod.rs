@@ -29,7 +29,8 @@
 //!   side's wish goes beyond, and that is bounded by `retry_after_max`.
 //! - No run is started by itself more often than `intensity` allows, whatever the reasons; success does not clear that
 //!   count. Beyond it the run is quarantined until an operator starts it, or for a time (`quarantine`): then it gets one
-//!   start, and its failure begins another.
+//!   start, and its failure begins another. The time is the longest that its program and the scopes that gate its starts
+//!   ask for; a scope says how long, never how often.
 //! - A parameter stays between its floor and what the run asked for. Siblings that share it, and fail together, lower
 //!   it once for each cooldown. Success brings it back, one step in `restore.every`, and for a while not up to where it
 //!   was bad: after endless success it is where the run wanted it.

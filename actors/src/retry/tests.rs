@@ -117,6 +117,7 @@ async fn an_end_is_answered_and_its_saved_state_brings_a_successor_to_the_same_p
         effective: Params::new(),
         outcome: Outcome::Failed { class: "crash".into(), retry_after_ms: None },
         uptime_ms: 10,
+        quarantine: None,
     };
     let verdict = retry.send(ended.clone()).await.unwrap();
     assert!(matches!(verdict.decision, Decision::RetryAt { n: 1, delay_ms: 1_000, .. }));

@@ -96,14 +96,7 @@ impl Machines {
                 Input::Prepared { run: ask.run, prepared: retry::Prepared { params, reasons } }
             }
             Effect::Judge(ended) => {
-                let end = retry::End {
-                    run: ended.run,
-                    program: &ended.program,
-                    base: &ended.base,
-                    outcome: &ended.outcome,
-                    uptime_ms: ended.uptime_ms,
-                };
-                Input::Judged { run: ended.run, verdict: self.retry.ended(now, end) }
+                Input::Judged { run: ended.run, verdict: self.retry.ended(now, ended.as_end()) }
             }
             Effect::AskDeadline(ask) => {
                 Input::FailsUntil { run: ask.run, at: self.retry.deadline(ask.run, &ask.program) }

@@ -245,6 +245,20 @@ fn a_run_that_ends_at_once_again_and_again_is_quarantined() {
 }
 
 #[test]
+fn a_run_that_its_site_wants_left_alone_is_quarantined_for_a_time() {
+    let policy = RetryPolicy::constant("200ms").max_retries(1_000).intensity(5, "1m").quarantine("10m");
+    let job = command("worker").retry(policy).no_breaker().shared_breaker("site:shop.example");
+    let site = BreakerPolicy::failures(100).failure_rate(0.0).quarantine("6h");
+    let mut world =
+        World::new(vec![job], vec![("site:*", site)]).lives("worker", [says(20, "panic: nil map", 2)]);
+    let run = world.start("worker", &[], None);
+    world.pass(150);
+    golden("restarting_fast_at_a_site", &world.why(run));
+    world.pass(5_000);
+    golden("quarantined_by_a_site", &world.why(run));
+}
+
+#[test]
 fn a_run_that_takes_too_long_is_stopped() {
     let job = command("export").timeout("10m").retry(RetryPolicy::exponential("30s").max_retries(2));
     let mut world = World::new(vec![job], vec![]).lives("export", [Life::Lives]);

@@ -235,9 +235,7 @@ impl World {
                 Input::Settled { run: ask.run, keep: ask.keep, changes }
             }
             Effect::Judge(ask) => {
-                let (program, base, outcome) = (&*ask.program, &ask.base, &ask.outcome);
-                let end = retry::End { run: ask.run, program, base, outcome, uptime_ms: ask.uptime_ms };
-                Input::Judged { run: ask.run, verdict: self.retry.ended(now, end) }
+                Input::Judged { run: ask.run, verdict: self.retry.ended(now, ask.as_end()) }
             }
             Effect::Drain(ask) => Input::Drained { attempt: ask.attempt, drained: self.drained(ask) },
             Effect::AskDeadline(ask) => {
@@ -395,22 +393,7 @@ impl World {
         let facts = self.facts(run);
         let records: Vec<_> =
             self.records.iter().filter(|record| facts.is_told_by(record)).cloned().collect();
-        let outlook = facts.forecast.as_ref().map(|ask| {
-            let (program, base, class) = (&*ask.program, &ask.base, ask.class.as_str());
-            let retry::Forecast { run, attempt, ends_at, uptime_ms, probe, priority, .. } = *ask;
-            self.retry.forecast(retry::Supposed {
-                run,
-                program,
-                base,
-                class,
-                attempt,
-                ends_at,
-                uptime_ms,
-                probe,
-                priority,
-                budgets: &ask.budgets,
-            })
-        });
+        let outlook = facts.forecast.as_ref().map(|ask| self.retry.forecast(ask.as_supposed()));
         let mut breakers = self.breaker.breakers();
         breakers.retain(|status| facts.gates.iter().any(|gate| gate.scope == status.scope));
         explain(&facts, &records, outlook.as_ref(), &breakers, self.now)

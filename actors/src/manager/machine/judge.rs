@@ -1,11 +1,18 @@
 //! From an end to what follows: the breakers hear how it went, Retry says what it means, and the run goes on or is over.
 
-use super::{Effect, Machine, Next, Stage, StopCause};
+use super::{Effect, Live, Machine, Next, Stage, StopCause};
 use crate::{
-    breaker::{Changes, Outcome, Settle},
-    model::{Class, EndReason, Event, Phase, RunId},
+    breaker::{Changes, Gate, Outcome, Settle},
+    model::{Class, EndReason, Event, Phase, RunId, Scope},
     retry::{self, Decision, Verdict},
 };
+
+/// The longest `quarantine` of these scopes, in milliseconds; of equal ones that of the first.
+pub(super) fn longest_quarantine(gates: &[Gate]) -> Option<(Scope, u64)> {
+    let given = gates.iter().filter_map(|gate| Some((&gate.scope, gate.policy.quarantine_ms?)));
+    let (scope, ms) = given.rev().max_by_key(|(_, ms)| *ms)?;
+    Some((scope.clone(), ms))
+}
 
 impl Machine {
     /// Tells every breaker that granted the start how it went: those that the class names hear of a failure, the rest
@@ -24,7 +31,7 @@ impl Machine {
         let at_floor =
             rule.as_ref().zip(params).is_some_and(|(rule, params)| live.program.trips_at_floor(rule, params));
         let job = !live.program.is_daemon();
-        let outcome = |scope: &crate::model::Scope| match &rule {
+        let outcome = |scope: &Scope| match &rule {
             None if job => Outcome::Success,
             None => Outcome::Neutral,
             Some(rule) if !rule.scopes.contains(&scope.kind()) => Outcome::Neutral,
@@ -62,7 +69,7 @@ impl Machine {
     /// What a stop of ours means is decided here; everything else is Retry's.
     fn judge(&mut self, id: RunId) {
         let now = self.now;
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.live.get(&id) else { return };
         let cause = live.stop;
         if live.run.wanted == crate::model::Wanted::Down {
             return self
@@ -102,8 +109,17 @@ impl Machine {
             effective,
             outcome,
             uptime_ms,
+            quarantine: self.quarantine_of(live),
         };
         self.effects.push(Effect::Judge(Box::new(ended)));
+    }
+
+    /// The longest `quarantine` of the scopes that gate the run's starts, and whose it is.
+    fn quarantine_of(&self, live: &Live) -> Option<(Scope, u64)> {
+        if !self.scoped_quarantines {
+            return None;
+        }
+        longest_quarantine(&self.gates(&live.program, &live.run.params, live.run.requested_by.as_deref()))
     }
 
     pub(super) fn judged(&mut self, id: RunId, verdict: Verdict) {

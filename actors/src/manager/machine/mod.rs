@@ -226,6 +226,8 @@ pub struct Machine {
     under_budget: bool,
     /// … or of some scope's.
     scoped_budgets: bool,
+    /// Whether some scope has a `quarantine` of its own.
+    scoped_quarantines: bool,
     batch: Batch,
     /// What saved times are moved by, until that is written.
     shift: ClockShift,

@@ -29,7 +29,8 @@ impl Machine {
         self.shared_breakers = configure.shared_breakers;
         let own = self.programs.values().filter_map(|program| program.breaker.as_ref());
         let mut policies = own.chain(self.shared_breakers.iter().map(|(_, policy)| policy));
-        self.scoped_budgets = policies.any(|policy| policy.retry_budget.is_some());
+        self.scoped_budgets = policies.clone().any(|policy| policy.retry_budget.is_some());
+        self.scoped_quarantines = policies.any(|policy| policy.quarantine_ms.is_some());
         for (names, change) in
             [(&changes.added, "added"), (&changes.changed, "changed"), (&changes.removed, "removed")]
         {

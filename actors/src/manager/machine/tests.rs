@@ -6,6 +6,7 @@ mod early;
 mod figures;
 mod forced;
 mod lost;
+mod quarantine;
 mod retry_states;
 mod sentences;
 mod tokens;
@@ -36,7 +37,7 @@ struct World {
     admissions: Vec<Admission>,
     decisions: Vec<Decision>,
     /// What Retry was asked about.
-    judged: Vec<retry::Outcome>,
+    judged: Vec<retry::Ended>,
     class: Option<&'static str>,
     quarantined: bool,
     fails_until: Option<Timestamp>,
@@ -106,14 +107,15 @@ impl World {
                 Input::Settled { run: settle.run, keep: settle.keep, changes: Changes::default() }
             }
             Effect::Judge(ended) => {
-                self.judged.push(ended.outcome);
+                let run = ended.run;
+                self.judged.push(*ended);
                 let decision = if self.decisions.is_empty() {
                     Decision::Done { why: "done".into() }
                 } else {
                     self.decisions.remove(0)
                 };
                 Input::Judged {
-                    run: ended.run,
+                    run,
                     verdict: Verdict {
                         decision,
                         events: Vec::new(),

@@ -170,6 +170,9 @@ impl BreakerPolicy {
         lease => half_open.lease_ms, "half_open.lease";
         /// Alive this long without a classified error proves a probe. Default 1 minute.
         stable => half_open.stable_ms, "half_open.stable";
+        /// How long a run of the scope is left alone that was restarted too often, 1 minute to 7 days: the longest of this, of
+        /// other scopes' and of its program's holds. Default: the scope has no say in it.
+        quarantine => quarantine_ms, "quarantine";
     }
 
     /// Share of weighted failures that opens it, 0.0 (off) to 1.0. Default 0.5.

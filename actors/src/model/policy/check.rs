@@ -52,6 +52,18 @@ fn not_over_a_week(path: &str, ms: u64) -> Option<Problem> {
         .then(|| range(path, format!("`{path}` is longer than 7d"), "write \"7d\" or a shorter time"))
 }
 
+/// What holds `without` it is a part of the help.
+fn quarantine_range(ms: u64, without: &str) -> Option<Problem> {
+    let bounds = SHORTEST_QUARANTINE_MS..=LONGEST_WAIT_MS;
+    (!bounds.contains(&ms)).then(|| {
+        range(
+            "quarantine",
+            "`quarantine` must be between 1m and 7d",
+            format!("write for example \"1h\", or leave it out: then {without}"),
+        )
+    })
+}
+
 impl RetryPolicy {
     /// Every contradiction, with paths below `retry`.
     #[must_use]
@@ -104,14 +116,7 @@ impl RetryPolicy {
                 "leave quarantine out, or write for example intensity = { restarts = 10, window = \"1m\" }",
             ));
         }
-        let bounds = SHORTEST_QUARANTINE_MS..=LONGEST_WAIT_MS;
-        (!bounds.contains(&ms)).then(|| {
-            range(
-                "quarantine",
-                "`quarantine` must be between 1m and 7d",
-                "write for example \"1h\", or leave it out: then an operator ends it",
-            )
-        })
+        quarantine_range(ms, "an operator ends it")
     }
 
     fn check_intensity(&self) -> Option<Problem> {
@@ -248,6 +253,7 @@ impl BreakerPolicy {
         found.extend(self.check_half_open());
         let budget = self.retry_budget.map(|budget| budget.check()).unwrap_or_default();
         found.extend(budget.into_iter().map(|problem| problem.below("retry_budget")));
+        found.extend(self.quarantine_ms.and_then(|ms| quarantine_range(ms, "the program's own counts")));
         found
     }
 

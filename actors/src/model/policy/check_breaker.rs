@@ -1,6 +1,6 @@
 //! Settings of a breaker that contradict each other, beside those of its counters in [`check`](super::check).
 
-use super::BreakerPolicy;
+use super::{BreakerPolicy, RetryPolicy};
 use crate::model::{Problem, format_duration_ms};
 
 impl BreakerPolicy {
@@ -65,6 +65,19 @@ impl BreakerPolicy {
             found.push(Problem::new("config.conflict", "decay_after", message, help).against("penalty"));
         }
         found
+    }
+
+    /// A program's own breaker has a say in quarantines alone that its program never begins.
+    pub(in crate::model) fn quarantine_never_begins(&self, retry: &RetryPolicy) -> Option<Problem> {
+        (self.quarantine_ms.is_some() && retry.intensity.is_none()).then(|| {
+            Problem::new(
+                "config.conflict",
+                "breaker.quarantine",
+                "`quarantine` never begins: the program has intensity = false",
+                "leave quarantine out, or write for example retry.intensity = { restarts = 10, window = \"1m\" }",
+            )
+            .against("retry.intensity")
+        })
     }
 
     /// How long after the last change a success takes one level back.

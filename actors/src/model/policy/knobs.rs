@@ -69,7 +69,8 @@ pub struct RetryPolicy {
     /// Default 10 in 60,000; `None`: off.
     pub intensity: Option<Intensity>,
     /// How long a run is left alone that was started by itself more often than that; then it gets one start, whose failure
-    /// quarantines it again. `None`: it ends, and an operator may start it.
+    /// quarantines it again. A scope that gates it may ask for longer. `None` there too: it ends, and an operator may start
+    /// it.
     #[serde(default)]
     pub quarantine_ms: Option<u64>,
     /// Whether a change of the program's rules forgets the failures of its runs: those that wait begin to count anew, one
@@ -305,6 +306,10 @@ pub struct BreakerPolicy {
     /// Tokens that retries of all runs in the scope share, beside those that all programs share. Default: no such budget.
     #[serde(default)]
     pub retry_budget: Option<RetryBudget>,
+    /// How long a run of the scope is left alone that was started by itself too often, 60,000 to 604,800,000: the longest of
+    /// this, of other scopes' and of [`RetryPolicy::quarantine_ms`] holds. Default: the scope has no say in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine_ms: Option<u64>,
     /// What a builder method was given and could not read; [`Program::check`](crate::model::Program::check) tells.
     #[serde(skip)]
     pub(crate) rejected: Vec<Problem>,
@@ -337,6 +342,7 @@ impl Default for BreakerPolicy {
             ramp: Ramp { over_ms: 60_000, spacing_ms: 1_000 },
             on_open: OnOpen::Keep,
             retry_budget: None,
+            quarantine_ms: None,
             rejected: Vec::new(),
         }
     }

@@ -52,6 +52,7 @@ impl Program {
             let trips = self.some_class_trips(ScopeKind::Program);
             let problems = if trips { breaker.check_where_a_class_trips() } else { breaker.check() };
             found.extend(problems.into_iter().map(|problem| problem.below("breaker")));
+            found.extend(breaker.quarantine_never_begins(&self.retry));
         }
         found
     }

@@ -108,6 +108,12 @@ fn settings_of_a_breaker_that_contradict_each_other_are_found() {
     problems_of(&with(base().lease("119s")), &["breaker.half_open.lease config.conflict"]);
     problems_of(&with(base().lease("120s")), &[]);
     problems_of(&with(base().stable("10ms")), &["breaker.half_open.stable config.range"]);
+    problems_of(&with(base().quarantine("59s")), &["breaker.quarantine config.range"]);
+    problems_of(&with(base().quarantine("60s")), &[]);
+    problems_of(&with(base().quarantine("7d")), &[]);
+    problems_of(&with(base().quarantine("8d")), &["breaker.quarantine config.range"]);
+    let endless = scraper().retry(RetryPolicy::default().no_intensity());
+    problems_of(&endless.breaker(base().quarantine("1h")), &["breaker.quarantine config.conflict"]);
 }
 
 #[test]

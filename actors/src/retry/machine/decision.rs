@@ -30,6 +30,9 @@ pub struct End<'a> {
     pub outcome: &'a Outcome,
     /// How long it lived, in milliseconds; 0 when it never came to be.
     pub uptime_ms: u64,
+    /// The longest `quarantine` among the scopes that gate its starts, in milliseconds, with whose it is; nothing when none
+    /// of them gives one.
+    pub quarantine: Option<&'a (Scope, u64)>,
 }
 
 /// The answer to an end: a decision, what changed with it, and the state to save with it.

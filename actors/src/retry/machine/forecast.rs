@@ -31,6 +31,8 @@ pub struct Supposed<'a> {
     pub priority: i32,
     /// The budgets of the scopes that gate its starts.
     pub budgets: &'a [(Scope, RetryBudget)],
+    /// The longest `quarantine` among them, in milliseconds, with whose it is.
+    pub quarantine: Option<&'a (Scope, u64)>,
 }
 
 /// What would follow, if nobody did anything and no breaker said no.
@@ -66,8 +68,8 @@ impl Machine {
     /// What happens if the run goes on failing the same way. Changes nothing.
     #[must_use]
     pub fn forecast(&self, supposed: Supposed<'_>) -> Outlook {
-        let Supposed { run, program, base, class, attempt, mut ends_at, uptime_ms, probe, priority, budgets } =
-            supposed;
+        let Supposed { run, program, base, class, attempt, mut ends_at, uptime_ms, .. } = supposed;
+        let Supposed { probe, priority, budgets, quarantine, .. } = supposed;
         let mut copy = self.copy_about(run, program, base);
         let outcome = Outcome::Failed { class: class.to_owned(), retry_after_ms: None };
         let from = ends_at;
@@ -80,7 +82,7 @@ impl Machine {
         let mut taken =
             self.streaks.get(&run).filter(|own| own.automatic).map_or(0, |own| own.cost_permille.into());
         for n in 1..=FURTHEST {
-            let end = End { run, program, base, outcome: &outcome, uptime_ms };
+            let end = End { run, program, base, outcome: &outcome, uptime_ms, quarantine };
             match copy.ended(ends_at, end).decision {
                 Decision::RetryAt { at, .. } => {
                     let params = copy.prepare(run, program, base, None);
@@ -144,14 +146,14 @@ mod tests {
             let (run, program, base) = (RunId::from_bytes(id.to_be_bytes()), scraper(retries), base());
             let mut machine = Machine::new(seed);
             let outcome = Outcome::Failed { class: "rate_limited".into(), retry_after_ms: None };
-            let end = End { run, program: &program, base: &base, outcome: &outcome, uptime_ms };
+            let end = End { run, program: &program, base: &base, outcome: &outcome, uptime_ms, quarantine: None };
             let (mut ends_at, mut attempt) = (Timestamp(1_000_000), 1);
             for _ in 0..before.min(retries) {
                 let Decision::RetryAt { at, .. } = machine.ended(ends_at, end).decision else { break };
                 (ends_at, attempt) = (at.plus(uptime_ms), attempt + 1);
             }
             let supposed =
-                Supposed { run, program: &program, base: &base, class: "rate_limited", attempt, ends_at, uptime_ms, probe: ProbeParams::Floor, priority: 0, budgets: &[] };
+                Supposed { run, program: &program, base: &base, class: "rate_limited", attempt, ends_at, uptime_ms, probe: ProbeParams::Floor, priority: 0, budgets: &[], quarantine: None };
             let outlook = machine.forecast(supposed);
             prop_assert_eq!(&machine.forecast(supposed), &outlook, "asking changes nothing");
             let mut starts = Vec::new();
@@ -190,6 +192,7 @@ mod tests {
             probe: ProbeParams::Floor,
             priority: 0,
             budgets: &[],
+            quarantine: None,
         });
         assert_eq!((outlook.starts.len(), &outlook.end), (100, &None));
         assert_eq!(outlook.starts.first().map(|start| start.attempt), Some(8));
@@ -202,14 +205,30 @@ mod tests {
         let budgets =
             [(Scope("site:shop".into()), RetryBudget::tokens(1.0).deposit(0.0).refill_per_minute(1.0))];
         let outcome = Outcome::Failed { class: "crash".into(), retry_after_ms: None };
-        let end = |run| End { run, program: &program, base: &base, outcome: &outcome, uptime_ms: 10 };
+        let end = |run| End {
+            run,
+            program: &program,
+            base: &base,
+            outcome: &outcome,
+            uptime_ms: 10,
+            quarantine: None,
+        };
         let mut machine = Machine::new(1);
         let now = Timestamp(1_000_000);
         let tokens_at = |machine: &Machine, budgets| {
-            let (class, attempt, uptime_ms, probe, priority) = ("crash", 1, 10, ProbeParams::Floor, 0);
-            let (program, base, ends_at) = (&program, &base, now);
-            let supposed =
-                Supposed { run, program, base, class, attempt, ends_at, uptime_ms, probe, priority, budgets };
+            let supposed = Supposed {
+                run,
+                program: &program,
+                base: &base,
+                class: "crash",
+                attempt: 1,
+                ends_at: now,
+                uptime_ms: 10,
+                probe: ProbeParams::Floor,
+                priority: 0,
+                budgets,
+                quarantine: None,
+            };
             let starts = machine.forecast(supposed).starts;
             starts.iter().take(2).map(|start| start.tokens_at).collect::<Vec<_>>()
         };
@@ -242,6 +261,7 @@ mod tests {
             probe: ProbeParams::Floor,
             priority: 0,
             budgets: &[],
+            quarantine: None,
         };
         let outlook = Machine::new(1).forecast(supposed);
         assert!(outlook.starts.is_empty());

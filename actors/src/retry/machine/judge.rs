@@ -9,7 +9,7 @@ use super::{
     why::{Wait, Why, nth_failure},
 };
 use crate::model::{
-    Adjust, Class, EndReason, OnLost, Phase, Restart, RetryTerms, Timestamp, format_duration_ms,
+    Adjust, Class, EndReason, OnLost, Phase, Restart, RetryTerms, Scope, Timestamp, format_duration_ms,
     say_duration_ms,
 };
 use std::{borrow::Cow, collections::BTreeMap};
@@ -206,7 +206,7 @@ fn beyond_max_failing(
 fn quarantined(now: Timestamp, at: Timestamp, end: End<'_>, streak: &mut Streak) -> Option<Quarantine> {
     let policy = &end.program.retry;
     let limit = policy.intensity?;
-    let failed_probation = std::mem::take(&mut streak.probation) && policy.quarantine_ms.is_some();
+    let failed_probation = std::mem::take(&mut streak.probation) && left_alone(end).is_some();
     let full = streak.rest.get().starts.is_full_at(at, limit);
     if !full && !failed_probation {
         return None;
@@ -220,7 +220,7 @@ fn quarantined(now: Timestamp, at: Timestamp, end: End<'_>, streak: &mut Streak)
     } else {
         "the start after its quarantine failed".to_owned()
     };
-    let Some(ms) = policy.quarantine_ms else {
+    let Some((ms, whose)) = left_alone(end) else {
         let why = format!("{because}; an operator may start it again");
         return Some(Quarantine::ForGood(Decision::GiveUp {
             phase: Phase::Quarantined,
@@ -230,8 +230,20 @@ fn quarantined(now: Timestamp, at: Timestamp, end: End<'_>, streak: &mut Streak)
     };
     streak.probation = true;
     let until = now.plus(ms).max(streak.rest.get().starts.free_at(limit)).max(at);
-    let why = format!("{because}; quarantined for {}, then one start", say_duration_ms(until.since(now)));
+    let time = say_duration_ms(until.since(now));
+    let by = whose.map_or_else(String::new, |scope| format!(" by {scope}"));
+    let why = format!("{because}; quarantined for {time}{by}, then one start");
     Some(Quarantine::Until { until, raw_ms: ms, why })
+}
+
+/// How long a run is left alone that was started too often, in milliseconds, and the scope that says so, unless its own
+/// program asks for as long.
+fn left_alone(end: End<'_>) -> Option<(u64, Option<&Scope>)> {
+    let own = end.program.retry.quarantine_ms;
+    match end.quarantine {
+        Some((scope, ms)) if own.is_none_or(|own| own < *ms) => Some((*ms, Some(scope))),
+        Some(_) | None => Some((own?, None)),
+    }
 }
 
 /// What becomes of a run that was started too often.

@@ -4,6 +4,7 @@ mod adjusting;
 mod budgeting;
 mod conformance;
 mod invariants;
+mod quarantine;
 
 use super::*;
 use crate::model::{
@@ -65,7 +66,7 @@ impl Life {
 
     fn end_of(&mut self, run: RunId, outcome: &Outcome, uptime_ms: u64) -> Verdict {
         self.now = self.now.plus(uptime_ms);
-        let end = End { run, program: &self.program, base: &self.base, outcome, uptime_ms };
+        let end = End { run, program: &self.program, base: &self.base, outcome, uptime_ms, quarantine: None };
         let verdict = self.machine.ended(self.now, end);
         if let Decision::RetryAt { at, .. } = verdict.decision {
             self.now = at;
@@ -411,7 +412,7 @@ fn happenings() -> impl Strategy<Value = Vec<(u64, Happening)>> {
 fn happen(machine: &mut Machine, program: &Program, now: Timestamp, what: &Happening) -> Option<Verdict> {
     let base = at_host("shop.example");
     let mut end = |r: u128, outcome: &Outcome, uptime_ms| {
-        machine.ended(now, End { run: run(r), program, base: &base, outcome, uptime_ms })
+        machine.ended(now, End { run: run(r), program, base: &base, outcome, uptime_ms, quarantine: None })
     };
     match what {
         Happening::Ends(r, class, uptime) => Some(end(*r, &failed(class), *uptime)),

@@ -1,6 +1,6 @@
 //! What the Manager itself knows about a run that somebody asks about, taken in one moment.
 
-use super::super::{Machine, Stage};
+use super::super::{Machine, Stage, judge::longest_quarantine};
 use crate::{
     breaker::Gate,
     model::{Class, Event, JournalRecord, Phase, ProbeParams, Program, Run, RunId, Scope, Timestamp, Wanted},
@@ -95,6 +95,7 @@ fn forecast(run: &Run, program: &Arc<Program>, gates: &[Gate], now: Timestamp) -
         probe,
         priority,
         budgets,
+        quarantine: longest_quarantine(gates),
     })
 }
 

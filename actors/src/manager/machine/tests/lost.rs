@@ -28,7 +28,8 @@ fn what_was_alive_when_the_supervisor_died_is_lost_and_retry_says_what_follows()
     };
     let effects = next.machine.resume(vec![recovered], &BTreeSet::new(), 5, false, next.now);
     next.run(effects);
-    assert_eq!(next.judged, [retry::Outcome::Failed { class: "lost".into(), retry_after_ms: None }]);
+    let judged: Vec<_> = next.judged.iter().map(|ended| &ended.outcome).collect();
+    assert_eq!(judged, [&retry::Outcome::Failed { class: "lost".into(), retry_after_ms: None }]);
     next.assert_phase(run, Phase::Succeeded);
     let lost = |record: &JournalRecord| matches!(&record.event, Event::AttemptEnded { class: Some(c), .. } if c == "lost");
     assert!(next.records.iter().any(lost), "the journal says that it was lost");

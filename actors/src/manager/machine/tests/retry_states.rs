@@ -4,7 +4,7 @@
 use super::*;
 use crate::{
     model::{Intensity, RetryBudget, Run},
-    retry::{End, Machine as Retry},
+    retry::Machine as Retry,
 };
 use proptest::prelude::*;
 
@@ -145,9 +145,7 @@ impl Pair {
         let now = self.world.now;
         match effect {
             Effect::Judge(ended) => {
-                let retry::Ended { run, program, base, outcome, uptime_ms, .. } = *ended;
-                let end = End { run, program: &program, base: &base, outcome: &outcome, uptime_ms };
-                Some(Input::Judged { run, verdict: self.retry.ended(now, end) })
+                Some(Input::Judged { run: ended.run, verdict: self.retry.ended(now, ended.as_end()) })
             }
             Effect::Reserve(ask) => {
                 let leave = self.retry.reserve(now, ask.run, ask.priority, &ask.budgets);

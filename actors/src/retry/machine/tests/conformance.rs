@@ -37,6 +37,7 @@ fn a_thousand_runs_that_fail_together_come_back_apart() {
                     base: &Params::new(),
                     outcome: &failed("crash"),
                     uptime_ms: 1,
+                    quarantine: None,
                 };
                 let verdict = machine.ended(Timestamp(n * 1_000_000), end);
                 if let Decision::RetryAt { delay_ms, .. } = verdict.decision

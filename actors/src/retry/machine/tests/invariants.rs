@@ -202,7 +202,14 @@ impl World {
         let uptime_ms = uptime_ms.min(self.now.since(self.started[usize::try_from(who).unwrap()]));
         let verdict = self.machine.ended(
             self.now,
-            End { run: run(who), program: &self.program, base: &self.base, outcome, uptime_ms },
+            End {
+                run: run(who),
+                program: &self.program,
+                base: &self.base,
+                outcome,
+                uptime_ms,
+                quarantine: None,
+            },
         );
         self.note(&verdict.events);
         self.save(verdict.saved.clone());
@@ -380,7 +387,7 @@ proptest! {
         let mut before = Some(0);
         for _ in 0..400 {
             world.now = world.now.plus(300_000);
-            let end = End { run: run(77), program: &job, base: &world.base, outcome: &Outcome::Success, uptime_ms: 1 };
+            let end = End { run: run(77), program: &job, base: &world.base, outcome: &Outcome::Success, uptime_ms: 1, quarantine: None };
             let _ = world.machine.ended(world.now, end);
             let qpi = world.machine.prepare(run(78), &world.program, &world.base, None)["qpi"].as_micros();
             prop_assert!(qpi >= before, "success never lowers");

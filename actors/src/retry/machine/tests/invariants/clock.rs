@@ -19,7 +19,7 @@ proptest! {
                 let (_, unread) = successor.restore(now, ClockShift::default(), &saved);
                 assert_eq!(unread, Vec::<String>::new());
                 let (program, base) = (&world.program, &world.base);
-                let end = End { run: run(who), program, base, outcome: &outcome, uptime_ms };
+                let end = End { run: run(who), program, base, outcome: &outcome, uptime_ms, quarantine: None };
                 successor.ended(now, end).decision
             };
             match (ended(world.now), ended(Timestamp(world.now.0 - step))) {
