@@ -9,6 +9,13 @@
 //! FAULT=quarantine cargo test --test faults -- --ignored --nocapture     # those whose `what` has this word
 //! ```
 
+#![expect(clippy::disallowed_methods, reason = "cargo is started for each fault, and waited for")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what cannot be read fails, and each fault is told"
+)]
+
 use serde::Deserialize;
 use std::{
     fs,

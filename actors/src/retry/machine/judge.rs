@@ -204,9 +204,10 @@ fn beyond_max_failing(
 
 /// Whether this start would be one too many, and what becomes of the run then. Its time, where it gets one.
 fn quarantined(now: Timestamp, at: Timestamp, end: End<'_>, streak: &mut Streak) -> Option<Quarantine> {
-    let policy = &end.program.retry;
-    let limit = policy.intensity?;
-    let failed_probation = std::mem::take(&mut streak.probation) && left_alone(end).is_some();
+    // Also where nothing is limited any more: a mark that stays would call the next plain wait a quarantine.
+    let was_on_probation = std::mem::take(&mut streak.probation);
+    let limit = end.program.retry.intensity?;
+    let failed_probation = was_on_probation && left_alone(end).is_some();
     let full = streak.rest.get().starts.is_full_at(at, limit);
     if !full && !failed_probation {
         return None;

@@ -139,3 +139,11 @@ fn a_daemon_that_ends_well_too_often_is_left_alone_by_its_scope_too() {
     assert_eq!(delay_ms, HOUR);
     assert!(why.to_string().contains("by site:shop.example"), "{why}");
 }
+
+#[test]
+fn once_nothing_is_limited_any_more_no_wait_is_a_quarantine() {
+    let mut unlucky = Unlucky::of(unlucky(Some(HOUR)));
+    assert!(unlucky.fails(None).quarantined);
+    unlucky.program.retry.intensity = None;
+    assert!(!unlucky.fails(None).quarantined);
+}
