@@ -10,11 +10,7 @@
 //! ```
 
 #![expect(clippy::disallowed_methods, reason = "cargo is started for each fault, and waited for")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "what cannot be read fails, and each fault is told"
-)]
+#![expect(clippy::unwrap_used, reason = "what cannot be read fails")]
 
 use serde::Deserialize;
 use std::{
