@@ -34,6 +34,10 @@ mod breaker {
         model::{BreakerPolicy, Scope},
     };
     use divan::{Bencher, black_box};
+    use std::sync::{Arc, LazyLock};
+
+    /// As the Manager has them: one set of rules for all scopes that the configuration means by one name.
+    static POLICY: LazyLock<Arc<BreakerPolicy>> = LazyLock::new(Arc::default);
 
     /// The gates of one start: its program's (each of 100 programs has 100 runs), then `site:`, `user:` and the global
     /// one. The first gate alone is a scope of its own for each run, so that 10,000 scopes are alive in both cases.
@@ -42,7 +46,7 @@ mod breaker {
         [own, format!("site:shop-{run}.example"), format!("user:u{}", run % 1_000), "global".into()]
             .into_iter()
             .take(count)
-            .map(|name| Gate { scope: Scope(name), policy: BreakerPolicy::default() })
+            .map(|name| Gate { scope: Scope(name), policy: POLICY.clone() })
             .collect()
     }
 

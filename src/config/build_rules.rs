@@ -185,7 +185,7 @@ impl<'a> Fields<'a> {
         if self.is_off("breaker") {
             program.breaker = None;
         } else if let Some(breaker) = self.below("breaker") {
-            program.breaker = Some(policy_of_breaker(&breaker));
+            program.breaker = Some(policy_of_breaker(&breaker).into());
         }
         program.ready = self.ready(findings);
         for node in self.items("classify").unwrap_or_default() {

@@ -290,7 +290,7 @@ impl ProcessManager {
     ) -> Result<Configured> {
         builder::check_programs(&programs)?;
         let limits = programs.iter().map(|program| (program.name.clone(), max_attempts(program))).collect();
-        let configured = self.ask(Configure { programs, shared_breakers }).await?;
+        let configured = self.ask(Configure::new(programs, shared_breakers)).await?;
         *self.shared.max_attempts.write().unwrap_or_else(PoisonError::into_inner) = limits;
         Ok(configured)
     }

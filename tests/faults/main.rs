@@ -77,6 +77,7 @@ fn each_fault_has_its_place_and_stands_in_the_table_of_its_room() {
 #[ignore = "half an hour: builds the rooms once for each fault"]
 fn each_fault_is_caught() {
     let tree = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults");
+    fs::create_dir_all(&tree).unwrap();
     for part in
         ["Cargo.toml", "Cargo.lock", "actors", "src", "benches", "examples", "tests", "README.md", "docs"]
     {

@@ -74,7 +74,7 @@ fn admit(n: u128) -> Admit {
     Admit {
         at: clock::now(),
         run: RunId::from_parts(0, n),
-        gates: vec![Gate { scope: site(), policy }],
+        gates: vec![Gate { scope: site(), policy: policy.into() }],
         peek: false,
     }
 }

@@ -26,7 +26,16 @@ pub struct Configure {
     /// All programs; those that are missing are removed.
     pub programs: Vec<Program>,
     /// Rules of shared scopes: exact name, else the longest literal prefix before `*`.
-    pub shared_breakers: Vec<(String, BreakerPolicy)>,
+    pub shared_breakers: Vec<(String, Arc<BreakerPolicy>)>,
+}
+
+impl Configure {
+    /// These programs, and these rules of shared scopes.
+    #[must_use]
+    pub fn new(programs: Vec<Program>, shared: impl IntoIterator<Item = (String, BreakerPolicy)>) -> Self {
+        let shared = shared.into_iter().map(|(pattern, rules)| (pattern, Arc::new(rules)));
+        Self { programs, shared_breakers: shared.collect() }
+    }
 }
 
 /// These tokens are what retries of all programs share from now on; nothing: no budget. The rules are checked already.

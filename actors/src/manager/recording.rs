@@ -19,6 +19,7 @@ use crate::{
 };
 use actix::Message;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Commits after this place, oldest first, with what led to them. They begin with the oldest that is kept.
 #[derive(Clone, Copy, Debug, Message)]
@@ -72,7 +73,7 @@ pub enum Happening {
         /// Those that are gone.
         removed: Vec<String>,
         /// Rules of shared scopes.
-        shared_breakers: Vec<(String, BreakerPolicy)>,
+        shared_breakers: Vec<(String, Arc<BreakerPolicy>)>,
     },
     /// A piece of saved state that the supervisor found. Runs that were over are left out.
     Saved {

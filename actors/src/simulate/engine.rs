@@ -146,10 +146,8 @@ impl Simulation {
     }
 
     pub(super) fn configure(&mut self) {
-        let configure = Configure {
-            programs: self.setup.programs.clone(),
-            shared_breakers: self.setup.shared_breakers.clone(),
-        };
+        let Setup { programs, shared_breakers, .. } = &self.setup;
+        let configure = Configure::new(programs.clone(), shared_breakers.clone());
         self.machines.configure(self.setup.retry_budget, configure, self.now);
     }
 

@@ -98,7 +98,7 @@ impl World {
 
     fn configure(&mut self) {
         let (programs, shared_breakers) = (self.programs.clone(), self.shared.clone());
-        let (_, effects) = self.manager.configure(Configure { programs, shared_breakers }, self.now);
+        let (_, effects) = self.manager.configure(Configure::new(programs, shared_breakers), self.now);
         self.carry_out(effects);
     }
 

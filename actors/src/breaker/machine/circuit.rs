@@ -2,7 +2,6 @@
 
 use super::{
     penalty,
-    rules::Rules,
     state::{Ramp, Refusal, Row, State, Word},
     terms::{BreakerStatus, Change, Gate, Outcome, Permit},
     window::Window,
@@ -209,13 +208,16 @@ impl Circuit {
         &mut self,
         run: RunId,
         now: Timestamp,
-        policy: &BreakerPolicy,
-        rules: &mut Rules,
+        policy: &Arc<BreakerPolicy>,
         out: &mut Vec<Change>,
     ) -> bool {
-        let mut changed = *self.policy != *policy;
+        // As long as nothing is configured anew, a start brings the very rules that came with the one before.
+        let others = !Arc::ptr_eq(&self.policy, policy);
+        let mut changed = others && self.policy != *policy;
+        if others {
+            self.policy = policy.clone();
+        }
         if changed {
-            self.policy = rules.share(policy);
             self.level = self.level.min(penalty::top_level(policy));
             let why = format!("its rules say mode = {:?}", policy.mode.name());
             self.follow_mode(now, why, out);

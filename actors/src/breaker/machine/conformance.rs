@@ -5,7 +5,7 @@ use super::{
     tests::{FAILED, Site, policy, run, site, why},
     *,
 };
-use crate::model::{BreakerMode, HalfOpen, OnProbeExpiry, Ramp, Window};
+use crate::model::{BreakerMode, BreakerPolicy, HalfOpen, OnProbeExpiry, Ramp, Window};
 
 fn half_open(permits: u32, successes: u32, failures: u32) -> HalfOpen {
     HalfOpen { permits, successes, failures, ..policy().half_open }
@@ -455,7 +455,7 @@ fn chance_lengthens_each_penalty_by_its_share_at_most_and_siblings_do_not_come_b
         let mut machine = Machine::new(1);
         let gate = Gate {
             scope: Scope(format!("site:{n}")),
-            policy: BreakerPolicy { failures: 1, penalty_jitter_permille: 100, ..policy() },
+            policy: BreakerPolicy { failures: 1, penalty_jitter_permille: 100, ..policy() }.into(),
         };
         let gates = std::slice::from_ref(&gate);
         let Admission::Granted { permits, .. } = machine.admit(Timestamp(0), run(n), gates, false) else {

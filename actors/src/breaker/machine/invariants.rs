@@ -60,9 +60,9 @@ use super::{
     tests::{FAILED, policy, run},
     *,
 };
-use crate::model::{BreakerMode, HalfOpen, OnProbeExpiry, ProbeSuccess, Ramp, Window};
+use crate::model::{BreakerMode, BreakerPolicy, HalfOpen, OnProbeExpiry, ProbeSuccess, Ramp, Window};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One thing that happens in one of two scopes, which some starts need both of.
 #[derive(Clone, Debug)]
@@ -170,7 +170,7 @@ struct World {
 
 impl World {
     fn new(policy: &BreakerPolicy) -> Self {
-        let gate = |name: &str| Gate { scope: Scope(name.into()), policy: policy.clone() };
+        let gate = |name: &str| Gate { scope: Scope(name.into()), policy: policy.clone().into() };
         Self {
             machine: Machine::new(3),
             gates: [gate("a"), gate("b")],
@@ -230,7 +230,7 @@ impl World {
                 }
             }
             Happening::Reloads { mode } => {
-                self.gates.iter_mut().for_each(|gate| gate.policy.mode = *mode);
+                self.gates.iter_mut().for_each(|gate| Arc::make_mut(&mut gate.policy).mode = *mode);
                 self.tick(now);
             }
         }

@@ -31,8 +31,8 @@ use self::{
     slots::Slots,
     state::{Refusal, State, Word},
 };
-use crate::model::{BreakerPolicy, ClockReading, Event, ProbeParams, Put, RunId, Scope, Timestamp};
-use std::collections::BTreeSet;
+use crate::model::{ClockReading, Event, ProbeParams, Put, RunId, Scope, Timestamp};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Every breaker there is.
 ///
@@ -174,7 +174,7 @@ impl Machine {
         if let Some(slot) = place.and_then(|place| self.slots.at_mut(place)) {
             let probe = slot.circuit.probes_under(&gate.policy);
             if !peek {
-                let worth_saving = slot.circuit.grant(run, now, &gate.policy, &mut self.rules, events);
+                let worth_saving = slot.circuit.grant(run, now, &gate.policy, events);
                 self.held.add(run, slot.id, slot.circuit.epoch);
                 let (deadline, idle) = (slot.circuit.deadline(), slot.circuit.idle_at());
                 move_place(&mut self.deadlines, &gate.scope, &mut slot.deadline, deadline);
@@ -190,7 +190,7 @@ impl Machine {
         let mut circuit = Circuit::new(gate.scope.clone(), policy, self.seed, now);
         if !peek {
             // Somebody holds a permit: it neither rests nor changes by itself.
-            circuit.grant(run, now, &gate.policy, &mut self.rules, events);
+            circuit.grant(run, now, &gate.policy, events);
         }
         let scope = gate.scope.clone();
         let permit = circuit.permit(gate, now, false);
@@ -272,8 +272,7 @@ impl Machine {
         let now = self.last;
         if !self.slots.contains(scope) && act.creates() {
             // Its rules come with the first start.
-            let circuit =
-                Circuit::new(scope.clone(), self.rules.share(&BreakerPolicy::default()), self.seed, now);
+            let circuit = Circuit::new(scope.clone(), self.rules.share(&Arc::default()), self.seed, now);
             self.slots.insert(circuit);
         }
         let (who, events) = (words::by_whom(by, reason), &mut pending.events);

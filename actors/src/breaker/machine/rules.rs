@@ -17,7 +17,7 @@ pub(super) struct Rules {
 
 impl Rules {
     /// These rules, as every scope has them that has the same.
-    pub(super) fn share(&mut self, rules: &BreakerPolicy) -> Arc<BreakerPolicy> {
+    pub(super) fn share(&mut self, rules: &Arc<BreakerPolicy>) -> Arc<BreakerPolicy> {
         if let Some(shared) = self.all.get(rules) {
             return shared.clone();
         }
@@ -26,9 +26,8 @@ impl Rules {
             // Twice as many as are in use, so that a sweep is paid for by as many new ones.
             self.sweep_at = self.all.len().saturating_mul(2).max(FEW);
         }
-        let shared = Arc::new(rules.clone());
-        self.all.insert(shared.clone());
-        shared
+        self.all.insert(rules.clone());
+        rules.clone()
     }
 }
 
@@ -39,12 +38,12 @@ mod tests {
     #[test]
     fn equal_rules_are_one_and_those_that_nobody_has_are_dropped_in_time() {
         let mut rules = Rules::default();
-        let kept = rules.share(&BreakerPolicy::failures(1));
-        assert!(Arc::ptr_eq(&kept, &rules.share(&BreakerPolicy::failures(1))));
+        let kept = rules.share(&BreakerPolicy::failures(1).into());
+        assert!(Arc::ptr_eq(&kept, &rules.share(&BreakerPolicy::failures(1).into())));
         for failures in 2..2_000 {
-            drop(rules.share(&BreakerPolicy::failures(failures)));
+            drop(rules.share(&BreakerPolicy::failures(failures).into()));
             assert!(rules.all.len() <= FEW);
         }
-        assert!(Arc::ptr_eq(&kept, &rules.share(&BreakerPolicy::failures(1))));
+        assert!(Arc::ptr_eq(&kept, &rules.share(&BreakerPolicy::failures(1).into())));
     }
 }

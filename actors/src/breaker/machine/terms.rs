@@ -2,7 +2,7 @@
 
 use crate::model::{BreakerPolicy, Event, ProbeParams, ProbeSuccess, Put, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// One scope that gates a start, and its rules.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -10,7 +10,7 @@ pub struct Gate {
     /// The scope.
     pub scope: Scope,
     /// Its rules.
-    pub policy: BreakerPolicy,
+    pub policy: Arc<BreakerPolicy>,
 }
 
 /// Leave to start under one scope, stamped with the scope's epoch: an outcome of another epoch changes nothing.

@@ -59,7 +59,7 @@ impl Site {
         who: u128,
         peek: bool,
     ) -> Result<(Vec<Permit>, Option<ProbeParams>), Option<u64>> {
-        let gates = [Gate { scope: site(), policy: self.policy.clone() }];
+        let gates = [Gate { scope: site(), policy: self.policy.clone().into() }];
         match self.machine.admit(Timestamp(at * 1_000), run(who), &gates, peek) {
             Admission::Granted { permits, probe, changes } => {
                 self.hear(&changes);
@@ -135,8 +135,12 @@ pub(super) fn why(changes: &Changes) -> String {
 #[test]
 fn failures_in_a_row_open_it_and_the_sentence_names_them() {
     let mut site = Site::with(policy());
-    let first =
-        site.machine.admit(Timestamp(0), run(1), &[Gate { scope: self::site(), policy: policy() }], false);
+    let first = site.machine.admit(
+        Timestamp(0),
+        run(1),
+        &[Gate { scope: self::site(), policy: policy().into() }],
+        false,
+    );
     let Admission::Granted { permits, .. } = first else { panic!("denied") };
     let word = |permit: &Permit| [(permit.clone(), FAILED)];
     let _ = site.machine.settle(Timestamp(1), run(1), Some("rate_limited"), &word(&permits[0]), false);
@@ -406,7 +410,7 @@ fn of_several_scopes_the_one_that_refuses_longest_is_named() {
     let mut machine = Machine::new(1);
     let gate = |name: &str, penalty_ms| Gate {
         scope: Scope(name.into()),
-        policy: BreakerPolicy { penalty_ms, failures: 1, ..policy() },
+        policy: BreakerPolicy { penalty_ms, failures: 1, ..policy() }.into(),
     };
     let (a, b, c) = (gate("a", 5_000), gate("b", 9_000), gate("c", 1_000));
     for gate in [&a, &b] {

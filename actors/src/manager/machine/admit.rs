@@ -6,7 +6,7 @@ use crate::{
     manager::{Start, StartError},
     model::{
         BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Run, RunId, Scope,
-        Timestamp, is_priority, render_key,
+        Timestamp, is_priority, render_key, rules_of_scope,
     },
     retry,
 };
@@ -113,7 +113,7 @@ impl Machine {
         for template in &program.breakers {
             // A key whose parameter is unset names no scope: there is nothing that two runs could share.
             if let Some(key) = render_key(template, params) {
-                let policy = self.shared_rules(&key).cloned().unwrap_or_default();
+                let policy = self.shared_rules(&key).unwrap_or(&self.usual_breaker).clone();
                 gates.push(Gate { scope: Scope(key), policy });
             }
         }
@@ -146,16 +146,8 @@ impl Machine {
     }
 
     /// The rules of a shared scope: the exact name, else the longest literal prefix before `*`.
-    pub(super) fn shared_rules(&self, key: &str) -> Option<&BreakerPolicy> {
-        let fits = |pattern: &str| match pattern.strip_suffix('*') {
-            Some(prefix) => key.starts_with(prefix).then_some(prefix.len()),
-            None => (pattern == key).then_some(usize::MAX),
-        };
-        self.shared_breakers
-            .iter()
-            .filter_map(|(pattern, policy)| fits(pattern).map(|length| (length, policy)))
-            .max_by_key(|(length, _)| *length)
-            .map(|(_, policy)| policy)
+    pub(super) fn shared_rules(&self, key: &str) -> Option<&Arc<BreakerPolicy>> {
+        rules_of_scope(&self.shared_breakers, key)
     }
 
     // ── places ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -200,7 +200,9 @@ impl Batch {
 #[derive(Debug, Default)]
 pub struct Machine {
     programs: HashMap<String, Arc<Program>>,
-    shared_breakers: Vec<(String, BreakerPolicy)>,
+    shared_breakers: Vec<(String, Arc<BreakerPolicy>)>,
+    /// The rules of a shared scope that none of these names.
+    usual_breaker: Arc<BreakerPolicy>,
     live: BTreeMap<RunId, Box<Live>>,
     ended: BTreeMap<RunId, Box<Run>>,
     /// Living runs that hold a place, by program.

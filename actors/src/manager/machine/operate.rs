@@ -56,7 +56,7 @@ impl Machine {
     }
 
     /// The rules of shared scopes, as configured.
-    pub fn shared_breakers(&self) -> &[(String, BreakerPolicy)] {
+    pub fn shared_breakers(&self) -> &[(String, Arc<BreakerPolicy>)] {
         &self.shared_breakers
     }
 

@@ -1,11 +1,9 @@
 //! Which rules a shared scope has: its exact name, else the longest literal prefix before a `*`.
 
-use super::BreakerPolicy;
-
 /// The rules of a scope among the `[breaker."…"]` tables: the exact name, else the pattern with the longest literal
 /// prefix; nothing when none fits (a shared scope then has the defaults; a user's or the global one is off).
 #[must_use]
-pub fn rules_of_scope<'a>(tables: &'a [(String, BreakerPolicy)], scope: &str) -> Option<&'a BreakerPolicy> {
+pub fn rules_of_scope<'a, R>(tables: &'a [(String, R)], scope: &str) -> Option<&'a R> {
     let exact = tables.iter().find(|(name, _)| name == scope);
     let longest = || {
         tables
@@ -34,7 +32,7 @@ pub fn scope_pattern_problem(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::BreakerPolicy, *};
 
     #[test]
     fn the_exact_name_wins_then_the_longest_prefix() {

@@ -8,7 +8,7 @@ use crate::model::{
     BreakerPolicy, ParamKind, ParamSpec, ParamValue, Problem, RetryPolicy, policy::read_duration,
     signal_number,
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 fn strings<T: Into<String>>(items: impl IntoIterator<Item = T>) -> Vec<String> {
     items.into_iter().map(Into::into).collect()
@@ -249,7 +249,7 @@ impl Program {
     /// Rules of its own scope.
     #[must_use]
     pub fn breaker(mut self, policy: BreakerPolicy) -> Self {
-        self.breaker = Some(policy);
+        self.breaker = Some(Arc::new(policy));
         self
     }
 

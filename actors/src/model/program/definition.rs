@@ -6,7 +6,7 @@ use crate::model::{
     RetryPolicy, RetryTerms, ScopeKind, Stream, builtin_class_rule, builtin_retry_terms, did_you_mean,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// What to run.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -277,7 +277,7 @@ pub struct Program {
     /// Retry rules.
     pub retry: RetryPolicy,
     /// Rules of its own scope `program:NAME`; `None`: off.
-    pub breaker: Option<BreakerPolicy>,
+    pub breaker: Option<Arc<BreakerPolicy>>,
     /// The line by which an attempt says that it is ready; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<Ready>,
@@ -325,7 +325,7 @@ impl Program {
             on_lost: OnLost::Retry,
             params: BTreeMap::new(),
             retry: RetryPolicy::default(),
-            breaker: Some(BreakerPolicy::default()),
+            breaker: Some(Arc::default()),
             ready: None,
             classify: Vec::new(),
             classes: BTreeMap::new(),

@@ -53,7 +53,7 @@ impl Program {
     pub(super) fn check_ready(&self, found: &mut Vec<Problem>) {
         if let Some(ready) = &self.ready {
             check_regex("ready.pattern", &ready.pattern, 0, found);
-        } else if let Some((path, key)) = self.breaker.as_ref().and_then(needs_ready) {
+        } else if let Some((path, key)) = self.breaker.as_deref().and_then(needs_ready) {
             let message = format!("{key} needs a `ready` rule: nothing else says when `{}` is", self.name);
             let help = "write for example ready = { pattern = 'listening on' }";
             let problem = Problem::new("config.conflict", format!("breaker.{path}"), message, help);

@@ -60,7 +60,7 @@ proptest! {
         machine.set_clock(now, SAVED);
         let gate = Gate {
             scope: Scope("a".into()),
-            policy: BreakerPolicy { failures: 1, penalty_ms: 60_000, max_penalty_ms: 60_000, ..policy() },
+            policy: BreakerPolicy { failures: 1, penalty_ms: 60_000, max_penalty_ms: 60_000, ..policy() }.into(),
         };
         let Admission::Granted { permits, changes, .. } =
             machine.admit(now, run(1), std::slice::from_ref(&gate), false)

@@ -170,7 +170,7 @@ fn stopping() -> BreakerPolicy {
 fn a_scope_that_opens_stops_what_lives_in_it_and_lets_it_go_on_when_it_closes() {
     for to in ["open", "forced_open"] {
         let mut job = program("job");
-        job.breaker = Some(stopping());
+        job.breaker = Some(stopping().into());
         let mut world = World::new(vec![job]);
         let scope = Scope::program("job");
         let (running, starting) = (world.start("job"), world.start("job"));
@@ -214,7 +214,7 @@ fn only_runs_of_the_scope_are_stopped_and_only_where_the_rules_say_so() {
     let mut world = World::new(Vec::new());
     let configure = Configure {
         programs: vec![careful, other, program("plain")],
-        shared_breakers: vec![("site:x".into(), stopping())],
+        shared_breakers: vec![("site:x".into(), stopping().into())],
     };
     let (_, effects) = world.machine.configure(configure, world.now);
     world.run(effects);
@@ -236,7 +236,7 @@ fn only_runs_of_the_scope_are_stopped_and_only_where_the_rules_say_so() {
 #[test]
 fn a_run_that_somebody_stops_meanwhile_does_not_come_back() {
     let mut job = program("job");
-    job.breaker = Some(stopping());
+    job.breaker = Some(stopping().into());
     let mut world = World::new(vec![job]);
     let run = world.start("job");
     world.launched(run);

@@ -11,7 +11,7 @@ fn hours(hours: Option<u64>) -> BreakerPolicy {
 
 fn configure(world: &mut World, programs: Vec<Program>, shared: &[(&str, Option<u64>)]) {
     let shared = shared.iter().map(|(name, given)| ((*name).to_owned(), hours(*given)));
-    let configure = Configure { programs, shared_breakers: shared.collect() };
+    let configure = Configure::new(programs, shared);
     let (_, effects) = world.machine.configure(configure, world.now);
     world.run(effects);
 }
@@ -41,7 +41,7 @@ fn told(world: &mut World, program: &str) -> Option<(String, u64)> {
 fn the_longest_quarantine_of_the_scopes_that_gate_a_run_goes_with_its_end_and_of_equal_ones_the_first() {
     let longest = |own, site, user, global| {
         let mut job = program("job").shared_breaker("site:shop");
-        job.breaker = Some(hours(own));
+        job.breaker = Some(hours(own).into());
         let mut world = World::new(Vec::new());
         let shared = [
             ("site:*", site),
@@ -72,7 +72,7 @@ fn a_program_that_no_scope_gates_is_left_to_its_own_rules() {
     let mut alone = program("alone");
     alone.breaker = None;
     let mut other = program("other");
-    other.breaker = Some(hours(Some(1)));
+    other.breaker = Some(hours(Some(1)).into());
     let mut world = World::new(Vec::new());
     configure(&mut world, vec![alone, other], &[("site:*", Some(2))]);
     assert_eq!(told(&mut world, "alone"), None);
