@@ -3,66 +3,20 @@
 use super::Figures;
 pub use super::{
     again::{Restart, RetryRun},
+    configure::{Autostart, Configure, Configured, SetRetryBudget},
     info::{GetInfo, Info},
 };
 
 use crate::{
     breaker::{BreakerStatus, OperatorAct},
     model::{
-        Attempt, BreakerPolicy, HIGHEST_PRIORITY, IfBlocked, JournalRecord, LogQuery, Page, ParamProblem,
-        Params, Phase, Program, RetryBudget, Run, RunId, Scope, Timestamp,
+        Attempt, HIGHEST_PRIORITY, IfBlocked, JournalRecord, LogQuery, Page, ParamProblem, Params, Phase,
+        Program, Run, RunId, Scope, Timestamp,
     },
     monitor::{QueryError, RuleInfo},
 };
 use actix::{Message, Recipient};
 use std::{collections::BTreeMap, sync::Arc};
-
-/// These are the programs and the rules of shared scopes from now on. The programs are checked already.
-///
-/// Living runs are not touched: their next attempt uses the new definition; a removed program finishes its runs.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Configured")]
-pub struct Configure {
-    /// All programs; those that are missing are removed.
-    pub programs: Vec<Program>,
-    /// Rules of shared scopes: exact name, else the longest literal prefix before `*`.
-    pub shared_breakers: Vec<(String, Arc<BreakerPolicy>)>,
-}
-
-impl Configure {
-    /// These programs, and these rules of shared scopes.
-    #[must_use]
-    pub fn new(programs: Vec<Program>, shared: impl IntoIterator<Item = (String, BreakerPolicy)>) -> Self {
-        let shared = shared.into_iter().map(|(pattern, rules)| (pattern, Arc::new(rules)));
-        Self { programs, shared_breakers: shared.collect() }
-    }
-}
-
-/// These tokens are what retries of all programs share from now on; nothing: no budget. The rules are checked already.
-///
-/// To be sent before the first [`Configure`], which takes up what the last manager left.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct SetRetryBudget {
-    /// The rules.
-    pub budget: Option<RetryBudget>,
-}
-
-/// What [`Configure`] changed.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Configured {
-    /// Names that are new.
-    pub added: Vec<String>,
-    /// Names whose definition differs.
-    pub changed: Vec<String>,
-    /// Names that are gone.
-    pub removed: Vec<String>,
-}
-
-/// Start the programs with `autostart` that have no living run. Sent once, after [`Configure`].
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Autostart;
 
 /// Run a program. The run is stored before this answers.
 #[derive(Clone, Debug, Default, Message)]

@@ -42,6 +42,7 @@
 
 mod actor;
 mod again;
+mod configure;
 mod ids;
 mod info;
 pub mod machine;
