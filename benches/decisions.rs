@@ -34,7 +34,10 @@ mod breaker {
         model::{BreakerPolicy, Scope},
     };
     use divan::{Bencher, black_box};
-    use std::sync::{Arc, LazyLock};
+    use std::{
+        cell::RefCell,
+        sync::{Arc, LazyLock},
+    };
 
     /// As the Manager has them: one set of rules for all scopes that the configuration means by one name.
     static POLICY: LazyLock<Arc<BreakerPolicy>> = LazyLock::new(Arc::default);
@@ -66,18 +69,25 @@ mod breaker {
         (machine, all, permits)
     }
 
-    /// Leave to start, asked for and granted: 60,000 more runs among the 10,000 alive.
+    /// Leave to start, asked for and granted: of the 10,000 alive one has ended, and another takes its place.
     #[divan::bench(name = "admit", args = [1, 4], sample_size = 100, sample_count = 600)]
     fn admitting(bencher: Bencher<'_, '_>, scopes: usize) {
-        let (mut machine, _, _) = crowd(scopes);
-        let mut next = ALIVE;
+        let (machine, _, permits) = crowd(scopes);
+        let machine = RefCell::new(machine);
+        let (mut next, mut holders): (_, Vec<_>) = (ALIVE, (0..ALIVE).collect());
         bencher
             .with_inputs(|| {
                 next += 1;
                 // A stride that is coprime with the number of scopes: neighbours in memory do not help each other.
-                (next, gates(next * 7_919 % ALIVE, scopes))
+                let place = next * 7_919 % ALIVE;
+                let index = usize::try_from(place).unwrap();
+                let ended = std::mem::replace(&mut holders[index], next);
+                let word: Vec<_> =
+                    permits[index].iter().map(|permit| (permit.clone(), Outcome::Neutral)).collect();
+                let _ = machine.borrow_mut().settle(NOW, run(ended), None, &word, false);
+                (next, gates(place, scopes))
             })
-            .bench_local_values(|(who, gates)| admit(&mut machine, who, gates))
+            .bench_local_values(|(who, gates)| admit(&mut machine.borrow_mut(), who, gates))
     }
 
     /// Leave to start, refused because the last of the scopes is open.

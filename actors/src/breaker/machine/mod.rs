@@ -48,7 +48,8 @@ pub struct Machine {
     found: Vec<Option<u32>>,
     /// Scopes that change by themselves, by when.
     deadlines: BTreeSet<(Timestamp, Scope)>,
-    /// Scopes that may be forgotten, by when. Apart from the deadlines because nobody needs to be woken for them.
+    /// Scopes that may be forgotten, by when they are looked at for that. Apart from the deadlines because nobody needs to be
+    /// woken for them, and not kept up to date: who is used all day is looked at once a day, and not moved with each start.
     idle: BTreeSet<(Timestamp, Scope)>,
     /// The latest time heard of: a clock that steps back grants nothing.
     last: Timestamp,
@@ -176,9 +177,8 @@ impl Machine {
             if !peek {
                 let worth_saving = slot.circuit.grant(run, now, &gate.policy, events);
                 self.held.add(run, slot.id, slot.circuit.epoch);
-                let (deadline, idle) = (slot.circuit.deadline(), slot.circuit.idle_at());
+                let deadline = slot.circuit.deadline();
                 move_place(&mut self.deadlines, &gate.scope, &mut slot.deadline, deadline);
-                move_place(&mut self.idle, &gate.scope, &mut slot.idle, idle);
                 if worth_saving {
                     touched.insert(gate.scope.clone());
                 }
@@ -351,8 +351,16 @@ impl Machine {
         while self.idle.first().is_some_and(|(at, _)| *at <= self.last)
             && let Some((_, scope)) = self.idle.pop_first()
         {
-            pending.removed.push(saved::remove(&scope));
-            self.slots.remove(&scope);
+            let Some(slot) = self.slots.get_mut(&scope) else { continue };
+            slot.idle = slot.circuit.idle_at();
+            match slot.idle {
+                Some(at) if at > self.last => drop(self.idle.insert((at, scope))),
+                Some(_) => {
+                    pending.removed.push(saved::remove(&scope));
+                    self.slots.remove(&scope);
+                }
+                None => {}
+            }
         }
         pending
     }
@@ -363,7 +371,9 @@ impl Machine {
         let answer = change(&mut slot.circuit);
         let (deadline, idle) = (slot.circuit.deadline(), slot.circuit.idle_at());
         move_place(&mut self.deadlines, scope, &mut slot.deadline, deadline);
-        move_place(&mut self.idle, scope, &mut slot.idle, idle);
+        if idle.is_some_and(|idle| slot.idle.is_none_or(|looked_at| idle < looked_at)) {
+            move_place(&mut self.idle, scope, &mut slot.idle, idle);
+        }
         Some(answer)
     }
 

@@ -17,6 +17,7 @@ pub(super) struct Slot {
     /// By which those are found who hold permits here.
     pub(super) id: SlotId,
     pub(super) deadline: Option<Timestamp>,
+    /// When it is looked at whether it may be forgotten.
     pub(super) idle: Option<Timestamp>,
     pub(super) circuit: Circuit,
 }
