@@ -79,13 +79,14 @@ mod breaker {
             .with_inputs(|| {
                 next += 1;
                 // A stride that is coprime with the number of scopes: neighbours in memory do not help each other.
-                let place = next * 7_919 % ALIVE;
-                let index = usize::try_from(place).unwrap();
-                let ended = std::mem::replace(&mut holders[index], next);
+                let at = |step: u64| usize::try_from(step * 7_919 % ALIVE).unwrap();
+                // Whoever ends now makes room for a start that is 5,000 starts away: by then it is out of every cache.
+                let (ending, starting) = (at(next + ALIVE / 2), at(next));
                 let word: Vec<_> =
-                    permits[index].iter().map(|permit| (permit.clone(), Outcome::Neutral)).collect();
-                let _ = machine.borrow_mut().settle(NOW, run(ended), None, &word, false);
-                (next, gates(place, scopes))
+                    permits[ending].iter().map(|permit| (permit.clone(), Outcome::Neutral)).collect();
+                let _ = machine.borrow_mut().settle(NOW, run(holders[ending]), None, &word, false);
+                holders[starting] = next;
+                (next, gates(starting as u64, scopes))
             })
             .bench_local_values(|(who, gates)| admit(&mut machine.borrow_mut(), who, gates))
     }
