@@ -27,27 +27,27 @@ const RECENT: usize = 8;
 /// The breaker of one scope.
 ///
 /// In this order in memory, because most of a decision's time is memory that the processor has to fetch: what each start asks
-/// comes first and lies together, in the lines of its cache that [`Slot`](super::slots::Slot) begins.
+/// comes first and lies together.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[repr(C)]
 pub(super) struct Circuit {
+    pub(super) scope: Scope,
+    pub(super) state: State,
     pub(super) policy: Arc<BreakerPolicy>,
     /// Stamped on permits; an outcome of another epoch changes nothing. It begins at the time of creation, so that a
     /// scope which was forgotten and comes back does not hear those from before.
     pub(super) epoch: u64,
+    pub(super) touched_at: Timestamp,
     /// Permits of this epoch that are out; whose they are is in [`Held`](super::held::Held).
     #[serde(skip)]
     pub(super) out: u32,
     pub(super) level: u32,
     /// An operator's word about the mode, until he takes it back.
     pub(super) by_hand: Option<BreakerMode>,
-    pub(super) scope: Scope,
-    pub(super) state: State,
     pub(super) ramp: Option<Ramp>,
     /// Probes of this epoch that lost their lease and still live: whatever they say is late, also when others have
     /// closed the scope meanwhile.
     pub(super) expired: BTreeSet<RunId>,
-    pub(super) touched_at: Timestamp,
     /// How often it opened: the number that makes each draw another one.
     openings: u64,
     pub(super) row: Row,

@@ -10,17 +10,16 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher as _;
 
-/// A scope and its places in the two ordered sets. In this order in memory, and at the beginning of a line of the processor's
-/// cache: see [`Circuit`].
+/// A scope and its places in the two ordered sets. In this order in memory: see [`Circuit`].
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub(super) struct Slot {
     /// By which those are found who hold permits here.
     pub(super) id: SlotId,
     pub(super) deadline: Option<Timestamp>,
-    pub(super) circuit: Circuit,
     /// When it is looked at whether it may be forgotten.
     pub(super) idle: Option<Timestamp>,
+    pub(super) circuit: Circuit,
 }
 
 /// Which scope: never another's, whatever is forgotten, because a place is used again but a serial number is not.
