@@ -211,6 +211,19 @@ mod tests {
     }
 
     #[test]
+    fn a_streak_of_the_version_before_is_read() {
+        let run = RunId::from_parts(1, 2);
+        let old = b"\x01{\"n\":2,\"uncounted\":1,\"first_failure\":5,\"previous_ms\":null,\"draws\":4,\"automatic\":true,\
+            \"starts\":[7],\"params\":{\"qpi\":{\"value\":50,\"lowered_at\":7}}}";
+        let Some(Read::Run(_, streak)) = read(&run_key(run), old) else { panic!("unread") };
+        assert_eq!((streak.n, streak.uncounted, streak.draws, streak.automatic), (2, 1, 4, true));
+        assert_eq!(streak.rest.get().params["qpi"].value, ParamValue::Integer(50));
+        assert_eq!(streak.first_failure, Some(Timestamp(5)));
+        let put = put_run(run, &streak);
+        assert_eq!(read(&put.key, &put.value.unwrap()), Some(Read::Run(run, streak)));
+    }
+
+    #[test]
     fn another_version_is_not_guessed_at() {
         let mut put = put_run(RunId::from_parts(1, 2), &Streak::default());
         put.value.as_mut().unwrap()[0] = 3;
