@@ -1,10 +1,11 @@
 //! The Monitor: carries bytes from spools into the store, and answers.
 
 use super::{
-    attempt::{Rulebook, Watched},
+    attempt::Watched,
     goal::{Follower, Goal, Wait},
     messages::{Drained, QueryError, Report},
     query::{self, Search},
+    rulebook::Rulebook,
     stored::Stored,
     wake::{self, Wakes},
 };

@@ -2,9 +2,9 @@
 //! everything was said, has none of this.
 
 use super::{
-    attempt::Rulebook,
     machine::{Cut, ReadyLine},
     messages::{Report, Watch},
+    rulebook::Rulebook,
 };
 use crate::model::{AttemptId, Stream, Timestamp};
 use std::sync::Arc;

@@ -48,6 +48,7 @@ pub mod machine;
 mod messages;
 mod query;
 mod recount;
+mod rulebook;
 mod stored;
 mod wake;
 

@@ -7,11 +7,8 @@
 use super::{Machine, restore};
 use crate::{
     manager::{Start, StartError},
-    model::{IfBlocked, ParamValue, Params, RunId, Timestamp},
+    model::{IfBlocked, ParamValue, Params, RunId},
 };
-
-/// The run that a key made, when, and the checksum of its request. Nothing for that from stores of an older version.
-pub(super) type Remembered = (RunId, Timestamp, Option<u32>);
 
 impl Machine {
     /// The run that an earlier start with the same key made, while the key is remembered.

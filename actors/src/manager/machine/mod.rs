@@ -220,7 +220,7 @@ pub struct Machine {
     /// Attempts whose leader ended and whose trees are not known to be empty, and how each is stopped.
     trees: HashMap<AttemptId, launcher::Stop>,
     timers: BTreeSet<(Timestamp, RunId, Timer)>,
-    keys: HashMap<String, idempotency::Remembered>,
+    keys: HashMap<String, restore::Remembered>,
     counters: figures::Counters,
     next_seq: u64,
     shutting_down: bool,

@@ -1,6 +1,6 @@
 //! Saved state: how it is written, and what a new manager makes of it.
 
-use super::{Effect, Live, Machine, Stage, StopCause, idempotency::Remembered};
+use super::{Effect, Live, Machine, Stage, StopCause};
 use crate::{
     breaker::Permit,
     launcher::{self, Orphan, Recovered},
@@ -97,6 +97,9 @@ pub(super) fn put_run(run: &Run, permits: &[Permit]) -> Put {
     let value = encode(&SavedRun { run, permits: permits.to_vec() });
     Put { key: format!("run/{}", run.id), value: Some(value) }
 }
+
+/// The run that a key made, when, and the checksum of its request. Nothing for that from stores of an older version.
+pub(super) type Remembered = (RunId, Timestamp, Option<u32>);
 
 pub(super) fn put_key(key: &str, entry: &Remembered) -> Put {
     Put { key: format!("key/{key}"), value: Some(encode(entry)) }

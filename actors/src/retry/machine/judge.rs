@@ -4,15 +4,15 @@ use super::{
     decision::{Decision, End, Outcome},
     jitter,
     law::{Curves, Law},
-    params::Shared,
+    params::{Incident, Shared},
     streak::Streak,
     why::{Wait, Why, nth_failure},
 };
 use crate::model::{
-    Adjust, Class, EndReason, OnLost, Phase, Restart, RetryTerms, Scope, Timestamp, format_duration_ms,
+    Class, EndReason, OnLost, Phase, Restart, RetryTerms, Scope, Timestamp, format_duration_ms,
     say_duration_ms,
 };
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 /// Automatic restarts of a job whose `max_retries` is not given; a daemon has no limit.
 const JOB_RETRIES: u32 = 5;
@@ -25,28 +25,27 @@ pub(super) struct Judge<'a> {
 }
 
 /// A failure, as far as it is worked out before it is known whether another attempt follows.
-pub(super) struct Failure<'a> {
-    pub(super) class: &'a str,
+struct Failure<'a> {
+    incident: Incident<'a>,
     terms: RetryTerms,
-    pub(super) adjust: &'a BTreeMap<String, Adjust>,
     hint_ms: Option<u64>,
 }
 
 impl Failure<'_> {
     /// The class, to be kept: that of a built-in one is no text of its own.
     fn kept_class(&self) -> Cow<'static, str> {
-        self.terms.builtin.map_or_else(|| Cow::Owned(self.class.to_owned()), Cow::Borrowed)
+        self.terms.builtin.map_or_else(|| Cow::Owned(self.incident.class.to_owned()), Cow::Borrowed)
     }
 }
 
 impl Judge<'_> {
-    /// What follows, and the failure, if it was one, with what it adjusts.
+    /// What follows, and what parameters are adjusted for, if it was a failure.
     pub(super) fn decide<'e>(
         &mut self,
         now: Timestamp,
         end: End<'e>,
         streak: &mut Streak,
-    ) -> (Decision, Option<Failure<'e>>) {
+    ) -> (Decision, Option<Incident<'e>>) {
         let (class, hint_ms) = match end.outcome {
             Outcome::Success => return (self.after_success(now, end, streak), None),
             Outcome::Failed { class, retry_after_ms } => (class.as_str(), *retry_after_ms),
@@ -62,8 +61,9 @@ impl Judge<'_> {
             _ => {}
         }
         let (terms, adjust) = end.program.retry_terms(class);
-        let failure = Failure { class, terms, adjust, hint_ms };
-        (self.after_failure(now, end, &failure, streak), Some(failure))
+        let incident = Incident { program: end.program, base: end.base, class, adjust };
+        let failure = Failure { incident, terms, hint_ms };
+        (self.after_failure(now, end, &failure, streak), Some(incident))
     }
 
     fn after_success(&mut self, now: Timestamp, end: End<'_>, streak: &mut Streak) -> Decision {
@@ -94,7 +94,7 @@ impl Judge<'_> {
         failure: &Failure<'_>,
         streak: &mut Streak,
     ) -> Decision {
-        let (policy, class) = (&end.program.retry, failure.class);
+        let (policy, class) = (&end.program.retry, failure.incident.class);
         if end.program.restart == Restart::No {
             return gave_up(EndReason::Exit, format!("it failed ({class}), and restart = \"no\""));
         }
@@ -118,7 +118,7 @@ impl Judge<'_> {
                 return gave_up(EndReason::MaxRetries, why);
             }
         }
-        if let Some((name, value)) = self.shared.ends_at_floor(end, failure, streak) {
+        if let Some((name, value)) = self.shared.ends_at_floor(&failure.incident, streak) {
             let why =
                 format!("it failed ({class}) with {name} at its floor {value}, and on_floor = \"give_up\"");
             return gave_up(EndReason::NotRetryable, why);

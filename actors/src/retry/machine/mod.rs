@@ -79,10 +79,10 @@ impl Machine {
             streak.forgive();
         }
         let mut judge = Judge { seed: *seed, curves, shared };
-        let (decision, failure) = judge.decide(now, end, streak);
+        let (decision, incident) = judge.decide(now, end, streak);
         let goes_on = matches!(decision, Decision::RetryAt { .. });
-        let Change { events, mut saved } = match failure {
-            Some(failure) => shared.adjust_all(now, end, &failure, streak, goes_on),
+        let Change { events, mut saved } = match incident {
+            Some(incident) => shared.adjust_all(now, &incident, streak, goes_on),
             // A job's success is evidence of health. A daemon's clean end is not: its life was, each time it was told.
             None if matches!(decision, Decision::Done { .. }) => {
                 shared.recover_all(now, end.program, end.base, None)

@@ -1,9 +1,8 @@
 //! Which parameters an attempt gets: what failures lowered, what success raises again, and what a probe asks for.
 
 use super::{
-    Change, End, Machine,
+    Change, Machine,
     adjust::{self, Adjusted, Raise, Step},
-    judge::Failure,
     saved,
     streak::Streak,
 };
@@ -15,11 +14,12 @@ use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The failure, or the errors, that parameters are adjusted for.
-struct Incident<'a> {
-    program: &'a Program,
-    base: &'a Params,
-    class: &'a str,
-    adjust: &'a BTreeMap<String, Adjust>,
+#[derive(Clone, Copy)]
+pub(super) struct Incident<'a> {
+    pub(super) program: &'a Program,
+    pub(super) base: &'a Params,
+    pub(super) class: &'a str,
+    pub(super) adjust: &'a BTreeMap<String, Adjust>,
 }
 
 /// Adjusted values that siblings share.
@@ -56,8 +56,7 @@ impl Shared {
     pub(super) fn adjust_all(
         &mut self,
         now: Timestamp,
-        end: End<'_>,
-        failure: &Failure<'_>,
+        incident: &Incident<'_>,
         streak: &mut Streak,
         goes_on: bool,
     ) -> Change {
@@ -68,9 +67,7 @@ impl Shared {
                 seen.insert(name.clone());
             }
         }
-        let incident =
-            Incident { program: end.program, base: end.base, class: failure.class, adjust: failure.adjust };
-        self.adjust_for(now, &incident, streak, |name, shared| shared || (goes_on && !seen.contains(name)))
+        self.adjust_for(now, incident, streak, |name, shared| shared || (goes_on && !seen.contains(name)))
     }
 
     fn adjust_for(
@@ -189,14 +186,13 @@ impl Shared {
     /// The first parameter that this failure finds at its floor, where that ends the run.
     pub(super) fn ends_at_floor<'a>(
         &self,
-        end: End<'_>,
-        failure: &'a Failure<'_>,
+        incident: &Incident<'a>,
         streak: &Streak,
     ) -> Option<(&'a str, String)> {
-        failure.adjust.iter().find_map(|(name, rule)| {
-            let spec = end.program.params.get(name).filter(|spec| spec.on_floor == OnFloor::GiveUp)?;
-            let base = end.base.get(name)?;
-            let path = Path::of(spec, name, end.base);
+        incident.adjust.iter().find_map(|(name, rule)| {
+            let spec = incident.program.params.get(name).filter(|spec| spec.on_floor == OnFloor::GiveUp)?;
+            let base = incident.base.get(name)?;
+            let path = Path::of(spec, name, incident.base);
             let kept = self.kept(path.as_ref(), Some(streak), name);
             let value = adjust::effective(base, kept.map(|kept| &kept.value), spec);
             adjust::ends_at_floor(base, kept, spec, *rule).then(|| (name.as_str(), value.to_string()))
