@@ -162,15 +162,17 @@ fn number_text(item: &DeValue<'_>) -> String {
 
 fn whole(name: &str, kind: &Kind, item: &DeValue<'_>) -> Result<i64, Wrong> {
     let text = number_text(item);
-    let most = if matches!(kind, Kind::Count) { i64::from(u32::MAX) } else { i64::from(i32::MAX) };
-    let least = if matches!(kind, Kind::Count) { 0 } else { i64::from(i32::MIN) };
+    let (range, help) = match kind {
+        Kind::Count => {
+            let most = i64::from(u32::MAX);
+            (0..=most, format!("write a number from 0 to {most}"))
+        }
+        // Each such key has a range of its own, far within this one; which, is said of a number that it can hold.
+        _ => (i64::from(i32::MIN)..=i64::from(i32::MAX), "write a number with fewer digits".to_owned()),
+    };
     match text.parse::<i64>() {
-        Ok(n) if (least..=most).contains(&n) => Ok(n),
-        _ => wrong(
-            "config.range",
-            format!("`{name}` cannot be {text}"),
-            format!("write a number from {least} to {most}"),
-        ),
+        Ok(n) if range.contains(&n) => Ok(n),
+        _ => wrong("config.range", format!("`{name}` cannot be {text}"), help),
     }
 }
 

@@ -5,7 +5,7 @@
 //! (`caught_by`). The tables in the rooms' `invariants.rs` say the same to who reads the tests.
 //!
 //! ```sh
-//! cargo test --test faults -- --ignored --nocapture               # half an hour: builds the rooms once for each fault
+//! cargo test --test faults -- --ignored --nocapture               # 10 to 20 minutes: builds the rooms once for each fault
 //! FAULT=quarantine cargo test --test faults -- --ignored --nocapture     # those whose `what` has this word
 //! ```
 
@@ -74,7 +74,7 @@ fn each_fault_has_its_place_and_stands_in_the_table_of_its_room() {
 }
 
 #[test]
-#[ignore = "half an hour: builds the rooms once for each fault"]
+#[ignore = "10 to 20 minutes: builds the rooms once for each fault"]
 fn each_fault_is_caught() {
     let tree = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults");
     fs::create_dir_all(&tree).unwrap();

@@ -51,8 +51,8 @@
 //!
 //! - It stops nothing that runs. Living runs of a scope that opens are stopped by the Manager, where `on_open` says so.
 //! - It keeps no queue. [`Admission::Denied`] says when asking again may help; [`Changes`] say when a scope changed and
-//!   when a permit came back ([`Changes::freed`]). Whose turn it is then is the Manager's: it lets the run that waited
-//!   longest ask, and no other. After closing, starts are let through at least `ramp.spacing` apart.
+//!   when a permit came back ([`Changes::freed`]). Whose turn it is then is the Manager's: it lets the first in line
+//!   ask, and no other. After closing, starts are let through at least `ramp.spacing` apart.
 //! - It remembers no scope for ever: one that rests at level 0 with no recent outcome and no holder is forgotten after a
 //!   day, with its row of failures.
 //! - Which failure weighs how much, and in which scopes, is the class's rule, applied before [`Settle`].

@@ -17,9 +17,9 @@
 //!   one are one record and one flush: that is what makes a restart cheap.
 //! - **Every wait has a reason** ([`HeldBack`](crate::model::HeldBack)) and a way out; every record is a sentence of
 //!   [`Why`].
-//! - **Who waits for a breaker goes on in the order of waiting.** Each scope has a line; only its first asks, when the
-//!   scope changes, a permit comes back or its time has come, and as it gets through the next one asks. None polls, and
-//!   who comes later joins the line without asking.
+//! - **Who waits for a breaker goes on by priority, of equal ones in the order of waiting.** Each scope has a line; only
+//!   its first asks, when the scope changes, a permit comes back or its time has come, and as it gets through the next one
+//!   asks. None polls, and who comes later joins the line without asking.
 //! - **A breaker that opens may stop what lives in its scope** (`on_open = "stop"`). That is nobody's failure: neutral for
 //!   all breakers, no retry used up, and the run goes on from the line when it may.
 //! - **Everything can be decided again.** Whatever comes from outside is written down with its `now`, with the decision

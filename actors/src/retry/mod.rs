@@ -34,9 +34,9 @@
 //! - A parameter stays between its floor and what the run asked for. Siblings that share it, and fail together, lower
 //!   it once for each cooldown. Success brings it back, one step in `restore.every`, and for a while not up to where it
 //!   was bad: after endless success it is where the run wanted it.
-//! - Retries of all programs, and those in one scope that has a budget of its own, take no more tokens than it had, was given by first starts, and got with time. A
-//!   start that lacks tokens waits to the millisecond at which it has them, behind those that asked before it. Tokens
-//!   are set aside before the breakers are asked and taken when the start is made: a start that is refused or deferred
+//! - Retries of all programs, and those in one scope that has a budget of its own, take no more tokens than it had, was
+//!   given by first starts, and got with time. A start that lacks tokens waits to the millisecond at which it has them,
+//!   behind those of a higher priority and those of its own that asked before it. Tokens are set aside before the breakers are asked and taken when the start is made: a start that is refused or deferred
 //!   costs no attempt, no token and no intensity. What an operator starts is free.
 //! - Equal seed and equal history give equal decisions; a machine that was saved and restored decides as if it had
 //!   never been away, also when the wall clock was set meanwhile: saved times are moved by what did not really pass.

@@ -104,6 +104,8 @@ fn contradictions_are_told_where_they_are_written() {
     in_program("[program.p.breaker]\npenalty = \"1h\"", 2, 11, conflict, "max_penalty");
     mistake("[breaker.\"site:*\"]\nfailures = 0\nfailure_rate = 0\n", 2, 12, conflict, "");
     mistake("[breaker.\"*:x\"]\n", 1, 10, "config.name", "site:*");
+    in_program("priority = 99999999999", 1, 12, "config.range", "fewer digits");
+    in_program("priority = 1001", 1, 12, "config.range", "for example 10");
     mistake("[retry_budget]\ndeposit = 0\nrefill_per_minute = 0\n", 2, 11, conflict, "set one");
     mistake(
         "[retry_budget]\ncapacity = 2\n[program.p]\nscript = \"p\"\nclasses.oom.cost = 2.5\n",
