@@ -114,6 +114,15 @@ fn examples_use_what_users_can_use() {
 }
 
 #[test]
+fn files_of_users_are_opened_in_one_place() {
+    hold(
+        "read it by `user_file`, which waits for nobody; if the file is ours or the kernel's, add yours to `OPENERS`",
+        &rust(),
+        opening::unlooked,
+    );
+}
+
+#[test]
 fn no_path_of_one_machine_is_committed() {
     hold("use a relative path, `env!(\"CARGO_MANIFEST_DIR\")` or a temporary folder", &everything(), local);
 }
@@ -473,3 +482,5 @@ fn collect(folder: &Path, before: &str, files: &mut Vec<Source>) {
 
 #[path = "tidy/checkers.rs"]
 mod checkers;
+#[path = "tidy/opening.rs"]
+mod opening;

@@ -12,7 +12,8 @@
 //! | [`breaker`] | moves CLOSED / OPEN / HALF_OPEN and hands out permits |
 //! | [`manager`] | brings *actual* to *wanted*, is the only writer of state |
 //!
-//! [`model`] holds the nouns that the rooms share, [`store`] is sled, [`clock`] the only reader of a clock.
+//! [`model`] holds the nouns that the rooms share, [`store`] is sled, [`clock`] the only reader of a clock,
+//! [`user_file`] the only place that opens a file whose path a user wrote.
 //!
 //! # By messages
 //!
@@ -68,3 +69,4 @@ pub mod monitor;
 pub mod retry;
 pub mod simulate;
 pub mod store;
+pub mod user_file;

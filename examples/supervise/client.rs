@@ -5,10 +5,12 @@ use crate::{
     facade,
     failure::{Failure, code},
 };
+use actix_process::actors::user_file;
 use serde_json::Value;
 use std::{
     fmt::Write as _,
-    io::Read,
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,6 +21,9 @@ const DEFAULT_FILE: &str = "supervise.toml";
 
 /// Longer than every long poll of ours (30 s) and a busy daemon together; beyond it the daemon counts as unreachable.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);
+
+/// Bytes of a token that are read: longer than any that fits into a header.
+const LARGEST_TOKEN: u64 = 64 << 10;
 
 /// A connection to the daemon.
 #[derive(Debug)]
@@ -145,7 +150,7 @@ pub(crate) fn config_file(connection: &Connection) -> PathBuf {
 /// The token, if there is one, and where it came from or was looked for.
 fn find_token(connection: &Connection) -> Result<(Option<String>, String), Failure> {
     if let Some(file) = &connection.token_file {
-        let token = std::fs::read_to_string(file).map_err(|error| {
+        let token = given_token(file).map_err(|error| {
             Failure::new(code::USAGE, format!("the token file {} cannot be read: {error}", file.display()))
                 .help("name the file `token` in the daemon's store, or leave --token-file out")
         })?;
@@ -161,10 +166,17 @@ fn find_token(connection: &Connection) -> Result<(Option<String>, String), Failu
     Ok(token_in(&store))
 }
 
+/// A pipe is welcome here, which a password manager writes; what has no end is not.
+fn given_token(file: &Path) -> io::Result<String> {
+    let mut token = String::new();
+    File::open(file)?.take(LARGEST_TOKEN).read_to_string(&mut token)?;
+    Ok(token)
+}
+
 /// A token that is missing or may not be read is no error yet: the daemon has the word.
 fn token_in(store: &Path) -> (Option<String>, String) {
     let file = store.join("token");
-    match std::fs::read_to_string(&file) {
+    match user_file::read_text(&file, LARGEST_TOKEN) {
         Ok(token) => (Some(token.trim().to_owned()), file.display().to_string()),
         Err(error) => (None, format!("{} (not read: {error})", file.display())),
     }

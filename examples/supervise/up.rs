@@ -13,7 +13,10 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 
 /// What a shell says of a command that SIGINT ended.
 const INTERRUPTED: i32 = 130;
@@ -64,11 +67,13 @@ async fn serve(
     if let Some(warning) = exposed {
         eprintln!("{warning}");
     }
+    let mut reading = Reading { file: file.to_owned(), config: None, again: false };
     loop {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hangup.recv() => reload(&daemon, file).await,
+            _ = hangup.recv() => reading.begin(),
+            config = reading.done() => reload(&daemon, config).await,
             failure = daemon.served() => {
                 eprintln!("{failure}");
                 break;
@@ -100,9 +105,47 @@ fn exposed(address: SocketAddr, store: &Path, allowed_hosts: &[String]) -> Optio
     ))
 }
 
+/// The configuration being read anew, on a thread of its own: a file system that does not answer must not keep us from
+/// hearing that we are to end.
+struct Reading {
+    file: PathBuf,
+    config: Option<oneshot::Receiver<Result<Config, Failure>>>,
+    /// Asked for once more meanwhile: what is read may be older than that.
+    again: bool,
+}
+
+impl Reading {
+    fn begin(&mut self) {
+        if self.config.is_some() {
+            self.again = true;
+            return;
+        }
+        let (tell, told) = oneshot::channel();
+        let file = self.file.clone();
+        let thread = std::thread::Builder::new().name("reload".into());
+        match thread.spawn(move || drop(tell.send(facade::load(&file)))) {
+            Ok(_) => self.config = Some(told),
+            Err(error) => {
+                log::error!("configuration not reloaded, the old one holds; why=no thread: {error}")
+            }
+        }
+    }
+
+    /// What was read; never comes while nothing is.
+    async fn done(&mut self) -> Result<Config, Failure> {
+        let Some(told) = &mut self.config else { return std::future::pending().await };
+        let config = told.await.unwrap_or_else(|_| Err(Failure::new(code::FAILED, "its reader ended")));
+        self.config = None;
+        if std::mem::take(&mut self.again) {
+            self.begin();
+        }
+        config
+    }
+}
+
 /// A file with errors changes nothing.
-async fn reload(daemon: &Daemon, file: &Path) {
-    let done = match facade::load(file) {
+async fn reload(daemon: &Daemon, config: Result<Config, Failure>) {
+    let done = match config {
         Ok(config) => daemon.reload(config).await,
         Err(failure) => Err(failure),
     };

@@ -5,10 +5,10 @@ use super::{
     keys::{Key, ROOT},
     walk::{Node, Table, Value, Walk},
 };
+use crate::actors::user_file;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
-    fs::File,
-    io::{self, Read as _},
+    io,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -40,14 +40,9 @@ pub(super) struct Document {
     broken: BTreeMap<usize, Vec<Range<usize>>>,
 }
 
-/// Reads a file as text.
+/// Reads a file as text; at once, whatever the path leads to.
 pub(super) fn read_text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 8 MiB"));
-    }
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+    user_file::read_text(path, LARGEST_FILE)
 }
 
 /// Why a file cannot be read, and what to do.
@@ -58,8 +53,11 @@ pub(super) fn unreadable(error: &io::Error) -> (String, &'static str) {
             ("it may not be read by this user".into(), "change its owner or its mode")
         }
         io::ErrorKind::IsADirectory => ("it is a directory".into(), "name a file in it"),
-        io::ErrorKind::InvalidData => (error.to_string(), "save it as UTF-8"),
-        io::ErrorKind::FileTooLarge => (error.to_string(), "divide it, and join the parts by `include`"),
+        io::ErrorKind::InvalidData => (format!("it {error}"), "save it as UTF-8"),
+        io::ErrorKind::FileTooLarge => (format!("it {error}"), "divide it, and join the parts by `include`"),
+        io::ErrorKind::InvalidInput => {
+            (format!("it {error}"), "name a regular file; write what a program makes into one first")
+        }
         _ => (error.to_string(), "name another file"),
     }
 }

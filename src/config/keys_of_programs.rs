@@ -24,7 +24,12 @@ pub(super) const PROGRAM: &[Key] = &[
     key("args", List(&Text), "[]", "Arguments; `{name}` stays inside one element, no shell."),
     key("cwd", Path, "\".\"", "Working directory."),
     key("env", Map(&Text), "{}", "Environment beside what is inherited."),
-    key("env_file", Path, "", "`KEY=value` lines, quotes stripped; missing is an error at the start."),
+    key(
+        "env_file",
+        Path,
+        "",
+        "`KEY=value` lines. A value in quotes ends at its quote, any other where a blank and `#` come; `#` begins a comment; no escapes, no `export`, no `$NAME`, one line each; anything else is an error at the start. A regular file of at most 1 MiB; missing is an error at the start.",
+    ),
     key("env_clear", Flag, "false", "Inherit only PATH, HOME, LANG, TZ."),
     key(
         "restart",

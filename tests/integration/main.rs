@@ -37,3 +37,4 @@ mod spawn_errors;
 mod stop;
 mod stop_order;
 mod story;
+mod user_files;

@@ -73,6 +73,8 @@ async fn what_is_said_to_starts_that_fail() {
     write("scripts/locked_plain", b"exit 0\n", 0o644);
     write("scripts/no_line", b"exit 0\n", 0o755);
     write("bad.env", b"A=1\nexport B=2\n", 0o644);
+    write("quoted.env", b"A=1\nB=\"x\" # fine\nC=\"x\"y\n", 0o644);
+    write("open.env", b"A='x\n", 0o644);
     write("latin1.env", b"A=\xe9\n", 0o644);
     write("bin/tool", b"#!/bin/sh\n", 0o755);
     write("bin/closed", b"#!/bin/sh\n", 0o644);
@@ -81,6 +83,8 @@ async fn what_is_said_to_starts_that_fail() {
     link("gone.sh", "scripts/dangling");
     link("/nowhere/tool", "bin/dangling");
     std::fs::create_dir(real.join("scripts/directory")).expect("made");
+    crate::user_files::pipe(&real.join("pipe.env"));
+    std::fs::File::create(real.join("large.env")).expect("made").set_len(20 << 30).expect("sparse");
     let script = |script: &str| Program::script("job", script).script_path(["scripts"]).base_dir(&real);
     let path = real.join("bin").display().to_string();
     let command = |word: &str| Program::command("job", [word]).base_dir(&real).env("PATH", &path);
@@ -110,8 +114,13 @@ async fn what_is_said_to_starts_that_fail() {
         ("a working directory that is a file", fine().cwd("bad.env")),
         ("an env file that is not there", fine().env_file("none.env")),
         ("an env file that is a directory", fine().env_file("scripts")),
+        ("an env file that is a pipe", fine().env_file("pipe.env")),
+        ("an env file that is a device", fine().env_file("/dev/zero")),
+        ("an env file that is too large", fine().env_file("large.env")),
         ("an env file that is no text", fine().env_file("latin1.env")),
         ("an env file with a line that is none", fine().env_file("bad.env")),
+        ("an env file with something behind a quote", fine().env_file("quoted.env")),
+        ("an env file with a quote that does not end", fine().env_file("open.env")),
     ] {
         let bench = bench([program]).await;
         let run = bench.run("job").await;

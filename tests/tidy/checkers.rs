@@ -1,6 +1,6 @@
 //! Every checker finds what it is for, and nothing else.
 
-use super::*;
+use super::{opening::unlooked, *};
 
 #[track_caller]
 fn finds(check: impl Fn(&Source) -> Broken, path: &str, text: &str) {
@@ -42,6 +42,16 @@ fn clocks() {
     passes(clocked, "actors/src/keeper/reap.rs", "Instant::now()");
     passes(clocked, "actors/src/retry/tests.rs", "Instant::now()");
     passes(clocked, "src/a.rs", "fn a() {}\n#[cfg(test)]\nmod tests {\n Instant::now()\n}");
+}
+
+#[test]
+fn files_of_users() {
+    finds(unlooked, "actors/src/launcher/compose.rs", "let text = fs::read_to_string(&path)?;");
+    finds(unlooked, "src/config/document.rs", "let mut file = File::open(path)?;");
+    finds(unlooked, "examples/supervise/up.rs", "std::fs::OpenOptions::new()");
+    passes(unlooked, "actors/src/user_file.rs", "File::open(path)");
+    passes(unlooked, "src/config/tests/errors.rs", "fs::read_to_string(path)");
+    passes(unlooked, "src/a.rs", "fn a() {}\n#[cfg(test)]\nmod tests {\n fs::read(path)\n}");
 }
 
 #[test]

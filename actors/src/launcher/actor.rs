@@ -1,8 +1,9 @@
 //! Carries messages between the Manager and the keeper.
 
 use super::{
-    compose::{Composed, Places, compose, own_environment},
+    compose::{Composed, Places, compose, env_file_of, own_environment},
     diagnose::{look_at_cwd, look_at_file},
+    env_files::{EnvFile, EnvFiles},
     link::{Heard, Link},
     machine::{StartFacts, Variables, diagnose, scarce},
     messages::{
@@ -27,16 +28,9 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::PathBuf,
-    time::Duration,
+    sync::Arc,
 };
 use tokio::sync::oneshot;
-
-/// Longest wait for an earlier keeper, which is stopping its trees by their own grace. Beyond it that keeper is killed
-/// and its trees are stopped here.
-const OLD_KEEPER_LIMIT: Duration = Duration::from_secs(60);
-
-/// Pause between two looks whether an earlier keeper is gone.
-const OLD_KEEPER_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a [`LauncherActor`] is made of.
 #[derive(Debug)]
@@ -77,6 +71,9 @@ pub struct LauncherActor {
     headroom: Headroom,
     /// Starts that came while no keeper could take them.
     waiting: Vec<Launch>,
+    pub(super) env_files: EnvFiles,
+    /// Starts whose env file is being read.
+    reading: HashSet<AttemptId>,
     /// Attempts whose exit records are removed once they are journalled.
     recovered: HashSet<AttemptId>,
     enders: Vec<oneshot::Sender<()>>,
@@ -132,6 +129,8 @@ impl LauncherActor {
             next_token: 1,
             headroom: Headroom::default(),
             waiting: Vec::new(),
+            env_files: EnvFiles::default(),
+            reading: HashSet::new(),
             recovered: HashSet::new(),
             enders: Vec::new(),
         })
@@ -175,6 +174,28 @@ impl LauncherActor {
             self.waiting.push(launch);
             return;
         }
+        let attempt = launch.attempt;
+        match env_file_of(&launch.program) {
+            Ok(None) => self.launch_with(launch, None, ctx),
+            Ok(Some(path)) => {
+                self.reading.insert(attempt);
+                let read = self.env_files.read(Arc::clone(&launch.program), path).into_actor(self);
+                ctx.spawn(read.map(move |read, this, ctx| match read {
+                    // Stopped meanwhile, and answered then.
+                    _ if !this.reading.remove(&attempt) => {}
+                    Ok(file) => this.launch_with(launch, Some(&file), ctx),
+                    Err(failure) => this.fail(attempt, failure),
+                }));
+            }
+            Err(failure) => self.fail(attempt, failure),
+        }
+    }
+
+    fn launch_with(&mut self, launch: Launch, env_file: Option<&EnvFile>, ctx: &mut Context<Self>) {
+        if matches!(self.keeper, KeeperState::Busy) {
+            self.waiting.push(launch);
+            return;
+        }
         let token = self.next_token;
         let attempt = launch.attempt;
         let living = &self.living;
@@ -184,7 +205,7 @@ impl LauncherActor {
             let errno = error.raw_os_error().unwrap_or(libc::EMFILE);
             return self.fail(attempt, scarce(&launch.program.name, errno));
         }
-        let composed = match compose(&launch, token, &self.places, &self.inherited) {
+        let composed = match compose(&launch, env_file, token, &self.places, &self.inherited) {
             Ok(composed) => composed,
             Err(failure) => return self.fail(attempt, failure),
         };
@@ -384,6 +405,9 @@ impl Handler<Stop> for LauncherActor {
             self.waiting.remove(at);
             return self.fail(attempt, no_keeper("it was stopped while it waited for one"));
         }
+        if self.reading.remove(&attempt) {
+            return self.fail(attempt, no_keeper("it was stopped while its env_file was read"));
+        }
         self.send(attempt, |token| Request::Stop { token, signal, grace_ms: timeout_ms });
     }
 }
@@ -434,7 +458,7 @@ impl Handler<Recover> for LauncherActor {
         let first = self.next_token;
         self.next_token += u64::try_from(orphans.len()).unwrap_or(0);
         let work = async move {
-            wait_for_old_keeper(&places).await;
+            recover::wait_for_old_keeper(&places).await;
             let work = tokio::task::spawn_blocking(move || recover::recover(&places, orphans, first));
             work.await.unwrap_or_default()
         };
@@ -446,23 +470,6 @@ impl Handler<Recover> for LauncherActor {
             }
             recovered
         }))
-    }
-}
-
-async fn wait_for_old_keeper(places: &Places) {
-    let mut waited = Duration::ZERO;
-    while recover::keeper_is_alive(places).unwrap_or(false) {
-        if waited.is_zero() {
-            log::info!("an earlier keeper is stopping what it kept");
-        }
-        if waited >= OLD_KEEPER_LIMIT {
-            log::error!("an earlier keeper does not end and is killed");
-            recover::kill_keeper(places);
-            tokio::time::sleep(OLD_KEEPER_PAUSE).await;
-            return;
-        }
-        tokio::time::sleep(OLD_KEEPER_PAUSE).await;
-        waited += OLD_KEEPER_PAUSE;
     }
 }
 

@@ -1,7 +1,8 @@
 //! Turns a [`Launch`] into what the keeper is asked for.
 
 use super::{
-    machine::{Surroundings, Variables, arguments, environment, resolve, scarce},
+    env_files::EnvFile,
+    machine::{Surroundings, Variables, arguments, environment, refuse, resolve},
     messages::Launch,
     search::Disk,
     secrets::Secrets,
@@ -12,7 +13,6 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    fs, io,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf, absolute},
 };
@@ -64,25 +64,23 @@ pub(super) struct Composed {
     pub(super) cwd: PathBuf,
 }
 
-/// Finds the files, renders the arguments, makes the environment.
+/// Finds the files, renders the arguments, makes the environment. The env file has been read before.
 pub(super) fn compose(
     launch: &Launch,
+    env_file: Option<&EnvFile>,
     token: u64,
     places: &Places,
     inherited: &Variables,
 ) -> Result<Composed, SpawnFailure> {
     let program = &*launch.program;
-    let base = absolute(&program.base_dir).map_err(|error| {
-        input(program, format!("its base_dir cannot be used: {error}"), "set base_dir".into())
-    })?;
+    let base = base_of(program)?;
     // Without the `.` of the default, which only makes paths in messages harder to read.
     let cwd: PathBuf = base.join(&program.cwd).components().collect();
     let secret = launch.params.values().any(|value| *value == ParamValue::Secret);
     let secrets = if secret { Secrets::of(&places.store).load(launch.attempt.run) } else { BTreeMap::new() };
-    let env_file = read_env_file(program, &base)?;
     let around = Surroundings {
         inherited,
-        env_file: env_file.as_ref().map(|(path, content)| (&**path, &**content)),
+        env_file: env_file.map(|file| (&*file.path, &*file.text)),
         params: &launch.params,
         secrets: &secrets,
         tag: &places.tag(launch.attempt),
@@ -116,42 +114,20 @@ pub(super) fn compose(
     Ok(Composed { request, secrets: secrets.into_values().collect(), program: found.program, cwd })
 }
 
-fn read_env_file(program: &Program, base: &Path) -> Result<Option<(PathBuf, String)>, SpawnFailure> {
+/// The path of the program's env file, where it has one.
+pub(super) fn env_file_of(program: &Program) -> Result<Option<PathBuf>, SpawnFailure> {
     let Some(file) = &program.env_file else { return Ok(None) };
-    let path = base.join(file);
-    match fs::read_to_string(&path) {
-        Ok(content) => Ok(Some((path, content))),
-        Err(error) => Err(unreadable(program, &path, &error)),
-    }
+    Ok(Some(base_of(program)?.join(file)))
 }
 
-fn unreadable(program: &Program, path: &Path, error: &io::Error) -> SpawnFailure {
-    if let Some(errno @ (libc::EMFILE | libc::ENFILE | libc::ENOMEM)) = error.raw_os_error() {
-        return scarce(&program.name, errno);
-    }
-    let path = path.display();
-    let (why, help) = match error.kind() {
-        io::ErrorKind::NotFound => ("does not exist".into(), format!("create {path}, or remove env_file")),
-        io::ErrorKind::PermissionDenied => (
-            "may not be read by the supervisor's user".into(),
-            format!("change the owner or the mode of {path}"),
-        ),
-        io::ErrorKind::InvalidData => ("is not UTF-8".into(), format!("save {path} as UTF-8")),
-        io::ErrorKind::IsADirectory => {
-            ("is a directory".into(), "name a file with KEY=value lines in env_file".to_owned())
-        }
-        _ => (format!("cannot be read: {error}"), "name a file with KEY=value lines in env_file".to_owned()),
-    };
-    input(program, format!("its env_file {path} {why}"), help)
+fn base_of(program: &Program) -> Result<PathBuf, SpawnFailure> {
+    absolute(&program.base_dir).map_err(|error| {
+        input(program, format!("its base_dir cannot be used: {error}"), "set base_dir".into())
+    })
 }
 
 fn input(program: &Program, what: String, help: String) -> SpawnFailure {
-    SpawnFailure {
-        problem: SpawnProblem::Input,
-        errno: String::new(),
-        message: format!("cannot start `{}`: {what}", program.name),
-        help,
-    }
+    refuse(SpawnProblem::Input, format!("cannot start `{}`: {what}", program.name), help)
 }
 
 /// Our own environment, as the children inherit it.
@@ -161,27 +137,8 @@ pub(super) fn own_environment() -> Variables {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::machine::TAG_NAME, *};
-    use crate::{keeper::tree::TAG, model::Command};
-
-    #[test]
-    fn an_env_file_that_cannot_be_read_is_named_with_the_reason() {
-        let program = Program::new("p", Command::Argv(vec!["x".into()]));
-        let says = |errno| {
-            let error = io::Error::from_raw_os_error(errno);
-            let failure = unreadable(&program, Path::new("/a/.env"), &error);
-            format!("{}\n{}", failure.message, failure.help)
-        };
-        assert_eq!(
-            says(libc::EACCES),
-            "cannot start `p`: its env_file /a/.env may not be read by the supervisor's user\n\
-             change the owner or the mode of /a/.env"
-        );
-        assert!(says(libc::ENOENT).contains("/a/.env does not exist"));
-        assert!(says(libc::EISDIR).contains("/a/.env is a directory"));
-        assert!(says(libc::ELOOP).contains("symbolic links"));
-        assert!(says(libc::EMFILE).contains("open files"));
-    }
+    use super::super::machine::TAG_NAME;
+    use crate::keeper::tree::TAG;
 
     #[test]
     fn the_keeper_looks_for_the_tag_that_children_get() {

@@ -4,12 +4,8 @@ use super::{
     machine::{CwdFact, FileFact},
     search::may,
 };
-use std::{
-    fs::{self, File},
-    io::Read,
-    os::unix::fs::MetadataExt,
-    path::Path,
-};
+use crate::user_file;
+use std::{fs, io::Read, os::unix::fs::MetadataExt, path::Path};
 
 /// Bytes of a first line that the kernel reads.
 const FIRST_LINE: u64 = 256;
@@ -41,7 +37,7 @@ pub(super) fn look_at_file(path: &Path) -> FileFact {
 
 fn shebang(path: &Path) -> Option<(String, bool)> {
     let mut head = Vec::new();
-    File::open(path).ok()?.take(FIRST_LINE).read_to_end(&mut head).ok()?;
+    user_file::open(path).ok()?.take(FIRST_LINE).read_to_end(&mut head).ok()?;
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line);
     let interpreter = line.split_whitespace().next()?;

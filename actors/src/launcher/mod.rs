@@ -13,8 +13,9 @@
 //!   so the files are looked at after a failure, never before a start.
 //! - When the keeper dies, nobody of its trees is left and no byte of theirs is lost before a new keeper takes starts.
 //! - [`Recover`] waits for an earlier keeper, reads its exit records, and stops whom it could not.
-//! - Nothing blocks the arbiter: requests that find no room wait in a queue, looks at all of `/proc` run beside it. What
-//!   a start costs here is a few system calls (`stat` of the files it names).
+//! - Nothing blocks the arbiter: requests that find no room wait in a queue, looks at all of `/proc` run beside it, and an
+//!   env file is read on a thread of its own, while a stop is heard. What a start costs here is a few system calls
+//!   (`stat` of the files it names).
 //!
 //! # What it does not promise
 //! - That a file is the same when the kernel opens it as when it was found: what a start needs is checked by path.
@@ -31,12 +32,15 @@
 mod actor;
 mod compose;
 mod diagnose;
+mod env_files;
 mod link;
 pub mod machine;
 mod messages;
 mod recover;
 mod search;
 mod secrets;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     actor::{LauncherActor, LauncherConfig},

@@ -23,12 +23,20 @@ use std::{
         unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     },
     path::Path,
+    time::Duration,
 };
 
 /// Rounds of killing: each waits for ends up to [`ROUND_MS`], so together about half a minute. Whoever is left then
 /// hangs in the kernel; it is named in the log and given up.
 const ROUNDS: u32 = 600;
 const ROUND_MS: i32 = 50;
+
+/// Longest wait for an earlier keeper, which is stopping its trees by their own grace. Beyond it that keeper is killed
+/// and its trees are stopped here.
+const OLD_KEEPER_LIMIT: Duration = Duration::from_secs(60);
+
+/// Pause between two looks whether an earlier keeper is gone.
+const OLD_KEEPER_PAUSE: Duration = Duration::from_millis(20);
 
 /// A tree whose keeper died.
 pub(super) struct Bereaved {
@@ -245,6 +253,24 @@ fn boot_is_the_same(places: &Places) -> bool {
 /// Notes which boot this store's processes are of.
 pub(super) fn save_boot(places: &Places) {
     boot_is_the_same(places);
+}
+
+/// Waits until no keeper of an earlier supervisor is left; one that does not end is killed.
+pub(super) async fn wait_for_old_keeper(places: &Places) {
+    let mut waited = Duration::ZERO;
+    while keeper_is_alive(places).unwrap_or(false) {
+        if waited.is_zero() {
+            log::info!("an earlier keeper is stopping what it kept");
+        }
+        if waited >= OLD_KEEPER_LIMIT {
+            log::error!("an earlier keeper does not end and is killed");
+            kill_keeper(places);
+            tokio::time::sleep(OLD_KEEPER_PAUSE).await;
+            return;
+        }
+        tokio::time::sleep(OLD_KEEPER_PAUSE).await;
+        waited += OLD_KEEPER_PAUSE;
+    }
 }
 
 /// Whether a keeper still holds the lock; an error when that cannot be known.

@@ -4,19 +4,25 @@
 
 mod argv;
 mod diagnosis;
+mod env_file;
 mod environment;
 mod resolve;
 
 pub use self::{
     argv::arguments,
     diagnosis::{CwdFact, FileFact, StartFacts, diagnose, errno_name, scarce},
-    environment::{Surroundings, TAG_NAME, Variables, environment, parse_env_file},
+    env_file::{EnvFileError, parse_env_file},
+    environment::{Surroundings, TAG_NAME, Variables, environment},
     resolve::{Files, Resolved, resolve},
 };
 
 use crate::model::{SpawnFailure, SpawnProblem};
 
 /// A start that we refuse before the kernel is asked.
-fn refuse(problem: SpawnProblem, message: impl Into<String>, help: impl Into<String>) -> SpawnFailure {
+pub(super) fn refuse(
+    problem: SpawnProblem,
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> SpawnFailure {
     SpawnFailure { problem, errno: String::new(), message: message.into(), help: help.into() }
 }

@@ -88,7 +88,8 @@ impl Program {
         self
     }
 
-    /// A file of `KEY=value` lines; a missing one is an error at the start.
+    /// A file of `KEY=value` lines, regular and of at most 1 MiB; see
+    /// [its grammar](crate::launcher::machine::parse_env_file). A missing one is an error at the start.
     #[must_use]
     pub fn env_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.env_file = Some(file.into());

@@ -228,7 +228,7 @@ pub struct Program {
     pub cwd: PathBuf,
     /// Environment beside what is inherited; values may have places for parameters.
     pub env: BTreeMap<String, String>,
-    /// A file of `KEY=value` lines.
+    /// A file of `KEY=value` lines, read at each start.
     pub env_file: Option<PathBuf>,
     /// Inherit only `PATH`, `HOME`, `LANG` and `TZ`.
     pub env_clear: bool,
