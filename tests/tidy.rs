@@ -9,8 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Longer files are read by nobody from beginning to end.
-const MAX_LINES: usize = 500;
+/// Code is counted, not comments and tests: what has more of it has more than one concern.
+const MAX_CODE_LINES: usize = 600;
 /// The four rooms that know nothing of each other.
 const ROOMS: [&str; 4] = ["launcher", "monitor", "retry", "breaker"];
 
@@ -47,8 +47,8 @@ struct Source {
 type Broken = Vec<String>;
 
 #[test]
-fn files_stay_under_500_lines() {
-    hold("split the file by concern; bigger tests go into a sibling `tests.rs`", &rust(), long);
+fn files_stay_under_600_lines_of_code() {
+    hold("divide the file by concern; bigger tests go into a sibling `tests.rs`", &rust(), long);
 }
 
 #[test]
@@ -137,8 +137,11 @@ fn dependencies_with_known_holes_stay_above_their_fixes() {
 // ------------------------------------------------------------------------------------------------ checkers
 
 fn long(file: &Source) -> Broken {
-    let lines = file.text.lines().count();
-    if lines > MAX_LINES { vec![format!("has {lines} lines, {MAX_LINES} are allowed")] } else { vec![] }
+    let text = file.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+    let lines = text.lines().filter(is_code).count();
+    let most = MAX_CODE_LINES;
+    if lines > most { vec![format!("has {lines} lines of code, {most} are allowed")] } else { vec![] }
 }
 
 fn headless(file: &Source) -> Broken {

@@ -323,14 +323,14 @@ async fn after_a_supervisors_death_the_keepers_records_are_found(store: &Path) {
     let recovered = answer.await.unwrap();
     assert_eq!(alive(store).len(), 0);
     let killed = ExitStatus::Signal { number: libc::SIGKILL, core: false };
-    let found: Vec<_> = recovered.iter().map(|one| (one.exit, one.stopped_by_keeper)).collect();
+    let found: Vec<_> = recovered.ends.iter().map(|one| (one.exit, one.stopped_by_keeper)).collect();
     assert_eq!(found, [(ExitStatus::Code(8), true), (killed, true)]);
-    assert_eq!(fs::read(&recovered[0].spool.stdout).unwrap(), b"ready\nbye\n");
-    assert_eq!(recovered[0].sizes.stdout, 10);
+    assert_eq!(fs::read(&recovered.ends[0].spool.stdout).unwrap(), b"ready\nbye\n");
+    assert_eq!(recovered.ends[0].sizes.stdout, 10);
     assert!(matches!(bench.next().await, Report::Launched { attempt, .. } if attempt == early));
     let record = store.join("spool").join(format!("{}.1.exit", bench.run));
     assert!(record.exists());
-    bench.launcher.send(Acknowledge { attempt: recovered[0].attempt }).await.unwrap();
+    bench.launcher.send(Acknowledge { attempt: recovered.ends[0].attempt }).await.unwrap();
     assert!(!record.exists());
     bench.next().await;
     bench.next().await;
@@ -349,8 +349,8 @@ async fn after_the_death_of_both_the_trees_are_stopped_and_their_pipes_rescued(s
     fs::write(format!("/proc/{pid}/fd/1"), "unheard\n").unwrap();
     let bench = Bench::new(store);
     let recovered = bench.launcher.send(Recover { orphans }).await.unwrap();
-    assert!(recovered.iter().all(|one| one.exit == ExitStatus::Unknown && !one.stopped_by_keeper));
-    assert_eq!(fs::read(&recovered[0].spool.stdout).unwrap(), b"ready\nunheard\n");
+    assert!(recovered.ends.iter().all(|one| one.exit == ExitStatus::Unknown && !one.stopped_by_keeper));
+    assert_eq!(fs::read(&recovered.ends[0].spool.stdout).unwrap(), b"ready\nunheard\n");
     assert_eq!(alive(store), []);
     bench.launcher.send(Shutdown).await.unwrap();
 }

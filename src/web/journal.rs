@@ -104,6 +104,7 @@ mod tests {
             preferred: None,
             retry_after_ms: None,
             lasted_ms: 5,
+            ended_at: None,
             output_complete: true,
         };
         for (event, name, value) in [

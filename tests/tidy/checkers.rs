@@ -16,8 +16,10 @@ fn passes(check: impl Fn(&Source) -> Broken, path: &str, text: &str) {
 
 #[test]
 fn lengths_headers_and_names() {
-    finds(long, "src/a.rs", &"x\n".repeat(501));
-    passes(long, "src/a.rs", &"x\n".repeat(500));
+    finds(long, "src/a.rs", &"x\n".repeat(601));
+    passes(long, "src/a.rs", &"x\n".repeat(600));
+    passes(long, "src/a.rs", &"    // why\n\n".repeat(601));
+    passes(long, "src/a.rs", &format!("x\n#[cfg(test)]\nmod tests {{\n{}}}", "x\n".repeat(601)));
     finds(headless, "src/a.rs", "use std::fmt;\n");
     finds(headless, "src/a.rs", "");
     passes(headless, "src/a.rs", "//! What it is.\n");

@@ -424,9 +424,12 @@ impl Loop {
 
     /// Stops every tree by its own rule and records the ends nobody acknowledged.
     pub(super) fn abandon(&mut self) {
-        if std::mem::replace(&mut self.abandoned, true) {
+        if self.abandoned {
             return;
         }
+        // Whoever has ended by now did so by itself.
+        self.reap_ended();
+        self.abandoned = true;
         let tokens: Vec<u64> = self.attempts.keys().copied().collect();
         for token in tokens {
             self.write_record(token);

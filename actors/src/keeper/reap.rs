@@ -29,12 +29,7 @@ impl Loop {
         if !child {
             return;
         }
-        while let Ok(Some(pid)) = peek_ended() {
-            match self.leaders.get(&pid).copied() {
-                Some(token) => self.leader_ended(token),
-                None => drop(reap(pid)),
-            }
-        }
+        self.reap_ended();
         let now = now_ns();
         if !self.lingering.is_empty() {
             self.linger_ns = now;
@@ -43,6 +38,19 @@ impl Loop {
             let attempt = self.attempts.get_mut(token).filter(|attempt| attempt.end.is_some());
             if let Some(stop) = attempt.and_then(|attempt| attempt.stop.as_mut()) {
                 stop.look_ns = now;
+            }
+        }
+    }
+
+    /// Hears of every end that is to be heard. As a thread we wait for our own children alone, by their pidfds.
+    pub(super) fn reap_ended(&mut self) {
+        if matches!(self.mode, Mode::Thread) {
+            return;
+        }
+        while let Ok(Some(pid)) = peek_ended() {
+            match self.leaders.get(&pid).copied() {
+                Some(token) => self.leader_ended(token),
+                None => drop(reap(pid)),
             }
         }
     }
@@ -66,7 +74,8 @@ impl Loop {
             self.epoll.remove(pidfd.as_fd());
         }
         self.leaders.remove(&attempt.pid);
-        attempt.end = Some(End { status, at_ms: wall_ms(), by_keeper: self.abandoned });
+        let signalled = attempt.stop.is_some_and(|stop| stop.signalled);
+        attempt.end = Some(End { status, at_ms: wall_ms(), by_keeper: self.abandoned && signalled });
         let leftovers = kill_group(attempt.pid, 0).is_ok() || attempt.streams.iter().any(Stream::has_writer);
         // Nobody writes any more, and the disk does not take what was written: it is tried again.
         let waits = ended.contains(&false);

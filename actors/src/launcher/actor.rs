@@ -7,7 +7,7 @@ use super::{
     link::{Heard, Link},
     machine::{StartFacts, Variables, diagnose, scarce},
     messages::{
-        Acknowledge, ForgetSecrets, KeepSecrets, Launch, Recover, Recovered, Report, Shutdown, Signal, Stop,
+        Acknowledge, ForgetSecrets, KeepSecrets, Launch, Recover, Recovery, Report, Shutdown, Signal, Stop,
     },
     recover::{self, Bereaved, Settled},
     secrets::{Secrets, make_folder},
@@ -450,13 +450,12 @@ impl Handler<ForgetSecrets> for LauncherActor {
 }
 
 impl Handler<Recover> for LauncherActor {
-    type Result = ResponseActFuture<Self, Vec<Recovered>>;
+    type Result = ResponseActFuture<Self, Recovery>;
 
     fn handle(&mut self, Recover { orphans }: Recover, _: &mut Self::Context) -> Self::Result {
         self.keeper = KeeperState::Busy;
         let places = self.places.clone();
         let first = self.next_token;
-        self.next_token += u64::try_from(orphans.len()).unwrap_or(0);
         let work = async move {
             recover::wait_for_old_keeper(&places).await;
             let work = tokio::task::spawn_blocking(move || recover::recover(&places, orphans, first));
@@ -464,7 +463,10 @@ impl Handler<Recover> for LauncherActor {
         };
         Box::pin(work.into_actor(self).map(|recovered, this, ctx| {
             this.keeper = KeeperState::None;
-            this.recovered.extend(recovered.iter().map(|one| one.attempt));
+            let spools = recovered.ends.len() + recovered.left.len();
+            // Nothing is launched while the keeper is busy, so these are the only names that were given meanwhile.
+            this.next_token += u64::try_from(spools).unwrap_or(0);
+            this.recovered.extend(recovered.ends.iter().map(|one| one.attempt));
             for launch in std::mem::take(&mut this.waiting) {
                 this.launch(launch, ctx);
             }

@@ -45,6 +45,14 @@ impl Places {
         self.spool_folder().join(format!("{}.{}.{kind}", attempt.run, attempt.number))
     }
 
+    /// The attempt that this file is the spool of; `None` for any other file.
+    pub(super) fn attempt_of(&self, path: &Path) -> Option<AttemptId> {
+        let name = path.file_name()?.to_str()?;
+        let name = name.strip_suffix(".out").or_else(|| name.strip_suffix(".err"))?;
+        let (run, number) = name.split_once('.')?;
+        Some(AttemptId { run: run.parse().ok()?, number: number.parse().ok()? })
+    }
+
     /// What every tag of ours begins with.
     pub(super) fn tag_prefix(&self) -> String {
         format!("{:032x}/", self.manager)

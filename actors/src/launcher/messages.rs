@@ -91,10 +91,34 @@ pub struct Orphan {
 /// After a restart: wait for the old keeper to end, stop what is left of these trees, rescue what their pipes hold.
 /// Sent before the first [`Launch`].
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Vec<Recovered>")]
+#[rtype(result = "Recovery")]
 pub struct Recover {
     /// What the journal believes alive.
     pub orphans: Vec<Orphan>,
+}
+
+/// The answer to [`Recover`].
+#[derive(Clone, Debug, Default)]
+pub struct Recovery {
+    /// What became of each orphan.
+    pub ends: Vec<Recovered>,
+    /// Spools of attempts that were no orphans: their ends are journalled, their output is perhaps not all stored.
+    pub left: Vec<LeftSpool>,
+    /// Runs whose secrets are kept.
+    pub with_secrets: Vec<RunId>,
+}
+
+/// A spool that the last supervisor did not come to close.
+#[derive(Clone, Debug)]
+pub struct LeftSpool {
+    /// Whose.
+    pub attempt: AttemptId,
+    /// Where it lies.
+    pub spool: Spool,
+    /// How much of it there is.
+    pub sizes: SpoolSizes,
+    /// The run's secrets, for redaction.
+    pub secrets: Vec<String>,
 }
 
 /// What became of an [`Orphan`]. Nobody of its tree is left.

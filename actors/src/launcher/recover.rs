@@ -4,7 +4,7 @@
 
 use super::{
     compose::Places,
-    messages::{Orphan, Recovered},
+    messages::{LeftSpool, Orphan, Recovered, Recovery},
     secrets::Secrets,
 };
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     model::{AttemptId, ExitStatus, Spool, SpoolSizes, Timestamp},
 };
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io,
     os::{
@@ -68,12 +69,14 @@ pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
         .iter()
         .map(|one| Tree::new(one.pid, one.start_ticks, places.tag(one.attempt).into_bytes()))
         .collect();
+    // Before and after: should we die in between, what they had written by now is safe.
+    for one in &bereaved {
+        rescue_all(one);
+    }
     kill_trees(trees, None);
     let mut settled = Vec::with_capacity(bereaved.len());
     for (one, by_itself) in bereaved.into_iter().zip(by_itself) {
-        for (pipe, path) in one.pipes.iter().zip([&one.spool.stdout, &one.spool.stderr]) {
-            rescue_or_say(pipe.as_fd(), path);
-        }
+        rescue_all(&one);
         // Always asked: a keeper on a thread leaves us its zombies.
         let word = exit_of(one.pid, one.pidfd.as_ref().map(AsFd::as_fd));
         // An end by our own SIGKILL says nothing of the program.
@@ -83,8 +86,15 @@ pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
     settled
 }
 
-/// After a restart: reads the old keeper's records, stops who is left, rescues what the pipes hold.
-pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -> Vec<Recovered> {
+fn rescue_all(one: &Bereaved) {
+    for (pipe, path) in one.pipes.iter().zip([&one.spool.stdout, &one.spool.stderr]) {
+        rescue_or_say(pipe.as_fd(), path);
+    }
+}
+
+/// After a restart: reads the old keeper's records, stops who is left, rescues what the pipes hold, and finds spools that
+/// were not closed.
+pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -> Recovery {
     let same_boot = boot_is_the_same(places);
     let mut trees = Vec::new();
     let mut pipes = Vec::new();
@@ -118,21 +128,38 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
     }
     remove_strange_records(places, &orphans);
     let secrets = Secrets::of(&places.store);
-    let answers = orphans.iter().zip(records).zip(first_token..);
-    answers
-        .map(|((orphan, record), token)| {
-            let spool = places.spool(orphan.attempt, token);
-            Recovered {
-                attempt: orphan.attempt,
-                exit: record.map_or(ExitStatus::Unknown, |record| record.status),
-                ended_at: record.map(|record| Timestamp(record.ended_at_ms)),
-                stopped_by_keeper: record.is_some_and(|record| record.stopped_by_keeper),
-                sizes: sizes_of(&spool),
-                spool,
-                secrets: secrets.load(orphan.attempt.run).into_values().collect(),
-            }
-        })
-        .collect()
+    let mut tokens = first_token..;
+    let mut spool_of = |attempt| {
+        let spool = places.spool(attempt, tokens.next().unwrap_or(first_token));
+        (sizes_of(&spool), spool, secrets.load(attempt.run).into_values().collect())
+    };
+    let ends = orphans.iter().zip(records).map(|(orphan, record)| {
+        let (sizes, spool, secrets) = spool_of(orphan.attempt);
+        Recovered {
+            attempt: orphan.attempt,
+            exit: record.map_or(ExitStatus::Unknown, |record| record.status),
+            ended_at: record.map(|record| Timestamp(record.ended_at_ms)),
+            stopped_by_keeper: record.is_some_and(|record| record.stopped_by_keeper),
+            sizes,
+            spool,
+            secrets,
+        }
+    });
+    let ends = ends.collect();
+    let left = left_spools(places, &orphans).into_iter().map(|attempt| {
+        let (sizes, spool, secrets) = spool_of(attempt);
+        LeftSpool { attempt, spool, sizes, secrets }
+    });
+    let left = left.collect();
+    Recovery { ends, left, with_secrets: secrets.runs() }
+}
+
+/// Attempts that have a spool and are no orphans.
+fn left_spools(places: &Places, orphans: &[Orphan]) -> BTreeSet<AttemptId> {
+    let orphans: BTreeSet<_> = orphans.iter().map(|orphan| orphan.attempt).collect();
+    let entries = fs::read_dir(places.spool_folder()).into_iter().flatten().flatten();
+    let found = entries.filter_map(|entry| places.attempt_of(&entry.path()));
+    found.filter(|attempt| !orphans.contains(attempt)).collect()
 }
 
 fn own_pid() -> i32 {

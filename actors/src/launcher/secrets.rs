@@ -35,6 +35,12 @@ impl Secrets {
         content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
     }
 
+    /// Runs whose values are kept.
+    pub(super) fn runs(&self) -> Vec<RunId> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    }
+
     pub(super) fn forget(&self, run: RunId) {
         drop(fs::remove_file(self.0.join(run.to_string())));
     }
@@ -59,10 +65,11 @@ mod tests {
         secrets.keep(run, &values).unwrap();
         secrets.keep(run, &values).unwrap();
         assert_eq!(secrets.load(run), values);
+        assert_eq!(secrets.runs(), [run]);
         let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(store.path().join("secrets")), 0o700);
         assert_eq!(mode(store.path().join("secrets").join(run.to_string())), 0o600);
         secrets.forget(run);
-        assert!(secrets.load(run).is_empty());
+        assert!(secrets.load(run).is_empty() && secrets.runs().is_empty());
     }
 }

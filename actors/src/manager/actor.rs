@@ -3,6 +3,7 @@
 
 use super::{
     Rooms,
+    closing::Closing,
     ids::Ids,
     machine::{Effect, Input, Limits, Machine},
     outbox::Outbox,
@@ -45,6 +46,7 @@ pub struct ManagerActor {
     pub(super) shutdown: Option<Vec<oneshot::Sender<()>>>,
     subscribers: Vec<Recipient<JournalRecord>>,
     pub(super) outbox: Outbox,
+    closing: Closing,
     /// Since when the store refuses what goes out, and why.
     pub(super) refused: Option<(Timestamp, StoreError)>,
     /// What the machine wants and was not carried out yet.
@@ -79,6 +81,7 @@ impl ManagerActor {
             shutdown: None,
             subscribers: Vec::new(),
             outbox: Outbox::default(),
+            closing: Closing::default(),
             refused: None,
             effects: VecDeque::new(),
             asking: false,
@@ -127,7 +130,7 @@ impl ManagerActor {
                 // An act never overtakes a decision that is still being written.
                 Some(act) if act.is_act() => match self.outbox.newest() {
                     Some(decision) => decision.acts.push(act),
-                    None => self.act(act),
+                    None => self.act(act, ctx),
                 },
                 Some(question) => self.ask(question, ctx),
                 None => break,
@@ -215,7 +218,7 @@ impl ManagerActor {
                 self.news.send_replace(last.seq);
             }
             for act in decision.acts {
-                self.act(act);
+                self.act(act, ctx);
             }
             for waiter in decision.waiters {
                 let _ = waiter.send(()); // Who asked may have gone.
@@ -226,7 +229,7 @@ impl ManagerActor {
 
     // ── acting ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    fn act(&mut self, effect: Effect) {
+    fn act(&mut self, effect: Effect, ctx: &Context<Self>) {
         match effect {
             Effect::Launch(launch) => self.rooms.launcher.launch.do_send(launch),
             Effect::StopTree(stop) => self.rooms.launcher.stop.do_send(stop),
@@ -235,9 +238,22 @@ impl ManagerActor {
                 self.rooms.launcher.acknowledge.do_send(launcher::Acknowledge { attempt });
             }
             Effect::ForgetSecrets(run) => {
-                self.rooms.launcher.forget_secrets.do_send(launcher::ForgetSecrets { run });
+                if self.closing.is_over(run) {
+                    self.rooms.launcher.forget_secrets.do_send(launcher::ForgetSecrets { run });
+                }
             }
-            Effect::Watch(watch) => self.rooms.monitor.watch.do_send(watch),
+            // Only who has secrets waits for the answer: it costs two changes of thread.
+            Effect::Close(close) if self.machine.has_secrets(close.attempt.run) => {
+                let run = close.attempt.run;
+                self.closing.begin(run);
+                let (answer, manager) = (self.rooms.monitor.close.send(close), ctx.address());
+                actix_rt::spawn(async move {
+                    // Where the Monitor is gone, the next supervisor closes what is left, and forgets then.
+                    if answer.await.is_ok() {
+                        manager.do_send(Closed(run));
+                    }
+                });
+            }
             Effect::Close(close) => self.rooms.monitor.close.do_send(close),
             Effect::Ended(run) => {
                 let Some(ended) = self.machine.run(run).cloned() else { return };
@@ -306,6 +322,21 @@ impl ManagerActor {
             }
             manager.do_send(Gone);
         });
+    }
+}
+
+/// A spool of a run with secrets is stored and gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Closed(RunId);
+
+impl Handler<Closed> for ManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, Closed(run): Closed, _: &mut Context<Self>) {
+        if self.closing.closed(run) {
+            self.rooms.launcher.forget_secrets.do_send(launcher::ForgetSecrets { run });
+        }
     }
 }
 

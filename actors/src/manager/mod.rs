@@ -25,6 +25,11 @@
 //! - **Everything can be decided again.** Whatever comes from outside is written down with its `now`, with the decision
 //!   that it led to ([`recording`]), and decided to its end before the next thing is heard.
 //! - **Two stops are one, an end told twice is one.** Answers that come late are recognised by their attempt's number.
+//! - **An end is judged once, whoever dies.** It and its verdict are in one commit; what waits until the rest of a tree is
+//!   stopped is saved with the run; and neither the keeper's record nor the spool is given back before that commit. The next
+//!   manager goes on with what was decided, judges what was not, and takes in the spools that were not closed.
+//! - **No answer is never a success.** An end whose output nobody could read is judged by its exit status; one that nobody
+//!   saw is `lost`.
 //!
 //! # Non-promises
 //! - A journal record that no act depends on (a refused start, a seen pid) waits up to 20 ms for a decision to be written
@@ -42,6 +47,7 @@
 
 mod actor;
 mod again;
+mod closing;
 mod configure;
 mod ids;
 mod info;

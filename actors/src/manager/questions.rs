@@ -30,14 +30,19 @@ impl ManagerActor {
                 let answer = self.rooms.breaker.settle.send(settle);
                 self.question(answer, ctx, move |changes| Input::Settled { run, keep, changes });
             }
+            Effect::Watch(watch) => self.rooms.monitor.watch.do_send(watch),
             Effect::Drain(drain) => {
                 let attempt = drain.attempt;
                 let answer = self.rooms.monitor.drain.send(drain);
-                ask_outside(answer, ctx, move |drained| Input::Drained { attempt, drained });
+                // Without an answer the exit status is what is known of the end.
+                ask_outside(answer, ctx, move |drained| Input::Drained {
+                    attempt,
+                    drained: drained.unwrap_or_else(monitor::Drained::unread),
+                });
             }
             Effect::AskLastOutput(attempt) => {
                 let answer = self.rooms.monitor.last_output.send(monitor::LastOutput { attempt });
-                ask_outside(answer, ctx, move |at| Input::WroteLast { attempt, at });
+                ask_outside(answer, ctx, move |at| Input::WroteLast { attempt, at: at.flatten() });
             }
             of_retry => self.ask_retry(of_retry, ctx),
         }
@@ -132,17 +137,18 @@ pub(super) trait Answer<T>: Future<Output = Result<T, MailboxError>> + 'static {
 
 impl<T, F: Future<Output = Result<T, MailboxError>> + 'static> Answer<T> for F {}
 
-/// What a room on another thread answers comes from outside.
+/// What a room on another thread answers comes from outside; `None` when it has ended.
 fn ask_outside<T: 'static>(
     answer: impl Answer<T>,
     ctx: &Context<ManagerActor>,
-    wrap: impl FnOnce(T) -> Input + 'static,
+    wrap: impl FnOnce(Option<T>) -> Input + 'static,
 ) {
     let manager = ctx.address();
     actix_rt::spawn(async move {
-        match answer.await {
-            Ok(answer) => manager.do_send(Heard(wrap(answer))),
-            Err(error) => log::error!("a room does not answer; error={error}"),
+        let answer = answer.await;
+        if let Err(error) = &answer {
+            log::error!("a room does not answer; error={error}");
         }
+        manager.do_send(Heard(wrap(answer.ok())));
     });
 }

@@ -265,22 +265,25 @@ pub struct Recovered {
     pub stopped_by_keeper: bool,
     /// What it had written.
     pub sizes: SpoolSizes,
+    /// When, where the keeper saw it.
+    #[serde(rename = "ended_at_ms", default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
 }
 
 impl Recovered {
     /// As it is recorded.
     #[must_use]
     pub fn of(one: &launcher::Recovered) -> Self {
-        let launcher::Recovered { attempt, exit, stopped_by_keeper, sizes, .. } = *one;
-        Self { attempt, exit, stopped_by_keeper, sizes }
+        let launcher::Recovered { attempt, exit, stopped_by_keeper, sizes, ended_at, .. } = *one;
+        Self { attempt, exit, stopped_by_keeper, sizes, ended_at }
     }
 
     /// As the Launcher says it.
     #[must_use]
     pub fn into_report(self) -> launcher::Recovered {
-        let Self { attempt, exit, stopped_by_keeper, sizes } = self;
+        let Self { attempt, exit, stopped_by_keeper, sizes, ended_at } = self;
         let (spool, secrets) = (nowhere(), Vec::new());
-        launcher::Recovered { attempt, exit, ended_at: None, stopped_by_keeper, spool, sizes, secrets }
+        launcher::Recovered { attempt, exit, ended_at, stopped_by_keeper, spool, sizes, secrets }
     }
 }
 

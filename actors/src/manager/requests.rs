@@ -46,7 +46,7 @@ impl From<String> for RunError {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Resume {
-    recovered: Vec<launcher::Recovered>,
+    recovery: launcher::Recovery,
     down_ms: u64,
     clean: bool,
     fresh: bool,
@@ -85,8 +85,14 @@ impl Handler<Configure> for ManagerActor {
         let down_ms = now.since(shift.apply(Timestamp(saved.last_at_ms)));
         Box::pin(async move {
             let _ = restored.await;
-            let recovered = recover.send(launcher::Recover { orphans }).await.unwrap_or_default();
-            let resume = Resume { recovered, down_ms, clean: saved.clean, fresh: saved.fresh };
+            let recovery = match recover.send(launcher::Recover { orphans }).await {
+                Ok(recovery) => recovery,
+                Err(error) => {
+                    log::error!("the launcher does not say what was left; error={error}");
+                    launcher::Recovery::default() // Every orphan counts as lost then.
+                }
+            };
+            let resume = Resume { recovery, down_ms, clean: saved.clean, fresh: saved.fresh };
             let _ = manager.send(resume).await;
             configured
         })
@@ -158,11 +164,13 @@ impl Handler<Resume> for ManagerActor {
         if resume.fresh {
             return;
         }
-        let Resume { recovered, down_ms, clean, .. } = resume;
+        let Resume { recovery: launcher::Recovery { ends, left, with_secrets }, down_ms, clean, .. } = resume;
         let (now, adopted) = (self.begin(), BTreeSet::new());
-        let ends = recovered.iter().map(Recovered::of).collect();
-        self.record(Happening::Resumed { recovered: ends, down_ms, clean });
-        let effects = self.machine.resume(recovered, &adopted, down_ms, clean, now);
+        let recovered = ends.iter().map(Recovered::of).collect();
+        self.record(Happening::Resumed { recovered, down_ms, clean });
+        // First, so that the store has it before what the next attempts write.
+        let mut effects = self.machine.take_in_left(left, with_secrets, now);
+        effects.extend(self.machine.resume(ends, &adopted, down_ms, clean, now));
         self.carry_out(effects, ctx);
     }
 }

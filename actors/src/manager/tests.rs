@@ -50,7 +50,7 @@ records! {
     launcher::Acknowledge => |_, _| ();
     launcher::KeepSecrets => |_, _| Ok(());
     launcher::ForgetSecrets => |_, _| ();
-    launcher::Recover => |_, _| Vec::new();
+    launcher::Recover => |_, _| launcher::Recovery::default();
     launcher::Shutdown => |_, _| ();
     monitor::Watch => |_, _| ();
     monitor::Drain => |me, drain| monitor::Drained {

@@ -102,6 +102,9 @@ pub enum Event {
         retry_after_ms: Option<u64>,
         /// How long it lived.
         lasted_ms: u64,
+        /// When it ended, where that was before this record: while no supervisor ran.
+        #[serde(rename = "ended_at_ms", skip_serializing_if = "Option::is_none", default)]
+        ended_at: Option<Timestamp>,
         /// False when its output could not be read to the exit in time, and the class is by exit alone.
         output_complete: bool,
     },

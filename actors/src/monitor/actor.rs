@@ -150,7 +150,8 @@ impl MonitorActor {
         if let Some(since) = taken.began {
             self.aging.push_back((since.plus(CHUNK_AGE_MS), attempt));
         }
-        for report in taken.reports {
+        // An end that was judged stays as it was judged.
+        for report in taken.reports.into_iter().filter(|_| !watched.judged) {
             self.manager.do_send(report);
         }
         if taken.lines > 0 || taken.grew {
@@ -291,12 +292,10 @@ impl MonitorActor {
     fn drained(&self, attempt: AttemptId, exit: crate::model::ExitStatus, complete: bool) -> Drained {
         match self.watched.get(&attempt) {
             Some(watched) => watched.drained(exit, complete, clock::now()),
-            None => Drained {
-                evidence: None,
-                counts: crate::model::Counts::default(),
-                items: None,
-                complete: false,
-            },
+            None => {
+                log::error!("an attempt that is not watched was drained; attempt={attempt}");
+                Drained::unread()
+            }
         }
     }
 

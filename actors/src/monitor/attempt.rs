@@ -38,6 +38,8 @@ pub(crate) struct Watched {
     seen: Seen,
     early: Option<Box<Early>>,
     pub(crate) last_output: Timestamp,
+    /// See [`Watch::judged`].
+    pub(crate) judged: bool,
     pub(crate) closing: Option<SpoolSizes>,
     closed: bool,
     pub(crate) dirty: bool,
@@ -49,7 +51,7 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(watch: Watch, rulebook: &mut Rulebook, output: &Output, now: Timestamp) -> Self {
         let early = Early::of(&watch, rulebook);
-        let Watch { attempt, program, spool, secrets, .. } = watch;
+        let Watch { attempt, program, spool, secrets, judged, .. } = watch;
         let (rules, items) = (rulebook.of(&program), rulebook.items_of(&program));
         let (redactor, problems) = Redactor::new(&program, &secrets);
         for problem in problems {
@@ -69,6 +71,7 @@ impl Watched {
             seen: Seen::default(),
             early,
             last_output: now,
+            judged,
             closing: None,
             closed: false,
             dirty: false,

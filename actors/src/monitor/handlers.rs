@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Counts, Direction, Page},
+    model::{Direction, Page},
 };
 use actix::{Context, Handler, MessageResult, ResponseFuture};
 use tokio::sync::oneshot;
@@ -47,10 +47,8 @@ impl Handler<Drain> for MonitorActor {
             self.mark(drain.attempt);
             self.pump(ctx);
         }
-        Box::pin(async move {
-            let lost = Drained { evidence: None, counts: Counts::default(), items: None, complete: false };
-            answer.await.unwrap_or(lost)
-        })
+        // The answer is dropped when the actor ends before the output was read.
+        Box::pin(async move { answer.await.unwrap_or_else(|_| Drained::unread()) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the Monitor is told, and what it tells.
 
-use super::machine::silent;
+use super::machine::{by_exit_alone, silent};
 use crate::model::{
     AttemptId, Counts, Evidence, ExitStatus, LogQuery, Page, Program, Spool, SpoolSizes, Timestamp,
 };
@@ -22,6 +22,8 @@ pub struct Watch {
     pub secrets: Vec<String>,
     /// Whether somebody wants to hear of its first output ([`Report::FirstOutput`]).
     pub first_output: bool,
+    /// Whether its end was judged by an earlier supervisor: its output is stored, and nothing in it is reported.
+    pub judged: bool,
 }
 
 /// The leader ended: take in the output up to these sizes, then say what kind of end it was.
@@ -65,8 +67,26 @@ pub struct Drained {
     /// Items that it told of; nothing when its program does not count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
-    /// False when the output up to the exit could not be read in time.
+    /// False when the output up to the exit could not be read in time. Then `evidence` is by the exit alone where the
+    /// Monitor knows the attempt, and `None` where it does not, whatever the exit was.
     pub complete: bool,
+}
+
+impl Drained {
+    /// The answer where nobody has read anything of the attempt.
+    #[must_use]
+    pub const fn unread() -> Self {
+        Self { evidence: None, counts: Counts { lines: 0, errors: 0, gaps: 0 }, items: None, complete: false }
+    }
+
+    /// The class of the end: what the output shows; what the exit alone shows where the output was not read.
+    #[must_use]
+    pub fn evidence_of(&self, program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evidence> {
+        match &self.evidence {
+            None if !self.complete => by_exit_alone(program, exit, now),
+            evidence => evidence.clone(),
+        }
+    }
 }
 
 /// Nobody of the tree is left: take in the rest up to these sizes, store it, give the spool back.

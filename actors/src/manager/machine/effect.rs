@@ -64,7 +64,8 @@ pub enum Effect {
     Acknowledge(AttemptId),
     /// An act of the Launcher.
     ForgetSecrets(RunId),
-    /// An act of the Monitor.
+    /// Tell the Monitor to take in an attempt's output; no answer. No act: its start is written, and a
+    /// [`Effect::Drain`] must not overtake it.
     Watch(monitor::Watch),
     /// An act of the Monitor.
     Close(monitor::Close),
@@ -87,7 +88,6 @@ impl Effect {
             | Self::Signal(_)
             | Self::Acknowledge(_)
             | Self::ForgetSecrets(_)
-            | Self::Watch(_)
             | Self::Close(_)
             | Self::Ended(_) => true,
             Self::Commit { .. }
@@ -95,6 +95,7 @@ impl Effect {
             | Self::Prepare(_)
             | Self::Settle(_)
             | Self::Judge(_)
+            | Self::Watch(_)
             | Self::Drain(_)
             | Self::AskDeadline(_)
             | Self::AskLastOutput(_)

@@ -138,7 +138,8 @@ impl Machine {
                 Next::Finish(Phase::Failed, EndReason::NotRetryable, why)
             }
             Decision::RetryAt { at, n, raw_ms, delay_ms, why } => {
-                let why = why.to_string();
+                let (why, now) = (why.to_string(), self.now);
+                let at = self.live.get_mut(&id).map_or(at, |live| live.counted_from_end(at, now));
                 let event = Event::RetryScheduled { n, raw_ms, delay_ms, due_at: at, why };
                 self.record_run(id, true, None, event);
                 if let Some(live) = self.live.get_mut(&id) {

@@ -39,6 +39,9 @@ impl Machine {
         live.run.held = None;
         live.stop = None;
         live.exit = None;
+        live.ended_at = None;
+        live.closing = None;
+        live.overdue_since = None;
         live.error_at = None;
         live.errors = super::inline::Errors::default();
         live.free = false;
@@ -59,12 +62,13 @@ impl Machine {
                 self.launched(attempt, pid, start_ticks);
                 if let Some(live) = self.live.get(&attempt.run) {
                     let (program, first_output) = (live.program.clone(), live.wants_first_output());
-                    self.act(Effect::Watch(monitor::Watch {
+                    self.effects.push(Effect::Watch(monitor::Watch {
                         attempt,
                         program,
                         spool,
                         secrets,
                         first_output,
+                        judged: false,
                     }));
                 }
                 self.commit(false);
@@ -75,11 +79,9 @@ impl Machine {
             }
             Report::Emptied { attempt, sizes } => self.emptied(attempt, sizes),
             Report::KeeperLost { attempts, why } => {
+                // What became of each is told with its end: lost is who ended unseen.
                 self.record(self.now, None, None, None, Event::KeeperLost { attempts, why });
                 self.commit(false);
-                for live in self.live.values_mut().filter(|live| live.stage == Stage::Running) {
-                    live.stop.get_or_insert(StopCause::Lost);
-                }
             }
         }
     }
@@ -159,8 +161,10 @@ impl Machine {
             preferred: None,
             retry_after_ms: None,
             lasted_ms: 0,
+            ended_at: None,
             output_complete: true,
         };
+        self.half_made.insert(attempt.run);
         self.record_run(attempt.run, true, None, event);
         self.settle(attempt.run, Some(class));
     }
@@ -214,18 +218,22 @@ impl Machine {
 
     fn emptied(&mut self, attempt: AttemptId, sizes: SpoolSizes) {
         self.trees.remove(&attempt);
-        self.act(Effect::Close(monitor::Close { attempt, sizes }));
-        self.act(Effect::Acknowledge(attempt));
         let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number)
         else {
+            self.close(attempt, sizes);
             self.commit(false);
             return;
         };
         live.empty = true;
         match live.stage.clone() {
-            Stage::Emptying(next) => self.go_on(attempt.run, next),
-            // The acts go out with the decision that is on its way: an end must be written before it is forgotten.
-            Stage::Draining | Stage::Judging => {}
+            // An end must be written before the keeper, and the next supervisor, may forget it.
+            Stage::Draining => live.closing = Some(sizes),
+            Stage::Emptying(next) => {
+                self.close(attempt, sizes);
+                self.go_on(attempt.run, next);
+            }
+            // Goes out with the decision that is on its way.
+            Stage::Judging => self.close(attempt, sizes),
             Stage::Queued
             | Stage::Reserving
             | Stage::Asking
@@ -234,8 +242,17 @@ impl Machine {
             | Stage::Starting
             | Stage::Running
             | Stage::Backoff
-            | Stage::Suspended => self.commit(false),
+            | Stage::Suspended => {
+                self.close(attempt, sizes);
+                self.commit(false);
+            }
         }
+    }
+
+    /// Gives back what an attempt had whose end is recorded and whose tree is empty.
+    pub(super) fn close(&mut self, attempt: AttemptId, sizes: SpoolSizes) {
+        self.act(Effect::Close(monitor::Close { attempt, sizes }));
+        self.act(Effect::Acknowledge(attempt));
     }
 
     pub(super) fn drained(&mut self, attempt: AttemptId, drained: Drained) {
@@ -246,14 +263,16 @@ impl Machine {
         }
         let exit = live.exit.unwrap_or(ExitStatus::Unknown);
         let started = live.run.current().map_or(now, |current| current.started_at);
-        let lasted_ms = now.since(started);
-        let evidence = end_class(live, exit, drained.evidence, lasted_ms, now);
+        let ended = live.ended_at.map_or(now, |at| at.clamp(started.min(now), now));
+        let lasted_ms = ended.since(started);
+        let found = drained.evidence_of(&live.program, exit, now);
+        let evidence = end_class(live, exit, found, lasted_ms, now);
         let class = evidence.as_ref().map(|evidence| evidence.class.clone());
         let before = live.run.current().map_or(0, |current| current.lines);
         live.run.counts.lines += drained.counts.lines.saturating_sub(before);
         live.run.counts.gaps += drained.counts.gaps;
         if let Some(current) = live.attempt() {
-            current.ended_at = Some(now);
+            current.ended_at = Some(ended);
             current.exit = Some(exit);
             current.class.clone_from(&class);
             current.lines = drained.counts.lines;
@@ -288,11 +307,17 @@ impl Machine {
             preferred: evidence.as_ref().and_then(|evidence| evidence.preferred.clone()),
             retry_after_ms: evidence.as_ref().and_then(|evidence| evidence.retry_after_ms),
             lasted_ms,
+            ended_at: live.ended_at.map(|_| ended),
             output_complete: drained.complete,
         };
         live.evidence = evidence;
+        let closing = live.closing.take();
         self.batch.dirty_attempts.insert(attempt);
+        self.half_made.insert(attempt.run);
         self.record_run(attempt.run, true, None, event);
+        if let Some(sizes) = closing {
+            self.close(attempt, sizes);
+        }
         self.settle(attempt.run, class.as_deref());
     }
 }

@@ -36,10 +36,11 @@ use crate::{
     breaker::{self, Permit},
     launcher,
     model::{
-        Attempt, AttemptId, BreakerPolicy, ClockShift, Event, ExitStatus, JournalRecord, Phase, Program, Put,
-        Run, RunId, SavedClock, Scope, Timestamp,
+        Attempt, AttemptId, BreakerPolicy, ClockShift, Event, ExitStatus, JournalRecord, ParamValue, Phase,
+        Program, Put, Run, RunId, SavedClock, Scope, SpoolSizes, Timestamp,
     },
 };
+use serde::{Deserialize, Serialize};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -76,8 +77,26 @@ enum Stage {
     Suspended,
 }
 
+impl Stage {
+    /// Whether an end, or the start that follows it, is being decided: questions to Retry and the Breaker are under way.
+    const fn is_being_decided(&self) -> bool {
+        match self {
+            Self::Reserving | Self::Asking | Self::Preparing | Self::Judging => true,
+            Self::Queued
+            | Self::Blocked
+            | Self::Starting
+            | Self::Running
+            | Self::Draining
+            | Self::Emptying(_)
+            | Self::Backoff
+            | Self::Suspended => false,
+        }
+    }
+}
+
 /// What follows once the tree is empty.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Next {
     /// Another attempt at this time.
     Start(Timestamp),
@@ -126,8 +145,14 @@ struct Live {
     /// The class of a failed start, which no output can show.
     evidence: Option<crate::model::Evidence>,
     exit: Option<ExitStatus>,
+    /// When the leader ended, where that is known to be before it was heard of: while no supervisor ran.
+    ended_at: Option<Timestamp>,
     /// Nobody of the present attempt's tree is left.
     empty: bool,
+    /// Its final sizes, when the tree was empty before the end was recorded: its spool is closed after that.
+    closing: Option<SpoolSizes>,
+    /// When a supervisor first found its next start overdue, because none ran when it came due. Until that start.
+    overdue_since: Option<Timestamp>,
     /// When the last classified error of the present attempt was seen.
     error_at: Option<Timestamp>,
     /// Errors of the present attempt by class, of those that act while it lives.
@@ -154,7 +179,10 @@ impl Live {
             in_turn: false,
             evidence: None,
             exit: None,
+            ended_at: None,
             empty: true,
+            closing: None,
+            overdue_since: None,
             error_at: None,
             errors: inline::Errors::default(),
             promised: false,
@@ -231,6 +259,10 @@ pub struct Machine {
     /// Whether some scope has a `quarantine` of its own.
     scoped_quarantines: bool,
     batch: Batch,
+    /// Runs whose end is in the batch and what follows it is not yet.
+    half_made: BTreeSet<RunId>,
+    /// Whether the batch is to be written as soon as no decision in it is half made.
+    write_wanted: bool,
     /// What saved times are moved by, until that is written.
     shift: ClockShift,
     /// What the clocks said at the beginning.
@@ -318,6 +350,9 @@ impl Machine {
     /// Questions come last: what one step decided is on its way before an answer can lead to the next decision.
     fn take_effects(&mut self) -> Vec<Effect> {
         self.follow_breakers();
+        if self.write_wanted {
+            self.commit(true);
+        }
         let mut effects = std::mem::take(&mut self.effects);
         effects.sort_by_key(Effect::is_question);
         effects
@@ -406,8 +441,18 @@ impl Machine {
 
     /// Writes the batch as one commit, and lets its acts follow. What no act depends on may wait for company
     /// (`now` false): it goes out with the next decision, or after [`COMPANY_MS`].
+    ///
+    /// An end and what follows it are never in two commits: while one is decided without the other, everything waits.
+    /// That is for as long as Retry and the Breaker take to answer, within one `now`.
     fn commit(&mut self, now: bool) {
-        if !now {
+        let live = &self.live;
+        self.half_made.retain(|id| live.get(id).is_some_and(|live| live.stage.is_being_decided()));
+        if !self.half_made.is_empty() {
+            self.write_wanted |= now;
+            return;
+        }
+        let depends = !self.batch.acts.is_empty() && !self.batch.is_empty();
+        if !(now || self.write_wanted || depends) {
             self.effects.append(&mut self.batch.acts);
             if !self.batch.is_empty() {
                 let due = self.now.plus(COMPANY_MS);
@@ -415,14 +460,16 @@ impl Machine {
             }
             return;
         }
+        self.write_wanted = false;
         self.write_at = None;
         let batch = std::mem::take(&mut self.batch);
         self.count(&batch.records);
         let mut puts = batch.puts;
         for id in batch.dirty {
-            let permits = self.live.get(&id).map_or(&[][..], |live| &live.permits);
-            if let Some(run) = self.run(id) {
-                puts.push(restore::put_run(run, permits));
+            match (self.live.get(&id), self.ended.get(&id)) {
+                (Some(live), _) => puts.push(restore::put_living(live)),
+                (None, Some(run)) => puts.push(restore::put_ended(run)),
+                (None, None) => {} // Pruned in the same step, and removed by that.
             }
         }
         for id in batch.dirty_attempts {
@@ -443,6 +490,11 @@ impl Machine {
     /// A run, living or over.
     pub fn run(&self, id: RunId) -> Option<&Run> {
         self.live.get(&id).map(|live| &live.run).or_else(|| self.ended.get(&id).map(Box::as_ref))
+    }
+
+    /// Whether a run has secrets, as far as it is known.
+    pub(in crate::manager) fn has_secrets(&self, id: RunId) -> bool {
+        self.run(id).is_some_and(|run| run.params.values().any(|value| *value == ParamValue::Secret))
     }
 
     /// Every run, newest first.

@@ -1,12 +1,12 @@
 //! Saved state: how it is written, and what a new manager makes of it.
 
-use super::{Effect, Live, Machine, Stage, StopCause};
+use super::{Effect, Live, Machine, Next, Stage, StopCause};
 use crate::{
     breaker::Permit,
-    launcher::{self, Orphan, Recovered},
+    launcher::{self, LeftSpool, Orphan, Recovered},
     model::{
-        Attempt, AttemptId, ClockShift, EndReason, Event, ExitStatus, Phase, Program, Put, Run, RunId,
-        SavedClock, Timestamp, Wanted,
+        Attempt, AttemptId, ClockShift, Command, EndReason, Event, Evidence, ExitStatus, Phase, Program, Put,
+        Run, RunId, SavedClock, Spool, SpoolSizes, Timestamp, Wanted,
     },
     monitor, retry,
 };
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -84,18 +85,33 @@ fn attempt_key(id: AttemptId) -> String {
     format!("attempt/{}/{:010}", id.run, id.number)
 }
 
-/// A run as it is saved: with the permits of its present attempt, so that the next manager can say how it went.
+/// A run as it is saved: with what the next manager needs to go on with its present attempt.
 #[derive(Deserialize, Serialize)]
 struct SavedRun<R> {
     #[serde(flatten)]
     run: R,
+    /// By which it can say how the attempt went.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     permits: Vec<Permit>,
+    /// What was decided, where members of the tree are still being stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    overdue_since: Option<Timestamp>,
 }
 
-pub(super) fn put_run(run: &Run, permits: &[Permit]) -> Put {
-    let value = encode(&SavedRun { run, permits: permits.to_vec() });
+fn put_run(run: &Run, permits: &[Permit], next: Option<Next>, overdue_since: Option<Timestamp>) -> Put {
+    let value = encode(&SavedRun { run, permits: permits.to_vec(), next, overdue_since });
     Put { key: format!("run/{}", run.id), value: Some(value) }
+}
+
+pub(super) fn put_living(live: &Live) -> Put {
+    let next = if let Stage::Emptying(next) = &live.stage { Some(next.clone()) } else { None };
+    put_run(&live.run, &live.permits, next, live.overdue_since)
+}
+
+pub(super) fn put_ended(run: &Run) -> Put {
+    put_run(run, &[], None, None)
 }
 
 /// The run that a key made, when, and the checksum of its request. Nothing for that from stores of an older version.
@@ -112,7 +128,12 @@ fn decode_key(value: &[u8]) -> Option<Remembered> {
 
 /// Times of a living run by the clock of now, as far as something is decided by them. What is history stays where the
 /// journal has it.
-fn move_times(run: &mut Run, permits: &mut [Permit], shift: ClockShift, now: Timestamp) {
+fn move_times(saved: &mut SavedRun<Run>, shift: ClockShift, now: Timestamp) {
+    let SavedRun { run, permits, next, overdue_since } = saved;
+    if let Some(Next::Start(at)) = next {
+        *at = shift.apply(*at);
+    }
+    *overdue_since = overdue_since.map(|at| shift.apply(at).min(now));
     run.next_attempt_at = run.next_attempt_at.map(|at| shift.apply(at));
     if let Some(held) = &mut run.held {
         held.retry_at = held.retry_at.map(|at| shift.apply(at));
@@ -133,6 +154,28 @@ pub(super) fn put_attempt(id: AttemptId, attempt: &Attempt) -> Put {
 /// Reads saved attempts, as `GET /runs/{id}/attempts` shows them.
 pub(in crate::manager) fn decode_attempt(bytes: &[u8]) -> Option<Attempt> {
     decode(bytes)
+}
+
+impl Live {
+    /// When a start is made that came due while no supervisor ran: not all of them at once, and none later because yet
+    /// another supervisor found it.
+    pub(super) fn spread(&mut self, now: Timestamp) -> Timestamp {
+        let since = *self.overdue_since.get_or_insert(now);
+        since.plus(retry::startup_spread_ms(self.run.id, self.program.retry.startup_spread_ms)).max(now)
+    }
+
+    /// When the next attempt is made that Retry decided on now: the delay counts from the end, also when that was found
+    /// later. One that was lost counts from now, because what ended it was our own absence.
+    pub(super) fn counted_from_end(&mut self, at: Timestamp, now: Timestamp) -> Timestamp {
+        let ended = self.run.current().and_then(|current| current.ended_at);
+        match ended.filter(|_| self.ended_at.is_some() && self.stop != Some(StopCause::Lost)) {
+            Some(ended) => {
+                let due = Timestamp(at.0.saturating_sub(now.since(ended)));
+                if due > now { due } else { self.spread(now) }
+            }
+            None => at,
+        }
+    }
 }
 
 impl Machine {
@@ -184,21 +227,24 @@ impl Machine {
                 SavedKey::Retry | SavedKey::Breaker | SavedKey::Clock | SavedKey::Other => {}
             }
         }
-        for SavedRun { mut run, mut permits } in runs {
-            let mut own = attempts.remove(&run.id).unwrap_or_default();
+        for mut saved in runs {
+            let mut own = attempts.remove(&saved.run.id).unwrap_or_default();
             own.sort_by_key(|attempt| attempt.number);
             let skip = own.len().saturating_sub(Run::ATTEMPTS_KEPT);
-            run.attempts = own.into_iter().skip(skip).collect();
-            if run.phase.is_ended() {
-                self.ended.insert(run.id, Box::new(run));
+            saved.run.attempts = own.into_iter().skip(skip).collect();
+            if saved.run.phase.is_ended() {
+                self.ended.insert(saved.run.id, Box::new(saved.run));
             } else {
-                move_times(&mut run, &mut permits, shift, self.now);
+                move_times(&mut saved, shift, self.now);
+                let SavedRun { run, permits, next, overdue_since } = saved;
                 let program = self.programs.get(&run.program).cloned();
-                let program = program.unwrap_or_else(|| {
-                    Arc::new(Program::new(run.program.clone(), crate::model::Command::Argv(Vec::new())))
-                });
+                let program = program.unwrap_or_else(|| unconfigured(run.program.clone()));
                 let mut live = Live::boxed(run, program, self.now);
                 live.permits = permits;
+                live.overdue_since = overdue_since;
+                if let Some(next) = next {
+                    live.stage = Stage::Emptying(next);
+                }
                 self.live.insert(live.run.id, live);
             }
         }
@@ -217,7 +263,7 @@ impl Machine {
 
     /// A run that is over, as it is saved.
     pub(in crate::manager) fn saved_when_over(&self, run: RunId) -> Option<Put> {
-        self.ended.get(&run).map(|run| put_run(run, &[]))
+        self.ended.get(&run).map(|run| put_ended(run))
     }
 
     /// Attempts that may still have processes: to be stopped before anything is started.
@@ -260,28 +306,116 @@ impl Machine {
         });
         // All places first: a run in line may be older than one that has a place.
         for live in self.live.values_mut().filter(|live| live.run.phase != Phase::Queued) {
-            live.stage = Stage::Suspended;
+            if !matches!(live.stage, Stage::Emptying(_)) {
+                live.stage = Stage::Suspended;
+            }
             *self.places.entry(live.run.program.clone()).or_default() += 1;
         }
         for id in ids {
             let Some(live) = self.live.get(&id) else { continue };
             let known = self.programs.contains_key(&live.run.program);
+            let ended = live.run.current().is_some_and(|current| current.ended_at.is_some());
+            let had_process = live.run.phase.has_process();
+            if let Stage::Emptying(next) = live.stage.clone() {
+                self.take_up_decided(id, recovered.remove(&id), next, known);
+                continue;
+            }
             if adopted.contains(&live.attempt_id()) {
                 self.adopt(id);
                 continue;
             }
             match recovered.remove(&id) {
+                Some(one) if ended => self.take_up_unjudged(one),
                 Some(one) => self.take_up_end(one, known),
-                None if !known => self.finish(
-                    id,
-                    Phase::Failed,
-                    EndReason::NotRetryable,
-                    "its program is no longer configured".into(),
-                ),
+                // Nobody could say what became of it.
+                None if had_process && known => self.take_up_end(unseen(live.attempt_id()), known),
+                None if !known => self.finish_unknown(id),
                 None => self.take_up(id),
             }
         }
         self.commit(true);
+        self.take_effects()
+    }
+
+    fn finish_unknown(&mut self, id: RunId) {
+        let why = "its program is no longer configured".into();
+        self.finish(id, Phase::Failed, EndReason::NotRetryable, why);
+    }
+
+    /// Its end and what follows were decided; the rest of its tree was being stopped, and is gone now.
+    fn take_up_decided(&mut self, id: RunId, one: Option<Recovered>, next: Next, known: bool) {
+        if let Some(one) = one {
+            self.close_judged(one);
+        }
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.empty = true;
+        match next {
+            Next::Finish(phase, reason, why) => self.finish(id, phase, reason, why),
+            Next::Start(_) if !known => self.finish_unknown(id),
+            Next::Start(at) => {
+                live.run.phase = Phase::Backoff;
+                live.run.next_attempt_at = Some(at);
+                self.take_up(id);
+            }
+        }
+    }
+
+    /// Its end is in the journal and what follows is not: stores of before the two were one commit have such runs.
+    fn take_up_unjudged(&mut self, one: Recovered) {
+        let id = one.attempt.run;
+        self.half_made.insert(id);
+        self.close_judged(one);
+        let now = self.now;
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.empty = true;
+        let class = live.run.current().and_then(|current| current.class.clone());
+        let reason = live.run.reason.as_ref().filter(|reason| Some(&reason.class) == class.as_ref());
+        live.evidence = class.as_ref().map(|class| Evidence {
+            class: class.clone(),
+            rule: reason.map_or_else(String::new, |reason| reason.rule.clone()),
+            line: reason.map_or_else(String::new, |reason| reason.message.clone()),
+            stream: None,
+            seq: 0,
+            at: now,
+            retry_after_ms: None,
+            preferred: None,
+        });
+        self.settle(id, class.as_deref());
+    }
+
+    /// What is left of an attempt's output goes to the store; its end was judged before.
+    fn close_judged(&mut self, one: Recovered) {
+        let Recovered { attempt, spool, sizes, secrets, .. } = one;
+        self.take_in_rest(LeftSpool { attempt, spool, sizes, secrets });
+        self.act(Effect::Acknowledge(attempt));
+    }
+
+    fn take_in_rest(&mut self, left: LeftSpool) {
+        let LeftSpool { attempt, spool, sizes, secrets } = left;
+        let name = self.run(attempt.run).map(|run| run.program.clone());
+        let name = name.unwrap_or_else(|| NO_LONGER_KNOWN.to_owned());
+        let living = self.live.get(&attempt.run).map(|live| live.program.clone());
+        let program = living.or_else(|| self.programs.get(&name).cloned());
+        let program = program.unwrap_or_else(|| unconfigured(name));
+        let watch = monitor::Watch { attempt, program, spool, secrets, first_output: false, judged: true };
+        self.effects.push(Effect::Watch(watch));
+        self.act(Effect::Close(monitor::Close { attempt, sizes }));
+    }
+
+    /// Output of attempts whose ends are journalled and that was not all stored when the last manager died; and the
+    /// secrets of runs that are over, which were kept for it.
+    pub fn take_in_left(
+        &mut self,
+        left: Vec<LeftSpool>,
+        with_secrets: Vec<RunId>,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        self.settle_time(now);
+        left.into_iter().for_each(|one| self.take_in_rest(one));
+        for run in with_secrets.into_iter().filter(|run| !self.live.contains_key(run)).collect::<Vec<_>>() {
+            self.act(Effect::ForgetSecrets(run));
+        }
+        self.commit(false);
         self.take_effects()
     }
 
@@ -330,12 +464,7 @@ impl Machine {
         match (live.run.phase, live.run.next_attempt_at) {
             (Phase::Backoff, Some(at)) => {
                 live.stage = Stage::Backoff;
-                // Came due while nobody was there: not all of them at once.
-                let at = if at > now {
-                    at
-                } else {
-                    now.plus(retry::startup_spread_ms(id, live.program.retry.startup_spread_ms))
-                };
+                let at = if at > now { at } else { live.spread(now) };
                 live.run.next_attempt_at = Some(at);
                 self.batch.dirty.insert(id);
                 self.effects.push(Effect::Schedule(retry::Schedule { run: id, at }));
@@ -356,10 +485,11 @@ impl Machine {
         if !known {
             live.run.wanted = Wanted::Down;
         }
+        live.ended_at = one.ended_at;
         let program = live.program.clone();
         let Recovered { attempt, exit, spool, sizes, secrets, .. } = one;
         // A probe's permit did not outlive its supervisor: nobody waits for its first output.
-        let watch = monitor::Watch { attempt, program, spool, secrets, first_output: false };
+        let watch = monitor::Watch { attempt, program, spool, secrets, first_output: false, judged: false };
         self.effects.push(Effect::Watch(watch));
         self.exited(attempt, exit, sizes, false);
         self.launcher(launcher::Report::Emptied { attempt, sizes });
@@ -381,6 +511,27 @@ impl Machine {
             }
             self.ended.remove(&id);
         }
+    }
+}
+
+/// The program under which output is stored whose run is gone, and its program's name with it.
+const NO_LONGER_KNOWN: &str = "unknown";
+
+/// What a run goes by whose program is not configured any more: no rule of its own.
+fn unconfigured(name: String) -> Arc<Program> {
+    Arc::new(Program::new(name, Command::Argv(Vec::new())))
+}
+
+/// An attempt of which the Launcher found nothing.
+fn unseen(attempt: AttemptId) -> Recovered {
+    Recovered {
+        attempt,
+        exit: ExitStatus::Unknown,
+        ended_at: None,
+        stopped_by_keeper: false,
+        spool: Spool { token: 0, stdout: PathBuf::new(), stderr: PathBuf::new() },
+        sizes: SpoolSizes::default(),
+        secrets: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod breakers;
 mod crowd;
 mod early;
+mod ends;
 mod figures;
 mod forced;
 mod lost;

@@ -19,5 +19,5 @@ pub use self::{
     level::level,
     ready::ReadyLine,
     redact::{Cleaned, Redactor},
-    verdict::{Seen, silent, too_little},
+    verdict::{Seen, by_exit_alone, silent, too_little},
 };

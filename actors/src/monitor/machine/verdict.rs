@@ -87,9 +87,15 @@ fn unknown(exit: ExitStatus, now: Timestamp) -> Evidence {
 /// The same for an attempt that wrote nothing: without reading, and without the patterns that nothing could match.
 #[must_use]
 pub fn silent(program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evidence> {
+    let items = program.success_items.as_ref().map(|_| 0);
+    by_exit_alone(program, exit, now).or_else(|| too_little(program, exit, (0, items), now))
+}
+
+/// The same for an attempt whose output was not read: `None` for an exit code of success.
+#[must_use]
+pub fn by_exit_alone(program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evidence> {
     if matches!(exit, ExitStatus::Code(code) if program.success_exit_codes.contains(&code)) {
-        let items = program.success_items.as_ref().map(|_| 0);
-        return too_little(program, exit, (0, items), now);
+        return None;
     }
     let own = program.classify.iter().enumerate().filter(|(_, rule)| match (&rule.matcher, exit) {
         (Matcher::ExitCode(wanted), ExitStatus::Code(code)) => *wanted == code,

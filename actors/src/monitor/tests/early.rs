@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 impl World {
     async fn watch_for_first_output(&self, attempt: AttemptId, program: &Program) {
         let (program, spool) = (Arc::new(program.clone()), self.spool(attempt));
-        let watch = Watch { attempt, program, spool, secrets: Vec::new(), first_output: true };
+        let watch = Watch { attempt, program, spool, secrets: Vec::new(), first_output: true, judged: false };
         self.monitor.send(watch).await.unwrap();
     }
 

@@ -88,6 +88,7 @@ impl World {
             spool: self.spool(attempt),
             secrets,
             first_output: false,
+            judged: false,
         };
         self.monitor.send(watch).await.unwrap();
     }

@@ -162,6 +162,7 @@ fn end(event: &Event) -> Option<String> {
         line,
         preferred,
         lasted_ms,
+        ended_at,
         output_complete,
         ..
     } = event
@@ -201,5 +202,6 @@ fn end(event: &Event) -> Option<String> {
     };
     let incomplete = if *output_complete { "" } else { " (its output could not be read in time)" };
     let preferred = preferred.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
-    Some(format!("{how}{what}{preferred}{incomplete}"))
+    let found = if ended_at.is_some() { ", while no supervisor ran" } else { "" };
+    Some(format!("{how}{found}{what}{preferred}{incomplete}"))
 }
