@@ -14,6 +14,7 @@ mod arguments;
 mod bad_input;
 mod bench_of_one;
 mod breakers_by_hand;
+mod bursts;
 mod check;
 mod death;
 mod descriptors;
