@@ -206,10 +206,10 @@ fn end_is_true(case: &Case<'_>, found: &mut Found) {
         None => end.exit.is_none(),
     };
     if end.is_seen() && case.read.end.is_some() && !true_exit && !(case.stopped && end.signal.is_some()) {
-        found.wrong(Wrong::ExitWrong, case.evidence("it said something else"));
+        found.wrong(Wrong::FalseExit, case.evidence("it said something else"));
     }
     if end.exit.is_some() && case.read.end.is_none() {
-        found.wrong(Wrong::ExitWrong, case.evidence("it never said an exit"));
+        found.wrong(Wrong::FalseExit, case.evidence("it never said an exit"));
     }
     found.count(if end.is_seen() { "exits known" } else { "exits unknown" }, 1);
     if !end.is_seen() && !case.keeper_died {
@@ -223,11 +223,11 @@ fn end_is_true(case: &Case<'_>, found: &mut Found) {
         found.wrong(Wrong::FalseSuccess, case.evidence("it did not end well"));
     }
     if well && end.is_seen() && end.class.is_some() && !case.stopped && !is_daemon(&case.told.program) {
-        found.wrong(Wrong::ClassWrong, case.evidence("it ended well"));
+        found.wrong(Wrong::FalseClass, case.evidence("it ended well"));
     }
     let limited = case.told.program == "limited" && case.read.end.is_some() && end.is_seen() && !case.stopped;
     if limited && end.class.as_deref() != Some("rate_limited") && !case.both_died {
-        found.wrong(Wrong::ClassWrong, case.evidence("its last line says what it is"));
+        found.wrong(Wrong::FalseClass, case.evidence("its last line says what it is"));
     }
 }
 

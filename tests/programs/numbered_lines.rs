@@ -142,6 +142,7 @@ fn only_one(folder: &Path, tag: &Tag, ledger: &Ledger) -> File {
 }
 
 /// A process of its group that ignores SIGTERM (it inherits that), holds its outputs, and its lock.
+#[expect(clippy::zombie_processes, reason = "it is left to whoever supervises us")]
 fn leave_somebody(lock: &File) {
     // SAFETY: the descriptor is open; it is let through to the child, which shares the lock then.
     unsafe { libc::fcntl(lock.as_raw_fd(), libc::F_SETFD, 0) };
