@@ -36,6 +36,8 @@ pub(crate) fn up(connection: &Connection, ask: &Up) -> Result<u8, Failure> {
     let filter = env_logger::Env::default().default_filter_or("info,actix_server=warn");
     env_logger::Builder::from_env(filter).init();
     raise_descriptor_limit();
+    hear_every_signal();
+    keep_memory_to_ourselves();
     let file = file(ask.config.as_ref(), connection);
     let mut config = facade::load(&file)?;
     if let Some(data) = &connection.data {
@@ -177,7 +179,26 @@ fn listen(listen: &Listen) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Every child needs descriptors of ours; the soft limit is a default for programs that use `select`, which we do not.
+/// Whoever started us may have blocked the signals by which we are asked to end. Before there are threads, which inherit it.
+fn hear_every_signal() {
+    // SAFETY: all zeroes is valid memory for a set, which sigemptyset initialises and the next call reads.
+    unsafe {
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Children run as the user that we run as: they must not read the token and secrets out of our memory, nor take our
+/// descriptors. It also means no core files of ours, and that only root can trace us.
+fn keep_memory_to_ourselves() {
+    // SAFETY: no memory is involved.
+    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) } != 0 {
+        log::warn!("children may look into this process; error={}", std::io::Error::last_os_error());
+    }
+}
+
+/// Children get the limit that we were given, whatever we raise ours to. Every child needs descriptors of ours; the soft limit is a default for programs that use `select`, which we do not.
 fn raise_descriptor_limit() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls read or write the one struct that outlives them.

@@ -28,7 +28,7 @@ pub(super) const PROGRAM: &[Key] = &[
         "env_file",
         Path,
         "",
-        "`KEY=value` lines. A value in quotes ends at its quote, any other where a blank and `#` come; `#` begins a comment; no escapes, no `export`, no `$NAME`, one line each; anything else is an error at the start. A regular file of at most 1 MiB; missing is an error at the start.",
+        "A file of `KEY=value` lines, regular and of at most 1 MiB; [child.md](child.md#env_file) has the grammar. Missing, or a line that is none, is an error at the start.",
     ),
     key("env_clear", Flag, "false", "Inherit only PATH, HOME, LANG, TZ."),
     key(
@@ -91,7 +91,12 @@ const PARAM: &[Key] = &[
     key("default", Scalar, "", "Its value when none is given."),
     key("min", Scalar, "", "Smallest value, also the floor of any adjustment."),
     key("max", Scalar, "", "Largest value."),
-    key("secret", Flag, "false", "Environment only; stored and shown as `***`."),
+    key(
+        "secret",
+        Flag,
+        "false",
+        "Environment only; shown as `***`. The value lies in a file of the store (mode 0600) until the run is over: [child.md](child.md).",
+    ),
     key("env", Text, "", "The environment variable that carries it."),
     key("allow_dash", Flag, "false", "Its value may begin an argument with `-`."),
     key("adjust_scope", Text, "(the run)", "Siblings whose key renders the same share the adjusted value."),

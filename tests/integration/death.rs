@@ -34,9 +34,14 @@ impl Daemon {
 
     /// After this line of shell, such as `ulimit -n 64`.
     pub(crate) fn up_limited(folder: &Path, limit: &str) -> Self {
-        let mut child = Command::new("sh")
-            .args(["-c", &format!("{limit} && exec \"$@\""), "sh"])
-            .arg(supervise())
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{limit} && exec \"$@\""), "sh"]).arg(supervise());
+        Self::up_by(command, folder)
+    }
+
+    /// By a command that lacks the words from `up` on.
+    pub(crate) fn up_by(mut command: Command, folder: &Path) -> Self {
+        let mut child = command
             .args(["up", "supervise.toml", "--listen", "127.0.0.1:0"])
             .current_dir(folder)
             .stdin(Stdio::null())

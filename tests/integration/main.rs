@@ -16,6 +16,7 @@ mod bench_of_one;
 mod breakers_by_hand;
 mod bursts;
 mod check;
+mod childs_world;
 mod death;
 mod descriptors;
 mod exposition;

@@ -45,6 +45,7 @@
 mod attempt;
 mod event_loop;
 mod headroom;
+mod inherited;
 mod last_word;
 pub mod protocol;
 mod pursuit;

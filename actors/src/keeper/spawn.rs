@@ -1,6 +1,7 @@
 //! `posix_spawn`: the child borrows our memory until it execs, so the cost does not grow with it.
 
 use super::{
+    inherited::{make_more_killable, open_files_mark},
     protocol::Launch,
     syscall::{check, empty_signals, open_files_limit, set_open_files_limit},
 };
@@ -62,15 +63,18 @@ pub(super) fn spawn(launch: &Launch, ends: &Ends<'_>) -> io::Result<i32> {
     if let Some(raised) = raised {
         set_open_files_limit(raised);
     }
-    error_number(result).map(|()| pid)
+    error_number(result)?;
+    make_more_killable(pid);
+    Ok(pid)
 }
 
-/// Starts this executable again as the keeper: `control` becomes descriptor 3, and the environment is ours plus `mark`.
+/// Starts this executable again as the keeper: `control` becomes descriptor 3, and the environment is ours plus `mark` and
+/// what children are to inherit.
 pub(super) fn spawn_self(mark: &[u8], null: BorrowedFd<'_>, control: BorrowedFd<'_>) -> io::Result<i32> {
     use std::os::unix::ffi::OsStrExt;
     let mut env: Vec<Vec<u8>> =
         std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect();
-    env.push(mark.to_vec());
+    env.extend([mark.to_vec(), open_files_mark()]);
     let env = Vector::new(&env)?;
     let argv = Vector::new(&[b"actix-process-keeper".to_vec()])?;
     let mut actions = Actions::new()?;

@@ -2,6 +2,7 @@
 
 use super::{
     event_loop::{Loop, Mode},
+    inherited::{open_files_for_children, remember_open_files},
     protocol::{Request, VERSION},
     socket::{Received, Socket},
     spawn::spawn_self,
@@ -33,12 +34,14 @@ const CONTROL_FD: RawFd = 3;
 static PROCESS_IS_POSSIBLE: AtomicBool = AtomicBool::new(false);
 
 /// Call this first in `main`: in the keeper's process it never returns, in every other it remembers that a keeper can
-/// have a process of its own. Without it the keeper is a thread.
+/// have a process of its own, and how many descriptors this process may have: children get that limit, whatever we raise
+/// ours to. Without it the keeper is a thread, and children get the limit of the moment.
 pub fn init() {
     let marked = std::env::var_os(MARK).is_some_and(|value| value == CONTROL_FD.to_string().as_str());
     // SAFETY: should the descriptor not be open, asking what it is fails and nothing else happens.
     let control = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
     if !marked || !is_seqpacket(control) {
+        remember_open_files();
         PROCESS_IS_POSSIBLE.store(true, Ordering::Release);
         return;
     }
@@ -54,14 +57,17 @@ fn become_keeper() -> io::Result<Mode> {
     unsafe {
         libc::prctl(libc::PR_SET_NAME, c"keeper".as_ptr());
         check(libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1))?;
+        // We hold everybody's output: no child of the same user may take a descriptor of ours, read our memory or trace
+        // us. A child can be dumped again once it executes its own program.
+        check(libc::prctl(libc::PR_SET_DUMPABLE, 0))?;
         // A host's descriptors that it forgot to mark are not ours to hold open.
         libc::close_range(4, libc::c_uint::MAX, 0);
         // Our working directory must not keep a file system busy; every path we get is absolute.
         libc::chdir(c"/".as_ptr());
     }
-    let limit = open_files_limit();
+    let (limit, open_files) = (open_files_limit(), open_files_for_children());
     set_open_files_limit(libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max });
-    Ok(Mode::Process { signals: signal_fd()?, open_files: limit.rlim_cur })
+    Ok(Mode::Process { signals: signal_fd()?, open_files })
 }
 
 /// A running keeper, seen from the daemon. Dropping it closes the control socket: the keeper then stops every tree

@@ -2,7 +2,7 @@
 
 use super::{
     env_files::EnvFile,
-    machine::{Surroundings, Variables, arguments, environment, refuse, resolve},
+    machine::{Surroundings, Variables, arguments, environment, is_inherited, refuse, resolve},
     messages::Launch,
     search::Disk,
     secrets::Secrets,
@@ -14,7 +14,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     os::unix::ffi::{OsStrExt, OsStringExt},
-    path::{Path, PathBuf, absolute},
+    path::{Component, Path, PathBuf, absolute},
 };
 
 /// Where things of an attempt lie: functions of store and attempt, so that a later supervisor finds them.
@@ -92,6 +92,7 @@ pub(super) fn compose(
         params: &launch.params,
         secrets: &secrets,
         tag: &places.tag(launch.attempt),
+        cwd: &shown(&cwd),
     };
     let variables = environment(program, &around)?;
     let search = variables.get(b"PATH".as_slice()).map_or(b"/usr/bin:/bin".as_slice(), Vec::as_slice);
@@ -138,9 +139,17 @@ fn input(program: &Program, what: String, help: String) -> SpawnFailure {
     refuse(SpawnProblem::Input, format!("cannot start `{}`: {what}", program.name), help)
 }
 
-/// Our own environment, as the children inherit it.
+/// The folder as `PWD` may name it: what POSIX allows there has no `..`, and a link is left as it is.
+fn shown(cwd: &Path) -> PathBuf {
+    let roundabout = cwd.components().any(|part| part == Component::ParentDir);
+    let direct = roundabout.then(|| cwd.canonicalize().ok()).flatten();
+    direct.unwrap_or_else(|| cwd.to_owned())
+}
+
+/// Our own environment, as far as children inherit it.
 pub(super) fn own_environment() -> Variables {
-    std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect()
+    let all = std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
+    all.filter(|(name, _)| is_inherited(name)).collect()
 }
 
 #[cfg(test)]

@@ -310,7 +310,20 @@ pub(super) fn keeper_is_alive(places: &Places) -> io::Result<bool> {
     }
 }
 
-/// Kills the keeper that holds the lock. Its id is in the file; that it is the one is shown by the file being open there.
+/// Whether the kernel's list has a lock of this process on a file of this number. A number is not unique over file systems:
+/// it is one hint of three.
+fn is_locked_by(pid: i32, inode: u64) -> bool {
+    let (pid, inode) = (pid.to_string(), inode.to_string());
+    let list = fs::read_to_string("/proc/locks").unwrap_or_default();
+    list.lines().any(|line| {
+        let mut words = line.split_whitespace().skip(4);
+        let (of, file) = (words.next(), words.next());
+        of == Some(&pid) && file.and_then(|file| file.rsplit(':').next()) == Some(&inode)
+    })
+}
+
+/// Kills the keeper that holds the lock. Its id is in the file; that it is the one is shown by the file being open there,
+/// or, where we are not root and may not look at its descriptors, by the kernel's list of locks.
 pub(super) fn kill_keeper(places: &Places) {
     let lock = places.lock();
     let Some(pid) = fs::read_to_string(&lock).ok().and_then(|text| text.trim().parse::<i32>().ok()) else {
@@ -318,9 +331,26 @@ pub(super) fn kill_keeper(places: &Places) {
     };
     let Some(process) = Process::read(pid) else { return };
     let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let holds = open.into_iter().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == lock));
+    let open = open.into_iter().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == lock));
+    let holds = open || fs::metadata(&lock).is_ok_and(|file| is_locked_by(pid, file.ino()));
     let is_keeper = fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "keeper\n");
     if holds && is_keeper {
         process.signal(libc::SIGKILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_locks_a_file_is_known_without_a_look_at_its_descriptors() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("lock")).unwrap();
+        let inode = file.metadata().unwrap().ino();
+        assert!(!is_locked_by(own_pid(), inode));
+        file.try_lock().unwrap();
+        assert!(is_locked_by(own_pid(), inode));
+        assert!(!is_locked_by(own_pid() + 1, inode));
     }
 }

@@ -228,7 +228,7 @@ pub struct ParamSpec {
     pub min: Option<ParamValue>,
     /// Largest value.
     pub max: Option<ParamValue>,
-    /// Environment only, stored and shown as `***`.
+    /// Environment only, shown as `***`; its value lies in a file of the store (mode 0600) until the run is over.
     pub secret: bool,
     /// The environment variable that carries it, beside any argument.
     pub env: Option<String>,
@@ -322,7 +322,8 @@ impl ParamSpec {
         self
     }
 
-    /// Reaches the child in this environment variable only, and is stored and shown as `***`.
+    /// Reaches the child in this environment variable only, and is shown as `***`. Its value lies in a file of the store (mode
+    /// 0600) until the run is over.
     #[must_use]
     pub fn secret(mut self, env: impl Into<String>) -> Self {
         self.secret = true;

@@ -5,7 +5,7 @@ use super::{
     refuse,
 };
 use crate::model::{ParamValue, Params, Program, SpawnFailure, SpawnProblem, Template};
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, os::unix::ffi::OsStrExt, path::Path};
 
 /// What a cleared environment still inherits.
 const KEPT: [&[u8]; 4] = [b"PATH", b"HOME", b"LANG", b"TZ"];
@@ -29,9 +29,43 @@ pub struct Surroundings<'a> {
     pub secrets: &'a BTreeMap<String, String>,
     /// The tag's value.
     pub tag: &'a str,
+    /// The working directory, for `PWD`.
+    pub cwd: &'a Path,
 }
 
-/// Inherited < `env_file` < `env` < parameters with a variable of their own < the tag.
+/// Variables by which a service manager speaks to us, and what opens our API: said to us, and wrong or dangerous in
+/// anybody else. A child that believes them tells systemd that we are ready, takes a descriptor for a socket that is none,
+/// or ends because its watchdog is not fed.
+const NOT_INHERITED: [&str; 18] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDNAMES",
+    "MAINPID",
+    "MAINPIDFDID",
+    "MANAGERPID",
+    "MANAGERPIDFDID",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "SYSTEMD_EXEC_PID",
+    "MEMORY_PRESSURE_WATCH",
+    "MEMORY_PRESSURE_WRITE",
+    "SUPERVISE_TOKEN",
+    // A folder that was left, which `cd -` would go to.
+    "OLDPWD",
+];
+
+/// Whether children inherit this variable of ours; what a program's own `env` and `env_file` say is theirs in any case.
+#[must_use]
+pub fn is_inherited(name: &[u8]) -> bool {
+    !NOT_INHERITED.iter().any(|ours| ours.as_bytes() == name)
+}
+
+/// Inherited < `PWD` < `env_file` < `env` < parameters with a variable of their own < the tag. `PWD` is the working
+/// directory, unless the environment is cleared.
 ///
 /// # Errors
 /// [`SpawnProblem::Input`] names the line, variable or parameter.
@@ -44,6 +78,9 @@ pub fn environment(program: &Program, around: &Surroundings<'_>) -> Result<Varia
         if !program.env_clear || KEPT.contains(&name.as_slice()) {
             out.insert(name.clone(), value.clone());
         }
+    }
+    if !program.env_clear {
+        out.insert(b"PWD".to_vec(), around.cwd.as_os_str().as_bytes().to_vec());
     }
     if let Some((path, content)) = around.env_file {
         let pairs = parse_env_file(content).map_err(|error| {
@@ -116,6 +153,7 @@ mod tests {
     fn made(program: &Program, secrets: &[(&str, &str)]) -> Result<Variables, String> {
         let inherited = variables(&[
             ("PATH", "/bin"),
+            ("PWD", "/of/the/daemon"),
             ("A", "inherited"),
             ("B", "inherited"),
             ("ACTIX_PROCESS", "other"),
@@ -131,6 +169,7 @@ mod tests {
                 params: &params,
                 secrets: &secrets,
                 tag: "m/r/1",
+                cwd: Path::new("/srv/sub"),
             },
         )
         .map_err(|failure| failure.message)
@@ -147,6 +186,7 @@ mod tests {
             ("E", "x\"y"),
             ("KEY", "hush"),
             ("PATH", "/bin"),
+            ("PWD", "/srv/sub"),
         ];
         assert_eq!(made(&program(), &[("key", "hush")]), Ok(variables(&expected)));
     }
@@ -158,6 +198,23 @@ mod tests {
         program.env.remove("B");
         let made = made(&program, &[("key", "hush")]).unwrap();
         assert!(made.contains_key(b"PATH".as_slice()) && !made.contains_key(b"B".as_slice()));
+        assert!(!made.contains_key(b"PWD".as_slice()));
+    }
+
+    #[test]
+    fn a_pwd_that_the_program_names_is_its_own_affair() {
+        let mut program = program();
+        program.env.insert("PWD".into(), "/mine".into());
+        assert_eq!(made(&program, &[("key", "hush")]).unwrap()[b"PWD".as_slice()], b"/mine");
+    }
+
+    #[test]
+    fn what_a_service_manager_tells_us_is_not_told_to_children() {
+        for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS", "MAINPID", "INVOCATION_ID"] {
+            assert!(!is_inherited(name.as_bytes()), "{name}");
+        }
+        assert!(!is_inherited(b"JOURNAL_STREAM") && !is_inherited(b"SUPERVISE_TOKEN"));
+        assert!(is_inherited(b"PATH") && is_inherited(b"LISTEN_ADDRESS") && is_inherited(b"SUPERVISE_URL"));
     }
 
     #[test]
