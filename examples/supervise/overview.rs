@@ -25,7 +25,8 @@ pub(crate) fn of_all(client: &Client, screen: &mut Screen, info: &Value) -> Resu
         number("restarts")
     ))?;
     screen.line(&format!("breakers: {}", counted(info.get("breakers"), "none asked yet")))?;
-    let size = usage::bytes(number("store_bytes"));
+    let size =
+        info.get("store_bytes").and_then(Value::as_u64).map_or("size unknown".to_owned(), usage::bytes);
     screen.line(&format!("store: {size} in {}", escape(text(info, "store"))))?;
     let trouble = text(info, "store_trouble");
     if !trouble.is_empty() {

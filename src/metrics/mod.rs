@@ -31,7 +31,7 @@ const TRANSITIONS: [(&str, &str); 4] =
     [("closed", "open"), ("open", "half_open"), ("half_open", "open"), ("half_open", "closed")];
 
 /// The page.
-pub(crate) fn text(metrics: &Metrics, breakers: &[BreakerStatus], store_bytes: u64) -> String {
+pub(crate) fn text(metrics: &Metrics, breakers: &[BreakerStatus], store_bytes: Option<u64>) -> String {
     let mut page = Page::default();
     page.family(&families::BUILD).add(&[env!("CARGO_PKG_VERSION")], 1);
     page.family(&families::STARTED).add(&[], seconds(metrics.started_at.0, 3));
@@ -39,7 +39,9 @@ pub(crate) fn text(metrics: &Metrics, breakers: &[BreakerStatus], store_bytes: u
     of_breakers(&mut page, &metrics.scopes, breakers);
     page.family(&families::KEEPERS_LOST).add(&[], metrics.keepers_lost);
     let store = metrics.store;
-    page.family(&families::STORE_BYTES).add(&[], store_bytes);
+    if let Some(bytes) = store_bytes {
+        page.family(&families::STORE_BYTES).add(&[], bytes);
+    }
     page.family(&families::STORE_REFUSES).add(&[], u8::from(store.refuses));
     page.family(&families::STORE_OWED).add(&[], store.owed);
     page.family(&families::STORE_FLUSH).sum_and_count(&[], seconds(store.flush_us, 6), store.flushes);

@@ -23,14 +23,14 @@ fn breaker(scope: &str, state: &str, level: u32) -> BreakerStatus {
 }
 
 fn read(metrics: &Metrics, breakers: &[BreakerStatus]) -> BTreeMap<String, strict::Family> {
-    let page = text(metrics, breakers, 4_096);
+    let page = text(metrics, breakers, Some(4_096));
     let families = strict::parse(&page).unwrap_or_else(|why| panic!("{why}\n{page}"));
     families.into_iter().map(|family| (family.name.clone(), family)).collect()
 }
 
 #[test]
 fn the_page_has_every_family_once_and_in_the_order_of_the_table() {
-    let page = text(&Metrics::default(), &[], 0);
+    let page = text(&Metrics::default(), &[], Some(0));
     let read: Vec<_> = strict::parse(&page).unwrap().into_iter().map(|f| (f.name, f.kind)).collect();
     let table: Vec<_> = families::ALL.iter().map(|f| (f.name.to_owned(), f.kind.name().to_owned())).collect();
     assert_eq!(read, table);

@@ -60,7 +60,7 @@ pub struct Status {
     /// Breakers.
     pub breakers: Vec<BreakerStatus>,
     /// What the store takes on the disk, in bytes.
-    pub store_bytes: u64,
+    pub store_bytes: Option<u64>,
 }
 
 impl Status {
@@ -171,10 +171,11 @@ impl ProcessManager {
         })
     }
 
-    /// What the store takes on the disk now, in bytes. Looks at every file of it, on a thread of its own.
-    pub async fn store_bytes(&self) -> u64 {
+    /// What the store takes on the disk now, in bytes; `None` when that cannot be told, because no thread can be started
+    /// for it. Looks at every file of it, on a thread of its own.
+    pub async fn store_bytes(&self) -> Option<u64> {
         let folder = self.shared.store.clone();
-        shutdown::on_a_thread("process-store-size", move || bytes_on_disk(&folder)).await.unwrap_or(0)
+        shutdown::on_a_thread("process-store-size", move || bytes_on_disk(&folder)).await
     }
 
     /// Facts about the supervisor itself.

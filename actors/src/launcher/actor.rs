@@ -314,6 +314,7 @@ impl LauncherActor {
             lost.iter().map(|one| (one.token, (one.pid != 0, one.exit.is_some()))).collect();
         let attempts =
             u32::try_from(told.values().filter(|(launched, _)| *launched).count()).unwrap_or(u32::MAX);
+        let unsettled = lost.iter().map(Settled::unseen).collect();
         let places = self.places.clone();
         let work = tokio::task::spawn_blocking(move || {
             if let Some(keeper) = keeper {
@@ -328,7 +329,11 @@ impl LauncherActor {
                 let why = "the keeper ended without being told to".to_owned();
                 this.report(Report::KeeperLost { attempts, why });
             }
-            for one in settled.unwrap_or_default() {
+            let settled = settled.unwrap_or_else(|error| {
+                log::error!("what a keeper left could not be settled; error={error}");
+                unsettled
+            });
+            for one in settled {
                 this.tell_settled(&one, told.get(&one.token).copied().unwrap_or_default());
             }
             for ender in this.enders.drain(..) {
@@ -459,7 +464,10 @@ impl Handler<Recover> for LauncherActor {
         let work = async move {
             recover::wait_for_old_keeper(&places).await;
             let work = tokio::task::spawn_blocking(move || recover::recover(&places, orphans, first));
-            work.await.unwrap_or_default()
+            work.await.unwrap_or_else(|error| {
+                log::error!("what an earlier supervisor left could not be looked at; error={error}");
+                Recovery::default() // Every orphan counts as lost then.
+            })
         };
         Box::pin(work.into_actor(self).map(|recovered, this, ctx| {
             this.keeper = KeeperState::None;

@@ -61,6 +61,14 @@ pub(super) struct Settled {
     pub(super) sizes: SpoolSizes,
 }
 
+impl Settled {
+    /// Nothing could be found out.
+    pub(super) fn unseen(one: &Bereaved) -> Self {
+        let exit = one.exit.unwrap_or(ExitStatus::Unknown);
+        Self { token: one.token, attempt: one.attempt, exit, sizes: sizes_of(&one.spool) }
+    }
+}
+
 /// Stops what a dead keeper left, and moves what the pipes hold into the spools.
 pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
     let by_itself: Vec<bool> =
@@ -244,7 +252,15 @@ fn rescue_or_say(pipe: BorrowedFd<'_>, path: &Path) {
 }
 
 fn sizes_of(spool: &Spool) -> SpoolSizes {
-    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    // Without a size nobody can say that all of it was read, and the end is judged by its exit alone.
+    let size = |path: &Path| match fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => {
+            log::error!("a spool cannot be looked at; file={} error={error}", path.display());
+            u64::MAX
+        }
+    };
     SpoolSizes { stdout: size(&spool.stdout), stderr: size(&spool.stderr) }
 }
 
@@ -285,9 +301,14 @@ pub(super) fn save_boot(places: &Places) {
 /// Waits until no keeper of an earlier supervisor is left; one that does not end is killed.
 pub(super) async fn wait_for_old_keeper(places: &Places) {
     let mut waited = Duration::ZERO;
-    while keeper_is_alive(places).unwrap_or(false) {
-        if waited.is_zero() {
-            log::info!("an earlier keeper is stopping what it kept");
+    loop {
+        match keeper_is_alive(places) {
+            Ok(false) => return,
+            Ok(true) if waited.is_zero() => log::info!("an earlier keeper is stopping what it kept"),
+            Err(error) if waited.is_zero() => {
+                log::warn!("whether an earlier keeper lives cannot be told; error={error}");
+            }
+            Ok(true) | Err(_) => {} // Not known to be gone: it may still have children.
         }
         if waited >= OLD_KEEPER_LIMIT {
             log::error!("an earlier keeper does not end and is killed");

@@ -249,7 +249,7 @@ impl ManagerActor {
                 let (answer, manager) = (self.rooms.monitor.close.send(close), ctx.address());
                 actix_rt::spawn(async move {
                     // Where the Monitor is gone, the next supervisor closes what is left, and forgets then.
-                    if answer.await.is_ok() {
+                    if matches!(answer.await, Ok(true)) {
                         manager.do_send(Closed(run));
                     }
                 });

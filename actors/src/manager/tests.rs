@@ -68,7 +68,7 @@ records! {
         items: None,
         complete: true,
     };
-    monitor::Close => |_, _| ();
+    monitor::Close => |_, _| true;
     monitor::LastOutput => |_, _| None;
     monitor::Query => |_, _| Ok(crate::model::Page::default());
     monitor::GetRules => |_, _| Vec::new();

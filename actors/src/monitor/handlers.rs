@@ -53,7 +53,7 @@ impl Handler<Drain> for MonitorActor {
 }
 
 impl Handler<Close> for MonitorActor {
-    type Result = ResponseFuture<()>;
+    type Result = ResponseFuture<bool>;
 
     fn handle(&mut self, close: Close, ctx: &mut Context<Self>) -> Self::Result {
         let (reply, answer) = oneshot::channel();
@@ -62,8 +62,10 @@ impl Handler<Close> for MonitorActor {
             self.goals.push(Goal::stored(close.attempt, Wait::Close { attempt: close.attempt, reply }));
             self.mark(close.attempt);
             self.pump(ctx);
+        } else {
+            let _ = reply.send(()); // What is not watched has nothing to close.
         }
-        Box::pin(async move { answer.await.unwrap_or_default() })
+        Box::pin(async move { answer.await.is_ok() })
     }
 }
 

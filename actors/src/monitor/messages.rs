@@ -89,9 +89,10 @@ impl Drained {
     }
 }
 
-/// Nobody of the tree is left: take in the rest up to these sizes, store it, give the spool back.
+/// Nobody of the tree is left: take in the rest up to these sizes, store it, give the spool back. Answers whether that is
+/// done: false when the Monitor ends before.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub struct Close {
     /// Which attempt.
     pub attempt: AttemptId,

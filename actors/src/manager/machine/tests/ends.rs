@@ -366,3 +366,88 @@ fn who_ended_by_itself_beside_a_dying_keeper_is_not_lost() {
         assert_eq!(end_of(ends(&world)[0]).0, class);
     }
 }
+
+/// What comes of a short life, in the orders in which it can be heard of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum News {
+    Launched,
+    Exited,
+    Emptied,
+    Drained,
+    /// 20 ms pass, and what waited for company is written.
+    Committed,
+}
+
+/// Every order of these that keeps the Launcher's own, and asks before it is answered.
+fn orders(left: &[News], so_far: &mut Vec<News>, all: &mut Vec<Vec<News>>) {
+    if left.is_empty() {
+        return all.push(so_far.clone());
+    }
+    for (at, news) in left.iter().enumerate() {
+        let after = match news {
+            News::Launched | News::Committed => None,
+            News::Exited => Some(News::Launched),
+            News::Emptied | News::Drained => Some(News::Exited),
+        };
+        if after.is_none_or(|after| so_far.contains(&after)) {
+            let mut rest = left.to_vec();
+            rest.remove(at);
+            so_far.push(*news);
+            orders(&rest, so_far, all);
+            so_far.pop();
+        }
+    }
+}
+
+#[test]
+fn a_short_life_is_told_the_same_in_every_order() {
+    use News::{Committed, Drained as Read, Emptied, Exited, Launched};
+    let mut all = Vec::new();
+    orders(&[Launched, Exited, Emptied, Read, Committed], &mut Vec::new(), &mut all);
+    assert_eq!(all.len(), 10);
+    for (order, code) in all.iter().flat_map(|order| [0, 1, 3].map(|code| (order, code))) {
+        let mut world = World::new(vec![program("job")]);
+        let run = world.start("job");
+        let attempt = world.attempt(run);
+        let (mut watched, exit) = (false, ExitStatus::Code(code));
+        for news in order {
+            let input = match news {
+                Launched => {
+                    let (spool, secrets) = (spool(), Vec::new());
+                    Input::Launcher(Report::Launched { attempt, pid: 7, start_ticks: 1, spool, secrets })
+                }
+                Exited => Input::Launcher(Report::Exited { attempt, exit, sizes: SOME, leftovers: false }),
+                Emptied => Input::Launcher(Report::Emptied { attempt, sizes: SOME }),
+                Read => {
+                    let counts = Counts { lines: 1, errors: 0, gaps: 0 };
+                    let program = world.machine.program("job").unwrap().clone();
+                    let evidence = Drained::unread().evidence_of(&program, exit, world.now);
+                    Input::Drained {
+                        attempt,
+                        drained: Drained { evidence, counts, items: None, complete: true },
+                    }
+                }
+                Committed => {
+                    world.now = world.now.plus(20);
+                    Input::Tick
+                }
+            };
+            let mut asked = Vec::new();
+            for effect in world.step(input) {
+                match effect {
+                    Effect::Watch(_) => watched = true,
+                    Effect::Drain(_) => assert!(watched, "{order:?}: asked before it was watched"),
+                    other => asked.push(other),
+                }
+            }
+            world.run(asked);
+        }
+        let said: Vec<_> = ends(&world).into_iter().map(|event| end_of(event).0).collect();
+        let class = (code != 0).then_some("exit_nonzero");
+        assert_eq!(said, [class], "{order:?}, exit {code}");
+        let run = world.machine.run(run).unwrap();
+        assert_eq!((run.counts.lines, run.current().unwrap().lines), (1, 1), "{order:?}");
+        let failed = matches!(world.judged[0].outcome, retry::Outcome::Failed { .. });
+        assert_eq!((world.judged.len(), failed), (1, code != 0), "{order:?}");
+    }
+}
