@@ -323,6 +323,7 @@ impl From<OpenError> for Error {
                 "one supervisor owns a store: end that one or give this one a folder of its own; within a \
                      program, build the ProcessManager once and clone it",
             ),
+            OpenError::Folder { help, .. } => Self::new(ErrorKind::Store, message).with_help(help),
             OpenError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
             _ => Self::new(ErrorKind::Keeper, message),
         }

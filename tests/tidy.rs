@@ -263,8 +263,11 @@ fn upward(file: &Source) -> Broken {
     let mut known = vec![format!("crate::{folder}"), "crate::model".to_owned()];
     let mut foreign = vec!["actix::", "actix_rt::"];
     match folder {
-        "keeper" => foreign.push("sled::"),
-        "store" => known.push("crate::clock".into()),
+        "keeper" => {
+            known.push("crate::owned".into());
+            foreign.push("sled::");
+        }
+        "store" => known.extend(["crate::clock".into(), "crate::owned".into()]),
         _ => foreign.extend(["sled::", "tokio::", "std::fs", "std::process", "std::thread"]),
     }
     paths(&without_tests(&code(&file.text)))

@@ -13,7 +13,7 @@
 //! | [`manager`] | brings *actual* to *wanted*, is the only writer of state |
 //!
 //! [`model`] holds the nouns that the rooms share, [`store`] is sled, [`clock`] the only reader of a clock,
-//! [`user_file`] the only place that opens a file whose path a user wrote.
+//! [`user_file`] the only place that opens a file whose path a user wrote, and [`owned`] the one that knows whose a store is.
 //!
 //! # By messages
 //!
@@ -66,6 +66,7 @@ pub mod launcher;
 pub mod manager;
 pub mod model;
 pub mod monitor;
+pub mod owned;
 pub mod retry;
 pub mod simulate;
 pub mod store;

@@ -265,7 +265,7 @@ fn server(document: &mut Document) -> ServerConfig {
     server
 }
 
-fn store(document: &Document, origin: &Path) -> StoreConfig {
+fn store(document: &mut Document, origin: &Path) -> StoreConfig {
     let mut store = StoreConfig::default();
     let node = document.tables.get("store");
     let empty = Table::new();
@@ -275,7 +275,9 @@ fn store(document: &Document, origin: &Path) -> StoreConfig {
         home: node.map_or(0, |node| node.at.file),
     };
     let file = document.sources.get(fields.home).map_or(origin, |source| source.path.as_path());
-    store.path = absolute(folder_of(file)).join(fields.path("path").unwrap_or(store.path));
+    let path = fields.path("path").unwrap_or(store.path);
+    let unnamed = path.as_os_str().is_empty();
+    store.path = absolute(folder_of(file)).join(path);
     if let Some(retention) = fields.below("retention") {
         if let Some(logs) = retention.below("logs") {
             logs.number("max_age", &mut store.logs_max_age_ms);
@@ -285,6 +287,11 @@ fn store(document: &Document, origin: &Path) -> StoreConfig {
             runs.number("max_age", &mut store.runs_max_age_ms);
             runs.number("max_count", &mut store.runs_max_count);
         }
+    }
+    if let Some(node) = fields.table.get("path").filter(|_| unnamed) {
+        let help = "name a folder for the store alone, for example path = \"supervise-data\"";
+        let finding = Finding::error(node.at, "config.value", "`path` of the store is empty", help);
+        document.findings.push(finding);
     }
     store
 }

@@ -2,12 +2,13 @@
 
 use super::{Access, routes};
 use crate::ProcessManager;
+use actix_process_actors::owned;
 use actix_web::{App, HttpServer, dev, middleware::from_fn, web};
 use std::{
-    fs::{DirBuilder, OpenOptions, Permissions},
+    fs::Permissions,
     io::{self, Read, Write},
     net::TcpListener,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -63,14 +64,8 @@ const TOKEN_BYTES: usize = 32;
 /// # Errors
 /// The file or the folder cannot be read or made.
 pub fn load_or_create_token(store: &Path) -> io::Result<String> {
-    DirBuilder::new().recursive(true).mode(0o700).create(store)?;
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(store.join("token"))?;
+    owned::claim(store).map_err(io::Error::other)?;
+    let mut file = owned::open(owned::options().read(true).write(true).create(true), &store.join("token"))?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     let mut text = String::new();
     file.read_to_string(&mut text)?;

@@ -40,3 +40,4 @@ mod stop;
 mod stop_order;
 mod story;
 mod user_files;
+mod whose_store;

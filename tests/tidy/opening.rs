@@ -3,16 +3,15 @@
 use super::{Broken, Source, code, each_line, is_test_file, without_tests};
 
 /// Who opens files, and whose. Everybody else's could be a user's: a pipe that nobody writes, a device without an end.
-const OPENERS: [(&str, &str); 13] = [
+const OPENERS: [(&str, &str); 12] = [
     ("actors/src/user_file.rs", "the place for a user's"),
+    ("actors/src/owned/", "the place for the store's: no links, nobody else's"),
     ("actors/src/clock.rs", "/proc"),
     ("actors/src/keeper/", "/dev/null, /proc, the store's"),
     ("actors/src/store/", "the store's"),
     ("actors/src/launcher/recover.rs", "/proc, the store's"),
-    ("actors/src/launcher/secrets.rs", "the store's"),
     ("actors/src/monitor/", "spool files"),
     ("src/process_manager/usage.rs", "/proc"),
-    ("src/web/serve.rs", "the store's token"),
     ("examples/supervise/client.rs", "a token that a user names may come through a pipe; the wait is theirs"),
     ("examples/supervise/port.rs", "/proc"),
     ("examples/supervise/reference.rs", "a page of the repository"),

@@ -10,7 +10,7 @@ use super::{
         Acknowledge, ForgetSecrets, KeepSecrets, Launch, Recover, Recovery, Report, Shutdown, Signal, Stop,
     },
     recover::{self, Bereaved, Settled},
-    secrets::{Secrets, make_folder},
+    secrets::Secrets,
 };
 use crate::{
     keeper::{
@@ -18,6 +18,7 @@ use crate::{
         protocol::{Event, Request},
     },
     model::{AttemptId, ExitStatus, SpawnFailure, SpawnProblem},
+    owned,
 };
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient,
@@ -40,6 +41,9 @@ pub struct LauncherConfig {
     pub store: PathBuf,
     /// The manager's identity, the same for every life of this store. Part of each child's tag.
     pub manager: u128,
+    /// Whether the store lies where its identity was made. In a copy, processes that look like left ones are the original's:
+    /// they are not touched. Default true.
+    pub at_home: bool,
     /// Who hears [`Report`]s.
     pub reports: Recipient<Report>,
     /// Told when spools grew; given to every keeper.
@@ -50,7 +54,7 @@ impl LauncherConfig {
     /// All of it.
     #[must_use]
     pub const fn new(store: PathBuf, manager: u128, reports: Recipient<Report>, wake: WakeSender) -> Self {
-        Self { store, manager, reports, wake }
+        Self { store, manager, at_home: true, reports, wake }
     }
 }
 
@@ -113,9 +117,10 @@ impl LauncherActor {
     /// # Errors
     /// The store's folders cannot be created.
     pub fn new(config: LauncherConfig) -> io::Result<Self> {
-        make_folder(&config.store)?;
-        let places = Places { store: std::fs::canonicalize(&config.store)?, manager: config.manager };
-        make_folder(&places.spool_folder())?;
+        owned::make_folder(&config.store)?;
+        let LauncherConfig { manager, at_home, .. } = config;
+        let places = Places { store: std::fs::canonicalize(&config.store)?, manager, at_home };
+        owned::make_folder(&places.spool_folder())?;
         Ok(Self {
             secrets: Secrets::of(&places.store),
             places,

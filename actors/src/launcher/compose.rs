@@ -22,6 +22,7 @@ use std::{
 pub(super) struct Places {
     pub(super) store: PathBuf,
     pub(super) manager: u128,
+    pub(super) at_home: bool,
 }
 
 impl Places {

@@ -103,7 +103,8 @@ fn rescue_all(one: &Bereaved) {
 /// After a restart: reads the old keeper's records, stops who is left, rescues what the pipes hold, and finds spools that
 /// were not closed.
 pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -> Recovery {
-    let same_boot = boot_is_the_same(places);
+    // A copy of a store knows processes too: those of the original, which nobody but its own supervisor may end.
+    let same_boot = boot_is_the_same(places) && places.at_home;
     let mut trees = Vec::new();
     let mut pipes = Vec::new();
     let mut tagged = None;

@@ -1,11 +1,9 @@
 //! Values of secrets, each run's in a file that nobody else may read, until the run ends.
 
-use crate::model::RunId;
+use crate::{model::RunId, owned};
 use std::{
     collections::BTreeMap,
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -20,18 +18,17 @@ impl Secrets {
 
     /// Writes the values whole or not at all.
     pub(super) fn keep(&self, run: RunId, values: &BTreeMap<String, String>) -> io::Result<()> {
-        make_folder(&self.0)?;
+        owned::make_folder(&self.0)?;
         let temporary = self.0.join(format!("{run}.new"));
         // A file that an earlier crash left is not trusted to have our mode.
         drop(fs::remove_file(&temporary));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(&serde_json::to_vec(values)?)?;
+        owned::write(&temporary, &serde_json::to_vec(values)?)?;
         fs::rename(&temporary, self.0.join(run.to_string()))
     }
 
     /// The values; none when there are none, or no longer.
     pub(super) fn load(&self, run: RunId) -> BTreeMap<String, String> {
-        let content = fs::read(self.0.join(run.to_string())).ok();
+        let content = owned::read(&self.0.join(run.to_string())).ok();
         content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
     }
 
@@ -44,11 +41,6 @@ impl Secrets {
     pub(super) fn forget(&self, run: RunId) {
         drop(fs::remove_file(self.0.join(run.to_string())));
     }
-}
-
-/// A folder for us alone.
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 #[cfg(test)]

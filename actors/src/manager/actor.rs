@@ -39,6 +39,10 @@ pub struct ManagerActor {
     pub(super) rooms: Rooms,
     /// What the store held when it was opened, until the first configuration makes sense of it.
     pub(super) saved: Option<Loaded>,
+    /// Whether the saved runs are taken up: the journal goes on from then.
+    pub(super) taken_up: bool,
+    /// What the store lost last since this manager runs.
+    pub(super) damage: Option<(Timestamp, String)>,
     pub(super) started_at: Timestamp,
     pub(super) ids: Ids,
     pub(super) waiters: HashMap<RunId, Vec<oneshot::Sender<Run>>>,
@@ -74,6 +78,8 @@ impl ManagerActor {
             store,
             rooms,
             saved: Some(saved),
+            taken_up: false,
+            damage: None,
             started_at: clock::now(),
             ids: Ids::new(seed),
             waiters: HashMap::new(),
@@ -351,6 +357,7 @@ impl Actor for ManagerActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         // Rooms report by `do_send`, which ignores the bound; requests of applications wait in line.
         ctx.set_mailbox_capacity(MAILBOX);
+        self.listen_to_store(ctx);
     }
 }
 

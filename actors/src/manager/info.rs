@@ -32,7 +32,8 @@ pub struct Info {
     pub runs: usize,
     /// The newest journal record.
     pub last_seq: u64,
-    /// What is wrong with the store while something is: a sentence, and what to do. A full disk, as a rule.
+    /// What is wrong with the store while something is: a sentence, and what to do. A full disk, as a rule; or what damage
+    /// took, from when it was found until this manager ends.
     pub store_trouble: Option<String>,
 }
 
@@ -40,6 +41,7 @@ pub struct Info {
 pub(super) fn store_trouble(
     store: Condition,
     refused: Option<&(Timestamp, StoreError)>,
+    damage: Option<&(Timestamp, String)>,
     now: Timestamp,
 ) -> Option<String> {
     const HELP: &str = "free space on its disk, and it goes on by itself";
@@ -51,7 +53,13 @@ pub(super) fn store_trouble(
         ));
     }
     let waits = match store.owed {
-        0 if !store.refuses => return None,
+        0 if !store.refuses => {
+            // Told until this manager ends: nobody else would hear of it, and what is lost does not come back.
+            return damage.map(|(since, what)| {
+                let ago = format_duration_ms(now.since(*since) / 1_000 * 1_000);
+                format!("the store lost something, found {ago} ago: {what}; check its disk; a restart ends this notice")
+            });
+        }
         1 => "1 entry of the journal waits".to_owned(),
         owed => format!("{owed} entries of the journal wait"),
     };
@@ -69,9 +77,17 @@ mod tests {
         let store = |refuses, owed| Condition { refuses, owed, ..Condition::default() };
         let refused = (Timestamp(1_000), StoreError::Failed("no room".into()));
         let said = |store, refused: Option<&(Timestamp, StoreError)>| {
-            store_trouble(store, refused, Timestamp(13_400))
+            store_trouble(store, refused, None, Timestamp(13_400))
         };
         assert_eq!(said(store(false, 0), None), None);
+        let damage = (Timestamp(1_000), "3 lines are lost".to_owned());
+        assert_eq!(
+            store_trouble(store(false, 0), None, Some(&damage), Timestamp(13_400)).unwrap_or_default(),
+            "the store lost something, found 12s ago: 3 lines are lost; check its disk; a restart ends this notice"
+        );
+        // A full disk can be mended, and comes first.
+        let both = store_trouble(store(true, 0), None, Some(&damage), Timestamp(13_400));
+        assert!(both.is_some_and(|text| text.contains("disk is full")));
         for (store, refused, words) in [
             (store(true, 0), None, "0 entries of the journal wait in its reserve"),
             (store(true, 1), None, "1 entry of the journal waits in its reserve"),

@@ -60,6 +60,7 @@ mod questions;
 pub mod recording;
 mod requests;
 mod rooms;
+mod store_said;
 mod why;
 mod wiring;
 

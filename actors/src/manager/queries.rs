@@ -250,7 +250,12 @@ impl Handler<GetInfo> for ManagerActor {
             restarts,
             runs: self.machine.run_count(),
             last_seq: self.machine.last_seq(),
-            store_trouble: store_trouble(self.store.condition(), self.refused.as_ref(), clock::now()),
+            store_trouble: store_trouble(
+                self.store.condition(),
+                self.refused.as_ref(),
+                self.damage.as_ref(),
+                clock::now(),
+            ),
         })
     }
 }

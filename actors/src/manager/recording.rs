@@ -12,8 +12,8 @@ use crate::{
     breaker::OperatorAct,
     launcher,
     model::{
-        AttemptId, BreakerPolicy, ClockReading, Evidence, ExitStatus, Params, Place, Program, RetryBudget,
-        RunId, Scope, SpawnFailure, Spool, SpoolSizes, Timestamp, Written,
+        AttemptId, BreakerPolicy, ClockReading, Event, Evidence, ExitStatus, Params, Place, Program,
+        RetryBudget, RunId, Scope, SpawnFailure, Spool, SpoolSizes, Timestamp, Written,
     },
     monitor::{self, Drained},
 };
@@ -146,6 +146,11 @@ pub enum Happening {
         by: Option<String>,
         /// Why.
         reason: Option<String>,
+    },
+    /// The store had something to say, which is written down.
+    StoreSaid {
+        /// It.
+        event: Event,
     },
     /// The supervisor was told to end.
     Shutdown,
@@ -310,6 +315,7 @@ impl Happening {
                 Self::Drained { attempt: *attempt, drained: drained.clone() }
             }
             Input::WroteLast { attempt, at } => Self::WroteLast { attempt: *attempt, wrote_at: *at },
+            Input::StoreSaid(event) => Self::StoreSaid { event: event.clone() },
             Input::Tick => Self::Tick,
             Input::Admitted { .. }
             | Input::Prepared { .. }
@@ -379,6 +385,7 @@ impl Happening {
             }
             Self::Ready { attempt, ready_at } => monitor(monitor::Report::Ready { attempt, at: ready_at }),
             Self::FirstOutput { attempt } => monitor(monitor::Report::FirstOutput { attempt }),
+            Self::StoreSaid { event } => Some(Input::StoreSaid(event)),
             Self::Tick => Some(Input::Tick),
             Self::Opened { .. }
             | Self::Budget { .. }

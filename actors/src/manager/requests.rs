@@ -76,9 +76,6 @@ impl Handler<Configure> for ManagerActor {
         self.record_rules(&configured);
         self.carry_out(effects, ctx);
         let (Some(saved), Some(shift)) = (saved, shift) else { return Box::pin(async { configured }) };
-        if let Some(damage) = &saved.damage {
-            log::error!("the store was damaged and set aside; damage={damage}");
-        }
         let restored = self.restore(saved.state, shift, clock.reading, ctx);
         let (orphans, recover) = (self.machine.orphans(), self.rooms.launcher.recover.clone());
         let manager = ctx.address();
@@ -161,8 +158,9 @@ impl Handler<Resume> for ManagerActor {
     type Result = ();
 
     fn handle(&mut self, resume: Resume, ctx: &mut Context<Self>) {
+        self.taken_up = true;
         if resume.fresh {
-            return;
+            return self.hear_store(ctx);
         }
         let Resume { recovery: launcher::Recovery { ends, left, with_secrets }, down_ms, clean, .. } = resume;
         let (now, adopted) = (self.begin(), BTreeSet::new());
@@ -172,6 +170,7 @@ impl Handler<Resume> for ManagerActor {
         let mut effects = self.machine.take_in_left(left, with_secrets, now);
         effects.extend(self.machine.resume(ends, &adopted, down_ms, clean, now));
         self.carry_out(effects, ctx);
+        self.hear_store(ctx);
     }
 }
 

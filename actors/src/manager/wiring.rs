@@ -49,6 +49,14 @@ pub enum OpenError {
     /// Another process has the store.
     #[error("{0}")]
     Locked(String),
+    /// The folder of the store is not ours to take.
+    #[error("{message}")]
+    Folder {
+        /// What and why.
+        message: String,
+        /// One thing to do.
+        help: String,
+    },
     /// The store cannot be opened.
     #[error("{0}")]
     Store(String),
@@ -82,6 +90,9 @@ impl Running {
 pub fn open(options: Options) -> Result<Running, OpenError> {
     let store = Store::open(&options.store).map_err(|error| match error {
         store::OpenError::Held { .. } => OpenError::Locked(error.to_string()),
+        store::OpenError::Folder(refused) => {
+            OpenError::Folder { message: refused.message, help: refused.help }
+        }
         other => OpenError::Store(other.to_string()),
     })?;
     let saved = store.load().map_err(|error| OpenError::Store(error.to_string()))?;
@@ -142,7 +153,8 @@ fn start(parts: Parts) -> Result<(Addr<ManagerActor>, Arbiter), OpenError> {
     let (dir, manager_id, chance) = (store.dir().to_owned(), store.manager_id(), store.seed());
     let context = Context::<ManagerActor>::new();
     let addr = context.address();
-    let config = LauncherConfig::new(dir, manager_id, addr.clone().recipient(), wake);
+    let mut config = LauncherConfig::new(dir, manager_id, addr.clone().recipient(), wake);
+    config.at_home = store.is_at_home();
     let launcher = LauncherActor::new(config).map_err(keeper)?.start();
     let retry = RetryActor::new(chance, addr.clone().recipient()).start();
     let breaker = BreakerActor::new(chance, addr.clone().recipient()).start();

@@ -217,6 +217,18 @@ pub enum Event {
         /// Whether the one before closed the store itself.
         clean: bool,
     },
+    /// The store's folder is not where it was: a copy, or moved from another file system. Nobody's processes are touched.
+    StoreMoved {
+        /// A sentence.
+        what: String,
+    },
+    /// Something of the store was damaged.
+    StoreDamaged {
+        /// What, and what was done about it: a sentence.
+        what: String,
+        /// Whether something is lost by it, as far as anybody can tell.
+        lost: bool,
+    },
     /// The keeper died; the trees it kept are stopped and a new one is started.
     KeeperLost {
         /// Attempts that were alive.

@@ -2,10 +2,15 @@
 
 use super::{
     condition::{Condition, Gauges},
+    identity::{self, Identity, Known},
     journal::{Engine, Opened, Request},
-    lock::{self, Identity, OpenError},
+    lock::{self, OpenError},
+    notices::{Notice, Notices},
 };
-use crate::model::{Place, Put, Written};
+use crate::{
+    model::{Place, Put, Written},
+    owned,
+};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -77,6 +82,7 @@ struct Shared {
     dir: PathBuf,
     identity: Identity,
     gauges: Arc<Gauges>,
+    notices: Arc<Notices>,
     queue: Option<SyncSender<Request>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -87,14 +93,17 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]. Damage is none.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        lock::make_dir(dir)?;
-        let dir = dir.canonicalize().map_err(|error| OpenError::Io { path: dir.to_owned(), error })?;
-        let lock = lock::take(&dir)?;
-        let (identity, damage) = lock::identity(&dir)?;
+        let dir = owned::claim(dir)?;
+        owned::check_contents(&dir)?;
+        let (lock, before) = lock::take(&dir)?;
+        let Known { identity, damage, moved } = identity::know(&dir, &before)?;
         let Opened { engine, damage: more } =
             Engine::open(&dir).map_err(|why| OpenError::Database { dir: dir.clone(), why })?;
         let damage: Vec<_> = damage.into_iter().chain(more).collect();
         let damage = (!damage.is_empty()).then(|| damage.join("; "));
+        let notices = Arc::new(Notices::default());
+        moved.into_iter().for_each(|what| notices.say(Notice::Moved(what)));
+        damage.iter().for_each(|what| notices.say(Notice::Damaged { what: what.clone(), lost: true }));
         let gauges = engine.gauges.clone();
         let (queue, requests) = sync_channel(QUEUE);
         let thread = thread::Builder::new()
@@ -106,7 +115,7 @@ impl Store {
             })
             .map_err(|error| OpenError::Io { path: dir.clone(), error })?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { shared: Arc::new(Shared { dir, identity, gauges, queue: Some(queue), thread }) })
+        Ok(Self { shared: Arc::new(Shared { dir, identity, gauges, notices, queue: Some(queue), thread }) })
     }
 
     /// The folder.
@@ -119,6 +128,29 @@ impl Store {
     #[must_use]
     pub fn manager_id(&self) -> u128 {
         self.shared.identity.manager
+    }
+
+    /// Whether the folder lies where its identity was made. Elsewhere it is a copy, and living processes that it knows of
+    /// belong to the original.
+    #[must_use]
+    pub fn is_at_home(&self) -> bool {
+        self.shared.identity.at_home
+    }
+
+    /// What the store has to say since this was asked last.
+    #[must_use]
+    pub fn take_notices(&self) -> Vec<Notice> {
+        self.shared.notices.take()
+    }
+
+    /// Who is told, on any thread, that [`Store::take_notices`] has something new. One at a time.
+    pub fn on_notice(&self, listener: impl Fn() + Send + 'static) {
+        self.shared.notices.listen(listener);
+    }
+
+    /// Says something of the store.
+    pub(super) fn say(&self, notice: Notice) {
+        self.shared.notices.say(notice);
     }
 
     /// A random number made once for each store: the seed of all chance in it.

@@ -1,17 +1,13 @@
-//! The store's folder: who owns it, which layout it has, and its two random numbers.
+//! The lock on a store's folder, and why a store cannot be opened.
 
+use super::identity::LAYOUT;
+use crate::owned::{self, FolderError};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read, Seek, Write},
-    os::{
-        fd::AsRawFd,
-        unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    },
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
-
-/// The layout that this version reads and writes.
-const LAYOUT: u32 = 1;
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +29,9 @@ pub enum OpenError {
         /// For how many milliseconds it has had the store.
         for_ms: u64,
     },
+    /// The folder is not ours to take.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// Another version of this library wrote it.
     #[error("the store {} has layout {found}, and this version reads layout {LAYOUT} only", dir.display())]
     Layout {
@@ -73,32 +72,50 @@ impl Drop for Lock {
     }
 }
 
-/// What is made once for each store.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Identity {
-    pub(crate) manager: u128,
-    pub(crate) seed: u64,
+/// Who had the lock before us, as the lock's file tells.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Predecessor {
+    pub(crate) pid: i32,
+    pub(crate) start_ticks: u64,
+    pub(crate) boot_id: String,
 }
 
-/// Makes the folder, if it is not there, for its owner alone.
-pub(crate) fn make_dir(dir: &Path) -> Result<(), OpenError> {
-    let at = |error| OpenError::Io { path: dir.to_owned(), error };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at)?;
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(at)
+impl Predecessor {
+    fn parse(text: &str) -> Self {
+        let mut words = text.split_whitespace();
+        Self {
+            pid: words.next().and_then(|word| word.parse().ok()).unwrap_or(0),
+            start_ticks: words.next().and_then(|word| word.parse().ok()).unwrap_or(0),
+            boot_id: words.next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Whether it lives and holds a lock. Ours it does not hold, so that this is the one of another store: of the original,
+    /// where our folder is a copy.
+    pub(crate) fn holds_another(&self) -> bool {
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        self.pid > 1
+            && self.pid != own
+            && self.boot_id == boot_id()
+            && start_ticks(&self.pid.to_string()) == self.start_ticks
+            && fs::read_to_string("/proc/locks").is_ok_and(|locks| has_lock(&locks, self.pid))
+    }
 }
 
-/// Takes the lock, or says who holds it.
-pub(crate) fn take(dir: &Path) -> Result<Lock, OpenError> {
+/// Whether this process is among the holders of locks, as in `12: FLOCK  ADVISORY  WRITE 9811 00:2b:5678 0 EOF`.
+fn has_lock(locks: &str, pid: i32) -> bool {
+    let pid = pid.to_string();
+    locks.lines().any(|line| {
+        let words: Vec<_> = line.split_whitespace().skip(1).take(4).collect();
+        matches!(words.as_slice(), ["FLOCK", _, "WRITE", holder] if *holder == pid)
+    })
+}
+
+/// Takes the lock and says who had it before, or says who holds it.
+pub(crate) fn take(dir: &Path) -> Result<(Lock, Predecessor), OpenError> {
     let path = dir.join("lock");
     let at = |error| OpenError::Io { path: path.clone(), error };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(at)?;
+    let mut file = owned::open(owned::options().read(true).write(true).create(true), &path).map_err(at)?;
     // SAFETY: `file` is open during the call, and flock touches no memory of ours.
     if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
         let error = io::Error::last_os_error();
@@ -107,19 +124,18 @@ pub(crate) fn take(dir: &Path) -> Result<Lock, OpenError> {
         }
         return Err(holder(dir, &mut file));
     }
-    let me = format!("{} {} {}\n", std::process::id(), start_ticks(), boot_id());
+    let mut before = Vec::new();
+    file.read_to_end(&mut before).map_err(at)?;
+    let me = format!("{} {} {}\n", std::process::id(), start_ticks("self"), boot_id());
     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(me.as_bytes())).map_err(at)?;
-    Ok(Lock { file })
+    Ok((Lock { file }, Predecessor::parse(&String::from_utf8_lossy(&before))))
 }
 
 /// Who wrote the lock file.
 fn holder(dir: &Path, file: &mut File) -> OpenError {
     let mut text = String::new();
     let _ = file.read_to_string(&mut text);
-    let mut words = text.split_whitespace();
-    let pid = words.next().and_then(|w| w.parse().ok()).unwrap_or(0);
-    let start_ticks = words.next().and_then(|w| w.parse().ok()).unwrap_or(0);
-    let boot_id = words.next().unwrap_or_default().to_owned();
+    let Predecessor { pid, start_ticks, boot_id } = Predecessor::parse(&text);
     let taken = file.metadata().and_then(|metadata| metadata.modified()).ok();
     let taken_ms =
         taken.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |t| t.as_millis());
@@ -135,61 +151,28 @@ fn command_of(pid: i32) -> String {
     if text.is_empty() { "its command is not for us to see".into() } else { text.chars().take(80).collect() }
 }
 
-/// Our own start time, field 22 of `stat`; the name in field 2 may hold anything, so it is counted from its end.
-fn start_ticks() -> u64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+/// The start time of a process (`self`: ours), field 22 of `stat`; the name in field 2 may hold anything, so it is counted
+/// from its end.
+fn start_ticks(process: &str) -> u64 {
+    let stat = fs::read(format!("/proc/{process}/stat")).unwrap_or_default();
+    let stat = String::from_utf8_lossy(&stat);
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     after_name.split_whitespace().nth(19).and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
-fn boot_id() -> String {
+pub(super) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-/// Reads the identity, or makes one. With it comes a sentence when the old one could not be read.
-pub(crate) fn identity(dir: &Path) -> Result<(Identity, Option<String>), OpenError> {
-    let path = dir.join("identity");
-    let damage = match fs::read_to_string(&path) {
-        Ok(text) => match parse(&text) {
-            Some((LAYOUT, identity)) => return Ok((identity, None)),
-            Some((found, _)) => return Err(OpenError::Layout { dir: dir.to_owned(), found }),
-            None => Some("the store's identity was damaged; a new one was made".to_owned()),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Some("the store's identity was damaged; a new one was made".to_owned())
-        }
-        Err(error) => return Err(OpenError::Io { path, error }),
-    };
-    let mut random = [0_u8; 24];
-    getrandom::fill(&mut random)
-        .map_err(|error| OpenError::Io { path: path.clone(), error: io::Error::other(error.to_string()) })?;
-    let (manager, seed) = random.split_at(16);
-    let identity = Identity {
-        manager: u128::from_le_bytes(manager.try_into().unwrap_or_default()),
-        seed: u64::from_le_bytes(seed.try_into().unwrap_or_default()),
-    };
-    write(dir, &path, identity).map_err(|error| OpenError::Io { path, error })?;
-    Ok((identity, damage))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn parse(text: &str) -> Option<(u32, Identity)> {
-    let mut words = text.split_whitespace();
-    let layout = words.next()?.parse().ok()?;
-    if layout != LAYOUT {
-        return Some((layout, Identity { manager: 0, seed: 0 }));
+    #[test]
+    fn who_holds_a_lock_is_read_from_the_kernels_list() {
+        let locks = "1: POSIX  ADVISORY  WRITE 12 00:2b:1 0 EOF\n2: FLOCK  ADVISORY  WRITE 13 00:2b:2 0 EOF\n\
+            2: -> FLOCK  ADVISORY  WRITE 14 00:2b:2 0 EOF\n3: FLOCK  ADVISORY  READ 15 00:2b:3 0 EOF\n";
+        let held: Vec<_> = (11..17).filter(|pid| has_lock(locks, *pid)).collect();
+        assert_eq!(held, [13]);
     }
-    let manager = u128::from_str_radix(words.next()?, 16).ok()?;
-    let seed = u64::from_str_radix(words.next()?, 16).ok()?;
-    Some((layout, Identity { manager, seed }))
-}
-
-/// As a whole or not at all, and on the disk: everything else hangs on it.
-fn write(dir: &Path, path: &Path, identity: Identity) -> io::Result<()> {
-    let fresh = dir.join("identity.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    writeln!(file, "{LAYOUT} {:032x} {:016x}", identity.manager, identity.seed)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    File::open(dir)?.sync_all()
 }

@@ -10,6 +10,9 @@
 //! - No call blocks but [`Store::open`], [`Store::load`] and the drop of the last handle; answers come on a thread of the
 //!   store's own.
 //! - One owner: a second opener is told who holds the store ([`OpenError::Held`]).
+//! - A copy is another store: it gets an identity of its own, so that its supervisor takes no process of the original for
+//!   one that it left ([`Store::is_at_home`]).
+//! - A folder that is not ours to take is refused and not touched ([`OpenError::Folder`], [`owned`](crate::owned)).
 //! - Damage never refuses service: a database that sled cannot open (it may panic) is moved aside, what carries our
 //!   magic and a right checksum is taken over into a new one, and [`Loaded::damage`] says so.
 //! - A full disk stops storing, not deciding: commits go on into the write-ahead file, and what sled refused it gets again
@@ -21,7 +24,7 @@
 //! - The journal is bounded (it keeps the newest 200,000 records); state is not trimmed.
 //!
 //! # Layout of the folder
-//! `lock` (who owns it), `identity` (layout version, manager id, seed), `journal/` (sled), `journal.ahead` (decisions that
+//! `lock` (who owns it), `identity` (layout version, manager id, seed, where the folder is), `journal/` (sled), `journal.ahead` (decisions that
 //! sled has not flushed), `journal.mark` (its newest key, by which silent loss is noticed), `output/<n>/` (sled, one
 //! for each segment), `damaged-<n>/` (moved aside).
 //!
@@ -40,9 +43,11 @@ mod database;
 mod entry;
 mod frame;
 mod handle;
+mod identity;
 mod journal;
 mod lock;
 mod memory;
+mod notices;
 mod output;
 mod read;
 mod reopen;
@@ -54,5 +59,6 @@ pub use self::{
     condition::Condition,
     handle::{Commit, Loaded, Store, StoreError},
     lock::OpenError,
+    notices::Notice,
     output::{Chunk, ChunkHead, ChunkRef, Found, Line, Lines, Output, Piece, Position, Retention, Wanted},
 };

@@ -18,6 +18,14 @@ pub(super) const CONFLICT: &str = "config.conflict";
 
 pub(super) const ERRORS: &[Row] = &[
     Row(
+        "the store's path is not empty",
+        "[store]\npath = \"\"",
+        (4, 8),
+        "config.value",
+        "`path` of the store is empty",
+        "supervise-data",
+    ),
+    Row(
         "E1 base over max",
         "[program.p.retry]\ndelay = \"10m\"",
         (4, 9),

@@ -193,6 +193,8 @@ pub enum Input {
     Due(RunId),
     /// The Breaker's word.
     Breaker(breaker::Changes),
+    /// The store had something to say of itself, which is written down.
+    StoreSaid(crate::model::Event),
     /// Time passed; timers that are due fire. Every input does this first.
     Tick,
 }

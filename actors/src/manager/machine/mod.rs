@@ -323,6 +323,10 @@ impl Machine {
             Input::Monitor(report) => self.monitor(report),
             Input::Due(run) => self.due(run),
             Input::Breaker(changes) => self.breaker_changed(changes),
+            Input::StoreSaid(event) => {
+                self.record(self.now, None, None, None, event);
+                self.commit(false);
+            }
             Input::Tick => {}
         }
         self.take_effects()

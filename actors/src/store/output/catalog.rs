@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     model::{AttemptId, Stream},
-    store::{Store, StoreError, database},
+    owned,
+    store::{Notice, Store, StoreError, database},
 };
 use std::{
     collections::BTreeMap,
@@ -142,8 +143,9 @@ impl Output {
     pub fn open(store: &Store) -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
         let root = store.dir().join("output");
-        fs::create_dir_all(&root).map_err(failed)?;
+        owned::make_folder(&root).map_err(failed)?;
         let (catalog, damage) = recover(store.dir(), &root).map_err(StoreError::Failed)?;
+        damage.iter().for_each(|what| store.say(Notice::Damaged { what: what.clone(), lost: true }));
         let shared = Arc::new(Shared {
             root,
             catalog: Mutex::new(catalog),

@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     model::{AttemptId, Stream},
+    owned,
     store::frame::{self, Kind},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs,
     path::Path,
     sync::Arc,
 };
@@ -111,7 +111,7 @@ pub(super) struct Rescued(HashMap<(AttemptId, Stream, u64), Packed>);
 
 impl Rescued {
     pub(super) fn of(path: &Path) -> Arc<Self> {
-        let raw = fs::read(path.join("db")).unwrap_or_default();
+        let raw = owned::read(&path.join("db")).unwrap_or_default();
         let chunks = frame::salvage(Kind::Chunk, &raw).filter_map(Packed::read_body);
         // The first values of a chunk of several carry no name; such chunks cannot be put together.
         let whole = chunks.filter(|chunk| chunk.parts == 0);

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     model::{AttemptId, Stream},
+    owned,
     store::{
         codec::{In, Out},
         database::{self, guard},
@@ -16,8 +17,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write,
-    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -229,9 +229,11 @@ impl Segment {
         before: &Before,
     ) -> Result<(Self, Vec<ChunkRef>, Option<String>), String> {
         let copy = path.with_extension("before");
-        let copied = fs::copy(path.join("db"), &copy).is_ok();
-        let mark =
-            fs::read(path.join("mark")).ok().and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes);
+        let copied = owned::copy(&path.join("db"), &copy).is_ok();
+        let mark = owned::read(&path.join("mark"))
+            .ok()
+            .and_then(|b| b.try_into().ok())
+            .map_or(0, u64::from_be_bytes);
         let opened = Self::open(path).and_then(|segment| {
             let refs = segment.list()?;
             let last = refs.last().map_or(0, |chunk| chunk.key);
@@ -289,8 +291,7 @@ impl Segment {
 
     fn keep_mark(&mut self, key: u64) {
         let path = self.path.join("mark");
-        let options = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-        self.mark = options.ok();
+        self.mark = owned::open(owned::options().write(true).create(true), &path).ok();
         self.write_mark(key);
     }
 
@@ -359,14 +360,13 @@ pub(crate) fn write_index(path: &Path, refs: &[ChunkRef]) -> std::io::Result<()>
     out.var(refs.len() as u64);
     refs.iter().for_each(|chunk| chunk.write(&mut out));
     let fresh = path.join("index.new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(&frame::seal(Kind::Index, &out.0))?;
+    owned::write(&fresh, &frame::seal(Kind::Index, &out.0))?;
     fs::rename(fresh, path.join("index"))
 }
 
 /// The index of a sealed segment; nothing when it has none that can be read.
 pub(crate) fn read_index(path: &Path) -> Option<Vec<ChunkRef>> {
-    let bytes = fs::read(path.join("index")).ok()?;
+    let bytes = owned::read(&path.join("index")).ok()?;
     let mut body = In(frame::open(Kind::Index, &bytes)?);
     let mut refs = Vec::new();
     for _ in 0..body.var()? {

@@ -118,6 +118,9 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
             let age = say_duration_ms(*down_ms);
             format!("the supervisor came back after its death; its last record was {age} old")
         }
+        Event::StoreMoved { what } => what.clone(),
+        Event::StoreDamaged { what, lost: true } => what.clone(),
+        Event::StoreDamaged { what, lost: false } => format!("{what}; nothing is lost"),
         Event::KeeperLost { why, .. } => format!("the keeper died: {why}"),
         Event::ActorRestarted { actor, why } => format!("the {actor} was started again: {why}"),
     })
