@@ -283,7 +283,12 @@ const RAMP: &[Key] = &[
 ];
 
 const READY: &[Key] = &[
-    key("pattern", Text, "", "Rust regex on one line of output; the first line that matches counts."),
+    key(
+        "pattern",
+        Text,
+        "",
+        "Rust regex on one line of output; the first line that matches counts, one without an end after 100 ms of silence.",
+    ),
     key("stream", Word(&["stdout", "stderr", "any"]), "\"any\"", "Where the pattern looks."),
 ];
 
@@ -291,7 +296,12 @@ const CLASSIFY: &[Key] = &[
     key("class", Text, "", "The class it finds."),
     key("pattern", Text, "", "Rust regex on one line of output; or `exit_code`, or `signal`."),
     key("stream", Word(&["stdout", "stderr", "any"]), "\"any\"", "Where the pattern looks."),
-    key("retry_after", Text, "", "Regex whose capture 1 is the seconds to wait."),
+    key(
+        "retry_after",
+        Text,
+        "",
+        "Regex on the same line whose capture 1 says how long to wait: `7`, `2.5`, `1500ms`, `5 minutes`, a date of HTTP or RFC 3339; anything else is no hint.",
+    ),
     key("exit_code", Integer, "", "The exit code."),
     key("signal", Signal, "", "The signal that ended it."),
 ];
@@ -343,6 +353,16 @@ const OUTPUT: &[Key] = &[
         "\"drop\"",
         "Beyond: drop with a counted gap record, or the child waits.",
     ),
-    key("redact", List(&Text), "[]", "Regexes whose matches are stored as `***`."),
-    key("ansi", Word(&["keep", "strip"]), "\"keep\"", "Terminal escapes."),
+    key(
+        "redact",
+        List(&Text),
+        "[]",
+        "Regexes on one line whose matches are stored and shown as `***`, also where a longer line is split; a match has at most 1 MiB.",
+    ),
+    key(
+        "ansi",
+        Word(&["keep", "strip"]),
+        "\"keep\"",
+        "Terminal escapes: what is stored. Rules, `ready` and `-g` look at the text without escapes either way.",
+    ),
 ];

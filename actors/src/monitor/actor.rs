@@ -51,6 +51,8 @@ pub struct MonitorActor {
     pub(super) held_back: Vec<AttemptId>,
     /// Chunks that are being built, by the time at which they are old enough.
     pub(super) aging: VecDeque<(Timestamp, AttemptId)>,
+    /// Attempts with an unfinished line, by the time at which it is looked at should nothing come.
+    pub(super) silent: VecDeque<(Timestamp, AttemptId)>,
     pub(super) goals: Vec<Goal>,
     pub(super) followers: Vec<Follower>,
     pub(super) stored: Arc<Stored>,
@@ -101,6 +103,7 @@ impl MonitorActor {
             dirty: VecDeque::new(),
             held_back: Vec::new(),
             aging: VecDeque::new(),
+            silent: VecDeque::new(),
             goals: Vec::new(),
             followers: Vec::new(),
             stored: Arc::default(),
@@ -154,6 +157,8 @@ impl MonitorActor {
         for report in taken.reports.into_iter().filter(|_| !watched.judged) {
             self.manager.do_send(report);
         }
+        self.await_silence(attempt, now);
+        let Some(watched) = self.watched.get_mut(&attempt) else { return false };
         if taken.lines > 0 || taken.grew {
             let program = &watched.program.name;
             for follower in &mut self.followers {
@@ -236,7 +241,8 @@ impl MonitorActor {
         let goals = self.goals.iter().filter_map(|goal| goal.deadline);
         let followers = self.followers.iter().map(|follower| follower.deadline);
         let aging = self.aging.front().map(|(at, _)| *at);
-        let next = goals.chain(followers).chain(aging).chain(self.retry_at).min();
+        let silent = self.silent.front().map(|(at, _)| *at);
+        let next = goals.chain(followers).chain(aging).chain(silent).chain(self.retry_at).min();
         if self.alarm.map(|(at, _)| at) == next {
             return;
         }
@@ -264,6 +270,7 @@ impl MonitorActor {
             }
             self.send(attempt, ctx);
         }
+        self.look_at_silent(now);
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             if self.failed && self.output.waiting() == 0 {

@@ -43,6 +43,8 @@ pub(crate) struct Watched {
     pub(crate) closing: Option<SpoolSizes>,
     closed: bool,
     pub(crate) dirty: bool,
+    /// An alarm will look at its unfinished lines.
+    pub(crate) silence_awaited: bool,
     pub(crate) held_back: bool,
     /// The spools have nothing more right now.
     pub(crate) exhausted: bool,
@@ -75,6 +77,7 @@ impl Watched {
             closing: None,
             closed: false,
             dirty: false,
+            silence_awaited: false,
             held_back: false,
             exhausted: false,
             program,
@@ -147,11 +150,15 @@ impl Watched {
                 let more = feed.take(&mut intake, last, block.get(..length).unwrap_or_default());
                 found.lines += more.lines;
                 found.hits.extend(more.hits);
+                found.told.extend(more.told);
             }
             // Only a look that finds nothing says that a stream is at its end.
             feed.look = reading == Reading::More || closing && !last;
             taken.more |= feed.look;
-            taken.grew |= feed.read_to() > before.1;
+            if feed.read_to() > before.1 {
+                taken.grew = true;
+                feed.grew_at = now;
+            }
             if last {
                 feed.seal();
             }
@@ -183,8 +190,45 @@ impl Watched {
             }
             self.seen.note(rule, evidence);
         }
+        for (rule, evidence) in found.told {
+            self.seen.note(rule, evidence);
+        }
         let attempt = self.attempt;
         by_class.into_iter().map(|(evidence, count)| Report::ErrorSeen { attempt, evidence, count }).collect()
+    }
+
+    /// Whether a line that is not finished waits to be looked at.
+    pub(crate) fn has_unlooked(&self) -> bool {
+        !self.closed && self.feeds().any(Feed::is_unlooked)
+    }
+
+    /// Looks at unfinished lines of which nothing came for this long.
+    pub(crate) fn look_at_silent(&mut self, now: Timestamp, silence_ms: u64) -> Vec<Report> {
+        let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
+        let mut early = self.early.take();
+        let (heard, mut number, mut found) = (early.as_deref_mut(), 0, Findings::default());
+        let number = &mut number;
+        let mut intake = Intake {
+            rules: &rules,
+            items: None,
+            redactor: &redactor,
+            max_line: 0,
+            now,
+            number,
+            early: heard,
+        };
+        for feed in self.feeds_mut() {
+            if !feed.is_unlooked() || now.since(feed.grew_at) < silence_ms {
+                continue;
+            }
+            if let Some(early) = &mut intake.early {
+                early.written_at = feed.written_at().unwrap_or(now).min(now);
+            }
+            found.hits.extend(feed.look(&mut intake));
+        }
+        let heard: Vec<_> = early.iter_mut().flat_map(|early| early.reports(self.attempt, false)).collect();
+        self.early = early.filter(|early| !early.is_over());
+        heard.into_iter().chain(self.reports(found)).collect()
     }
 
     /// When nothing can be stored, and the program says so, the oldest goes.

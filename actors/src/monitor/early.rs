@@ -34,6 +34,13 @@ impl Early {
         }
     }
 
+    /// Looks at an unfinished line.
+    pub(crate) fn look_at_line(&mut self, line: &[u8], stream: Stream) {
+        if self.ready.as_ref().is_some_and(|ready| ready.is_on(stream) && ready.is_line(line)) {
+            (self.ready, self.ready_at) = (None, Some(self.written_at));
+        }
+    }
+
     /// What a turn brought; `grew`: there was output.
     pub(crate) fn reports(&mut self, attempt: AttemptId, grew: bool) -> impl Iterator<Item = Report> {
         let first_output = grew && std::mem::take(&mut self.first_output);

@@ -3,13 +3,13 @@
 use super::{
     hole::{first_data, punch},
     intake::{Findings, Intake},
-    machine::{Cut, Items, Redactor, cut},
+    machine::{Cut, Items, cut, plain_lines},
     recount::stored_items,
     stored::Stored,
 };
 use crate::{
     clock,
-    model::{AttemptId, Evidence, Stream, Timestamp},
+    model::{AttemptId, Stream, Timestamp},
     store::{Chunk, ChunkHead, Found, Output, Piece},
 };
 use std::{collections::VecDeque, fs::File, io, os::unix::fs::FileExt, path::PathBuf, sync::Arc};
@@ -43,16 +43,22 @@ pub(crate) enum Reading {
 pub(crate) struct Feed {
     pub(crate) attempt: AttemptId,
     pub(crate) stream: Stream,
-    program: Arc<str>,
+    pub(super) program: Arc<str>,
     path: PathBuf,
     file: Option<Arc<File>>,
     /// The next turn reads it.
     pub(crate) look: bool,
     /// Read, but not a whole line yet; begins at `taken` in the spool.
     pub(crate) tail: Vec<u8>,
-    taken: u64,
-    next_seq: u64,
+    pub(super) taken: u64,
+    pub(super) next_seq: u64,
     open: bool,
+    /// The class that the unfinished line was told of.
+    pub(super) told: Option<Arc<str>>,
+    /// How far the unfinished line was looked at.
+    pub(super) looked_to: u64,
+    /// When more of it came last.
+    pub(crate) grew_at: Timestamp,
     building: Option<Box<(Chunk, Timestamp)>>,
     recent: VecDeque<Recent>,
     held: usize,
@@ -87,6 +93,9 @@ impl Feed {
             taken: at.to,
             next_seq: at.next_seq.max(1),
             open: at.open,
+            told: None,
+            looked_to: 0,
+            grew_at: Timestamp(0),
             building: None,
             recent: VecDeque::new(),
             held: 0,
@@ -184,7 +193,7 @@ impl Feed {
         let mut at = 0;
         loop {
             let rest = block.get(at..).unwrap_or_default();
-            let found = cut(rest, intake.max_line, intake.redactor.secrets(), CHUNK, last);
+            let found = cut(rest, intake.max_line, intake.redactor.seam(), CHUNK, last);
             let length = found.length();
             if length == 0 {
                 break;
@@ -207,10 +216,16 @@ impl Feed {
         if self.building.as_ref().is_some_and(|begun| begun.0.bytes.len() + bytes.len() > CHUNK) {
             self.seal();
         }
-        let hits = intake.rules.find(bytes, shown, self.stream);
+        let colourless = plain_lines(bytes, shown);
+        let (text, lines) = colourless.as_ref().map_or((bytes, shown), |(text, lines)| (text, lines));
+        let hits = intake.rules.find(text, lines, self.stream);
         if let Some(early) = &mut intake.early {
-            early.look(bytes, shown, self.stream);
+            early.look(text, lines, self.stream);
         }
+        if let Some(items) = intake.items {
+            self.items = items.in_block(self.items, text, lines);
+        }
+        let told = self.told.take();
         *intake.number = (*intake.number + 1).max(intake.now.0 << 12);
         let number = *intake.number;
         let begun = (Chunk { head: self.head(), bytes: Vec::new() }, intake.now);
@@ -223,11 +238,13 @@ impl Feed {
         chunk.head.splits.extend(shown.splits.iter().map(|split| at.saturating_add(*split)));
         for hit in &hits {
             let Some(rule) = intake.rules.list().get(hit.rule) else { continue };
-            let from = hit.line.checked_sub(1).and_then(|n| shown.ends.get(n)).map_or(0, |end| *end as usize);
-            let to = shown.ends.get(hit.line).map_or(bytes.len(), |end| *end as usize);
-            let text = bytes.get(from..to).unwrap_or_default();
+            let from = hit.line.checked_sub(1).and_then(|n| lines.ends.get(n)).map_or(0, |end| *end as usize);
+            let to = lines.ends.get(hit.line).map_or(text.len(), |end| *end as usize);
+            let text = text.get(from..to).unwrap_or_default();
             let evidence = intake.evidence(hit.rule, text, self.stream, self.next_seq + hit.line as u64);
-            findings.hits.push((hit.rule, evidence));
+            let known = told.as_ref().is_some_and(|class| hit.line == 0 && **class == *rule.class);
+            let list = if known { &mut findings.told } else { &mut findings.hits };
+            list.push((hit.rule, evidence));
             let label = (rule.class.clone(), rule.name.clone());
             let known = chunk.head.labels.iter().position(|have| *have == label);
             let place = known.unwrap_or_else(|| {
@@ -236,9 +253,6 @@ impl Feed {
             });
             let line = line + u32::try_from(hit.line).unwrap_or(u32::MAX);
             chunk.head.found.push(Found { line, label: u32::try_from(place).unwrap_or(u32::MAX) });
-        }
-        if let Some(items) = intake.items {
-            self.items = items.in_block(self.items, bytes, shown);
         }
         let lines = cut.ends.len() as u64;
         chunk.head.lines += u32::try_from(lines).unwrap_or(u32::MAX);
@@ -270,24 +284,6 @@ impl Feed {
             continues: self.open,
             gap: 0,
         }
-    }
-
-    /// The unfinished line as evidence, if it shows a class: a process that dies does not finish its line.
-    pub(crate) fn unfinished_hit(&self, intake: &Intake<'_>) -> Option<(usize, Evidence)> {
-        if self.tail.is_empty() {
-            return None;
-        }
-        let (text, _) = intake.redactor.unfinished(&self.tail);
-        let rule = intake.rules.line(&text, self.stream)?;
-        Some((rule, intake.evidence(rule, &text, self.stream, self.next_seq)))
-    }
-
-    /// Items, with those that the unfinished line tells of.
-    pub(crate) fn items_by_now(&self, items: &Items, redactor: &Redactor) -> u64 {
-        if self.tail.is_empty() {
-            return self.items;
-        }
-        items.in_line(self.items, &redactor.unfinished(&self.tail).0)
     }
 
     /// The backlog is over its limit and nothing can be stored: what is oldest goes, down to half the limit, and one
@@ -327,7 +323,7 @@ impl Feed {
             .push_back(Recent { chunk: Arc::new(Chunk { head, bytes: bytes.into_bytes() }), sent: false });
         self.gaps += lines.max(1);
         self.next_seq += lines.max(1);
-        (self.taken, self.open) = (at, false);
+        (self.taken, self.open, self.told) = (at, false, None);
         self.tail.clear();
     }
 
@@ -435,33 +431,4 @@ impl Feed {
         let building = self.building.as_ref().map(|building| Arc::new(building.0.clone()));
         self.recent.iter().map(|recent| recent.chunk.clone()).chain(building)
     }
-
-    /// The unfinished line: what may be shown of it, where it begins, what that stands for, its number.
-    pub(crate) fn unfinished(&self, redactor: &Redactor) -> Option<Unfinished> {
-        if self.tail.is_empty() {
-            return None;
-        }
-        let (bytes, length) = redactor.unfinished(&self.tail);
-        (length > 0).then(|| Unfinished {
-            attempt: self.attempt,
-            stream: self.stream,
-            program: self.program.clone(),
-            bytes,
-            from: self.taken,
-            to: self.taken + length as u64,
-            seq: self.next_seq,
-        })
-    }
-}
-
-/// A line whose end has not been written yet.
-#[derive(Clone, Debug)]
-pub(crate) struct Unfinished {
-    pub(crate) attempt: AttemptId,
-    pub(crate) stream: Stream,
-    pub(crate) program: Arc<str>,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-    pub(crate) seq: u64,
 }

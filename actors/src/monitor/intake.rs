@@ -4,7 +4,10 @@ use super::{
     early::Early,
     machine::{Items, Redactor, Rules},
 };
-use crate::model::{Evidence, Stream, Timestamp};
+use crate::{
+    clock,
+    model::{Evidence, Stream, Timestamp},
+};
 
 /// What taking in needs besides the bytes.
 pub(crate) struct Intake<'a> {
@@ -22,6 +25,8 @@ pub(crate) struct Intake<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) hits: Vec<(usize, Evidence)>,
+    /// Lines that were told of before they were finished, as they are now.
+    pub(crate) told: Vec<(usize, Evidence)>,
     pub(crate) lines: u64,
 }
 
@@ -42,7 +47,7 @@ impl Intake<'_> {
             stream: Some(stream),
             seq,
             at: self.now,
-            retry_after_ms: self.rules.retry_after_ms(rule, text),
+            retry_after_ms: self.rules.retry_after_ms(rule, text, Timestamp(clock::wall_ms())),
             preferred: None,
         }
     }

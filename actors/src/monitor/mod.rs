@@ -9,7 +9,11 @@
 //! - A line is seen by a question as soon as it is in the spool: every question takes in first what is there.
 //! - Every byte is stored once: the place in the spool is part of the stored chunk, and after a crash reading goes on there.
 //! - Reading on from a [`Cursor`](crate::model::Cursor) neither repeats nor skips, in both directions.
-//! - The class of a line depends on the line alone, never on where blocks begin and end.
+//! - The class of a line depends on the line alone, never on where blocks begin and end. Rules look at its text without
+//!   terminal escapes, whatever is stored.
+//! - An unfinished line is looked at after 100 ms of silence as if it ended there, and told of once: a process that hangs, or is
+//!   ready, behind a prompt is seen.
+//! - What is to be hidden is hidden as a whole: in stored pieces, in memory, in an unfinished line, in evidence.
 //! - A slow reader slows nobody: readers ask, nothing is pushed to them.
 //! - A store that stands still stops neither classification nor questions about what is in memory. What does not fit
 //!   there stays in the spool; only beyond the program's `backlog` and with `on_backlog = "drop"` the oldest is dropped, and a
@@ -22,6 +26,9 @@
 //! - When a line was written is known as well as the keeper and the spool tell: some 25 ms late for a quiet stream; for one
 //!   that is read late, no later than the last write before it was read. The wall clock must not step in between.
 //! - A part of an overlong line is a line of its own for classification.
+//! - What an unfinished line showed stands although its end may change what it says, and is told again by a Monitor that goes
+//!   on after a crash of the supervisor.
+//! - A match of `redact` that is longer than a mebibyte is hidden up to there; patterns see no ends of lines.
 //! - While more than 8 MiB of one attempt wait for a store that stands still, later output is not classified before it is
 //!   taken in.
 //!
@@ -49,7 +56,9 @@ mod messages;
 mod query;
 mod recount;
 mod rulebook;
+mod silence;
 mod stored;
+mod unfinished;
 mod wake;
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 //! Segments, chunks and pieces wait in one queue ordered by their number; what comes out first is opened into what it
 //! holds. So a chunk is unpacked once, and only when its turn comes, in either direction.
 
-use super::{feed::Unfinished, machine::level, messages::QueryError};
+use super::{
+    machine::{level, plain},
+    messages::QueryError,
+    unfinished::Unfinished,
+};
 use crate::{
     model::{AttemptId, Cursor, Direction, LogQuery, Page, Record, Stream, Timestamp},
     store::{Chunk, ChunkRef, Line, Output, Wanted},
@@ -227,7 +231,9 @@ impl Reader<'_> {
     }
 
     fn pieces(&mut self, chunk: Arc<Chunk>) {
-        let worth = self.grep_block.as_ref().is_none_or(|grep| grep.is_match(&chunk.bytes));
+        // Where an escape was cut in two, a line alone has its halves in the text.
+        let matches = |grep: &Regex| grep.is_match(&plain(&chunk.bytes)) || grep.is_match(&chunk.bytes);
+        let worth = self.grep_block.as_ref().is_none_or(matches);
         let base = chunk.bytes.as_ptr() as usize;
         let span = |line: Line<'_>| {
             let start = line.bytes.as_ptr() as usize - base;
@@ -329,11 +335,11 @@ impl Reader<'_> {
             || filter.until.is_some_and(|until| at_ms >= until.0)
             || filter.program.as_ref().is_some_and(|program| **program != *head.program)
             || filter.class.as_ref().is_some_and(|class| label.is_none_or(|(have, _)| **have != **class))
-            || self.search.grep.as_ref().is_some_and(|grep| !grep.is_match(bytes))
+            || self.search.grep.as_ref().is_some_and(|grep| !grep.is_match(&plain(bytes)))
         {
             return;
         }
-        let level = level(bytes);
+        let level = level(&plain(bytes));
         if filter.level.is_some_and(|least| level.is_none_or(|have| have < least)) {
             return;
         }
@@ -374,13 +380,13 @@ impl Reader<'_> {
         let unchanged = line.bytes.len() as u64 == line.to - line.from;
         let from = if unchanged { usize::try_from(skip).unwrap_or(usize::MAX) } else { 0 };
         let bytes = line.bytes.get(from..).unwrap_or_default();
-        let level = level(&line.bytes);
+        let level = level(&plain(&line.bytes));
         if line.from + skip >= line.to
             || filter.class.is_some()
             || filter.since.is_some_and(|since| self.search.now < since)
             || filter.until.is_some_and(|until| self.search.now >= until)
             || filter.level.is_some_and(|least| level.is_none_or(|have| have < least))
-            || self.search.grep.as_ref().is_some_and(|grep| !grep.is_match(&line.bytes))
+            || self.search.grep.as_ref().is_some_and(|grep| !grep.is_match(&plain(&line.bytes)))
         {
             return;
         }

@@ -4,7 +4,7 @@
 //! what was stored is read again: some hundred megabytes a second, on the Monitor's own thread, once after a death of ours,
 //! and only for programs that count items.
 
-use super::machine::Items;
+use super::machine::{Items, plain};
 use crate::{
     model::{AttemptId, Stream},
     store::{Chunk, Output, StoreError, Wanted},
@@ -16,7 +16,7 @@ pub(super) fn stored_items(items: &Items, attempt: AttemptId, stream: Stream, ou
     let tell = |chunk: &Chunk| {
         // Where lines were lost stands one of ours.
         if chunk.head.gap == 0 {
-            chunk.lines().for_each(|line| count = items.in_line(count, line.bytes));
+            chunk.lines().for_each(|line| count = items.in_line(count, &plain(line.bytes)));
         }
     };
     if let Err(error) = each_chunk(attempt, stream, output, tell) {

@@ -8,7 +8,7 @@ use crate::{
     },
     monitor::{
         Drained, Report, Watch,
-        machine::{Items, ReadyLine, Rules, Seen, silent, too_little},
+        machine::{Items, ReadyLine, Rules, Seen, plain, silent, too_little},
     },
 };
 use std::{
@@ -121,12 +121,13 @@ impl Processes {
         // Compiled anew for each attempt that may say it: once in its life.
         let ready = process.program.ready.as_ref().filter(|_| process.waits.1);
         let ready = ready.and_then(|rule| ReadyLine::of(rule).ok());
-        let says = |line: &String| ready.as_ref().is_some_and(|ready| ready.is_line(line.as_bytes()));
+        let says = |line: &String| ready.as_ref().is_some_and(|ready| ready.is_line(&plain(line.as_bytes())));
         let is_ready = process.life.output.iter().any(says);
         process.wrote = true;
         let mut found: BTreeMap<usize, (Evidence, u64)> = BTreeMap::new();
         for line in std::mem::take(&mut process.life.output) {
             process.lines += 1;
+            let line = String::from_utf8_lossy(&plain(line.as_bytes())).into_owned();
             if let (Some(items), Some(count)) = (&items, &mut process.items) {
                 *count = items.in_line(*count, line.as_bytes());
             }
@@ -139,7 +140,7 @@ impl Processes {
             let evidence = Evidence {
                 class: named.class.to_string(),
                 rule: named.name.to_string(),
-                retry_after_ms: rules.retry_after_ms(rule, line.as_bytes()),
+                retry_after_ms: rules.retry_after_ms(rule, line.as_bytes(), now),
                 preferred: None,
                 line,
                 stream: Some(stream),

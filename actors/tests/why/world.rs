@@ -321,7 +321,7 @@ impl World {
                 stream: Some(Stream::Stderr),
                 seq: seq as u64,
                 at: self.now,
-                retry_after_ms: rules.retry_after_ms(index, line.as_bytes()),
+                retry_after_ms: rules.retry_after_ms(index, line.as_bytes(), self.now),
                 preferred: None,
             };
             seen.note(index, evidence);

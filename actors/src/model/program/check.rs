@@ -71,6 +71,7 @@ impl Program {
         found.extend(self.short_class_delays());
         found.extend(self.unheard_ends());
         found.extend(self.unknown_classes());
+        found.extend(self.patterns_over_lines());
         found
     }
 

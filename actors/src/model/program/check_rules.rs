@@ -42,7 +42,7 @@ pub(super) fn check_regex(path: &str, expression: &str, captures: usize, found: 
             "config.regex",
             path,
             format!("`{expression}` has no capture group"),
-            r"put the seconds in parentheses, as in 'retry-after:\s*(\d+)'",
+            r"put what says how long in parentheses, as in '(?i)retry-after:\s*(.+)'",
         )),
         Ok(_) => {}
         Err(regex::Error::CompiledTooBig(_)) => found.push(Problem::new(

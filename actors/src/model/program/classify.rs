@@ -37,7 +37,11 @@ impl Classify {
         Self { rule: ClassifyRule { class: class.into(), matcher }, rejected }
     }
 
-    /// An expression whose capture 1 is the seconds that the other side asks to wait; for a pattern only.
+    /// An expression on the same line whose capture 1 says how long the other side asks to wait; for a pattern only.
+    ///
+    /// Understood are seconds (`7`, `2.5`), numbers with a unit (`1500ms`, `30s`, `5 minutes`, `1h30m`), the dates of HTTP (RFC
+    /// 9110) and those of RFC 3339; fractions are rounded up to milliseconds. Anything else, and a date that has passed, is no
+    /// hint. `retry_after_max` bounds it.
     pub fn retry_after(mut self, expression: impl Into<String>) -> Self {
         match &mut self.rule.matcher {
             Matcher::Pattern { retry_after, .. } => *retry_after = Some(expression.into()),

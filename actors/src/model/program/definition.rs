@@ -97,7 +97,7 @@ pub enum Matcher {
         pattern: String,
         /// Where it looks.
         stream: StreamChoice,
-        /// An expression whose capture 1 is the seconds that the other side asks to wait.
+        /// An expression whose capture 1 says how long the other side asks to wait.
         retry_after: Option<String>,
     },
     /// The exit code.
@@ -186,9 +186,11 @@ pub struct OutputPolicy {
     pub backlog: u64,
     /// What happens beyond. Default drop.
     pub on_backlog: Backlog,
-    /// Regular expressions whose matches are stored as `***`.
+    /// Regular expressions on one line whose matches are stored, shown and told as `***`. A match is hidden as a whole wherever
+    /// a line is split or not finished yet, up to 1 MiB of it; of a longer one the rest is looked at as a line of its own.
     pub redact: Vec<String>,
-    /// Whether terminal escapes are removed before storing. Default false: kept.
+    /// Whether terminal escapes are removed before storing. Default false: kept. Rules, `ready` and searches look at the text
+    /// without them either way.
     pub strip_ansi: bool,
     /// What a builder method was given and could not read; [`Program::check`] tells.
     #[serde(skip)]

@@ -9,6 +9,7 @@ mod advice;
 mod builder;
 mod check;
 mod check_params;
+mod check_patterns;
 mod check_retry;
 mod check_rules;
 mod classify;

@@ -6,10 +6,13 @@
 
 use super::{
     cut::Cut,
+    hint::wait_ms,
     level::level,
     packs::{AFTER_SIGNALS, BEFORE_SIGNALS, Pack},
 };
-use crate::model::{Class, ExitStatus, Level, Matcher, Program, Stream, StreamChoice, signal_name};
+use crate::model::{
+    Class, ExitStatus, Level, Matcher, Program, Stream, StreamChoice, Timestamp, signal_name,
+};
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use std::sync::Arc;
 
@@ -37,7 +40,7 @@ pub enum What {
         stream: StreamChoice,
         /// Also in lines that say they are no trouble.
         any_level: bool,
-        /// Capture 1 is how many seconds to wait.
+        /// Capture 1 is how long to wait.
         retry_after: Option<Regex>,
     },
     /// This exit code.
@@ -144,12 +147,13 @@ impl Rules {
         })
     }
 
-    /// The seconds that a line asks to wait, in milliseconds.
+    /// How long a line asks to wait, in milliseconds; nothing when it does not, or in a form that [`wait_ms`] does not
+    /// understand. `now` is the wall clock's: a date is one of its.
     #[must_use]
-    pub fn retry_after_ms(&self, rule: usize, line: &[u8]) -> Option<u64> {
+    pub fn retry_after_ms(&self, rule: usize, line: &[u8], now: Timestamp) -> Option<u64> {
         let What::Line { retry_after: Some(pattern), .. } = &self.rules.get(rule)?.what else { return None };
-        let seconds = pattern.captures(line)?.get(1)?.as_bytes();
-        std::str::from_utf8(seconds).ok()?.trim().parse::<u64>().ok()?.checked_mul(1_000)
+        let asked = pattern.captures(line)?.get(1)?.as_bytes();
+        wait_ms(&String::from_utf8_lossy(asked), now)
     }
 
     /// Whether the rule matches this end.

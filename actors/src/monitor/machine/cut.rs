@@ -1,5 +1,13 @@
 //! Where lines end.
 
+use super::{
+    plain::unfinished_escape,
+    seam::{Place, Seam},
+};
+
+/// Escapes that are not torn, in bytes: colours have twenty at most. A longer one is no text that a rule looks for.
+const LONGEST_ESCAPE: usize = 64;
+
 /// Lines found at the beginning of some bytes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Cut {
@@ -19,13 +27,13 @@ impl Cut {
 
 /// Cuts `bytes`, which begin where a line or a part of one begins, until `room` bytes are used or no whole line is left.
 ///
-/// A line longer than `max_line` is split there, or a little before where a character or a secret would be torn. The
+/// A line longer than `max_line` is split there, or a little before where a character would be torn, or before a match of
+/// what must not be seen that may reach over the split; one that is longer than `max_line` itself is a part of its own. The
 /// result depends on the bytes alone, not on how many of them were there at once: a split is decided only when
 /// enough bytes behind it are known. With `last`, what is left at the end is a line too.
 #[must_use]
-pub fn cut(bytes: &[u8], max_line: usize, secrets: &[Vec<u8>], room: usize, last: bool) -> Cut {
+pub fn cut(bytes: &[u8], max_line: usize, seam: Option<&Seam>, room: usize, last: bool) -> Cut {
     let max_line = max_line.max(64);
-    let look_ahead = secrets.iter().map(Vec::len).max().unwrap_or(0).max(4);
     let mut found = Cut::default();
     let mut at = 0;
     while at < bytes.len() {
@@ -33,10 +41,11 @@ pub fn cut(bytes: &[u8], max_line: usize, secrets: &[Vec<u8>], room: usize, last
         let window = rest.get(..=max_line).unwrap_or(rest);
         let (length, split) = match memchr::memchr(b'\n', window) {
             Some(newline) => (newline + 1, false),
-            None if rest.len() > max_line && (rest.len() >= max_line + look_ahead || last) => {
-                (split_at(rest, max_line, secrets), true)
-            }
-            None if last && rest.len() <= max_line => (rest.len(), false),
+            None if rest.len() > max_line => match split_at(rest, max_line, seam, last) {
+                Some(place) => (place, true),
+                None => break,
+            },
+            None if last => (rest.len(), false),
             None => break,
         };
         if at > 0 && at + length > room {
@@ -55,22 +64,28 @@ pub fn cut(bytes: &[u8], max_line: usize, secrets: &[Vec<u8>], room: usize, last
     found
 }
 
-/// The place at or before `max_line` that tears neither a character nor a secret.
-fn split_at(rest: &[u8], max_line: usize, secrets: &[Vec<u8>]) -> usize {
+/// The place at or before `max_line`, which is less than there is, that tears neither a character nor a match; nothing when
+/// more must be known.
+fn split_at(rest: &[u8], max_line: usize, seam: Option<&Seam>, last: bool) -> Option<usize> {
     let mut at = max_line;
-    for secret in secrets.iter().filter(|secret| secret.len() > 1) {
-        let from = at.saturating_sub(secret.len() - 1);
-        let to = (at + secret.len() - 1).min(rest.len());
-        let window = rest.get(from..to).unwrap_or_default();
-        if let Some(found) = memchr::memmem::find(window, secret) {
-            at = if from + found > 0 { from + found } else { secret.len() };
+    if let Some(seam) = seam {
+        let newline = memchr::memchr(b'\n', rest);
+        let line = rest.get(..newline.unwrap_or(rest.len())).unwrap_or(rest);
+        match seam.place(line, max_line, last || newline.is_some()) {
+            // Behind a match that is longer than a part may be: it is stored as a few stars.
+            Place::At(place) if place > max_line => return Some(place),
+            Place::At(place) => at = place,
+            Place::Unknown => return None,
         }
     }
+    // Where the bytes between two colours are cut, so may a colour be.
+    let head = rest.get(..at).unwrap_or(rest);
+    at = unfinished_escape(head).filter(|escape| *escape > 0 && at - escape <= LONGEST_ESCAPE).unwrap_or(at);
     // Continuation bytes of UTF-8; at most three, else it is no UTF-8 anyway.
     let torn = (0..4)
         .find(|back| at.checked_sub(*back).and_then(|n| rest.get(n)).is_none_or(|byte| byte & 0xc0 != 0x80));
-    match torn {
+    Some(match torn {
         Some(back) if at > back => at - back,
         _ => at,
-    }
+    })
 }

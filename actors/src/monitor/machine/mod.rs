@@ -2,11 +2,14 @@
 
 mod classify;
 mod cut;
+mod hint;
 mod items;
 mod level;
 mod packs;
+mod plain;
 mod ready;
 mod redact;
+mod seam;
 mod verdict;
 
 #[cfg(test)]
@@ -15,9 +18,12 @@ mod tests;
 pub use self::{
     classify::{Hit, Rule, Rules, What},
     cut::{Cut, cut},
+    hint::wait_ms,
     items::Items,
     level::level,
+    plain::{plain, plain_lines},
     ready::ReadyLine,
     redact::{Cleaned, Redactor},
+    seam::Seam,
     verdict::{Seen, by_exit_alone, silent, too_little},
 };

@@ -27,7 +27,8 @@ macro_rules! status {
     };
 }
 
-const RETRY_AFTER: &str = r#"(?i)retry[-_ ]after["']?\s*(?:[:=]|is)?\s*["']?(\d{1,9})"#;
+/// From the first digit, or the day of a date, on; what it means says [`wait_ms`](super::hint::wait_ms).
+const RETRY_AFTER: &str = r#"(?i)retry[-_ ]after[\\"']*\s*(?:[:=]|is)?\s*[\[({]?\s*(?:b["']|[\\"']*)((?:[0-9]|(?:mon|tue|wed|thu|fri|sat|sun)).{0,80})"#;
 
 const fn pack(name: &'static str, class: &'static str, pattern: &'static str) -> Pack {
     Pack { name, class, pattern, any_level: false, retry_after: None }

@@ -31,7 +31,7 @@ impl ReadyLine {
     /// write for days.
     #[must_use]
     pub fn is_in(&self, bytes: &[u8], lines: &Cut, stream: Stream) -> bool {
-        if !self.stream.includes(stream) {
+        if !self.is_on(stream) {
             return false;
         }
         // Where an overlong line is split there is no newline, yet its parts count as lines.
@@ -44,6 +44,12 @@ impl ReadyLine {
             start = *end as usize;
             self.is_line(line)
         })
+    }
+
+    /// Whether it may be said on this stream.
+    #[must_use]
+    pub fn is_on(&self, stream: Stream) -> bool {
+        self.stream.includes(stream)
     }
 
     /// Whether this line says it, on whatever stream it is.
@@ -64,7 +70,7 @@ mod tests {
     }
 
     fn is_in(rule: &ReadyLine, text: &[u8], max_line: usize) -> bool {
-        rule.is_in(text, &cut(text, max_line, &[], usize::MAX, true), Stream::Stderr)
+        rule.is_in(text, &cut(text, max_line, None, usize::MAX, true), Stream::Stderr)
     }
 
     #[test]
@@ -92,7 +98,7 @@ mod tests {
             pattern in prop::sample::select(vec!["^ab", "b$", "a\\sb", "(?-m)^a$", "\\Aab\\z", "^$", "\\bab\\b", "ba|\\Bb"]),
         ) {
             let rule = ready(pattern);
-            let lines = cut(text.as_bytes(), 64, &[], usize::MAX, true);
+            let lines = cut(text.as_bytes(), 64, None, usize::MAX, true);
             let mut start = 0;
             let one_by_one = lines.ends.iter().any(|end| {
                 let line = &text.as_bytes()[start..*end as usize];

@@ -130,6 +130,50 @@ fn lines_that_show_none() {
 }
 
 #[test]
+fn the_hint_of_a_line_is_found_where_it_stands() {
+    let rules = built_in();
+    for (line, wait) in [
+        ("HTTP 429 from shop, Retry-After: 3", Some(3_000)),
+        ("HTTP 429 {\"retry_after\": 6.0, \"code\": 4}", Some(6_000)),
+        ("HTTP 429 {'Retry-After': '9'}", Some(9_000)),
+        ("HTTP 429 {b'Retry-After': [b'9']}", Some(9_000)),
+        ("HTTP 429 {\\\"retry_after\\\":\\\"9\\\"}", Some(9_000)),
+        ("HTTP 429 map[Retry-After:[30] Server:[x]]", Some(30_000)),
+        ("HTTP 429 retry-after=8", Some(8_000)),
+        ("HTTP 429, retry after 5 minutes", Some(300_000)),
+        ("HTTP 429 Retry-After: Sun, 22 Nov 2026 00:01:30 GMT", Some(90_000)),
+        ("HTTP 429 Retry-After: 2026-11-22T00:01:30Z", Some(90_000)),
+        ("HTTP 429 no Retry-After header, will retry after 30s", Some(30_000)),
+        ("HTTP 429 Retry-After: 1764346906000000000000", Some(u64::MAX)),
+        ("HTTP 429 Retry-After: soon", None),
+        ("HTTP 429 retry after 3 attempts", None),
+        ("HTTP 429 Retry-After: -1", None),
+        ("HTTP 429", None),
+    ] {
+        let rule = rules.line(line.as_bytes(), Stream::Stderr).unwrap();
+        // 2026-11-22T00:00:00Z
+        let now = Timestamp(1_795_305_600_000);
+        assert_eq!(rules.retry_after_ms(rule, line.as_bytes(), now), wait, "{line}");
+    }
+    let own = Matcher::Pattern {
+        pattern: "slow".into(),
+        stream: StreamChoice::Any,
+        retry_after: Some(r"(?i)retry-after: *(\S.*?)$".into()),
+    };
+    let mut program = program();
+    program.classify = vec![ClassifyRule { class: "mine".into(), matcher: own }];
+    let own = Rules::of(&program);
+    for (line, wait) in [
+        ("slow, retry-after: 2.5", Some(2_500)),
+        ("slow, retry-after: Sun, 22 Nov 2026 00:01:30 GMT\r", Some(90_000)),
+        ("slow, retry-after: later", None),
+    ] {
+        let now = Timestamp(1_795_305_600_000);
+        assert_eq!(own.retry_after_ms(0, line.as_bytes(), now), wait, "{line}");
+    }
+}
+
+#[test]
 fn levels_are_read_where_loggers_write_them() {
     for (line, expected) in [
         ("ERROR: x", Some(Level::Error)),
@@ -179,7 +223,7 @@ fn the_programs_rules_come_first_and_look_where_they_say() {
 }
 
 fn lines(bytes: &[u8]) -> Cut {
-    cut(bytes, 1 << 20, &[], usize::MAX, true)
+    cut(bytes, 1 << 20, None, usize::MAX, true)
 }
 
 fn evidence(class: &str, at: u64) -> Evidence {
@@ -287,12 +331,12 @@ fn of_several_classes_an_end_has_the_one_of_the_highest_priority_and_says_why() 
 
 #[test]
 fn a_line_is_split_before_a_secret_and_before_a_character() {
-    let secret = b"hunter22".to_vec();
-    let line = [vec![b'x'; 97], secret.clone(), vec![b'y'; 50]].concat();
-    let found = cut(&line, 100, &[secret], usize::MAX, true);
+    let (redactor, _) = Redactor::new(&program(), &["hunter22".into()]);
+    let line = [&[b'x'; 97][..], b"hunter22", &[b'y'; 50]].concat();
+    let found = cut(&line, 100, redactor.seam(), usize::MAX, true);
     assert_eq!(found.ends, [97, 155]);
     let line = "é".repeat(100);
-    let found = cut(line.as_bytes(), 101, &[], usize::MAX, true);
+    let found = cut(line.as_bytes(), 101, None, usize::MAX, true);
     assert_eq!(found.ends, [100, 200]);
     assert_eq!(found.splits, [100]);
 }
@@ -372,7 +416,7 @@ proptest! {
     fn items_do_not_depend_on_blocks(text in text(), max_line in 64_usize..90) {
         for expression in [r"(\d+)", r"boom\s*x|^x$", r"\Ax", r"status\s=\s(\d+)"] {
             let items = Items::of(&program().success_items(expression, 1)).unwrap();
-            let found = cut(&text, max_line, &[], usize::MAX, true);
+            let found = cut(&text, max_line, None, usize::MAX, true);
             let starts = std::iter::once(0).chain(found.ends.iter().map(|end| *end as usize));
             let lines = starts.zip(&found.ends).map(|(start, end)| &text[start..*end as usize]);
             let by_line = lines.fold(0, |known, line| items.in_line(known, line));
@@ -389,7 +433,7 @@ fn in_steps(rules: &Rules, text: &[u8], steps: &[usize], max_line: usize) -> Vec
         have = have.saturating_add(*steps.next().unwrap()).min(text.len());
         let last = have == text.len();
         let block = &text[taken..have];
-        let found = cut(block, max_line, &[], 200, last);
+        let found = cut(block, max_line, None, 200, last);
         let hits = rules.find(block.get(..found.length()).unwrap(), &found, Stream::Stdout);
         for (n, end) in found.ends.iter().enumerate() {
             let hit = hits.iter().find(|hit| hit.line == n).map(|hit| hit.rule);
