@@ -86,7 +86,6 @@ async fn burst(bench: &Bench, job: &Job, number: usize) -> Vec<String> {
 }
 
 #[actix::test]
-#[ignore = "fails until a drain waits for its watch"]
 async fn of_bursts_of_short_jobs_each_ends_as_what_it_was() {
     let bench = bench(programs()).await;
     let mut heard = Told::default();
@@ -133,7 +132,6 @@ fn burst_over_http(address: std::net::SocketAddr, job: &Job) -> Vec<String> {
 
 #[cfg(feature = "web")]
 #[actix::test]
-#[ignore = "fails until a drain waits for its watch"]
 async fn of_bursts_over_http_each_ends_as_what_it_was() {
     use actix_process::web;
     let bench = bench(programs()).await;
