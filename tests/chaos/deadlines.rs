@@ -25,11 +25,18 @@ const PENALTY_MS: u64 = 2_000;
 const EARLY_MS: u64 = 5;
 const MS: u64 = 1_000_000;
 
-/// Looks every few milliseconds how long the machine let it wait: what nobody here could do at once, the daemon could
-/// not do either.
+/// Looks every few milliseconds how long the machine let somebody wait: us, or by the kernel's own account (pressure
+/// stall information) anybody. What nobody could do at once, the daemon could not do either.
 pub(crate) struct Heartbeat {
     missed: Arc<Mutex<Vec<(u64, u64)>>>,
     ended: Arc<AtomicBool>,
+}
+
+/// Microseconds since boot in which somebody who could have run waited for a processor; 0 where the kernel does not count.
+fn waited_us() -> u64 {
+    let text = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
+    let total = text.lines().next().and_then(|some| some.rsplit_once("total=")?.1.trim().parse().ok());
+    total.unwrap_or(0)
 }
 
 impl Heartbeat {
@@ -38,24 +45,28 @@ impl Heartbeat {
         let ended = Arc::new(AtomicBool::new(false));
         let (tell, over) = (missed.clone(), ended.clone());
         std::thread::spawn(move || {
-            let mut last = monotonic_ns();
+            let (mut last, mut waited) = (monotonic_ns(), waited_us());
             while !over.load(Ordering::Relaxed) {
                 pause(Duration::from_millis(5));
-                let now = monotonic_ns();
-                if now - last > 10 * MS {
-                    tell.lock().expect("nobody panics with it").push((last, now));
+                let (now, waited_now) = (monotonic_ns(), waited_us());
+                let late = (now - last).saturating_sub(6 * MS);
+                let most = late.max((waited_now - waited) * 1_000);
+                if most > 0 {
+                    tell.lock().expect("nobody panics with it").push((now, most));
                 }
-                last = now;
+                (last, waited) = (now, waited_now);
             }
         });
         Self { missed, ended }
     }
 
-    /// Milliseconds of this span in which the machine did not get to us.
+    /// Milliseconds in which the machine let somebody wait, of this span.
     fn missed_ms(&self, from_ns: u64, to_ns: u64) -> u64 {
         let missed = self.missed.lock().expect("nobody panics with it");
-        let within = missed.iter().filter(|(from, to)| *to > from_ns && *from < to_ns);
-        within.map(|(from, to)| (to - from) / MS).sum()
+        let from = missed.partition_point(|(at, _)| *at <= from_ns);
+        // The kernel adds up every two seconds or when somebody asks; the last look may come a little after the span.
+        let within = missed[from..].iter().take_while(|(at, _)| *at < to_ns + 10 * MS);
+        within.map(|(_, waited)| waited).sum::<u64>() / MS
     }
 }
 

@@ -40,9 +40,10 @@ pub(crate) fn settle(
         open.spool = open.spool.intersection(&world.spool()).cloned().collect();
         open.processes.retain(|pid| lives(*pid));
         if open.attempts.is_empty() && open.spool.is_empty() && open.processes.is_empty() {
-            // What ended meanwhile is compared as well; it has to be read as it is after its end.
+            // What ended meanwhile is compared as well, by its ledger as it is after its end.
             world.read_ledgers(ledgers);
-            return Ok(());
+            // Who has begun since was written down before.
+            return journal.read(daemon);
         }
         if monotonic_ns() > until {
             break;
@@ -66,7 +67,7 @@ pub(crate) fn settle(
         found.wrong(Wrong::Orphan, format!("{pid} lives, and its attempt is over"));
     }
     world.read_ledgers(ledgers);
-    Ok(())
+    journal.read(daemon)
 }
 
 /// Attempts whose process is gone by now, and those that were written down as started and have none.
