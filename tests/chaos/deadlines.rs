@@ -25,48 +25,59 @@ const PENALTY_MS: u64 = 2_000;
 const EARLY_MS: u64 = 5;
 const MS: u64 = 1_000_000;
 
+/// Spans of time, and for how long of each somebody who could have run waited for a processor. Nanoseconds.
+type Waits = Vec<(u64, u64, u64)>;
+
 /// Looks every few milliseconds how long the machine let somebody wait: us, or by the kernel's own account (pressure
 /// stall information) anybody. What nobody could do at once, the daemon could not do either.
 pub(crate) struct Heartbeat {
-    missed: Arc<Mutex<Vec<(u64, u64)>>>,
+    waits: Arc<Mutex<(Waits, Waits)>>,
     ended: Arc<AtomicBool>,
 }
 
-/// Microseconds since boot in which somebody who could have run waited for a processor; 0 where the kernel does not count.
-fn waited_us() -> u64 {
+/// Since boot; 0 where the kernel does not count. It adds up every two seconds.
+fn waited_ns() -> u64 {
     let text = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
     let total = text.lines().next().and_then(|some| some.rsplit_once("total=")?.1.trim().parse().ok());
-    total.unwrap_or(0)
+    total.unwrap_or(0) * 1_000
 }
 
 impl Heartbeat {
     pub(crate) fn start() -> Self {
-        let missed = Arc::new(Mutex::new(Vec::new()));
+        let waits = Arc::new(Mutex::new((Waits::new(), Waits::new())));
         let ended = Arc::new(AtomicBool::new(false));
-        let (tell, over) = (missed.clone(), ended.clone());
+        let (tell, over) = (waits.clone(), ended.clone());
         std::thread::spawn(move || {
-            let (mut last, mut waited) = (monotonic_ns(), waited_us());
+            let mut last = monotonic_ns();
+            let (mut counted, mut waited) = (last, waited_ns());
             while !over.load(Ordering::Relaxed) {
                 pause(Duration::from_millis(5));
-                let (now, waited_now) = (monotonic_ns(), waited_us());
-                let late = (now - last).saturating_sub(6 * MS);
-                let most = late.max((waited_now - waited) * 1_000);
-                if most > 0 {
-                    tell.lock().expect("nobody panics with it").push((now, most));
+                let (now, total) = (monotonic_ns(), waited_ns());
+                let mut waits = tell.lock().expect("nobody panics with it");
+                if now - last > 10 * MS {
+                    waits.0.push((last, now, now - last));
                 }
-                (last, waited) = (now, waited_now);
+                if total != waited {
+                    waits.1.push((counted, now, total - waited));
+                    (counted, waited) = (now, total);
+                }
+                last = now;
             }
         });
-        Self { missed, ended }
+        Self { waits, ended }
     }
 
     /// Milliseconds in which the machine let somebody wait, of this span.
     fn missed_ms(&self, from_ns: u64, to_ns: u64) -> u64 {
-        let missed = self.missed.lock().expect("nobody panics with it");
-        let from = missed.partition_point(|(at, _)| *at <= from_ns);
-        // The kernel adds up every two seconds or when somebody asks; the last look may come a little after the span.
-        let within = missed[from..].iter().take_while(|(at, _)| *at < to_ns + 10 * MS);
-        within.map(|(_, waited)| waited).sum::<u64>() / MS
+        let waits = self.waits.lock().expect("nobody panics with it");
+        let share = |waits: &Waits| {
+            let of = |(from, to, waited): &(u64, u64, u64)| {
+                let common = to_ns.min(*to).saturating_sub(from_ns.max(*from));
+                (u128::from(*waited) * u128::from(common) / u128::from((to - from).max(1))) as u64
+            };
+            waits.iter().rev().take_while(|(_, to, _)| *to > from_ns).map(of).sum::<u64>()
+        };
+        (share(&waits.0) + share(&waits.1)) / MS
     }
 }
 
