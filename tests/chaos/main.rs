@@ -10,6 +10,7 @@
 mod compare;
 mod deadlines;
 mod deaths;
+mod draw;
 mod found;
 mod journal;
 #[path = "../programs/ledger.rs"]

@@ -4,11 +4,11 @@
 use crate::{
     compare::Comparison,
     deaths::Deaths,
+    draw::Draw,
     found::{Found, Wrong},
     journal::Journal,
     ledger::monotonic_ns,
     ledgers::{End, Ledgers},
-    plan::Draw,
     settle::settle,
     supervisor::{PATIENCE, Starting, Supervisor, lives, pause, send, within},
     world::World,
