@@ -178,7 +178,7 @@ fn judge(text: &str) -> String {
 #[test]
 fn damaged_configurations_are_refused_with_place_and_reason_or_work() {
     witness::watch();
-    let (count, mut draw) = crate::cases(1_500);
+    let (count, mut draw) = crate::cases(500);
     let mut texts = monsters();
     for _ in 0..count {
         let mut text = draw.one_of(&SEEDS).to_owned();

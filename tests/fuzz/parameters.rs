@@ -67,7 +67,7 @@ fn value(draw: &mut Draw) -> String {
 const SAYS: &str = r#"printf '%s\0' "$@" "$FROM_PARAM""#;
 
 fn program(name: &str, param: Param) -> Program {
-    Program::command(name, ["sh", "-c", SAYS, "sh", "--", "{text}", "--option={text}", "a{text}b{text}"])
+    Program::command(name, ["sh", "-c", SAYS, "sh", "{text}", "--option={text}", "a{text}b{text}"])
         .env("FROM_PARAM", "{text}")
         .param(param)
         .retry(RetryPolicy::exponential("1s").max_retries(0).no_intensity())
@@ -121,7 +121,7 @@ async fn hostile_values_are_refused_with_a_reason_or_reach_the_child_byte_for_by
             said.extend(record.bytes);
             said.extend(record.newline.then_some(b'\n'));
         }
-        let meant = format!("--\0{text}\0--option={text}\0a{text}b{text}\0{text}\0");
+        let meant = format!("{text}\0--option={text}\0a{text}b{text}\0{text}\0");
         assert!(said == meant.as_bytes(), "{name} got {:?} for {text:?}", String::from_utf8_lossy(&said));
     }
     pm.shutdown().await.expect("an orderly end");

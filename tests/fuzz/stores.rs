@@ -146,6 +146,7 @@ async fn damaged_stores_are_opened_and_say_what_is_gone() {
             copy(&original, &store);
             let relative = name.strip_prefix(&original).expect("inside");
             let what = format!("{}: {}", relative.display(), damage(&mut draw, &store.join(relative)));
+            let (_, before) = witness::damage_logged(0);
             let pm = match open(&store).await {
                 Ok(pm) => pm,
                 Err(error) => {
@@ -162,7 +163,7 @@ async fn damaged_stores_are_opened_and_say_what_is_gone() {
             let end = tokio::time::timeout(PATIENCE, run.wait()).await.expect("in time").expect("it ends");
             assert!(end.is_success(), "{what}: {end:?}");
             pm.shutdown().await.expect("an orderly end");
-            let said = witness::logged(&store.display().to_string());
+            let (said, _) = witness::damage_logged(before);
             let runs = whole.runs.iter().filter(|(id, phase)| now.runs.get(*id) != Some(*phase)).count();
             let lines = LINES.saturating_sub(now.lines + now.noticed);
             if (runs > 0 || lines > 0) && said.is_empty() {

@@ -42,8 +42,10 @@ pub(crate) fn assert_no_panic(what: &str) {
     assert!(panics.is_empty(), "{what}: {panics:#?}");
 }
 
-/// Warnings and errors that name this place.
-pub(crate) fn logged(place: &str) -> Vec<String> {
+/// Warnings and errors that speak of damage, from this place in the log on; and the place where it ends.
+pub(crate) fn damage_logged(from: usize) -> (Vec<String>, usize) {
     let logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
-    logged.iter().filter(|line| line.contains(place)).cloned().collect()
+    let speaks =
+        |line: &&String| ["damag", "lost", "missing", "set aside"].iter().any(|word| line.contains(word));
+    (logged[from..].iter().filter(speaks).cloned().collect(), logged.len())
 }
