@@ -168,7 +168,9 @@ fn farewell(run: &Value) -> String {
 /// The attempt's exit code, 128+n for a signal, 1 when it never started.
 fn exit_code(attempt: &Value) -> u8 {
     let number = |key: &str| attempt.get(key).and_then(Value::as_i64);
-    let signal = number("signal").or_else(|| signal_number(text(attempt, "signal")).map(i64::from));
+    // Two of the 64 have no name and are told by their number.
+    let name = text(attempt, "signal");
+    let signal = signal_number(name).map(i64::from).or_else(|| name.parse().ok());
     let code = match (number("exit_code"), signal) {
         (Some(code), _) => code,
         (None, Some(signal)) => 128 + signal,

@@ -85,7 +85,7 @@ pub(super) fn read(name: &str, kind: &Kind, item: &DeValue<'_>) -> Result<Leaf, 
         (Kind::Signal, DeValue::String(text)) => match signal_number(text) {
             Some(number) => Value::Number(number.into()),
             None => {
-                let known: Vec<_> = (1..=31).filter_map(signal_name).collect();
+                let known: Vec<_> = (1..=64).filter_map(signal_name).collect();
                 let near = did_you_mean(text, known).map(|near| format!("did you mean \"{near}\"?"));
                 let help = near.unwrap_or_else(|| "write for example \"SIGTERM\"".into());
                 return wrong("config.signal", format!("`{text}` is not a signal"), help);

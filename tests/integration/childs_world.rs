@@ -137,3 +137,21 @@ fn a_child_of_the_same_user_cannot_look_into_daemon_or_keeper() {
     assert_eq!(lines(&daemon), ["itself"], "and a child may be looked into, as any program");
     daemon.end();
 }
+
+#[test]
+fn a_real_time_signal_has_a_name_and_an_exit_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(
+        folder.path(),
+        &(shell("kill -$1 $$")
+            + "args = [\"sh\", \"{n}\"]\n[program.p.params.n]\ntype = \"integer\"\n[program.p.retry]\nmax_retries = 0\n"),
+    );
+    let daemon = Daemon::up(folder.path());
+    for (number, name) in [(34, "SIGRTMIN"), (40, "SIGRTMIN+6"), (64, "SIGRTMIN+30")] {
+        let said = daemon.answer(&["run", "p", &format!("n={number}"), "--wait"]);
+        assert_eq!(said.status.code(), Some(128 + number), "{said:?}");
+        let why = daemon.cli(&["why", "p"]);
+        assert!(why.contains(&format!("ended with {name}")), "{why}");
+    }
+    daemon.end();
+}

@@ -72,6 +72,8 @@ async fn what_is_said_to_starts_that_fail() {
     write("scripts/locked", b"#!/bin/sh\n", 0o644);
     write("scripts/locked_plain", b"exit 0\n", 0o644);
     write("scripts/no_line", b"exit 0\n", 0o755);
+    write("scripts/crlf", b"#!/bin/sh\r\necho ok\r\n", 0o755);
+    write("scripts/marked", b"\xef\xbb\xbf#!/bin/sh\necho ok\n", 0o755);
     write("bad.env", b"A=1\nexport B=2\n", 0o644);
     write("quoted.env", b"A=1\nB=\"x\" # fine\nC=\"x\"y\n", 0o644);
     write("open.env", b"A='x\n", 0o644);
@@ -102,6 +104,9 @@ async fn what_is_said_to_starts_that_fail() {
         ("a script that is not executable", script("locked")),
         ("the same without a `#!` line", script("locked_plain")),
         ("an executable script without a `#!` line", script("no_line")),
+        ("a script with the line ends of Windows", script("crlf")),
+        ("the same as a command", command("./scripts/crlf")),
+        ("a script with a byte order mark", script("marked")),
         ("a link that leads out of the search path", script("out")),
         ("a link that leads nowhere", script("dangling")),
         ("a program that is not on the path", command("no-such-program")),
@@ -130,4 +135,37 @@ async fn what_is_said_to_starts_that_fail() {
         text.push_str(&format!("{what}\n  {}\n  help: {}\n\n", reason.message, reason.help));
     }
     compare("spawn", &text.replace(real.to_str().expect("text"), "FOLDER"));
+}
+
+#[actix::test]
+async fn what_could_not_be_executed_in_a_program_is_not_tried_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let real = folder.path().canonicalize().expect("there");
+    let write = |name: &str, text: &str, mode: u32| {
+        std::fs::write(real.join(name), text).expect("written");
+        std::fs::set_permissions(real.join(name), std::fs::Permissions::from_mode(mode)).expect("set");
+    };
+    write("by_env", "#!/usr/bin/env python99\n", 0o755);
+    write("crlf", "#!/usr/bin/env sh\r\n", 0o755);
+    write("locked", "#!/bin/sh\n", 0o644);
+    let program = |name: &str, argv: &[&str]| Program::command(name, argv.iter().copied()).base_dir(&real);
+    let bench = bench([
+        program("by_env", &["./by_env"]),
+        program("crlf", &["./crlf"]),
+        program("locked", &["sh", "-c", "./locked"]),
+        program("quiet", &["sh", "-c", "exit 127"]),
+    ])
+    .await;
+    for (name, help) in [
+        ("by_env", "was not found"),
+        ("crlf", "Windows"),
+        ("locked", "may not be executed"),
+        ("quiet", "was not found"),
+    ] {
+        let run = bench.run(name).await;
+        let reason = run.reason.expect("a reason");
+        assert_eq!((run.phase, run.attempt, reason.class.as_str()), (Phase::Failed, 1, "config"), "{name}");
+        assert!(reason.help.contains(help), "{name}: {}", reason.help);
+    }
+    bench.end().await;
 }

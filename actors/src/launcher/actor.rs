@@ -287,7 +287,7 @@ impl LauncherActor {
         let failure = diagnose(&StartFacts {
             name,
             errno,
-            file: look_at_file(&program),
+            file: look_at_file(&program, &cwd),
             program,
             cwd_fact: look_at_cwd(&cwd),
             cwd,

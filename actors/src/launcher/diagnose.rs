@@ -1,7 +1,7 @@
 //! Gathers what a diagnosis needs, after a spawn has failed.
 
 use super::{
-    machine::{CwdFact, FileFact},
+    machine::{CwdFact, FileFact, FirstLine},
     search::may,
 };
 use crate::user_file;
@@ -21,8 +21,8 @@ pub(super) fn look_at_cwd(path: &Path) -> CwdFact {
     }
 }
 
-/// What the file to execute is.
-pub(super) fn look_at_file(path: &Path) -> FileFact {
+/// What the file to execute is; relative interpreters are looked for in the working directory.
+pub(super) fn look_at_file(path: &Path, cwd: &Path) -> FileFact {
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => FileFact::Hidden,
         Err(_) => fs::read_link(path).map_or(FileFact::Missing, FileFact::Dangling),
@@ -30,16 +30,17 @@ pub(super) fn look_at_file(path: &Path) -> FileFact {
         Ok(metadata) => FileFact::Present {
             mode: metadata.mode(),
             executable: may(path, libc::X_OK),
-            shebang: shebang(path),
+            first_line: first_line(path, cwd),
         },
     }
 }
 
-fn shebang(path: &Path) -> Option<(String, bool)> {
+fn first_line(path: &Path, cwd: &Path) -> FirstLine {
     let mut head = Vec::new();
-    user_file::open(path).ok()?.take(FIRST_LINE).read_to_end(&mut head).ok()?;
-    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let line = String::from_utf8_lossy(line);
-    let interpreter = line.split_whitespace().next()?;
-    Some((interpreter.to_owned(), Path::new(interpreter).exists()))
+    // A program that may be executed and not read has no first line for us.
+    let read = user_file::open(path).and_then(|file| file.take(FIRST_LINE).read_to_end(&mut head));
+    if read.is_err() {
+        return FirstLine::None;
+    }
+    FirstLine::of(&head, |interpreter| cwd.join(interpreter).exists())
 }

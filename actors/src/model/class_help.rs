@@ -64,6 +64,23 @@ pub fn class_help(class: &str) -> Option<&'static str> {
     })
 }
 
+/// One thing to do about what a built-in rule found, where the rule knows more than its class.
+#[must_use]
+pub fn rule_help(rule: &str) -> Option<&'static str> {
+    Some(match rule {
+        "builtin:exit_not_found" | "builtin:command_not_found" => {
+            "a command in it was not found, so trying again cannot help: its last lines may name it; install it, write it with its path, or set PATH in env"
+        }
+        "builtin:exit_not_executable" => {
+            "a command in it may not be executed, so trying again cannot help: its last lines may name it; chmod +x it, or call it by its interpreter"
+        }
+        "builtin:windows_line_ends" => {
+            "a script in it has the line ends of Windows, so trying again cannot help: sed -i 's/\\r$//' FILE, or name its interpreter in the command"
+        }
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,17 +71,71 @@ const SIGNALS: [(i32, &str); 31] = [
     (libc::SIGSYS, "SIGSYS"),
 ];
 
-/// `SIGTERM` for 15; nothing for real-time signals and numbers that are none.
+/// The first real-time signal, as programs of glibc know it: it keeps the two before for itself.
+const FIRST_REAL_TIME: i32 = 34;
+
+/// Names of the real-time signals, from [`FIRST_REAL_TIME`] to 64, which is also `SIGRTMAX`.
+const REAL_TIME: [&str; 31] = [
+    "SIGRTMIN",
+    "SIGRTMIN+1",
+    "SIGRTMIN+2",
+    "SIGRTMIN+3",
+    "SIGRTMIN+4",
+    "SIGRTMIN+5",
+    "SIGRTMIN+6",
+    "SIGRTMIN+7",
+    "SIGRTMIN+8",
+    "SIGRTMIN+9",
+    "SIGRTMIN+10",
+    "SIGRTMIN+11",
+    "SIGRTMIN+12",
+    "SIGRTMIN+13",
+    "SIGRTMIN+14",
+    "SIGRTMIN+15",
+    "SIGRTMIN+16",
+    "SIGRTMIN+17",
+    "SIGRTMIN+18",
+    "SIGRTMIN+19",
+    "SIGRTMIN+20",
+    "SIGRTMIN+21",
+    "SIGRTMIN+22",
+    "SIGRTMIN+23",
+    "SIGRTMIN+24",
+    "SIGRTMIN+25",
+    "SIGRTMIN+26",
+    "SIGRTMIN+27",
+    "SIGRTMIN+28",
+    "SIGRTMIN+29",
+    "SIGRTMIN+30",
+];
+
+/// `SIGTERM` for 15, `SIGRTMIN+1` for 35; nothing for 32, 33 and numbers that are none.
 #[must_use]
 pub fn signal_name(number: i32) -> Option<&'static str> {
-    SIGNALS.iter().find(|(n, _)| *n == number).map(|(_, name)| *name)
+    let named = SIGNALS.iter().find(|(n, _)| *n == number).map(|(_, name)| *name);
+    named.or_else(|| {
+        let place = number.checked_sub(FIRST_REAL_TIME).and_then(|n| usize::try_from(n).ok())?;
+        REAL_TIME.get(place).copied()
+    })
 }
 
-/// The number of `SIGTERM` or `TERM`.
+/// The number of `SIGTERM` or `TERM`, of `SIGRTMIN+1` or `SIGRTMAX-29`.
 #[must_use]
 pub fn signal_number(name: &str) -> Option<i32> {
     let bare = name.strip_prefix("SIG").unwrap_or(name);
-    SIGNALS.iter().find(|(_, full)| full.get(3..) == Some(bare)).map(|(n, _)| *n)
+    let named = SIGNALS.iter().find(|(_, full)| full.get(3..) == Some(bare)).map(|(n, _)| *n);
+    named.or_else(|| {
+        let last = FIRST_REAL_TIME + i32::try_from(REAL_TIME.len()).ok()? - 1;
+        let (begin, rest) = match (bare.strip_prefix("RTMIN"), bare.strip_prefix("RTMAX")) {
+            (Some(rest), _) => (FIRST_REAL_TIME, rest),
+            (None, Some(rest)) => (last, rest),
+            (None, None) => return None,
+        };
+        let offset = if rest.is_empty() { 0 } else { rest.parse::<i32>().ok()? };
+        let signed = rest.is_empty() || rest.starts_with(['+', '-']);
+        let number = begin.checked_add(offset)?;
+        (signed && (FIRST_REAL_TIME..=last).contains(&number)).then_some(number)
+    })
 }
 
 /// Why no process came to be.
@@ -135,6 +189,36 @@ impl SpawnProblem {
             | Self::Format
             | Self::Input
             | Self::Other => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_time_signals_have_names_that_lead_back() {
+        for (number, name) in [(34, "SIGRTMIN"), (35, "SIGRTMIN+1"), (50, "SIGRTMIN+16"), (64, "SIGRTMIN+30")]
+        {
+            assert_eq!(signal_name(number), Some(name));
+        }
+        for number in (1..=31).chain(34..=64) {
+            assert_eq!(signal_number(signal_name(number).unwrap()), Some(number));
+        }
+        for number in [i32::MIN, -1, 0, 32, 33, 65, i32::MAX] {
+            assert_eq!(signal_name(number), None, "{number}");
+        }
+        assert_eq!(ExitStatus::Signal { number: 34, core: false }.to_string(), "SIGRTMIN");
+    }
+
+    #[test]
+    fn real_time_signals_may_be_counted_from_either_end() {
+        for (name, number) in [("RTMIN+2", 36), ("SIGRTMAX", 64), ("RTMAX-2", 62), ("SIGRTMAX-30", 34)] {
+            assert_eq!(signal_number(name), Some(number), "{name}");
+        }
+        for name in ["RTMIN-1", "RTMAX+1", "RTMIN+31", "RTMIN2", "RTMIN+", "RTMIN+x", "RTMAX-31", "rtmin"] {
+            assert_eq!(signal_number(name), None, "{name}");
         }
     }
 }

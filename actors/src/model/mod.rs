@@ -29,7 +29,7 @@ pub(crate) use self::{
 };
 pub use self::{
     class::{Adjust, Class, ClassRule, Inline, InlineAction, ScopeKind, builtin_class_rule},
-    class_help::class_help,
+    class_help::{class_help, rule_help},
     exit::{ExitStatus, SpawnFailure, SpawnProblem, signal_name, signal_number},
     id::{AttemptId, RunId, Scope},
     journal::{Event, JournalRecord, Place, Put, StopAct, Written},

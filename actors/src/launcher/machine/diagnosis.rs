@@ -33,9 +33,51 @@ pub enum FileFact {
         mode: u32,
         /// Whether we may execute it.
         executable: bool,
-        /// The interpreter that its first line asks for, and whether that exists.
-        shebang: Option<(String, bool)>,
+        /// What its first line asks for.
+        first_line: FirstLine,
     },
+}
+
+/// What the first line of a file is to the kernel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FirstLine {
+    /// No line that begins with `#!`.
+    None,
+    /// It asks for an interpreter.
+    Asks {
+        /// Which, as the kernel reads it: a carriage return at its end is a part of the name.
+        interpreter: String,
+        /// Whether that exists.
+        exists: bool,
+    },
+    /// There is a `#!`, but something stands before it, so that the kernel does not see it.
+    Hidden(&'static str),
+}
+
+impl FirstLine {
+    /// Reads the first bytes of a file.
+    #[must_use]
+    pub fn of(head: &[u8], exists: impl FnOnce(&str) -> bool) -> Self {
+        let Some(line) = head.strip_prefix(b"#!") else { return Self::behind_something(head) };
+        let line = line.split(|byte| matches!(byte, b'\n' | 0)).next().unwrap_or_default();
+        let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+        words.next().map_or(Self::None, |word| {
+            let interpreter = String::from_utf8_lossy(word).into_owned();
+            let exists = exists(&interpreter);
+            Self::Asks { interpreter, exists }
+        })
+    }
+
+    fn behind_something(head: &[u8]) -> Self {
+        const BEFORE: [(&[u8], &str); 3] = [
+            (b"\xef\xbb\xbf#!", "a byte order mark"),
+            (b"\xff\xfe#\0!\0", "the byte order mark of UTF-16"),
+            (b"\xfe\xff\0#\0!", "the byte order mark of UTF-16"),
+        ];
+        let marked = BEFORE.iter().find(|(bytes, _)| head.starts_with(bytes)).map(|(_, name)| *name);
+        let blank = || head.trim_ascii_start().starts_with(b"#!").then_some("blanks or empty lines");
+        marked.or_else(blank).map_or(Self::None, Self::Hidden)
+    }
 }
 
 /// What was found after a spawn had failed.
@@ -178,21 +220,32 @@ fn by_file(facts: &StartFacts) -> Finding {
             format!("a folder on the way to `{path}` may not be entered"),
             "give the supervisor's user leave to enter it".into(),
         ),
-        FileFact::Present { shebang: Some((interpreter, false)), .. } => (
-            SpawnProblem::Interpreter,
-            format!("`{path}` exists, but its first line asks for `{interpreter}`, which does not exist"),
-            "correct the first line, or set interpreter".into(),
-        ),
-        FileFact::Present { mode, executable: false, shebang } => (
+        FileFact::Present { first_line: FirstLine::Asks { interpreter, exists: false }, .. } => {
+            let (why, help) = match interpreter.strip_suffix('\r') {
+                Some(_) => {
+                    (": it has the line ends of Windows", format!("sed -i 's/\\r$//' {path}, or set interpreter"))
+                }
+                None => (", which does not exist", "correct the first line, or set interpreter".into()),
+            };
+            let asks = interpreter.replace('\r', "\\r");
+            let what = format!("`{path}` exists, but its first line asks for `{asks}`{why}");
+            (SpawnProblem::Interpreter, what, help)
+        }
+        FileFact::Present { mode, executable: false, first_line } => (
             SpawnProblem::Permission,
             format!("`{path}` is not executable (mode {:04o})", mode & 0o7777),
-            if shebang.is_some() {
+            if matches!(first_line, FirstLine::Asks { .. }) {
                 format!("chmod +x {path}")
             } else {
                 format!("chmod +x {path}, and add a first line such as \"#!/bin/sh\"; or set interpreter")
             },
         ),
-        FileFact::Present { shebang: None, .. } if facts.errno == libc::ENOEXEC => (
+        FileFact::Present { first_line: FirstLine::Hidden(before), .. } if facts.errno == libc::ENOEXEC => (
+            SpawnProblem::Format,
+            format!("`{path}` has {before} before its `#!`, so that the kernel does not see it"),
+            "save it as UTF-8 without byte order mark, with `#!` as its first two characters; or set interpreter".into(),
+        ),
+        FileFact::Present { first_line: FirstLine::None, .. } if facts.errno == libc::ENOEXEC => (
             SpawnProblem::Format,
             format!("`{path}` is executable, but neither a program nor a script with a `#!` line"),
             "add a first line such as \"#!/bin/sh\", or set interpreter".into(),
@@ -267,9 +320,57 @@ mod tests {
         (failure.problem, failure.message)
     }
 
-    fn present(executable: bool, shebang: Option<(&str, bool)>) -> FileFact {
-        let shebang = shebang.map(|(path, exists)| (path.to_owned(), exists));
-        FileFact::Present { mode: 0o100_644, executable, shebang }
+    fn present(executable: bool, asks: Option<(&str, bool)>) -> FileFact {
+        let first_line = asks.map_or(FirstLine::None, |(path, exists)| FirstLine::Asks {
+            interpreter: path.to_owned(),
+            exists,
+        });
+        FileFact::Present { mode: 0o100_644, executable, first_line }
+    }
+
+    #[test]
+    fn a_first_line_is_read_as_the_kernel_reads_it() {
+        let asks = |head: &[u8]| match FirstLine::of(head, |path| path == "/bin/sh") {
+            FirstLine::Asks { interpreter, exists } => format!("{interpreter:?} {exists}"),
+            FirstLine::Hidden(before) => before.to_owned(),
+            FirstLine::None => String::new(),
+        };
+        for (head, expected) in [
+            (&b"#!/bin/sh\necho"[..], r#""/bin/sh" true"#),
+            (b"#! \t/bin/sh -e\r\n", r#""/bin/sh" true"#),
+            (b"#!/bin/sh", r#""/bin/sh" true"#),
+            (b"#!/bin/sh\r\necho", r#""/bin/sh\r" false"#),
+            (b"#!/no/such\x00/x\n", r#""/no/such" false"#),
+            (b"#!\n", ""),
+            (b"\xef\xbb\xbf#!/bin/sh\n", "a byte order mark"),
+            (b"\xff\xfe#\0!\0/\0", "the byte order mark of UTF-16"),
+            (b"\n #!/bin/sh\n", "blanks or empty lines"),
+            (b"\x7fELF", ""),
+            (b"echo #!/bin/sh", ""),
+            (b"", ""),
+        ] {
+            assert_eq!(asks(head), expected, "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn line_ends_of_windows_and_marks_before_the_first_line_are_named() {
+        let (problem, text) = says(libc::ENOENT, present(true, Some(("/bin/sh\r", false))), CwdFact::Usable);
+        assert!(
+            problem == SpawnProblem::Interpreter
+                && text.contains("`/bin/sh\\r`: it has the line ends of Windows"),
+            "{text}"
+        );
+        let hidden = FileFact::Present {
+            mode: 0o100_755,
+            executable: true,
+            first_line: FirstLine::Hidden("a byte order mark"),
+        };
+        let (problem, text) = says(libc::ENOEXEC, hidden, CwdFact::Usable);
+        assert!(
+            problem == SpawnProblem::Format && text.contains("has a byte order mark before its `#!`"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     launcher::{self, Report},
     model::{
         Attempt, AttemptId, Class, Event, Evidence, ExitStatus, Leftovers, Phase, Reason, RunId,
-        SpawnFailure, SpoolSizes, class_help, signal_name,
+        SpawnFailure, SpoolSizes, class_help, rule_help, signal_name,
     },
     monitor::{self, Drained},
     retry::Prepared,
@@ -287,7 +287,7 @@ impl Machine {
                 message: if evidence.line.is_empty() { exit.to_string() } else { evidence.line.clone() },
                 rule: evidence.rule.clone(),
                 preferred: evidence.preferred.clone(),
-                help: class_help(&evidence.class).unwrap_or_default().to_owned(),
+                help: help_of(evidence),
             });
         }
         let (code, signal) = match exit {
@@ -320,6 +320,12 @@ impl Machine {
         }
         self.settle(attempt.run, class.as_deref());
     }
+}
+
+/// A built-in rule may say more than its class.
+fn help_of(evidence: &Evidence) -> String {
+    let help = rule_help(&evidence.rule).or_else(|| class_help(&evidence.class));
+    help.unwrap_or_default().to_owned()
 }
 
 /// Classes that say why *we* ended an attempt: they are no failure of the program and leave its last reason alone.

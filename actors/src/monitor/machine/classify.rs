@@ -23,6 +23,11 @@ const SIZE_LIMIT: usize = 8 << 20;
 /// Built-in rules by exit code, of class `config`: codes of `sysexits.h` that say "do not try this again".
 pub(super) const USAGE: [(&str, i32); 2] = [("builtin:exit_usage", 64), ("builtin:exit_config", 78)];
 
+/// Built-in rules by exit code, of class `config`, behind all that lines say: by these codes shells, `env` and many others
+/// tell that they could not execute what they were to. A line may know better why.
+pub(super) const NOT_EXECUTED: [(&str, i32); 2] =
+    [("builtin:exit_not_executable", 126), ("builtin:exit_not_found", 127)];
+
 /// Name of the rule for ends by a signal.
 pub(super) const SIGNALLED: &str = "signal";
 
@@ -104,6 +109,7 @@ impl Rules {
         BEFORE_SIGNALS.iter().for_each(|pack| made.pack(pack));
         made.push(SIGNALLED, Class::CRASH, What::AnySignal);
         AFTER_SIGNALS.iter().for_each(|pack| made.pack(pack));
+        NOT_EXECUTED.iter().for_each(|(name, code)| made.push(name, Class::CONFIG, What::ExitCode(*code)));
         made.push(FAILURE, Class::EXIT_NONZERO, What::AnyFailure);
         made.finish()
     }

@@ -94,9 +94,14 @@ pub(super) const BEFORE_SIGNALS: &[Pack] = &[
         r"\b(?:connection|connect|read|request|operation|socket|handshake)(?: has| was)? timed[ -]out\b|\b(?:connect|read|connection|request|socket) ?timeout(?:error|exception)?(?:$|[.!)]|:? (?:after|while|on|for|from|to|connecting|reading|exceeded|occurred|expired)\b)|\bETIMEDOUT\b|\bESOCKETTIMEDOUT\b|\b(?:Read|Connect|Socket)Timeout(?:Error|Exception)?\b|\bcontext deadline exceeded\b|\bi/o timeout\b",
     ),
     pack(
+        "windows_line_ends",
+        Class::CONFIG,
+        r"^(?:\S*/)?env: .{1,200}(?:\\r|\r).{0,4}: No such file or directory$|\^M: bad interpreter: |: \$'\\r': command not found$",
+    ),
+    pack(
         "command_not_found",
         Class::CONFIG,
-        r"^[^ ]+: (?:line )?(?:\d+: )?[^ :]+: (?:command )?not found$|^(?:\S+: )?command not found: \S+$",
+        r"^[^ ]+: (?:line )?(?:\d+: )?[^ :]+: (?:command )?not found$|^(?:\S+: )?command not found: \S+$|^(?:\S*/)?env: .{1,200}: No such file or directory$|: bad interpreter: No such file or directory$",
     ),
     pack(
         "usage",

@@ -1,6 +1,6 @@
 //! Which class an end has.
 
-use super::classify::{FAILURE, Rules, SIGNALLED, USAGE, What};
+use super::classify::{FAILURE, NOT_EXECUTED, Rules, SIGNALLED, USAGE, What};
 use crate::model::{Class, Evidence, ExitStatus, Matcher, Program, Timestamp};
 use std::collections::BTreeMap;
 
@@ -103,8 +103,8 @@ pub fn by_exit_alone(program: &Program, exit: ExitStatus, now: Timestamp) -> Opt
         _ => false,
     });
     let own = own.map(|(n, rule)| by_exit(&rule.class, &format!("classify[{n}]"), now));
-    let usage = USAGE.iter().filter(|(_, wanted)| exit == ExitStatus::Code(*wanted));
-    let usage = usage.map(|(name, _)| by_exit(Class::CONFIG, name, now));
+    let codes = USAGE.iter().chain(&NOT_EXECUTED).filter(|(_, wanted)| exit == ExitStatus::Code(*wanted));
+    let usage = codes.map(|(name, _)| by_exit(Class::CONFIG, name, now));
     let signalled = matches!(exit, ExitStatus::Signal { .. }).then(|| by_exit(Class::CRASH, SIGNALLED, now));
     let shown = own.chain(usage).chain(signalled).collect();
     preferred(shown, program).or_else(|| Some(unknown(exit, now)))
@@ -173,6 +173,53 @@ mod tests {
                 assert_eq!(silent(&program, exit, now), read, "{} {exit}", program.name);
             }
         }
+    }
+
+    #[test]
+    fn what_could_not_be_executed_is_config_unless_a_line_says_otherwise() {
+        let plain = Program::new("plain", Command::Argv(vec!["true".into()]));
+        let rules = Rules::of(&plain);
+        let now = Timestamp(5);
+        let judged = |lines: &[&str], code| {
+            let mut seen = Seen::default();
+            for line in lines {
+                if let Some(rule) = rules.line(line.as_bytes(), crate::model::Stream::Stderr) {
+                    let found = &rules.list()[rule];
+                    seen.note(rule, by_exit(&found.class, &found.name, now));
+                }
+            }
+            let evidence = seen.verdict(&rules, &plain, ExitStatus::Code(code), now).unwrap();
+            (evidence.class, evidence.rule)
+        };
+        let found = |class: &str, rule: &str| (class.to_owned(), format!("builtin:{rule}"));
+        assert_eq!(judged(&[], 127), found("config", "exit_not_found"));
+        assert_eq!(judged(&[], 126), found("config", "exit_not_executable"));
+        assert_eq!(
+            judged(&["sh: 1: ./noexec: Permission denied"], 126),
+            found("config", "exit_not_executable")
+        );
+        for line in [
+            "env: 'python99': No such file or directory",
+            "env: \u{2018}python99\u{2019}: No such file or directory",
+            "/usr/bin/env: python99: No such file or directory",
+            "bash: ./x: /no/such: bad interpreter: No such file or directory",
+        ] {
+            assert_eq!(judged(&[line], 127), found("config", "command_not_found"), "{line}");
+        }
+        for line in [
+            "env: 'python3\\r': No such file or directory",
+            "/usr/bin/env: \u{2018}python3\\r\u{2019}: No such file or directory",
+            "env: can't execute 'python3\r': No such file or directory",
+            "bash: ./x: /bin/sh^M: bad interpreter: No such file or directory",
+            "x.sh: line 2: $'\\r': command not found",
+        ] {
+            assert_eq!(judged(&[line], 127), found("config", "windows_line_ends"), "{line}");
+        }
+        assert_eq!(judged(&["HTTP 429 Too Many Requests"], 127).0, "rate_limited");
+        assert_eq!(judged(&["Traceback (most recent call last):"], 127).0, "exit_nonzero");
+        assert_eq!(judged(&["env: about to look up x"], 1).0, "exit_nonzero");
+        let own = plain.clone().success_exit_codes([0, 127]);
+        assert_eq!(silent(&own, ExitStatus::Code(127), now), None);
     }
 
     #[test]
