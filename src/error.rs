@@ -324,7 +324,12 @@ impl From<OpenError> for Error {
                      program, build the ProcessManager once and clone it",
             ),
             OpenError::Folder { help, .. } => Self::new(ErrorKind::Store, message).with_help(help),
-            OpenError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
+            OpenError::Store(_) => Self::new(ErrorKind::Store, message).with_help(format!(
+                "{STORE_HELP}, and at the limits of this process (ulimit -n, -u, -v)"
+            )),
+            OpenError::Scarce(_) => Self::new(ErrorKind::Store, message).with_help(
+                "raise the limits of this process: ulimit -n (LimitNOFILE=), ulimit -u (TasksMax=), ulimit -v",
+            ),
             _ => Self::new(ErrorKind::Keeper, message),
         }
     }

@@ -13,6 +13,7 @@ mod client;
 mod events;
 mod facade;
 mod failure;
+mod limits;
 mod logs;
 mod overview;
 mod port;

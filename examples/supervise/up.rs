@@ -5,21 +5,30 @@ use crate::{
     client::config_file,
     facade::{self, Daemon},
     failure::{Failure, code},
-    port,
+    limits, port,
 };
 use actix_process::config::{Config, Listen};
 use std::{
     io::Write,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
 
-/// What a shell says of a command that SIGINT ended.
+/// What a shell says of a command that SIGINT ended, and one that SIGTERM did.
 const INTERRUPTED: i32 = 130;
+const TERMINATED: i32 = 143;
+
+/// What is logged unless `RUST_LOG` says otherwise. actix writes an error for each request that is none, and anybody who reaches
+/// the port may send as many as they like.
+const FILTER: &str = "info,actix_server=warn,actix_http=off";
+
+/// Pause after which an opening that still goes on is told of.
+const LONG: Duration = Duration::from_secs(10);
 
 pub(crate) fn check(connection: &Connection, ask: &File) -> Result<u8, Failure> {
     facade::load(&file(ask.config.as_ref(), connection))?;
@@ -33,11 +42,9 @@ pub(crate) fn up(connection: &Connection, ask: &Up) -> Result<u8, Failure> {
         return Err(Failure::new(code::USAGE, "children cannot be left running yet: `--detach-on-exit` is not built")
             .help("leave it out; children are then stopped at the end, and what is wanted starts again with the next `up`"));
     }
-    let filter = env_logger::Env::default().default_filter_or("info,actix_server=warn");
+    let filter = env_logger::Env::default().default_filter_or(FILTER);
     env_logger::Builder::from_env(filter).init();
-    raise_descriptor_limit();
-    hear_every_signal();
-    keep_memory_to_ourselves();
+    limits::prepare()?;
     let file = file(ask.config.as_ref(), connection);
     let mut config = facade::load(&file)?;
     if let Some(data) = &connection.data {
@@ -64,7 +71,21 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let exposed = exposed(address, &config.store.path, &config.server.allowed_hosts);
-    let mut daemon = Daemon::open(config, listener).await?;
+    let opening = async {
+        let mut opening = std::pin::pin!(Daemon::open(config, listener));
+        loop {
+            match tokio::time::timeout(LONG, &mut opening).await {
+                Ok(opened) => return opened,
+                Err(_) => log::warn!("the store is still being opened; SIGINT ends at once"),
+            }
+        }
+    };
+    // Whoever ends us now interrupts no more than a crash would; the keeper notices, if there is one yet.
+    let mut daemon = tokio::select! {
+        opened = opening => opened?,
+        _ = interrupt.recv() => std::process::exit(INTERRUPTED),
+        _ = terminate.recv() => std::process::exit(TERMINATED),
+    };
     eprintln!("listening on http://{address}");
     if let Some(warning) = exposed {
         eprintln!("{warning}");
@@ -177,40 +198,6 @@ fn listen(listen: &Listen) -> Result<TcpListener, Failure> {
         }
         _ => Failure::new(code::FAILED, format!("cannot listen on {address}: {error}")),
     })
-}
-
-/// Whoever started us may have blocked the signals by which we are asked to end. Before there are threads, which inherit it.
-fn hear_every_signal() {
-    // SAFETY: all zeroes is valid memory for a set, which sigemptyset initialises and the next call reads.
-    unsafe {
-        let mut none = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
-}
-
-/// Children run as the user that we run as: they must not read the token and secrets out of our memory, nor take our
-/// descriptors. It also means no core files of ours, and that only root can trace us.
-fn keep_memory_to_ourselves() {
-    // SAFETY: no memory is involved.
-    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) } != 0 {
-        log::warn!("children may look into this process; error={}", std::io::Error::last_os_error());
-    }
-}
-
-/// Children get the limit that we were given, whatever we raise ours to. Every child needs descriptors of ours; the soft limit is a default for programs that use `select`, which we do not.
-fn raise_descriptor_limit() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls read or write the one struct that outlives them.
-    let raised = unsafe {
-        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 && {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0
-        }
-    };
-    if !raised {
-        log::warn!("descriptor limit not raised; error={}", std::io::Error::last_os_error());
-    }
 }
 
 #[cfg(test)]

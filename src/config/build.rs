@@ -71,7 +71,7 @@ fn read(mut document: Document, text: &str, origin: &Path) -> Result<Config, Con
 
 /// Most errors, and most warnings, that are told: beyond, nobody reads on, and finding their lines takes time that a
 /// hostile file must not have. The rest is counted.
-const MOST_TOLD: usize = 1_000;
+const MOST_TOLD: usize = 100;
 
 /// In the order of the files, each thing once, errors and warnings apart.
 pub(super) fn diagnostics(findings: Vec<Finding>, sources: &[Source]) -> (Vec<Diagnostic>, Vec<Diagnostic>) {

@@ -1,6 +1,6 @@
 //! What is wrong where: a message, the line with a caret, one thing to do.
 
-use std::{fmt, ops::Range, path::PathBuf};
+use std::{borrow::Cow, fmt, ops::Range, path::PathBuf};
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -163,7 +163,7 @@ impl Finding {
         let mut diagnostic = Diagnostic {
             severity: self.severity,
             code: self.code,
-            message: printable(&self.message),
+            message: printable(&shortened(&self.message)),
             file: PathBuf::new(),
             line: 0,
             column: 0,
@@ -177,6 +177,21 @@ impl Finding {
         }
         diagnostic
     }
+}
+
+/// Longest message in characters: a key or value that it names may be as long as the file.
+const LONGEST: usize = 600;
+
+/// Begin and end of what is too long; what stands between is nothing to read.
+fn shortened(text: &str) -> Cow<'_, str> {
+    let length = text.chars().count();
+    if length <= LONGEST {
+        return Cow::Borrowed(text);
+    }
+    let (begin, end) = (LONGEST * 2 / 3, LONGEST / 3);
+    let head: String = text.chars().take(begin).collect();
+    let tail: String = text.chars().skip(length - end).collect();
+    Cow::Owned(format!("{head} … {} characters … {tail}", length - begin - end))
 }
 
 /// Finds line and column of the first byte meant, also when it is just behind the text.

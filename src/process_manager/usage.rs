@@ -153,6 +153,11 @@ impl Samples {
 }
 
 impl ProcessManager {
+    /// The soft limit of descriptors of this process.
+    pub(crate) fn descriptors() -> u64 {
+        actix_process_actors::keeper::open_files()
+    }
+
     /// What the process trees of these runs use now: one look at every process of the machine, some 20 µs each, on a
     /// thread of its own. Nothing is looked at while nobody asks. Runs without a process are left out.
     pub async fn usage(&self, runs: impl IntoIterator<Item = &RunStatus>) -> BTreeMap<RunId, Usage> {

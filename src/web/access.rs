@@ -31,7 +31,8 @@ impl Access {
             return Ok(());
         }
         self.check_token(head)?;
-        check_content_type(head)
+        check_content_type(head)?;
+        check_encoding(head)
     }
 
     /// The `Host` of the request, when it is one of ours. Forwarding headers are not believed.
@@ -135,6 +136,21 @@ fn check_content_type(head: &RequestHead) -> Result<(), Problem> {
         "changes are made by `content-type: application/json` only",
     )
     .with_help("send that header, also with an empty body"))
+}
+
+/// A body is taken as it is: what somebody packed could become any size.
+fn check_encoding(head: &RequestHead) -> Result<(), Problem> {
+    let plain = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if head.headers.get_all(header::CONTENT_ENCODING).all(plain) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "not_json",
+        "a body in a `content-encoding` is not unpacked",
+    )
+    .with_help("send the JSON as it is, without that header")
+    .with_header(header::ACCEPT_ENCODING, "identity"))
 }
 
 #[cfg(test)]
@@ -249,6 +265,19 @@ mod tests {
             let mut headers = vec![("host", "localhost"), ("authorization", "Bearer secret")];
             headers.extend(kind.map(|kind| ("content-type", kind)));
             assert_eq!(refused(Method::POST, "/api/v1/runs/x/stop", &headers), code, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_packed_is_refused_as_such() {
+        for (encoding, code) in [("gzip", "not_json"), ("identity, gzip", "not_json"), ("Identity", "")] {
+            let headers = [
+                ("host", "localhost"),
+                ("authorization", "Bearer secret"),
+                ("content-type", "application/json"),
+                ("content-encoding", encoding),
+            ];
+            assert_eq!(refused(Method::POST, "/api/v1/runs/x/stop", &headers), code, "{encoding}");
         }
     }
 

@@ -1,6 +1,9 @@
 //! The body of a request: a JSON object, every problem at once.
 
-use super::problem::{Problem, pointer};
+use super::{
+    problem::{Problem, pointer},
+    strict::Once,
+};
 use actix_process_actors::model::{Decimal, ParamValue, Params, did_you_mean, parse_duration_ms};
 use actix_web::{http::StatusCode, web::Payload};
 use serde_json::{Map, Value};
@@ -8,6 +11,9 @@ use std::collections::BTreeMap;
 
 /// Largest body: parameters and labels are limited to 4 KiB, so four times this is malice. Beyond it: 413.
 const MAX_BYTES: usize = 16 << 10;
+
+/// Bytes of a name of somebody who asks: it is stored with every run and shown in every line about it.
+const MAX_NAME: usize = 256;
 
 /// The object in a body. Members are taken out one by one; [`Body::finish`] refuses those that nobody took, and
 /// reports everything that was wrong.
@@ -42,8 +48,12 @@ impl Body {
             return Ok(Self::default());
         }
         match serde_json::from_slice(bytes) {
-            Ok(Value::Object(members)) => Ok(Self { members, ..Self::default() }),
-            Ok(_) => Err(Problem::invalid(vec![(String::new(), "must be an object".into())])),
+            Ok(Once(Value::Object(members))) => Ok(Self { members, ..Self::default() }),
+            Ok(Once(_)) => Err(Problem::invalid(vec![(String::new(), "must be an object".into())])),
+            Err(error) if error.is_data() => {
+                Err(Problem::malformed(format!("the body is ambiguous: {error}"))
+                    .with_help("write each name once"))
+            }
             Err(error) => Err(Problem::malformed(format!("the body is not JSON: {error}"))
                 .with_help("send a JSON object; {} where there is nothing to say")),
         }
@@ -66,6 +76,15 @@ impl Body {
                 None
             }
         }
+    }
+
+    /// Who asks.
+    pub(super) fn requested_by(&mut self) -> Option<String> {
+        let name = self.text("requested_by")?;
+        if name.len() > MAX_NAME {
+            self.wrong("requested_by", format!("has at most {MAX_NAME} bytes, this has {}", name.len()));
+        }
+        Some(name)
     }
 
     /// False where it is not written.
@@ -186,6 +205,26 @@ fn param(value: &Value) -> Result<Option<ParamValue>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_that_says_something_twice_says_nothing() {
+        let problem = Body::parse(br#"{"params":{"a":1,"a":2}}"#).unwrap_err().to_json();
+        assert_eq!((problem["status"].as_u64(), problem["code"].as_str()), (Some(400), Some("malformed")));
+        assert!(problem["detail"].as_str().unwrap().contains("\"a\" stands twice"), "{problem}");
+    }
+
+    #[test]
+    fn a_name_of_somebody_has_a_limit() {
+        let of = |length: usize| {
+            let text = format!("{{\"requested_by\":\"{}\"}}", "x".repeat(length));
+            let mut body = Body::parse(text.as_bytes()).unwrap();
+            body.requested_by();
+            body.finish()
+        };
+        assert!(of(256).is_ok());
+        let problem = of(257).unwrap_err().to_json();
+        assert_eq!(problem["errors"][0]["pointer"], "/requested_by");
+    }
 
     #[test]
     fn every_problem_of_a_body_comes_at_once() {

@@ -30,13 +30,17 @@
 //! | <span id="breaker_open">`breaker_open`</span> | 503 | a breaker refuses, and the start asked to be refused; see `retry_after_s` |
 //! | <span id="queue_full">`queue_full`</span> | 429 | as many runs wait as the program allows |
 //! | <span id="shutting_down">`shutting_down`</span>, <span id="shut_down">`shut_down`</span>, <span id="slow">`slow`</span> | 503 | the supervisor ends, has ended, or does not answer in time |
-//! | <span id="store">`store`</span>, <span id="store_locked">`store_locked`</span>, <span id="keeper">`keeper`</span> | 500 | something of ours does not work; the log says more |
+//! | <span id="store">`store`</span> | 503 | the store takes or gives nothing just now, such as on a full disk; `/healthz` is degraded; see `retry_after_s` |
+//! | <span id="store_locked">`store_locked`</span>, <span id="keeper">`keeper`</span> | 500 | something of ours does not work; the log says more |
 //! | <span id="no_token">`no_token`</span> | 401 | the bearer token is missing or wrong |
 //! | <span id="foreign_origin">`foreign_origin`</span> | 403 | a page of another site asks |
 //! | <span id="wrong_host">`wrong_host`</span> | 421 | `Host` is neither loopback nor allowed |
-//! | <span id="not_json">`not_json`</span> | 415 | a change came as something else than JSON |
+//! | <span id="not_json">`not_json`</span> | 415 | a change came as something else than JSON, or in a `Content-Encoding` |
 //! | <span id="wrong_method">`wrong_method`</span> | 405 | `Allow` says what the address takes |
 //! | <span id="too_large">`too_large`</span> | 413 | bodies have at most 16 KiB |
+//!
+//! What cannot be read as HTTP at all (a bad request line, a bad header, both lengths; 400, 408, 431) is refused by actix before
+//! it comes here: with an empty body, and without the headers that other answers have.
 
 mod access;
 mod asked;
@@ -51,6 +55,7 @@ mod recording;
 mod routes;
 mod runs;
 mod serve;
+mod strict;
 mod wire;
 
 #[cfg(test)]

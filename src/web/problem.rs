@@ -14,6 +14,9 @@ use std::fmt;
 /// Where a problem's type is explained; the code follows.
 const TYPES: &str = "https://docs.rs/actix-process/latest/actix_process/web/index.html#";
 
+/// When to ask a store again that takes nothing: a full disk is no fault of who asks, and somebody may make room.
+const STORE_RETRY_MS: u64 = 5_000;
+
 /// Why a request is refused.
 ///
 /// Boxed, so that every `Result` of the routes stays small.
@@ -141,6 +144,9 @@ impl From<Error> for Problem {
             // Nobody knows when a place will be free; a second keeps clients from asking in a tight loop.
             problem.0.retry_after_ms = problem.0.retry_after_ms.or(Some(1_000));
         }
+        if error.kind() == ErrorKind::Store {
+            problem.0.retry_after_ms = problem.0.retry_after_ms.or(Some(STORE_RETRY_MS));
+        }
         problem.0.errors = error
             .param_problems()
             .iter()
@@ -168,7 +174,9 @@ const fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::InvalidQuery => StatusCode::BAD_REQUEST,
         ErrorKind::QueueFull => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::AlreadyRunning | ErrorKind::NotRunning => StatusCode::CONFLICT,
-        ErrorKind::Blocked | ErrorKind::ShuttingDown | ErrorKind::Closed => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Store | ErrorKind::StoreLocked | ErrorKind::Keeper => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Blocked | ErrorKind::ShuttingDown | ErrorKind::Closed | ErrorKind::Store => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        ErrorKind::StoreLocked | ErrorKind::Keeper => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -85,7 +85,7 @@ async fn start_of(
     for (name, value) in body.labels() {
         start = start.label(name, value);
     }
-    if let Some(user) = body.text("requested_by") {
+    if let Some(user) = body.requested_by() {
         start = start.requested_by(user);
     }
     let words = [("wait", IfBlocked::Wait), ("refuse", IfBlocked::Refuse)];
@@ -221,7 +221,7 @@ pub(super) async fn operate(request: HttpRequest, payload: Payload, pm: Data<Pro
         _ => OperatorAct::ForceOpen { ttl_ms: body.duration_ms("ttl") },
     };
     let reason = body.text("reason");
-    let by = body.text("requested_by");
+    let by = body.requested_by();
     body.finish()?;
     let status = pm.operate_breaker(scope, act, by, reason).await?;
     Ok(HttpResponse::Ok().json(wire::breaker(&status)))

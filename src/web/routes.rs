@@ -22,7 +22,8 @@ use std::rc::Rc;
 pub(super) const PREFIX: &str = "/api/v1";
 
 /// First parts of the addresses there, for the help of an unknown one.
-const ROOMS: [&str; 8] = ["info", "metrics", "programs", "runs", "logs", "events", "breakers", "classes"];
+const ROOMS: [&str; 9] =
+    ["info", "metrics", "programs", "runs", "logs", "events", "recording", "breakers", "classes"];
 
 /// `/healthz` and everything under `/api/v1`, to be added to an application with `App::service`. Unknown addresses
 /// under `/api/v1` are answered here too.

@@ -161,7 +161,7 @@ pub(super) async fn attempts(request: HttpRequest, pm: Data<ProcessManager>) -> 
 /// Who asks, when that is all that the body may say.
 pub(super) async fn by(payload: Payload) -> Result<Option<String>, Problem> {
     let mut body = Body::of(payload).await?;
-    let by = body.text("requested_by");
+    let by = body.requested_by();
     body.finish()?;
     Ok(by)
 }
@@ -169,7 +169,7 @@ pub(super) async fn by(payload: Payload) -> Result<Option<String>, Problem> {
 /// Who asks for another attempt, and whether it passes the breakers.
 pub(super) async fn by_and_force(payload: Payload) -> Result<(Option<String>, bool), Problem> {
     let mut body = Body::of(payload).await?;
-    let asked = (body.text("requested_by"), body.flag("force"));
+    let asked = (body.requested_by(), body.flag("force"));
     body.finish()?;
     Ok(asked)
 }
@@ -229,7 +229,7 @@ pub(super) async fn retry(request: HttpRequest, payload: Payload, pm: Data<Proce
     Asked::of(&request)?.finish()?;
     let mut body = Body::of(payload).await?;
     let params = body.params();
-    let by = body.text("requested_by");
+    let by = body.requested_by();
     body.finish()?;
     let id = run_of(&request, &pm).await?;
     let mut retry = RunHandle::new(pm.get_ref().clone(), id).retry().params(params);

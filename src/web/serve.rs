@@ -16,6 +16,15 @@ use std::{
 /// behind the Manager, so more would only wait.
 const WORKERS: usize = 2;
 
+/// Connections at once, all threads together: a client needs one or two. Each takes a descriptor that a child may need, and
+/// whoever reaches the port may open one, without a token. Beyond it connections wait to be taken.
+const MOST_CONNECTIONS: u64 = 256;
+
+/// Of a small limit of descriptors a quarter: the rest is for children and the store.
+fn connections(descriptors: u64) -> usize {
+    usize::try_from((descriptors / 4).clamp(WORKERS as u64, MOST_CONNECTIONS)).unwrap_or(WORKERS)
+}
+
 /// Seconds that an orderly stop waits for answers under way; followers never end by themselves and are cut.
 const STOP_WITHIN_S: u64 = 2;
 
@@ -34,7 +43,8 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// Serves the API on a bound listener, on two threads of its own. Signals are left to the application.
+/// Serves the API on a bound listener, on two threads of its own, to at most 256 connections at once, or a quarter of the
+/// limit of descriptors at this moment if that is less. Signals are left to the application.
 ///
 /// # Errors
 /// The listener cannot be used.
@@ -48,6 +58,7 @@ pub fn serve(pm: &ProcessManager, listener: TcpListener, access: Access) -> io::
             .wrap(from_fn(routes::door(access.clone())))
     })
     .workers(WORKERS)
+    .max_connections(connections(ProcessManager::descriptors()).div_ceil(WORKERS))
     .disable_signals()
     .shutdown_timeout(STOP_WITHIN_S)
     .listen(listener)?
@@ -57,6 +68,14 @@ pub fn serve(pm: &ProcessManager, listener: TcpListener, access: Access) -> io::
 
 /// Random bytes of a token: 256 bits, beyond any guessing.
 const TOKEN_BYTES: usize = 32;
+
+/// Longest token that is taken, in bytes: more does not fit into a header.
+const LONGEST_TOKEN: u64 = 4 << 10;
+
+/// Whether a client can put it into a header: a file of zeroes, as a crash of the machine leaves it, would lock everybody out.
+fn can_be_sent(token: &str) -> bool {
+    token.len() as u64 <= LONGEST_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
 
 /// The token in the file `token` of the store, which is made (0600) when there is none. One that others could read is
 /// closed to them, but stays the same.
@@ -68,10 +87,16 @@ pub fn load_or_create_token(store: &Path) -> io::Result<String> {
     let mut file = owned::open(owned::options().read(true).write(true).create(true), &store.join("token"))?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     let mut text = String::new();
-    file.read_to_string(&mut text)?;
+    (&file).take(LONGEST_TOKEN + 1).read_to_string(&mut text)?;
     let token = text.trim();
     if !token.is_empty() {
-        return Ok(token.to_owned());
+        return can_be_sent(token).then(|| token.to_owned()).ok_or_else(|| {
+            let what = format!(
+                "{} holds what cannot be sent as a token; remove it, and a new one is made",
+                store.join("token").display()
+            );
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        });
     }
     let mut random = [0_u8; TOKEN_BYTES];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
@@ -96,6 +121,25 @@ mod tests {
         std::fs::set_permissions(store.join("token"), Permissions::from_mode(0o644)).unwrap();
         assert_eq!(load_or_create_token(&store).unwrap(), token);
         assert_eq!(mode(&store.join("token")), 0o600);
+    }
+
+    #[test]
+    fn a_token_that_nobody_can_send_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for bytes in [&[0_u8; 64][..], b"two words", "t\u{f6}ken".as_bytes(), &[b'x'; 5_000]] {
+            std::fs::write(folder.path().join("token"), bytes).unwrap();
+            let error = load_or_create_token(folder.path()).unwrap_err();
+            assert!(error.to_string().contains("token; remove it, and a new one is made"), "{error}");
+        }
+    }
+
+    #[test]
+    fn strangers_cannot_take_every_descriptor() {
+        for (descriptors, most) in
+            [(64, 16), (128, 32), (1_024, 256), (1 << 20, 256), (u64::MAX, 256), (4, 2)]
+        {
+            assert_eq!(connections(descriptors), most, "{descriptors}");
+        }
     }
 
     #[test]

@@ -151,7 +151,7 @@ fn a_real_time_signal_has_a_name_and_an_exit_code() {
         let said = daemon.answer(&["run", "p", &format!("n={number}"), "--wait"]);
         assert_eq!(said.status.code(), Some(128 + number), "{said:?}");
         let why = daemon.cli(&["why", "p"]);
-        assert!(why.contains(&format!("ended with {name}")), "{why}");
+        assert!(why.contains(&format!("was ended by {name} after")), "{why}");
     }
     daemon.end();
 }

@@ -27,6 +27,7 @@ mod full_disk;
 mod hostile;
 mod http_answers;
 mod library_errors;
+mod limits;
 mod load;
 mod metrics;
 mod notify;

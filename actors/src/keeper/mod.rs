@@ -61,7 +61,7 @@ pub mod tree;
 mod wake;
 
 pub use self::{
-    headroom::{EACH, Headroom},
+    headroom::{EACH, Headroom, open_files, who_holds},
     last_word::{exit_of, has_ended},
     record::ExitRecord,
     start::{Incoming, Keeper, init},

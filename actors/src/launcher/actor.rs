@@ -5,7 +5,7 @@ use super::{
     diagnose::{look_at_cwd, look_at_file},
     env_files::{EnvFile, EnvFiles},
     link::{Heard, Link},
-    machine::{StartFacts, Variables, diagnose, scarce},
+    machine::{StartFacts, Variables, diagnose, out_of_descriptors, scarce},
     messages::{
         Acknowledge, ForgetSecrets, KeepSecrets, Launch, Recover, Recovery, Report, Shutdown, Signal, Stop,
     },
@@ -16,6 +16,7 @@ use crate::{
     keeper::{
         EACH, Headroom, Keeper, WakeSender,
         protocol::{Event, Request},
+        who_holds,
     },
     model::{AttemptId, ExitStatus, SpawnFailure, SpawnProblem},
     owned,
@@ -207,8 +208,12 @@ impl LauncherActor {
         // What is on its way has nothing open yet; what is here may still open its spools, and the Monitor reads them.
         let promised = || living.values().map(|one| if one.pid == 0 { EACH } else { 2 }).sum();
         if let Err(error) = self.headroom.take(promised) {
-            let errno = error.raw_os_error().unwrap_or(libc::EMFILE);
-            return self.fail(attempt, scarce(&launch.program.name, errno));
+            let name = &launch.program.name;
+            let failure = match error.raw_os_error() {
+                Some(libc::EMFILE) | None => out_of_descriptors(name, &who_holds()),
+                Some(errno) => scarce(name, errno),
+            };
+            return self.fail(attempt, failure);
         }
         let composed = match compose(&launch, env_file, token, &self.places, &self.inherited) {
             Ok(composed) => composed,

@@ -73,8 +73,8 @@ pub enum StartError {
         /// What the program takes; see [`Program::usage`].
         usage: String,
     },
-    /// Parameters and labels are over [`Start::MAX_BYTES`].
-    #[error("parameters and labels take {bytes} bytes, {max} are allowed", max = Start::MAX_BYTES)]
+    /// Parameters, labels and the name of who asks are over [`Start::MAX_BYTES`].
+    #[error("parameters, labels and requested_by take {bytes} bytes, {max} are allowed", max = Start::MAX_BYTES)]
     TooLarge {
         /// What they take.
         bytes: usize,

@@ -60,6 +60,9 @@ pub enum OpenError {
     /// The store cannot be opened.
     #[error("{0}")]
     Store(String),
+    /// The system is short of descriptors, processes or memory.
+    #[error("{0}")]
+    Scarce(String),
     /// The keeper or a thread cannot be started.
     #[error("{0}")]
     Keeper(String),
@@ -88,13 +91,7 @@ impl Running {
 /// # Errors
 /// [`OpenError`] says who holds the store, or what is wrong with it.
 pub fn open(options: Options) -> Result<Running, OpenError> {
-    let store = Store::open(&options.store).map_err(|error| match error {
-        store::OpenError::Held { .. } => OpenError::Locked(error.to_string()),
-        store::OpenError::Folder(refused) => {
-            OpenError::Folder { message: refused.message, help: refused.help }
-        }
-        other => OpenError::Store(other.to_string()),
-    })?;
+    let store = Store::open(&options.store).map_err(not_opened)?;
     let saved = store.load().map_err(|error| OpenError::Store(error.to_string()))?;
     let output = Output::open(&store).map_err(|error| OpenError::Store(error.to_string()))?;
     output
@@ -112,6 +109,25 @@ pub fn open(options: Options) -> Result<Running, OpenError> {
         Ok(Ok(addr)) => Ok(Running { addr, thread }),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(OpenError::Keeper("the manager's thread panicked at its start".into())),
+    }
+}
+
+fn not_opened(error: store::OpenError) -> OpenError {
+    let text = error.to_string();
+    match error {
+        store::OpenError::Held { .. } => OpenError::Locked(text),
+        store::OpenError::Folder(refused) => {
+            OpenError::Folder { message: refused.message, help: refused.help }
+        }
+        store::OpenError::Io { error, .. }
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EMFILE | libc::ENFILE | libc::EAGAIN | libc::ENOMEM)
+            ) =>
+        {
+            OpenError::Scarce(text)
+        }
+        _ => OpenError::Store(text),
     }
 }
 

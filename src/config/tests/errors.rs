@@ -255,9 +255,21 @@ pattern = '('
 fn a_flood_of_errors_is_cut_and_says_so() {
     let text: String = (0..1500).map(|n| format!("x{n} = 1\n")).collect();
     let errors = bad(&text);
-    assert_eq!(errors.len(), 1001);
-    assert_eq!((errors[1000].code.as_str(), errors[1000].line), ("config.too_many", 1001));
-    assert!(errors[1000].message.starts_with("500 more"), "{}", errors[1000]);
+    assert_eq!(errors.len(), 101);
+    assert_eq!((errors[100].code.as_str(), errors[100].line), ("config.too_many", 101));
+    assert!(errors[100].message.starts_with("1400 more"), "{}", errors[100]);
+}
+
+#[test]
+fn a_key_as_long_as_the_file_is_told_by_its_begin_and_end() {
+    let text = format!("{} = 1\n", "k".repeat(1 << 20));
+    let errors = bad(&text);
+    assert!(
+        errors[0].message.contains("unknown key") && errors[0].message.contains(" characters … "),
+        "{}",
+        errors[0]
+    );
+    assert!(errors[0].to_string().len() < 2_000, "{} bytes", errors[0].to_string().len());
 }
 
 #[test]

@@ -195,6 +195,13 @@ pub fn scarce(name: &str, errno: i32) -> SpawnFailure {
     }
 }
 
+/// The same for want of descriptors, with who holds them.
+#[must_use]
+pub fn out_of_descriptors(name: &str, who_holds: &str) -> SpawnFailure {
+    let failure = scarce(name, libc::EMFILE);
+    SpawnFailure { message: format!("{}: {who_holds}", failure.message), ..failure }
+}
+
 fn by_file(facts: &StartFacts) -> Finding {
     let path = facts.program.display();
     let other =
@@ -221,15 +228,7 @@ fn by_file(facts: &StartFacts) -> Finding {
             "give the supervisor's user leave to enter it".into(),
         ),
         FileFact::Present { first_line: FirstLine::Asks { interpreter, exists: false }, .. } => {
-            let (why, help) = match interpreter.strip_suffix('\r') {
-                Some(_) => {
-                    (": it has the line ends of Windows", format!("sed -i 's/\\r$//' {path}, or set interpreter"))
-                }
-                None => (", which does not exist", "correct the first line, or set interpreter".into()),
-            };
-            let asks = interpreter.replace('\r', "\\r");
-            let what = format!("`{path}` exists, but its first line asks for `{asks}`{why}");
-            (SpawnProblem::Interpreter, what, help)
+            no_interpreter(facts, interpreter)
         }
         FileFact::Present { mode, executable: false, first_line } => (
             SpawnProblem::Permission,
@@ -269,6 +268,19 @@ fn by_file(facts: &StartFacts) -> Finding {
             errno => other(std::io::Error::from_raw_os_error(errno).to_string()),
         },
     }
+}
+
+/// The first line asks for what does not exist.
+fn no_interpreter(facts: &StartFacts, interpreter: &str) -> Finding {
+    let path = facts.program.display();
+    let (why, help) = if interpreter.ends_with('\r') {
+        (": it has the line ends of Windows", format!("sed -i 's/\\r$//' {path}, or set interpreter"))
+    } else {
+        (", which does not exist", "correct the first line, or set interpreter".into())
+    };
+    let asks = interpreter.replace('\r', "\\r");
+    let what = format!("`{path}` exists, but its first line asks for `{asks}`{why}");
+    (SpawnProblem::Interpreter, what, help)
 }
 
 /// `ENOENT` for 2; `errno 999` for a number without a name here.

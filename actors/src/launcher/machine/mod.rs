@@ -10,7 +10,7 @@ mod resolve;
 
 pub use self::{
     argv::arguments,
-    diagnosis::{CwdFact, FileFact, FirstLine, StartFacts, diagnose, errno_name, scarce},
+    diagnosis::{CwdFact, FileFact, FirstLine, StartFacts, diagnose, errno_name, out_of_descriptors, scarce},
     env_file::{EnvFileError, parse_env_file},
     environment::{Surroundings, TAG_NAME, Variables, environment, is_inherited},
     resolve::{Files, Resolved, resolve},

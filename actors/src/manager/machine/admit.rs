@@ -47,7 +47,8 @@ impl Machine {
         let (params, secrets) = program.resolve_params(&start.params).map_err(|problems| {
             StartError::Params { program: start.program.clone(), problems, usage: program.usage() }
         })?;
-        let bytes = serde_json::to_vec(&(&params, &start.labels)).map_or(0, |json| json.len());
+        let named = start.requested_by.as_ref().map_or(0, String::len);
+        let bytes = named + serde_json::to_vec(&(&params, &start.labels)).map_or(0, |json| json.len());
         if bytes > Start::MAX_BYTES {
             return Err(StartError::TooLarge { bytes });
         }
