@@ -38,7 +38,7 @@
 //!
 //! | to … | see |
 //! |---|---|
-//! | say what is run | [`Program`], [`Param`], [`Classify`] |
+//! | say what is run | [`Program`], [`Arg`], [`Param`], [`Classify`] |
 //! | say what follows a failure | [`RetryPolicy`], [`ClassRule`], [`Adjust`], [`RetryBudget`], [`BreakerPolicy`] |
 //! | start, stop, ask, shut down | [`ProcessManager`], [`StartRequest`], [`RunHandle`] |
 //! | read output | [`LogReader`], from [`RunHandle::logs`] or [`ProcessManager::logs`] |
@@ -70,10 +70,10 @@ pub mod config;
 
 // The words in which programs are defined in code. `Param` and `ClassRule` are what a program says of them.
 pub use actors::model::{
-    Adjust, Backlog, BreakerMode, BreakerPolicy, ClassOverride as ClassRule, Classify, InlineAction, Jitter,
-    Leftovers, OnEmpty, OnFloor, OnLost, OnOpen, OnProbeExpiry, OutputPolicy, ParamSpec as Param,
-    ProbeParams, ProbeSuccess, Problem, Program, Ready, Restart, Restore, RetryBudget, RetryPolicy,
-    ScopeKind, StderrMode, StreamChoice,
+    Adjust, Arg, Backlog, BreakerMode, BreakerPolicy, ClassOverride as ClassRule, Classify, InlineAction,
+    Jitter, Leftovers, OnEmpty, OnFloor, OnLost, OnOpen, OnProbeExpiry, OutputPolicy, ParamKind,
+    ParamSpec as Param, ProbeParams, ProbeSuccess, Problem, Program, Ready, Restart, Restore, RetryBudget,
+    RetryPolicy, ScopeKind, StderrMode, StreamChoice,
 };
 
 mod error;

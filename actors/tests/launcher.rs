@@ -100,7 +100,7 @@ fn manager_of(store: &Path) -> u128 {
 }
 
 fn argv(words: &[&str]) -> Program {
-    let words = words.iter().map(|word| (*word).to_owned()).collect();
+    let words = words.iter().map(|word| (*word).into()).collect();
     let mut program = Program::new("p", Command::Argv(words));
     program.base_dir = "/tmp".into();
     program
@@ -109,7 +109,7 @@ fn argv(words: &[&str]) -> Program {
 fn shell(script: &str) -> Program {
     let mut program = argv(&["sh", "-c"]);
     // Not an element of the command, where braces are places.
-    program.args = vec![script.replace('{', "{{").replace('}', "}}")];
+    program.args = vec![script.replace('{', "{{").replace('}', "}}").into()];
     program
 }
 
@@ -156,7 +156,7 @@ async fn a_program_runs_with_its_arguments_environment_and_secrets(store: &Path)
         Command::Script { name: "show".into(), path: vec!["scripts".into()], interpreter: Vec::new() },
     );
     program.base_dir = store.to_owned();
-    program.args = ["--v={v}", "{v}", "{unset}"].map(str::to_owned).into();
+    program.args = ["--v={v}", "{v}", "{unset}"].map(Into::into).into();
     program.env = BTreeMap::from([("WHO".to_owned(), "{v}!".to_owned())]);
     let specs = [ParamSpec::string("v"), ParamSpec::string("unset"), ParamSpec::string("key").secret("KEY")];
     program.params = specs.map(|spec| (spec.name.clone(), spec)).into();

@@ -127,7 +127,7 @@ pub(crate) struct Run {
     /// The program's name
     #[arg(value_parser = name)]
     pub(crate) program: String,
-    /// Parameters, as `name=value`
+    /// Parameters, as `name=value`; repeated for a list. Of a secret: `name=@FILE`, or `name=-` for standard input
     #[arg(value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) params: Vec<(String, String)>,
     /// Who asks
@@ -186,7 +186,7 @@ pub(crate) struct Retry {
     /// The run's id
     #[arg(value_parser = name)]
     pub(crate) run: String,
-    /// Parameters that differ, as `name=value`
+    /// Parameters that differ, as `name=value`; repeated for a list. Of a secret: `name=@FILE`, or `name=-` for standard input
     #[arg(value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) params: Vec<(String, String)>,
     #[command(flatten)]

@@ -4,6 +4,7 @@ use crate::{
     args::{Again, IfBlocked, Retry, Run},
     client::{Client, percent},
     failure::{Failure, code},
+    given,
     logs::{ends_line, is_ended, items, next_cursor, text},
     screen::{Screen, escape},
     target::{Target, short},
@@ -11,7 +12,7 @@ use crate::{
 };
 use actix_process::actors::model::signal_number;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::io::Write;
 
 /// How long the daemon holds an answer back; a stop that takes longer is asked for again.
@@ -22,7 +23,8 @@ const LOOK_EVERY: &str = "200ms";
 
 /// Starts a run; the exit code is its own with `--wait`.
 pub(crate) fn run(client: &Client, screen: &mut Screen, ask: &Run) -> Result<u8, Failure> {
-    let mut body = json!({"params": object(&ask.params), "labels": object(&ask.labels)});
+    let params = given::params(client, &ask.program, &ask.params)?;
+    let mut body = json!({"params": params, "labels": given::object(&ask.labels)});
     if let Some(by) = &ask.by {
         body["requested_by"] = json!(by);
     }
@@ -43,8 +45,8 @@ pub(crate) fn run(client: &Client, screen: &mut Screen, ask: &Run) -> Result<u8,
 
 /// A new run like an old one.
 pub(crate) fn retry(client: &Client, screen: &mut Screen, ask: &Retry) -> Result<(), Failure> {
-    let (id, _) = Target::find_run(client, &ask.run)?;
-    let body = json!({"params": object(&ask.params)});
+    let (id, run) = Target::find_run(client, &ask.run)?;
+    let body = json!({"params": given::params(client, text(&run, "program"), &ask.params)?});
     let (_, run) = client.post(&format!("/runs/{id}/retry"), &[], &body)?;
     print_id(screen, &run)
 }
@@ -177,10 +179,6 @@ fn exit_code(attempt: &Value) -> u8 {
         (None, None) => 1,
     };
     u8::try_from(code).unwrap_or(1)
-}
-
-fn object(pairs: &[(String, String)]) -> Value {
-    Value::Object(pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>())
 }
 
 /// The id of the run that the answer is, or of the runs that it has.

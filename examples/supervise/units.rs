@@ -8,6 +8,7 @@ mod client;
 mod events;
 mod facade;
 mod failure;
+mod given;
 mod limits;
 mod logs;
 mod overview;

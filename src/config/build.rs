@@ -207,7 +207,7 @@ fn command(fields: &Fields<'_>, at: At, findings: &mut Vec<Finding>) -> Command 
     }
     if table.contains_key("command") && !table.contains_key("script") {
         return match table.get("command").map(|node| &node.value) {
-            Some(Value::List(_)) => Command::Argv(fields.texts("command").unwrap_or_default()),
+            Some(Value::List(_)) => Command::Argv(fields.args("command").unwrap_or_default()),
             // Wrong, and said so.
             _ => Command::Argv(vec!["-".into()]),
         };
@@ -251,9 +251,31 @@ fn server(document: &mut Document) -> ServerConfig {
     let home = home.unwrap_or_default();
     server.tokens_file = home.join(server.tokens_file);
     server.allowed_hosts = fields.texts("allowed_hosts").unwrap_or_default();
+    for node in fields.items("allowed_hosts").unwrap_or_default() {
+        if let Value::Text(host) = &node.value
+            && !is_host(host)
+        {
+            let message = format!("`{host}` is no name of a host, and nobody would be answered by it");
+            let help = "write the name alone, as in \"ops.example\": no port, no pattern";
+            document.findings.push(Finding::error(node.at, "config.value", message, help));
+        }
+    }
     if let (Some(text), Some(node)) = (fields.text("listen"), table.get("listen")) {
         match text.parse::<Listen>() {
-            Ok(Listen::Unix(socket)) => server.listen = Listen::Unix(home.join(socket)),
+            Ok(Listen::Unix(socket)) => {
+                server.listen = Listen::Unix(home.join(socket));
+                let message =
+                    "`listen` is accepted, but `supervise up` does not listen on a socket of this kind yet";
+                document.findings.push(Finding {
+                    severity: Severity::Warning,
+                    ..Finding::error(
+                        node.at,
+                        "config.not_yet",
+                        message,
+                        "write an address such as \"127.0.0.1:9700\"",
+                    )
+                });
+            }
             Ok(listen) => server.listen = listen,
             Err(message) => {
                 let help = "write for example \"127.0.0.1:9700\" or \"unix:supervise.sock\"";
@@ -263,6 +285,16 @@ fn server(document: &mut Document) -> ServerConfig {
         }
     }
     server
+}
+
+/// Whether a `Host` header may say so: letters, digits, dots and hyphens, or an address of version 6 in brackets.
+fn is_host(text: &str) -> bool {
+    let named = |c: char| c.is_alphanumeric() || "-._".contains(c);
+    let address = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !text.trim_matches('.').is_empty() && text.chars().all(named),
+    }
 }
 
 fn store(document: &mut Document, origin: &Path) -> StoreConfig {

@@ -9,7 +9,7 @@ use crate::{
     Backlog, BreakerMode, BreakerPolicy, ClassRule, InlineAction, Leftovers, OnLost, OnOpen, OnProbeExpiry,
     OutputPolicy, Param, ProbeParams, ProbeSuccess, Program, Ready, Restart, RetryPolicy, ScopeKind,
     StderrMode, StreamChoice,
-    actors::model::{Backoff, ClassifyRule, Inline, Intensity, Matcher, ParamKind, ParamValue},
+    actors::model::{Backoff, ClassifyRule, Inline, Intensity, Matcher, ParamValue},
 };
 use std::{
     collections::BTreeMap,
@@ -114,7 +114,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn scalar(&self, key: &str) -> Option<ParamValue> {
+    pub(super) fn scalar(&self, key: &str) -> Option<ParamValue> {
         match self.value(key)? {
             Value::Scalar(value) => Some(value.clone()),
             _ => None,
@@ -132,8 +132,8 @@ impl<'a> Fields<'a> {
     /// Everything of a program but what is run and its rules.
     pub(super) fn fill_program(&self, program: &mut Program) {
         program.description = self.text("description").unwrap_or_default();
-        program.args = self.texts("args").unwrap_or_default();
-        if let Some(folder) = self.path("cwd") {
+        program.args = self.args("args").unwrap_or_default();
+        if let Some(folder) = self.table.get("cwd").and_then(|node| self.folder_of(node)) {
             program.cwd = folder;
         }
         program.env = self.map("env");
@@ -209,39 +209,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn param(&self, name: &str, findings: &mut Vec<Finding>) -> Param {
-        let choices = self.texts("choices");
-        let kind = match self.text("type").as_deref() {
-            Some("integer") => ParamKind::Integer,
-            Some("decimal") => ParamKind::Decimal,
-            Some("boolean") => ParamKind::Boolean,
-            Some("duration") => ParamKind::Duration,
-            Some("url") => ParamKind::Url,
-            Some("choice") => ParamKind::Choice(choices.clone().unwrap_or_default()),
-            _ => ParamKind::String,
-        };
-        if let (Some(node), false) = (self.table.get("choices"), matches!(kind, ParamKind::Choice(_)))
-            && !matches!(self.value("type"), Some(Value::Bad))
-        {
-            let message = "`choices` needs type = \"choice\"";
-            findings.push(Finding::error(node.at, "config.conflict", message, "write type = \"choice\""));
-        }
-        let mut spec = Param::new(name, kind);
-        spec.required = self.flag("required").unwrap_or_default();
-        spec.default = self.scalar("default");
-        spec.min = self.scalar("min");
-        spec.max = self.scalar("max");
-        spec.secret = self.flag("secret").unwrap_or_default();
-        spec.env = self.text("env");
-        spec.allow_dash = self.flag("allow_dash").unwrap_or_default();
-        spec.adjust_scope = self.text("adjust_scope");
-        spec.adjust_cooldown_ms = self.optional("adjust_cooldown");
-        self.fill_return(&mut spec);
-        spec.settle();
-        spec
-    }
-
-    fn require(&self, key: &str, at: At, findings: &mut Vec<Finding>) {
+    pub(super) fn require(&self, key: &str, at: At, findings: &mut Vec<Finding>) {
         if !self.table.contains_key(key) {
             let message = format!("`{key}` is missing");
             findings.push(Finding::error(at, "config.required", message, format!("write {key} = …")));

@@ -28,7 +28,7 @@ pub(super) enum Kind {
     Ratio,
     /// A number with at most six decimals, or a duration; millionths.
     Amount,
-    /// Text, a number or a boolean: the value of a parameter.
+    /// Text, a number, a boolean or a list of these: the value of a parameter.
     Scalar,
     /// One of these words.
     Word(&'static [&'static str]),
@@ -36,8 +36,12 @@ pub(super) enum Kind {
     Signal,
     /// A word or a share.
     Jitter,
-    /// A list of texts, or one text to split.
+    /// A list of arguments, or one text to split.
     Argv,
+    /// A list of arguments.
+    Args,
+    /// A text, a list of texts that are there together, or a table that a boolean parameter chooses.
+    Arg,
     /// `{ multiply = … }`, `{ add = … }` or `{ set = … }`.
     Adjust,
     /// A list.

@@ -3,8 +3,8 @@
 use super::keys::{
     BUDGET, Key,
     Kind::{
-        Adjust, Amount, Argv, Count, Duration, Flag, Integer, Jitter, List, Map, Path, Ratio, Rows, Scalar,
-        Signal, Size, Table, TableOrFalse, Tables, Text, Word,
+        Adjust, Amount, Args, Argv, Count, Duration, Flag, Integer, Jitter, List, Map, Path, Ratio, Rows,
+        Scalar, Signal, Size, Table, TableOrFalse, Tables, Text, Word,
     },
     key,
 };
@@ -21,9 +21,24 @@ pub(super) const PROGRAM: &[Key] = &[
     key("script_path", List(&Path), "[\".\"]", "Folders of the script; it never resolves outside them."),
     key("interpreter", List(&Text), "(by extension, else the file's `#!`)", "What runs the script."),
     key("command", Argv, "", "Instead of a script: the argument vector, or a text split as a shell would."),
-    key("args", List(&Text), "[]", "Arguments; `{name}` stays inside one element, no shell."),
-    key("cwd", Path, "\".\"", "Working directory."),
-    key("env", Map(&Text), "{}", "Environment beside what is inherited."),
+    key(
+        "args",
+        Args,
+        "[]",
+        "Arguments; `{name}` stays inside one element, no shell. `[\"--since\", \"{since}\"]` is left out whole when `since` is unset.",
+    ),
+    key(
+        "cwd",
+        Path,
+        "\".\"",
+        "Working directory; may hold `{name}`, and no value leads out of the text before it.",
+    ),
+    key(
+        "env",
+        Map(&Text),
+        "{}",
+        "Environment beside what is inherited; a value that holds an unset parameter is not set.",
+    ),
     key(
         "env_file",
         Path,
@@ -56,7 +71,12 @@ pub(super) const PROGRAM: &[Key] = &[
         "Who goes first of those that wait for the same place, breaker or tokens: the highest, of equal ones who waits longest; -1000 to 1000.",
     ),
     key("labels", Map(&Text), "{}", "For people and filters."),
-    key("breakers", List(&Text), "[]", "Shared scopes that gate it beside its own, as in `site:{host}`."),
+    key(
+        "breakers",
+        List(&Text),
+        "[]",
+        "Shared scopes that gate it beside its own, at most 5, as in `site:{url.host}` or `site:{host:lower}`; each begins with a word of yours.",
+    ),
     key("stop_signal", Signal, "\"SIGTERM\"", "Asks it to end."),
     key("stop_timeout", Duration, "\"10s\"", "Then SIGKILL to the whole tree."),
     key("leftovers", Word(&["stop", "keep"]), "\"stop\"", "Members of its group that outlive it."),
@@ -77,7 +97,17 @@ pub(super) const PROGRAM: &[Key] = &[
 
 /// The types of a parameter, as written.
 pub(super) const PARAM_TYPES: &[&str] =
-    &["string", "integer", "decimal", "boolean", "duration", "url", "choice"];
+    &["string", "integer", "decimal", "boolean", "duration", "url", "choice", "list"];
+
+/// The types of a list's items, as written.
+const ITEM_TYPES: &[&str] = &["string", "integer", "decimal", "boolean", "duration", "url", "choice"];
+
+/// An argument that a boolean parameter chooses.
+pub(super) const WHEN: &[Key] = &[
+    key("when", Text, "", "The boolean parameter; unset, it is false."),
+    key("args", Args, "[]", "Arguments where it is true."),
+    key("else", Args, "[]", "Arguments where it is not."),
+];
 
 const PARAM: &[Key] = &[
     key("type", Word(PARAM_TYPES), "\"string\"", "What it may hold."),
@@ -87,6 +117,8 @@ const PARAM: &[Key] = &[
         "",
         "The values of a `choice`; where a class adjusts it, the most cautious first.",
     ),
+    key("items", Word(ITEM_TYPES), "\"string\"", "What each item of a `list` may hold."),
+    key("max_items", Count, "64", "Most items of a `list`, 1 to 1000; one without an item is unset."),
     key("required", Flag, "false", "A start without it is refused."),
     key("default", Scalar, "", "Its value when none is given."),
     key("min", Scalar, "", "Smallest value, also the floor of any adjustment."),
@@ -97,7 +129,7 @@ const PARAM: &[Key] = &[
         "false",
         "Environment only; shown as `***`. The value lies in a file of the store (mode 0600) until the run is over: [child.md](child.md).",
     ),
-    key("env", Text, "", "The environment variable that carries it."),
+    key("env", Text, "", "The environment variable that carries it; of a `list` one item a line."),
     key("allow_dash", Flag, "false", "Its value may begin an argument with `-`."),
     key("adjust_scope", Text, "(the run)", "Siblings whose key renders the same share the adjusted value."),
     key(

@@ -20,6 +20,7 @@
 //! *A bare number as seconds*: the neighbours disagree on whether it is seconds or milliseconds.
 
 mod build;
+mod build_params;
 mod build_retry;
 mod build_rules;
 mod command_line;

@@ -77,8 +77,8 @@ fn find(table: &Table, path: &str) -> Place {
         place.guesswork |= depth > 0 && table.values().any(|node| matches!(node.value, Value::Bad));
         rest = rest.get(name.len()..).unwrap_or_default();
         let mut inner = node;
-        if let Some((index, tail)) = rest.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
-            let items = match &node.value {
+        while let Some((index, tail)) = rest.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
+            let items = match &inner.value {
                 Value::List(items) => items.as_slice(),
                 _ => &[],
             };

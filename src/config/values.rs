@@ -36,12 +36,17 @@ fn expected(kind: &Kind) -> (&'static str, &'static str) {
         Kind::Size => ("text with a unit of size", "write for example \"64KiB\""),
         Kind::Ratio => ("a number", "write for example 0.5"),
         Kind::Amount => ("a number or a duration", "write for example 10 or \"5s\""),
-        Kind::Scalar => ("text, a number or a boolean", "write one value"),
+        Kind::Scalar => ("text, a number, a boolean or a list of these", "write one value"),
         Kind::Signal => ("a signal's name", "write for example \"SIGTERM\""),
         Kind::Jitter => ("a word or a share", "write none, full, equal, decorrelated or a share such as 0.2"),
         Kind::Argv => {
             ("a list of texts, or one text", "write for example [\"./server\", \"--port\", \"8081\"]")
         }
+        Kind::Args => ("a list", "write for example [\"--site\", \"{host}\"]"),
+        Kind::Arg => (
+            "text, a list of texts or a table with `when`",
+            "write for example \"--site\", [\"--since\", \"{since}\"] or { when = \"headless\", args = [\"--headless\"] }",
+        ),
         Kind::Adjust => ("one of multiply, add, set, step", "write for example { multiply = 0.5 }"),
         Kind::List(_) => ("a list", "write it in [brackets]"),
         Kind::Map(_) | Kind::Table(_) | Kind::Tables(_) => ("a table", "write { key = value } or a [table]"),
@@ -53,7 +58,14 @@ fn expected(kind: &Kind) -> (&'static str, &'static str) {
 /// A value that is no table and no list.
 pub(super) fn read(name: &str, kind: &Kind, item: &DeValue<'_>) -> Result<Leaf, Wrong> {
     let value = match (kind, item) {
-        (Kind::Text | Kind::Path, DeValue::String(text)) => Value::Text(text.to_string()),
+        (Kind::Path, DeValue::String(text)) if text.contains('\0') => {
+            return wrong(
+                "config.value",
+                format!("`{name}` has a NUL byte, which no path can"),
+                "take it out",
+            );
+        }
+        (Kind::Text | Kind::Path | Kind::Arg, DeValue::String(text)) => Value::Text(text.to_string()),
         (Kind::Word(words), DeValue::String(text)) => Value::Text(word(name, words, text)?),
         (Kind::Word(words), _) => {
             return wrong("config.type", format!("`{name}` is {}", article(item)), one_of(words));
@@ -261,7 +273,17 @@ fn scalar(name: &str, item: &DeValue<'_>) -> Result<Option<ParamValue>, Wrong> {
             Ok(decimal) => ParamValue::Decimal(decimal),
             Err(why) => return wrong("config.value", format!("`{name}`: {why}"), "write for example 0.25"),
         },
-        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => return Ok(None),
+        DeValue::Array(items) => {
+            let mut values = Vec::with_capacity(items.len());
+            for item in items {
+                match scalar(name, item.get_ref())? {
+                    Some(value) if !matches!(value, ParamValue::List(_)) => values.push(value),
+                    _ => return Ok(None),
+                }
+            }
+            values.into()
+        }
+        DeValue::Datetime(_) | DeValue::Table(_) => return Ok(None),
     }))
 }
 

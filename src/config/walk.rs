@@ -4,6 +4,7 @@
 use super::{
     diagnostic::{At, Finding, Severity},
     keys::{Key, Kind},
+    keys_of_programs::WHEN,
     not_yet::not_yet,
     values,
 };
@@ -175,7 +176,18 @@ impl Walk<'_> {
             (Kind::Rows(keys), _) if item.get_ref().is_array() => {
                 Value::List(self.items(name, &Kind::Table(keys), item))
             }
-            (Kind::Argv, _) if item.get_ref().is_array() => Value::List(self.items(name, &Kind::Text, item)),
+            (Kind::Argv | Kind::Args, _) if item.get_ref().is_array() => {
+                Value::List(self.items(name, &Kind::Arg, item))
+            }
+            // A group: texts that are there together.
+            (Kind::Arg, _) if item.get_ref().is_array() => Value::List(self.items(name, &Kind::Text, item)),
+            (Kind::Arg, Some(table)) => {
+                if !table.contains_key("when") {
+                    let help = "write { when = \"NAME\", args = [\"--option\"] }, by a boolean parameter";
+                    self.fail(at_value, "config.required", "`when` is missing", help);
+                }
+                Value::Table(self.table(WHEN, table))
+            }
             _ => match values::read(name, kind, item.get_ref()) {
                 Ok(value) => match value {
                     // An argument vector from one text: each element stands where the text stands.

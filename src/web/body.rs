@@ -4,7 +4,7 @@ use super::{
     problem::{Problem, pointer},
     strict::Once,
 };
-use actix_process_actors::model::{Decimal, ParamValue, Params, did_you_mean, parse_duration_ms};
+use actix_process_actors::model::{ParamValue, Params, did_you_mean, parse_duration_ms};
 use actix_web::{http::StatusCode, web::Payload};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -162,12 +162,18 @@ impl Body {
     pub(super) fn params(&mut self) -> Params {
         let mut params = Params::new();
         for (name, value) in self.object("params") {
-            match param(&value) {
-                Ok(Some(value)) => {
+            // `null` is as good as not given.
+            if value.is_null() {
+                continue;
+            }
+            match ParamValue::from_json(value) {
+                Ok(value) => {
                     params.insert(name, value);
                 }
-                Ok(None) => {}
-                Err(why) => self.errors.push((format!("/params/{}", pointer(&name)), why)),
+                Err((at, why)) => {
+                    let item = at.map(|at| format!("/{at}")).unwrap_or_default();
+                    self.errors.push((format!("/params/{}{item}", pointer(&name)), why));
+                }
             }
         }
         params
@@ -185,20 +191,6 @@ impl Body {
             self.wrong(&key, detail);
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(self.errors)) }
-    }
-}
-
-/// A parameter's value; nothing for `null`, which is as good as not given.
-fn param(value: &Value) -> Result<Option<ParamValue>, String> {
-    match value {
-        Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text.clone().into())),
-        Value::Bool(flag) => Ok(Some((*flag).into())),
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) => Ok(Some(whole.into())),
-            None => Decimal::parse(&number.to_string()).map(|decimal| Some(ParamValue::Decimal(decimal))),
-        },
-        Value::Array(_) | Value::Object(_) => Err("must be a string, a number or a boolean".into()),
     }
 }
 
@@ -228,17 +220,17 @@ mod tests {
 
     #[test]
     fn every_problem_of_a_body_comes_at_once() {
-        let text = br#"{"params":{"a":[],"b":1e99,"c":0.5,"d":7,"e":null,"f":true},"labels":{"x/y":1},"who":"me","by":3}"#;
+        let text = br#"{"params":{"a":["x",[]],"b":1e99,"c":0.5,"d":7,"e":null,"f":true,"g":["x",1,false]},"labels":{"x/y":1},"who":"me","by":3}"#;
         let mut body = Body::parse(text).unwrap();
         let params = body.params();
-        assert_eq!(params.keys().map(String::as_str).collect::<Vec<_>>(), ["c", "d", "f"]);
+        assert_eq!(params.keys().map(String::as_str).collect::<Vec<_>>(), ["c", "d", "f", "g"]);
         assert!(body.labels().is_empty());
         assert_eq!(body.text("by"), None);
         let problem = body.finish().unwrap_err().to_json();
         assert_eq!(problem["status"], 422);
         let pointers: Vec<_> =
             problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
-        assert_eq!(pointers, ["/params/a", "/params/b", "/labels/x~1y", "/by", "/who"]);
+        assert_eq!(pointers, ["/params/a/1", "/params/b", "/labels/x~1y", "/by", "/who"]);
     }
 
     #[test]

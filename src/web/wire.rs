@@ -280,15 +280,21 @@ pub(super) fn program(
 }
 
 fn param_spec(spec: &ParamSpec) -> Value {
-    let choices = match &spec.kind {
+    let choices = match spec.kind.of_one() {
         ParamKind::Choice(choices) => Some(choices),
         _ => None,
+    };
+    let (items, max_items) = match &spec.kind {
+        ParamKind::List { items, max_items } => (Some(items.name()), Some(*max_items)),
+        _ => (None, None),
     };
     let plain = |value: &Option<model::ParamValue>| value.as_ref().map(model::ParamValue::to_json);
     json!({
         "name": spec.name,
         "type": spec.kind.name(),
         "choices": choices,
+        "items": items,
+        "max_items": max_items,
         "required": spec.required,
         "default": plain(&spec.default),
         "min": plain(&spec.min),

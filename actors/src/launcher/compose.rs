@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     keeper::protocol,
-    model::{AttemptId, Backlog, ParamValue, Program, SpawnFailure, SpawnProblem, Spool, StderrMode},
+    model::{
+        AttemptId, Backlog, LeadsOut, ParamKind, ParamValue, Program, SpawnFailure, SpawnProblem, Spool,
+        StderrMode, Values,
+    },
 };
 use std::{
     collections::BTreeMap,
@@ -83,14 +86,20 @@ pub(super) fn compose(
 ) -> Result<Composed, SpawnFailure> {
     let program = &*launch.program;
     let base = base_of(program)?;
+    let values =
+        Values { attempt: Some(launch.attempt), ..Values::of_a_start(&program.name, &launch.params) };
+    let folder = program.folder(&values).map_err(|LeadsOut { param, folder }| {
+        let what = format!("the parameter `{param}` leads out of its folder: cwd would be `{folder}`");
+        input(program, what, format!("start it with another {param}"))
+    })?;
     // Without the `.` of the default, which only makes paths in messages harder to read.
-    let cwd: PathBuf = base.join(&program.cwd).components().collect();
+    let cwd: PathBuf = base.join(folder).components().collect();
     let secret = launch.params.values().any(|value| *value == ParamValue::Secret);
     let secrets = if secret { Secrets::of(&places.store).load(launch.attempt.run) } else { BTreeMap::new() };
     let around = Surroundings {
         inherited,
         env_file: env_file.map(|file| (&*file.path, &*file.text)),
-        params: &launch.params,
+        values,
         secrets: &secrets,
         tag: &places.tag(launch.attempt),
         cwd: &shown(&cwd),
@@ -98,9 +107,9 @@ pub(super) fn compose(
     let variables = environment(program, &around)?;
     let search = variables.get(b"PATH".as_slice()).map_or(b"/usr/bin:/bin".as_slice(), Vec::as_slice);
     let found = resolve(program, &base, &cwd, search, &Disk)?;
-    let elements: Vec<String> = found.templates.iter().chain(&program.args).cloned().collect();
     let mut argv = found.head;
-    argv.extend(arguments(program, &elements, &launch.params)?.into_iter().map(String::into_bytes));
+    let args = arguments(program, [program.own_args(), &program.args], values)?;
+    argv.extend(args.into_iter().map(String::into_bytes));
     let spool = places.spool(launch.attempt, token);
     let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
     let hold_at = match program.output.on_backlog {
@@ -121,7 +130,17 @@ pub(super) fn compose(
         stderr: bytes(&spool.stderr),
         record: bytes(&places.record(launch.attempt)),
     };
-    Ok(Composed { request, secrets: secrets.into_values().collect(), program: found.program, cwd })
+    Ok(Composed { request, secrets: redacted(program, secrets), program: found.program, cwd })
+}
+
+/// What must not be stored: each item of a list by itself, as the child shows it.
+fn redacted(program: &Program, secrets: BTreeMap<String, String>) -> Vec<String> {
+    let is_list =
+        |name: &str| program.params.get(name).is_some_and(|spec| matches!(spec.kind, ParamKind::List { .. }));
+    let texts = secrets.into_iter().flat_map(|(name, value)| {
+        if is_list(&name) { value.lines().map(str::to_owned).collect() } else { vec![value] }
+    });
+    texts.collect()
 }
 
 /// The path of the program's env file, where it has one.

@@ -3,6 +3,8 @@
 //! Pure data with the checks that belong to it. Nothing here reads a clock, a file or a mailbox, and nothing here
 //! decides: decisions live in the rooms' machines.
 
+mod address;
+mod arg;
 mod chance;
 mod class;
 mod class_help;
@@ -10,6 +12,7 @@ mod exit;
 mod id;
 mod journal;
 mod output;
+mod param_spec;
 mod params;
 mod policy;
 mod problem;
@@ -22,19 +25,16 @@ mod spool;
 mod template;
 mod time;
 
-pub(crate) use self::{
-    chance::{high_half, part_of, split_mix_64},
-    class::{RetryTerms, builtin_retry_terms},
-    id::RunMap,
-};
 pub use self::{
+    arg::{Alike, Arg, IntoArgs, Mixed, Present},
     class::{Adjust, Class, ClassRule, Inline, InlineAction, ScopeKind, builtin_class_rule},
     class_help::{class_help, rule_help},
     exit::{ExitStatus, SpawnFailure, SpawnProblem, signal_name, signal_number},
     id::{AttemptId, RunId, Scope},
     journal::{Event, JournalRecord, Place, Put, StopAct, Written},
     output::{Cursor, Direction, Evidence, Level, LogFilter, LogQuery, Page, Record, Stream},
-    params::{Decimal, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, render_key},
+    param_spec::{ParamKind, ParamProblem, ParamSpec},
+    params::{Decimal, ParamValue, Params},
     policy::{
         Backoff, BreakerMode, BreakerPolicy, HalfOpen, Intensity, Jitter, OnEmpty, OnOpen, OnProbeExpiry,
         ProbeParams, ProbeSuccess, Ramp, RetryBudget, RetryPolicy, Window, rules_of_scope,
@@ -42,9 +42,9 @@ pub use self::{
     },
     problem::{Problem, did_you_mean, edit_distance},
     program::{
-        Advised, Backlog, ClassOverride, Classify, ClassifyRule, Command, HIGHEST_PRIORITY, Leftovers,
-        Matcher, OnLost, OutputPolicy, Program, REGEX_SIZE_LIMIT, Ready, Restart, StderrMode, StreamChoice,
-        advice_between, is_priority,
+        Advised, Backlog, ClassOverride, Classify, ClassifyRule, Command, HIGHEST_PRIORITY, LeadsOut,
+        Leftovers, Matcher, OnLost, OutputPolicy, Program, REGEX_SIZE_LIMIT, Ready, Restart, StderrMode,
+        StreamChoice, advice_between, is_priority,
     },
     restore::{OnFloor, Restore},
     run::{
@@ -53,9 +53,14 @@ pub use self::{
     },
     size::{format_size, parse_size},
     spool::{Spool, SpoolSizes},
-    template::{Template, TemplateError},
+    template::{OWN_PLACEHOLDERS, Part, Placeholder, Template, TemplateError, Values, render_key},
     time::{
         ClockReading, ClockShift, SavedClock, Timestamp, format_duration_ms, parse_duration_ms,
         say_duration_ms,
     },
+};
+pub(crate) use self::{
+    chance::{high_half, part_of, split_mix_64},
+    class::{RetryTerms, builtin_retry_terms},
+    id::RunMap,
 };

@@ -62,7 +62,7 @@ impl ParamSpec {
                 let place = usize::try_from(micros.max(0) / UNIT).unwrap_or(usize::MAX);
                 choices.get(place).or(choices.last()).map(|choice| choice.as_str().into())
             }
-            ParamKind::String | ParamKind::Boolean | ParamKind::Url => None,
+            ParamKind::String | ParamKind::Boolean | ParamKind::Url | ParamKind::List { .. } => None,
         }
     }
 

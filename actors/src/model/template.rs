@@ -1,19 +1,75 @@
-//! `{name}` inside arguments, environment values and scopes.
+//! `{name}` inside arguments, the working directory, environment values and scopes.
 
-use std::fmt;
+use super::{AttemptId, ParamValue, Params};
+use std::fmt::{self, Write as _};
 
-/// A text with places for parameters: `{name}`; `{{` and `}}` are braces themselves.
+/// The places that every text may have, without a parameter: the program's name, the run's id and the attempt's number.
+pub const OWN_PLACEHOLDERS: [&str; 3] = ["program", "run", "attempt"];
+
+/// A text with places for values: `{name}`; `{{` and `}}` are braces themselves.
 ///
 /// A value stays inside the text that held its place: no splitting, no quoting, no shell.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Template {
-    parts: Vec<Part>,
+pub struct Template<'a> {
+    pieces: Vec<Piece<'a>>,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Part {
-    Text(String),
-    Param(String),
+/// A stretch of a template's text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Piece<'a> {
+    /// As it stands.
+    Text(&'a str),
+    /// Where a value goes.
+    Placeholder(Placeholder<'a>),
+}
+
+/// What stands between two braces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Placeholder<'a> {
+    /// A parameter, or one of [`OWN_PLACEHOLDERS`].
+    pub name: &'a str,
+    /// Which part of the value is wanted.
+    pub part: Part,
+}
+
+/// Which part of a value is wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// `{name}`: as it is.
+    All,
+    /// `{name*}`: each item of a list, one after the other.
+    Each,
+    /// `{name.host}`: the host of an address, in lower case.
+    Host,
+    /// `{name:lower}`: in lower case.
+    Lower,
+}
+
+impl Part {
+    /// What is written behind the name.
+    #[must_use]
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Each => "*",
+            Self::Host => ".host",
+            Self::Lower => ":lower",
+        }
+    }
+}
+
+impl Placeholder<'_> {
+    /// Whether it is one of [`OWN_PLACEHOLDERS`].
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        OWN_PLACEHOLDERS.contains(&self.name)
+    }
+}
+
+impl fmt::Display for Placeholder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{}{}}}", self.name, self.part.suffix())
+    }
 }
 
 /// Why a text is no template.
@@ -22,7 +78,7 @@ enum Part {
 pub enum TemplateError {
     /// A `{` without its `}`, or the reverse; the byte where it stands.
     Unbalanced(usize),
-    /// `{}` or a name with characters outside `[A-Za-z0-9_]`.
+    /// `{}`, a name with characters outside `[A-Za-z0-9_]`, or a part that no value has.
     BadName(String),
 }
 
@@ -33,7 +89,10 @@ impl fmt::Display for TemplateError {
                 write!(f, "a brace at byte {at} has no partner; write {{{{ or }}}} for a brace itself")
             }
             Self::BadName(name) => {
-                write!(f, "`{{{name}}}` names no parameter; names are letters, digits and _")
+                write!(
+                    f,
+                    "`{{{name}}}` names no parameter; names are letters, digits and _, and behind one may stand `*`, `.host` or `:lower`"
+                )
             }
         }
     }
@@ -41,73 +100,148 @@ impl fmt::Display for TemplateError {
 
 impl std::error::Error for TemplateError {}
 
-impl Template {
+/// What fills the places of a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'a> {
+    /// The program's name.
+    pub program: &'a str,
+    /// Whose run and number are wanted; `None` where there is no attempt yet, and both are unset.
+    pub attempt: Option<AttemptId>,
+    /// The parameters.
+    pub params: &'a Params,
+    /// What stands for the list in `{name*}`.
+    pub item: Option<&'a ParamValue>,
+}
+
+impl<'a> Values<'a> {
+    /// The values of a start, before there is a run.
+    #[must_use]
+    pub const fn of_a_start(program: &'a str, params: &'a Params) -> Self {
+        Self { program, attempt: None, params, item: None }
+    }
+
+    /// The value of a parameter; `None` where it is unset, which a list without items is too.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&'a ParamValue> {
+        self.params.get(name).filter(|value| !matches!(value, ParamValue::List(items) if items.is_empty()))
+    }
+
+    /// Whether this place has something to hold.
+    #[must_use]
+    pub fn has(&self, place: Placeholder<'_>) -> bool {
+        match place.name {
+            "program" => true,
+            "run" | "attempt" => self.attempt.is_some(),
+            name => self.param(name).is_some(),
+        }
+    }
+
+    /// What the place holds, and the item of a list that stands there.
+    #[must_use]
+    pub fn value(&self, place: Placeholder<'_>) -> Option<&'a ParamValue> {
+        let whole = self.param(place.name)?;
+        Some(self.item.filter(|_| place.part == Part::Each).unwrap_or(whole))
+    }
+
+    /// Writes what the place holds behind what is there; `None` where it is unset.
+    pub(super) fn fill(&self, place: Placeholder<'_>, out: &mut String) -> Option<()> {
+        // Writing into a string cannot fail.
+        match (place.name, place.part) {
+            ("program", _) => out.push_str(self.program),
+            ("run", _) => self.attempt?.run.push_to(out),
+            ("attempt", _) => drop(write!(out, "{}", self.attempt?.number)),
+            (_, Part::All | Part::Each) => drop(write!(out, "{}", self.value(place)?)),
+            (_, Part::Lower) => out.push_str(&self.value(place)?.to_string().to_lowercase()),
+            (_, Part::Host) => {
+                let address = self.value(place)?.to_string();
+                out.push_str(&super::address::host_of(&address).unwrap_or_default());
+            }
+        }
+        Some(())
+    }
+}
+
+impl<'a> Template<'a> {
     /// Parses a text.
     ///
     /// # Errors
     /// [`TemplateError`] says which brace or name is wrong.
-    pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let mut parts = Vec::new();
-        let mut literal = String::new();
-        for piece in pieces(text) {
-            match piece? {
-                Piece::Text(text) => literal.push_str(text),
-                Piece::Param(name) => {
-                    if !literal.is_empty() {
-                        parts.push(Part::Text(std::mem::take(&mut literal)));
-                    }
-                    parts.push(Part::Param(name.to_owned()));
-                }
-            }
-        }
-        if !literal.is_empty() {
-            parts.push(Part::Text(literal));
-        }
-        Ok(Self { parts })
+    pub fn parse(text: &'a str) -> Result<Self, TemplateError> {
+        Ok(Self { pieces: pieces(text).collect::<Result<_, _>>()? })
     }
 
-    /// The parameters it names, in order, repeats included.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Param(name) => Some(name.as_str()),
-            Part::Text(_) => None,
+    /// Its places, in order, repeats included.
+    pub fn places(&self) -> impl Iterator<Item = Placeholder<'a>> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Placeholder(place) => Some(*place),
+            Piece::Text(_) => None,
         })
     }
 
-    /// Whether it is one parameter and nothing else: such an argument is left out when the parameter is unset.
+    /// The place that it is, where it is one place and nothing else.
     #[must_use]
-    pub fn is_single_param(&self) -> bool {
-        matches!(self.parts.as_slice(), [Part::Param(_)])
-    }
-
-    /// Whether its text begins with a parameter's value, which may then bring a leading `-`; the parameter's name.
-    #[must_use]
-    pub fn leading_param(&self) -> Option<&str> {
-        match self.parts.first() {
-            Some(Part::Param(name)) => Some(name),
+    pub fn single(&self) -> Option<Placeholder<'a>> {
+        match self.pieces.as_slice() {
+            [Piece::Placeholder(place)] => Some(*place),
             _ => None,
         }
     }
 
-    /// Fills the places in. `value` answers with the text of a parameter, `None` when it is unset (then: empty text).
-    pub fn render(&self, mut value: impl FnMut(&str) -> Option<String>) -> String {
+    /// The place that it begins with, whose value may then bring a leading `-`.
+    #[must_use]
+    pub fn leading(&self) -> Option<Placeholder<'a>> {
+        match self.pieces.first() {
+            Some(Piece::Placeholder(place)) => Some(*place),
+            _ => None,
+        }
+    }
+
+    /// Whether every place has something to hold.
+    #[must_use]
+    pub fn is_filled_by(&self, values: &Values<'_>) -> bool {
+        self.places().all(|place| values.has(place))
+    }
+
+    /// Its text with a letter in every place: what the writer of the text decides whatever the values are.
+    #[must_use]
+    pub fn shape(&self) -> String {
+        let text = |piece: &Piece<'a>| match piece {
+            Piece::Text(text) => *text,
+            Piece::Placeholder(_) => "x",
+        };
+        self.pieces.iter().map(text).collect()
+    }
+
+    /// Fills the places in; an unset one holds no text.
+    #[must_use]
+    pub fn render(&self, values: &Values<'_>) -> String {
         let mut out = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Param(name) => out.push_str(&value(name).unwrap_or_default()),
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Placeholder(place) => drop(values.fill(*place, &mut out)),
             }
         }
         out
     }
 }
 
-/// A stretch of a template's text.
-pub(super) enum Piece<'a> {
-    /// As it stands.
-    Text(&'a str),
-    /// The place of the parameter with this name.
-    Param(&'a str),
+/// Longest usual key in bytes, such as `site:` and a host: it is asked for at each start and each end, and a text that
+/// grows while it is written is copied each time.
+const KEY_LENGTH: usize = 48;
+
+/// Renders the key under which siblings share something; `None` when one of its parameters is unset.
+#[must_use]
+pub fn render_key(template: &str, program: &str, params: &Params) -> Option<String> {
+    let values = Values::of_a_start(program, params);
+    let mut key = String::with_capacity(KEY_LENGTH);
+    for piece in pieces(template) {
+        match piece.ok()? {
+            Piece::Text(text) => key.push_str(text),
+            Piece::Placeholder(place) => values.fill(place, &mut key)?,
+        }
+    }
+    Some(key)
 }
 
 /// The grammar, for those who want to fill a text in without keeping it as a [`Template`]. Ends with the first error.
@@ -133,27 +267,68 @@ fn first_piece(rest: &str, at: usize) -> (usize, Result<Piece<'_>, TemplateError
     }
     let end = rest.find('}').filter(|_| rest.starts_with('{'));
     let Some(end) = end else { return (0, Err(TemplateError::Unbalanced(at))) };
-    let name = rest.get(1..end).unwrap_or_default();
+    let inside = rest.get(1..end).unwrap_or_default();
+    let parts = [Part::Each, Part::Host, Part::Lower];
+    let cut = parts.into_iter().find_map(|part| Some((inside.strip_suffix(part.suffix())?, part)));
+    let (name, part) = cut.unwrap_or((inside, Part::All));
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        return (0, Err(TemplateError::BadName(name.to_owned())));
+        return (0, Err(TemplateError::BadName(inside.to_owned())));
     }
-    (end + 1, Ok(Piece::Param(name)))
+    (end + 1, Ok(Piece::Placeholder(Placeholder { name, part })))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::RunId;
+
+    fn params() -> Params {
+        let address = "https://me@Shop.Example.:8443/a?b#c";
+        let list = ParamValue::List(vec!["x".into(), "y".into()]);
+        [
+            ("depth", 3.into()),
+            ("a", "<a>".into()),
+            ("Up", "ÀB".into()),
+            ("url", address.into()),
+            ("list", list),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    fn rendered(text: &str) -> Result<String, TemplateError> {
+        let params = params();
+        let attempt = AttemptId { run: RunId::from_parts(0, 0), number: 7 };
+        let item = ParamValue::from("item");
+        let values = Values { attempt: Some(attempt), item: Some(&item), ..Values::of_a_start("p", &params) };
+        Template::parse(text).map(|template| template.render(&values))
+    }
 
     #[test]
     fn braces_are_places_and_doubled_braces_are_braces() {
-        let render = |text: &str| Template::parse(text).map(|t| t.render(|name| Some(format!("<{name}>"))));
-        assert_eq!(render("--depth={depth}"), Ok("--depth=<depth>".into()));
-        assert_eq!(render("{a}{b}-é{c}é"), Ok("<a><b>-é<c>é".into()));
-        assert_eq!(render("{{a}} }}{{"), Ok("{a} }{".into()));
-        assert_eq!(render("{{{a}}}"), Ok("{<a>}".into()));
-        assert_eq!(render("{a"), Err(TemplateError::Unbalanced(0)));
-        assert_eq!(render("a}"), Err(TemplateError::Unbalanced(1)));
-        assert_eq!(render("{a b}"), Err(TemplateError::BadName("a b".into())));
-        assert_eq!(render("{}"), Err(TemplateError::BadName(String::new())));
+        assert_eq!(rendered("--depth={depth}"), Ok("--depth=3".into()));
+        assert_eq!(rendered("{a}{a}-é{depth}é"), Ok("<a><a>-é3é".into()));
+        assert_eq!(rendered("{{a}} }}{{"), Ok("{a} }{".into()));
+        assert_eq!(rendered("{{{a}}}"), Ok("{<a>}".into()));
+        assert_eq!(rendered("{a"), Err(TemplateError::Unbalanced(0)));
+        assert_eq!(rendered("a}"), Err(TemplateError::Unbalanced(1)));
+        for bad in ["a b", "", "*", ".host", "a.port", "a:upper", "a**", "a.host:lower", "a:lower*"] {
+            assert_eq!(rendered(&format!("{{{bad}}}")), Err(TemplateError::BadName(bad.into())));
+        }
+    }
+
+    #[test]
+    fn a_place_may_ask_for_a_part_and_for_what_runs() {
+        assert_eq!(rendered("{program}/{attempt}"), Ok("p/7".into()));
+        assert_eq!(rendered("{run}"), Ok("00000000000000000000000000".into()));
+        assert_eq!(rendered("{url.host} {Up:lower} {list*}"), Ok("shop.example àb item".into()));
+    }
+
+    #[test]
+    fn a_key_without_one_of_its_values_is_no_key() {
+        let key = |text| render_key(text, "p", &params());
+        assert_eq!(key("site:{url.host}").as_deref(), Some("site:shop.example"));
+        assert_eq!(key("{program}:{depth}").as_deref(), Some("p:3"));
+        assert_eq!((key("x:{unset}"), key("x:{run}"), key("x:{")), (None, None, None));
     }
 }

@@ -62,7 +62,7 @@ fn golden(name: &str, why: &Explanation) {
 }
 
 fn command(name: &str) -> Program {
-    Program::new(name, Command::Argv(vec![format!("./{name}")]))
+    Program::new(name, Command::Argv(vec![format!("./{name}").into()]))
 }
 
 fn scraper() -> Program {

@@ -1,38 +1,40 @@
 //! Arguments from templates and parameters.
 
 use super::refuse;
-use crate::model::{ParamValue, Params, Program, SpawnFailure, SpawnProblem, Template};
+use crate::model::{Arg, ParamValue, Program, SpawnFailure, SpawnProblem, Template, Values};
 
-/// Fills the places of `elements` with parameters. A value stays inside its element; one that would turn its element
-/// into an option is refused, unless the element stands behind `--`, the parameter has `allow_dash`, or it is a number.
+/// Chooses those of `args` that are there and fills their places. A value stays inside its element; one that would turn its
+/// element into an option is refused, unless the element stands behind `--`, the parameter has `allow_dash`, or it is a
+/// number.
 ///
 /// # Errors
 /// [`SpawnProblem::Input`] names the element and the parameter.
 pub fn arguments(
     program: &Program,
-    elements: &[String],
-    params: &Params,
+    args: [&[Arg]; 2],
+    values: Values<'_>,
 ) -> Result<Vec<String>, SpawnFailure> {
-    let mut out: Vec<String> = Vec::with_capacity(elements.len());
+    let present = args.map(|args| Arg::present(args, values));
+    let mut out: Vec<String> = Vec::new();
     // Only a literal one: a value must not open the door for the next.
     let mut behind_dashes = false;
-    for element in elements {
+    for arg in present.iter().flatten() {
+        let (element, values) = (arg.text, &arg.values);
         let template = Template::parse(element).map_err(|error| {
             input(program, format!("the argument `{element}` is no template: {error}"), "correct it")
         })?;
-        if let Some(secret) = template.names().find(|name| params.get(*name) == Some(&ParamValue::Secret)) {
+        let is_secret = |name: &str| values.params.get(name) == Some(&ParamValue::Secret);
+        if let Some(secret) = template.places().find(|place| is_secret(place.name)) {
             return Err(input(
                 program,
                 format!(
-                    "the argument `{element}` would show the secret `{secret}` to everybody who lists processes"
+                    "the argument `{element}` would show the secret `{}` to everybody who lists processes",
+                    secret.name
                 ),
                 "let it reach the program by its environment variable",
             ));
         }
-        if template.is_single_param() && template.names().all(|name| !params.contains_key(name)) {
-            continue;
-        }
-        let text = template.render(|name| params.get(name).map(ToString::to_string));
+        let text = template.render(values);
         if text.contains('\0') {
             return Err(input(
                 program,
@@ -40,7 +42,7 @@ pub fn arguments(
                 "remove it from the parameter",
             ));
         }
-        if !behind_dashes && let Some(first) = program.option_by_value(&template, params) {
+        if !behind_dashes && let Some(first) = program.option_by_value(&template, values) {
             return Err(input(
                 program,
                 format!(
@@ -62,7 +64,7 @@ fn input(program: &Program, what: String, help: impl Into<String>) -> SpawnFailu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Command, Decimal, ParamSpec};
+    use crate::model::{AttemptId, Command, Decimal, IntoArgs, ParamSpec, RunId};
 
     fn program(specs: Vec<ParamSpec>) -> Program {
         let mut program = Program::new("p", Command::Argv(vec!["x".into()]));
@@ -72,14 +74,23 @@ mod tests {
 
     #[track_caller]
     fn rendered(elements: &[&str], params: &[(&str, ParamValue)]) -> Result<Vec<String>, String> {
+        filled(elements.iter().copied(), params)
+    }
+
+    #[track_caller]
+    fn filled<M>(args: impl IntoArgs<M>, params: &[(&str, ParamValue)]) -> Result<Vec<String>, String> {
         let program = program(vec![
             ParamSpec::string("free").allow_dash(),
             ParamSpec::string("v"),
             ParamSpec::integer("n"),
+            ParamSpec::list("l"),
+            ParamSpec::list("fl").allow_dash(),
+            ParamSpec::url("u"),
         ]);
-        let elements: Vec<String> = elements.iter().map(|e| (*e).to_owned()).collect();
         let params = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        arguments(&program, &elements, &params).map_err(|failure| failure.message)
+        let attempt = AttemptId { run: RunId::from_parts(0, 0), number: 2 };
+        let values = Values { attempt: Some(attempt), ..Values::of_a_start("p", &params) };
+        arguments(&program, [&args.into_args(), &[]], values).map_err(|failure| failure.message)
     }
 
     #[test]
@@ -99,7 +110,8 @@ mod tests {
     fn a_value_makes_no_option_unless_it_may() {
         assert!(rendered(&["{v}"], &[("v", "-rf".into())]).unwrap_err().contains("`v`"));
         assert!(rendered(&["{v}x"], &[("v", "-".into())]).is_err());
-        assert!(rendered(&["{v}-x"], &[]).is_err());
+        assert_eq!(rendered(&["{v}-x"], &[]), Ok(Vec::new()));
+        assert!(rendered(&["{v}-x"], &[("v", "".into())]).is_err());
         assert!(rendered(&["{n}{v}"], &[("v", "-x".into())]).is_err());
         assert_eq!(rendered(&["--", "{v}"], &[("v", "-rf".into())]), Ok(vec!["--".into(), "-rf".into()]));
         assert_eq!(rendered(&["{free}"], &[("free", "-rf".into())]), Ok(vec!["-rf".into()]));
@@ -115,11 +127,43 @@ mod tests {
     }
 
     #[test]
-    fn an_element_that_is_only_an_unset_parameter_is_left_out() {
+    fn an_element_that_holds_an_unset_parameter_is_left_out() {
+        assert_eq!(rendered(&["a", "{v}", "--x={v}", "{{v}}"], &[]), Ok(vec!["a".into(), "{v}".into()]));
+    }
+
+    #[test]
+    fn each_item_of_a_list_is_held_to_the_rules_of_a_value() {
+        let list = |items: &[&str]| ParamValue::from(items.to_vec());
+        let group = || (["-t", "{l*}"], "--l={l*}");
+        let safe = ["-t", "a b", "-t", "$(x)", "--l=a b", "--l=$(x)"].map(str::to_owned);
+        assert_eq!(filled(group(), &[("l", list(&["a b", "$(x)"]))]), Ok(safe.into()));
+        assert_eq!(filled(group(), &[("l", list(&[]))]), Ok(Vec::new()));
+        assert!(filled(["{l*}"], &[("l", list(&["a", "-x"]))]).unwrap_err().contains("`l`"));
+        assert!(filled((["-t", "{l*}"],), &[("l", list(&["a", "-"]))]).unwrap_err().contains("`l`"));
+        assert!(filled(["{l*}"], &[("l", list(&["a", "b\0"]))]).unwrap_err().contains("NUL"));
+        assert!(filled((["{l*}", "{v}"],), &[("l", list(&["--"])), ("v", "-x".into())]).is_err());
+        assert_eq!(filled(["--", "{l*}"], &[("l", list(&["-x"]))]), Ok(vec!["--".into(), "-x".into()]));
+        assert_eq!(filled(["{fl*}"], &[("fl", list(&["-x"]))]), Ok(vec!["-x".into()]));
+        let numbers = ParamValue::from(vec![-1, 5]);
+        assert_eq!(filled(["{l*}"], &[("l", numbers)]), Ok(vec!["-1".into(), "5".into()]));
+    }
+
+    #[test]
+    fn a_part_of_a_value_makes_no_option_either() {
+        let address = ParamValue::from("http://-rf.example/");
+        assert!(filled(["{u.host}"], &[("u", address)]).is_err());
+        assert!(filled(["{v:lower}"], &[("v", "-RF".into())]).is_err());
         assert_eq!(
-            rendered(&["a", "{v}", "--x={v}", "{{v}}"], &[]),
-            Ok(vec!["a".into(), "--x=".into(), "{v}".into()])
+            filled(["{program}", "{attempt}", "{run}"], &[]),
+            Ok(vec!["p".into(), "2".into(), "0".repeat(26)])
         );
+    }
+
+    #[test]
+    fn a_double_dash_that_is_left_out_opens_no_door() {
+        let args = || (Arg::when("n", ["--"]), "{v}");
+        assert!(filled(args(), &[("v", "-x".into())]).is_err());
+        assert!(filled(args(), &[("v", "-x".into()), ("n", true.into())]).is_ok());
     }
 
     #[test]

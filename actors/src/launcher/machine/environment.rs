@@ -4,7 +4,7 @@ use super::{
     env_file::{EnvFileError, parse_env_file},
     refuse,
 };
-use crate::model::{ParamValue, Params, Program, SpawnFailure, SpawnProblem, Template};
+use crate::model::{ParamValue, Program, SpawnFailure, SpawnProblem, Template, Values};
 use std::{collections::BTreeMap, os::unix::ffi::OsStrExt, path::Path};
 
 /// What a cleared environment still inherits.
@@ -23,8 +23,8 @@ pub struct Surroundings<'a> {
     pub inherited: &'a Variables,
     /// The program's `env_file`: its path, and what is in it.
     pub env_file: Option<(&'a Path, &'a str)>,
-    /// Effective parameters.
-    pub params: &'a Params,
+    /// Effective parameters, program and attempt.
+    pub values: Values<'a>,
     /// Values of the secrets among them.
     pub secrets: &'a BTreeMap<String, String>,
     /// The tag's value.
@@ -89,12 +89,12 @@ pub fn environment(program: &Program, around: &Surroundings<'_>) -> Result<Varia
         })?;
         out.extend(pairs.into_iter().map(|(name, value)| (name.into_bytes(), value.into_bytes())));
     }
-    let value_of = |name: &str| match around.params.get(name) {
+    let params = around.values.params;
+    let value_of = |name: &str| match around.values.param(name) {
         Some(ParamValue::Secret) => around.secrets.get(name).cloned(),
-        value => value.map(ToString::to_string),
+        value => value.map(ParamValue::to_variable),
     };
-    for name in around.params.iter().filter(|(_, value)| **value == ParamValue::Secret).map(|(name, _)| name)
-    {
+    for name in params.iter().filter(|(_, value)| **value == ParamValue::Secret).map(|(name, _)| name) {
         if !around.secrets.contains_key(name) {
             let what = format!("the value of its secret `{name}` is no longer known");
             return Err(fail(what, "start the run anew with the secret"));
@@ -103,10 +103,10 @@ pub fn environment(program: &Program, around: &Surroundings<'_>) -> Result<Varia
     for (name, text) in &program.env {
         let template = Template::parse(text)
             .map_err(|error| fail(format!("env.{name} is no template: {error}"), "correct it"))?;
-        if template.is_single_param() && template.names().all(|param| value_of(param).is_none()) {
-            continue;
+        // Half a value would be worse than none.
+        if template.is_filled_by(&around.values) {
+            out.insert(name.clone().into_bytes(), template.render(&around.values).into_bytes());
         }
-        out.insert(name.clone().into_bytes(), template.render(value_of).into_bytes());
     }
     for spec in program.params.values() {
         if let (Some(name), Some(value)) = (&spec.env, value_of(&spec.name)) {
@@ -129,7 +129,7 @@ pub fn environment(program: &Program, around: &Surroundings<'_>) -> Result<Varia
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Command, ParamSpec};
+    use crate::model::{AttemptId, Command, ParamSpec, Params, RunId};
 
     fn variables(pairs: &[(&str, &str)]) -> Variables {
         pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
@@ -137,11 +137,15 @@ mod tests {
 
     fn program() -> Program {
         let mut program = Program::new("p", Command::Argv(vec!["x".into()]));
-        program.env = [("B", "env {v}"), ("C", "env"), ("D", "env"), ("ONLY", "{unset}")]
+        let half = [("ONLY", "{unset}"), ("HALF", "x{unset}"), ("WHO", "{program} {attempt}")];
+        program.env = [("B", "env {v}"), ("C", "env"), ("D", "env")]
+            .into_iter()
+            .chain(half)
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
+            .collect();
         let specs = [
             ParamSpec::string("v").env("D"),
+            ParamSpec::list("tags").env("TAGS"),
             ParamSpec::string("key").secret("KEY"),
             ParamSpec::string("unset"),
         ];
@@ -158,15 +162,20 @@ mod tests {
             ("B", "inherited"),
             ("ACTIX_PROCESS", "other"),
         ]);
-        let params =
-            [("v".to_owned(), ParamValue::from("value")), ("key".to_owned(), ParamValue::Secret)].into();
+        let params: Params = [
+            ("v".to_owned(), ParamValue::from("value")),
+            ("key".to_owned(), ParamValue::Secret),
+            ("tags".to_owned(), ["a", "b c"].into()),
+        ]
+        .into();
+        let attempt = AttemptId { run: RunId::from_parts(0, 0), number: 3 };
         let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         environment(
             program,
             &Surroundings {
                 inherited: &inherited,
                 env_file: Some((Path::new("/.env"), "# comment\nA = 'file $HOME'\nC=file\n\nE=x\"y\n")),
-                params: &params,
+                values: Values { attempt: Some(attempt), ..Values::of_a_start("p", &params) },
                 secrets: &secrets,
                 tag: "m/r/1",
                 cwd: Path::new("/srv/sub"),
@@ -187,6 +196,8 @@ mod tests {
             ("KEY", "hush"),
             ("PATH", "/bin"),
             ("PWD", "/srv/sub"),
+            ("TAGS", "a\nb c"),
+            ("WHO", "p 3"),
         ];
         assert_eq!(made(&program(), &[("key", "hush")]), Ok(variables(&expected)));
     }

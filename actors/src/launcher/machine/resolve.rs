@@ -1,7 +1,7 @@
 //! Which file is executed: the script on its search path, the interpreter and the program by PATH.
 
 use super::refuse;
-use crate::model::{Command, Program, SpawnFailure, SpawnProblem};
+use crate::model::{Arg, Command, Program, SpawnFailure, SpawnProblem};
 use std::path::{Component, Path, PathBuf};
 
 /// Extensions that a script's name may leave out, and the interpreter of each.
@@ -29,8 +29,6 @@ pub struct Resolved {
     pub program: PathBuf,
     /// What comes before the rendered arguments, `argv[0]` first.
     pub head: Vec<Vec<u8>>,
-    /// Elements that are still templates: those of the command after its first.
-    pub templates: Vec<String>,
     /// The script, when there is one.
     pub script: Option<PathBuf>,
 }
@@ -48,7 +46,8 @@ pub fn resolve(
 ) -> Result<Resolved, SpawnFailure> {
     match &program.command {
         Command::Argv(argv) => {
-            let Some((first, rest)) = argv.split_first().filter(|(first, _)| !first.is_empty()) else {
+            let Some(Arg::One(first)) = argv.first().filter(|first| **first != Arg::One(String::new()))
+            else {
                 return Err(refuse(
                     SpawnProblem::Input,
                     format!("cannot start `{}`: its command is empty", program.name),
@@ -58,7 +57,6 @@ pub fn resolve(
             Ok(Resolved {
                 program: find_program(program, first, cwd, search, files)?,
                 head: vec![first.clone().into_bytes()],
-                templates: rest.to_vec(),
                 script: None,
             })
         }
@@ -72,12 +70,7 @@ pub fn resolve(
             }
             let file = bytes(&script);
             match words.split_first() {
-                None => Ok(Resolved {
-                    program: script.clone(),
-                    head: vec![file],
-                    templates: Vec::new(),
-                    script: Some(script),
-                }),
+                None => Ok(Resolved { program: script.clone(), head: vec![file], script: Some(script) }),
                 Some((first, rest)) => {
                     let interpreter =
                         find_program(program, first, cwd, search, files).map_err(|failure| SpawnFailure {
@@ -87,7 +80,7 @@ pub fn resolve(
                     let mut head = vec![bytes(&interpreter)];
                     head.extend(rest.iter().map(|word| word.clone().into_bytes()));
                     head.push(file);
-                    Ok(Resolved { program: interpreter, head, templates: Vec::new(), script: Some(script) })
+                    Ok(Resolved { program: interpreter, head, script: Some(script) })
                 }
             }
         }

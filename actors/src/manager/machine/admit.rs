@@ -113,7 +113,10 @@ impl Machine {
         }
         for template in &program.breakers {
             // A key whose parameter is unset names no scope: there is nothing that two runs could share.
-            if let Some(key) = render_key(template, params) {
+            if let Some(key) = render_key(template, &program.name, params)
+                // Two texts may come out as one scope, which hears of each outcome once.
+                && !gates.iter().any(|gate: &Gate| gate.scope.0 == key)
+            {
                 let policy = self.shared_rules(&key).unwrap_or(&self.usual_breaker).clone();
                 gates.push(Gate { scope: Scope(key), policy });
             }
@@ -140,7 +143,7 @@ impl Machine {
     pub fn shared_params_of(&self, run: &Run) -> Vec<(Scope, String)> {
         let Some(program) = self.programs.get(&run.program) else { return Vec::new() };
         let shared = program.params.iter().filter_map(|(name, spec)| {
-            let key = render_key(spec.adjust_scope.as_deref()?, &run.params)?;
+            let key = render_key(spec.adjust_scope.as_deref()?, &program.name, &run.params)?;
             Some((Scope(key), name.clone()))
         });
         shared.collect()

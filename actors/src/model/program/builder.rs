@@ -5,8 +5,8 @@ use super::{
     classify::unknown_signal,
 };
 use crate::model::{
-    BreakerPolicy, ParamKind, ParamSpec, ParamValue, Problem, RetryPolicy, policy::read_duration,
-    signal_number,
+    Arg, BreakerPolicy, IntoArgs, ParamKind, ParamSpec, ParamValue, Problem, RetryPolicy,
+    policy::read_duration, signal_number,
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -27,10 +27,11 @@ impl Program {
         Self::new(name, command)
     }
 
-    /// An argument vector as it is, no shell. A first element with a slash is relative to [`cwd`](Self::cwd).
+    /// An argument vector as it is, no shell. Its first is a text; one with a slash is relative to [`cwd`](Self::cwd). What
+    /// follows is as in [`args`](Self::args).
     #[must_use]
-    pub fn command<T: Into<String>>(name: impl Into<String>, argv: impl IntoIterator<Item = T>) -> Self {
-        Self::new(name, Command::Argv(strings(argv)))
+    pub fn command<M>(name: impl Into<String>, argv: impl IntoArgs<M>) -> Self {
+        Self::new(name, Command::Argv(argv.into_args()))
     }
 
     /// Folders in which the script is looked for, in order; it never resolves outside them. Default: the base folder.
@@ -53,10 +54,18 @@ impl Program {
         self
     }
 
-    /// Arguments. A `{name}` stays inside its element whatever the value holds; `{{` is a brace.
+    /// Arguments, in place of those before: an array of texts, or a tuple that mixes texts, groups (arrays of texts) and
+    /// [`Arg::when`]. A `{name}` stays inside its element whatever the value holds; `{{` is a brace.
     #[must_use]
-    pub fn args<T: Into<String>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
-        self.args = strings(args);
+    pub fn args<M>(mut self, args: impl IntoArgs<M>) -> Self {
+        self.args = args.into_args();
+        self
+    }
+
+    /// One more argument, group (an array of texts) or [`Arg::when`], behind those that are there.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<Arg>) -> Self {
+        self.args.push(arg.into());
         self
     }
 
@@ -74,7 +83,7 @@ impl Program {
         self
     }
 
-    /// Working directory. Default the base folder.
+    /// Working directory, with places for parameters; `{{` is a brace. Default the base folder.
     #[must_use]
     pub fn cwd(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cwd = folder.into();

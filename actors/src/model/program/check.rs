@@ -2,9 +2,10 @@
 
 use super::{
     Command, Program,
+    check_places::Use,
     check_rules::{check_regex, is_priority, wrong_priority},
 };
-use crate::model::{Problem, RetryPolicy, ScopeKind, Template, did_you_mean, policy::LONGEST_WAIT_MS};
+use crate::model::{Arg, Placeholder, Problem, RetryPolicy, ScopeKind, Template, policy::LONGEST_WAIT_MS};
 use std::path::Path;
 
 /// Longest program name: it is part of file names, metrics and `ps`.
@@ -34,13 +35,7 @@ impl Program {
         self.check_command(&mut found);
         self.check_environment(&mut found);
         self.check_numbers(&mut found);
-        for (at, scope) in self.breakers.iter().enumerate() {
-            let path = format!("breakers[{at}]");
-            if scope.is_empty() {
-                found.push(invalid(&path, "a scope needs a name", "write for example \"site:{host}\""));
-            }
-            self.check_template(&path, scope, &mut found);
-        }
+        self.check_scopes(&mut found);
         self.check_params(&mut found);
         self.check_ready(&mut found);
         self.check_classify(&mut found);
@@ -72,6 +67,10 @@ impl Program {
         found.extend(self.unheard_ends());
         found.extend(self.unknown_classes());
         found.extend(self.patterns_over_lines());
+        found.extend(self.doubtful_args());
+        found.extend(self.places_in_code());
+        found.extend(self.braces_taken_literally());
+        found.extend(self.same_scopes());
         found
     }
 
@@ -117,44 +116,84 @@ impl Program {
                     no_nul(&format!("interpreter[{at}]"), element, found);
                 }
             }
-            Command::Argv(argv) => self.check_argv(argv, found),
+            Command::Argv(_) => self.check_argv(found),
         }
-        for (at, text) in self.args.iter().enumerate() {
-            self.check_template(&format!("args[{at}]"), text, found);
-        }
-    }
-
-    fn check_argv(&self, argv: &[String], found: &mut Vec<Problem>) {
-        let Some(program) = argv.first().filter(|program| !program.is_empty()) else {
-            let help = "write for example command = [\"./server\", \"--port\", \"8081\"]";
-            found.push(Problem::new("config.required", "command", "`command` is empty", help));
-            return;
-        };
-        no_nul("command[0]", program, found);
-        let named = Template::parse(program).ok();
-        if named.is_some_and(|t| t.names().any(|name| self.params.contains_key(name))) {
-            found.push(invalid(
-                "command[0]",
-                format!("`{program}` makes a parameter choose what is run"),
-                "parameters may stand in the elements after the first",
-            ));
-        }
-        for (at, text) in argv.iter().enumerate().skip(1) {
-            self.check_template(&format!("command[{at}]"), text, found);
-        }
+        self.check_args(found);
     }
 
     fn check_environment(&self, found: &mut Vec<Problem>) {
         for (name, value) in &self.env {
             let path = format!("env.{name}");
             check_variable(&path, name, found);
-            self.check_template(&path, value, found);
+            self.check_template(&path, value, Use::Variable, found);
         }
+        self.check_folder(found);
         for (path, value) in [("cwd", Some(&self.cwd)), ("env_file", self.env_file.as_ref())] {
             if value.is_some_and(|value| !is_path(value)) {
                 found.push(invalid(path, format!("`{path}` is no path"), "leave it out for the default"));
             }
         }
+    }
+
+    /// What chooses the folder must not choose what is run in it.
+    fn check_folder(&self, found: &mut Vec<Problem>) {
+        let Some(cwd) = self.cwd.to_str() else { return };
+        self.check_template("cwd", cwd, Use::Folder, found);
+        let chosen =
+            Template::parse(cwd).ok().and_then(|template| template.places().next().map(|p| p.to_string()));
+        let run = match &self.command {
+            Command::Argv(argv) => match argv.first() {
+                Some(Arg::One(program)) => Some(("command[0]", program)),
+                _ => None,
+            },
+            Command::Script { interpreter, .. } => interpreter.first().map(|word| ("interpreter[0]", word)),
+        };
+        if let (Some(place), Some((path, word))) = (chosen, run)
+            && word.contains('/')
+            && !word.starts_with('/')
+        {
+            let message =
+                format!("`{word}` is looked for in `cwd`, so that {place} would choose what is run");
+            found.push(
+                invalid(path, message, "write an absolute path, or a name that PATH has").against("cwd"),
+            );
+        }
+    }
+
+    /// Texts in braces that would be places elsewhere.
+    fn braces_taken_literally(&self) -> Vec<Problem> {
+        let mut texts: Vec<(String, String)> = Vec::new();
+        if let Command::Script { name, path, interpreter } = &self.command {
+            texts.push(("script".to_owned(), name.clone()));
+            let folders = path.iter().enumerate();
+            texts
+                .extend(folders.map(|(at, path)| (format!("script_path[{at}]"), path.display().to_string())));
+            let words = interpreter.iter().enumerate();
+            texts.extend(words.map(|(at, word)| (format!("interpreter[{at}]"), word.clone())));
+        }
+        texts.extend(self.env_file.iter().map(|path| ("env_file".to_owned(), path.display().to_string())));
+        texts.extend(self.env.keys().map(|name| (format!("env.{name}"), name.clone())));
+        let carriers = self.params.values().filter_map(|spec| Some((spec, spec.env.clone()?)));
+        texts.extend(carriers.map(|(spec, env)| (format!("params.{}.env", spec.name), env)));
+        let known = |place: &Placeholder<'_>| place.is_own() || self.params.contains_key(place.name);
+        let literal = |(path, text): (String, String)| {
+            let place = Template::parse(&text).ok()?.places().find(known)?.to_string();
+            let message = format!("`{place}` is no place for a value here: it stays as it is written");
+            let help = "values go into args, command, cwd, the values of env, and scopes";
+            Some(Problem::new("config.template", path, message, help))
+        };
+        texts.into_iter().filter_map(literal).collect()
+    }
+
+    /// Scopes that are written twice and asked once.
+    fn same_scopes(&self) -> Vec<Problem> {
+        let twice = |(at, scope): (usize, &String)| {
+            self.breakers.get(..at)?.contains(scope).then(|| {
+                let message = format!("`{scope}` stands here twice, and is asked once");
+                Problem::new("config.duplicate", format!("breakers[{at}]"), message, "take one of them out")
+            })
+        };
+        self.breakers.iter().enumerate().filter_map(twice).collect()
     }
 
     fn check_numbers(&self, found: &mut Vec<Problem>) {
@@ -187,6 +226,10 @@ impl Program {
             ));
         }
         self.check_success(found);
+        if self.success_exit_codes.is_empty() && !self.is_daemon() {
+            let message = "`success_exit_codes` is empty: no end of this job would be a success";
+            found.push(invalid("success_exit_codes", message, "leave it out for [0]"));
+        }
         for (at, code) in self.success_exit_codes.iter().enumerate() {
             check_exit_code(&format!("success_exit_codes[{at}]"), *code, found);
         }
@@ -206,44 +249,6 @@ impl Program {
             let help = r"write for example items = 'scraped (\d+) items'";
             found.push(Problem::new("config.conflict", "success.min_items", message, help));
         }
-    }
-
-    /// A text with places for parameters: they must exist, and be no secrets.
-    pub(super) fn check_template(&self, path: &str, text: &str, found: &mut Vec<Problem>) {
-        no_nul(path, text, found);
-        let template = match Template::parse(text) {
-            Ok(template) => template,
-            Err(error) => {
-                let help = "write {name} for a parameter, {{ and }} for braces";
-                found.push(Problem::new("config.template", path, error.to_string(), help));
-                return;
-            }
-        };
-        for name in template.names() {
-            match self.params.get(name) {
-                None => found.push(self.unknown_param(path, name)),
-                Some(spec) if spec.secret => found.push(Problem::new(
-                    "config.secret",
-                    path,
-                    format!("`{name}` is a secret and would be seen here by every user of the machine or in records"),
-                    format!("the child finds it in its environment variable; take {{{name}}} out"),
-                )),
-                Some(_) => {}
-            }
-        }
-    }
-
-    pub(super) fn unknown_param(&self, path: &str, name: &str) -> Problem {
-        let known = self.params.keys().map(String::as_str);
-        let help = match did_you_mean(name, known.clone()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if self.params.is_empty() => format!(
-                "define it: [program.{}.params.{name}]; a literal brace is doubled, as in {{{{{name}}}}}",
-                self.name
-            ),
-            None => format!("the parameters are {}", known.collect::<Vec<_>>().join(", ")),
-        };
-        Problem::new("config.unknown_param", path, format!("`{name}` is not a parameter"), help)
     }
 }
 

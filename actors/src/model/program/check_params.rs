@@ -2,9 +2,10 @@
 
 use super::{
     Program,
-    check::{check_variable, invalid},
+    check::{check_variable, invalid, range},
+    check_places::Use,
 };
-use crate::model::{ParamKind, ParamSpec, ParamValue, Problem};
+use crate::model::{OWN_PLACEHOLDERS, ParamKind, ParamSpec, ParamValue, Problem};
 use std::collections::BTreeMap;
 
 impl Program {
@@ -21,6 +22,11 @@ impl Program {
                     help,
                 ));
             }
+            if OWN_PLACEHOLDERS.contains(&name.as_str()) {
+                let message =
+                    format!("`{{{name}}}` has a meaning of its own, so that no parameter can be called so");
+                found.push(Problem::new("config.name", &at, message, "choose another name"));
+            }
             if let Some(variable) = &spec.env {
                 let path = format!("{at}.env");
                 check_variable(&path, variable, found);
@@ -31,7 +37,7 @@ impl Program {
                 }
             }
             if let Some(scope) = &spec.adjust_scope {
-                self.check_template(&format!("{at}.adjust_scope"), scope, found);
+                self.check_template(&format!("{at}.adjust_scope"), scope, Use::Key, found);
             }
             if spec.secret {
                 check_secret(&at, name, spec, found);
@@ -72,7 +78,10 @@ fn check_secret(at: &str, name: &str, spec: &ParamSpec, found: &mut Vec<Problem>
 }
 
 fn check_kind(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
-    if let ParamKind::Choice(choices) = &spec.kind
+    if let ParamKind::List { items, max_items } = &spec.kind {
+        check_list(at, spec, items, *max_items, found);
+    }
+    if let ParamKind::Choice(choices) = spec.kind.of_one()
         && choices.is_empty()
     {
         let help = "write for example choices = [\"fast\", \"thorough\"]";
@@ -82,7 +91,7 @@ fn check_kind(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
                 .against(format!("{at}.type")),
         );
     }
-    if let ParamKind::Choice(choices) = &spec.kind
+    if let ParamKind::Choice(choices) = spec.kind.of_one()
         && let Some(twice) = choices.iter().enumerate().find(|(at, choice)| choices[..*at].contains(choice))
     {
         let message = format!("`choices` has `{}` twice", twice.1);
@@ -106,6 +115,27 @@ fn check_kind(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
         }
     }
     super::check_retry::check_return(at, spec, found);
+}
+
+/// Most items that a list may ask for: all parameters of a start together have 4 KiB.
+const MOST_ITEMS: u32 = 1_000;
+
+fn check_list(at: &str, spec: &ParamSpec, items: &ParamKind, most: u32, found: &mut Vec<Problem>) {
+    if matches!(items, ParamKind::List { .. }) {
+        found.push(invalid(
+            format!("{at}.items"),
+            "a list has no lists in it",
+            "write for example \"string\"",
+        ));
+    }
+    if !(1..=MOST_ITEMS).contains(&most) {
+        let message = format!("`max_items` must be between 1 and {MOST_ITEMS}");
+        found.push(range(format!("{at}.max_items"), message, "leave it out for 64"));
+    }
+    if spec.required && matches!(&spec.default, Some(ParamValue::List(items)) if items.is_empty()) {
+        let message = "`default` has no item, and the list is required";
+        found.push(invalid(format!("{at}.default"), message, "leave one of the two out"));
+    }
 }
 
 fn check_bounds(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {

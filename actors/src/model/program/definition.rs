@@ -2,8 +2,9 @@
 
 use super::Ready;
 use crate::model::{
-    Adjust, BreakerPolicy, ClassRule, Inline, OnFloor, ParamProblem, ParamSpec, ParamValue, Params, Problem,
-    RetryPolicy, RetryTerms, ScopeKind, Stream, builtin_class_rule, builtin_retry_terms, did_you_mean,
+    Adjust, Arg, BreakerPolicy, ClassRule, Inline, OnFloor, ParamProblem, ParamSpec, ParamValue, Params,
+    Problem, RetryPolicy, RetryTerms, ScopeKind, Stream, builtin_class_rule, builtin_retry_terms,
+    did_you_mean,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -21,8 +22,8 @@ pub enum Command {
         /// Interpreter and its arguments; empty: by extension, else the file's own `#!`.
         interpreter: Vec<String>,
     },
-    /// An argument vector as it is; elements after the first may have places for parameters.
-    Argv(Vec<String>),
+    /// An argument vector as it is. The first is a text, what is run; what follows may have places for parameters.
+    Argv(Vec<Arg>),
 }
 
 /// When a run is started again by itself.
@@ -223,10 +224,10 @@ pub struct Program {
     /// What to run.
     pub command: Command,
     /// Arguments after the command, with places for parameters.
-    pub args: Vec<String>,
+    pub args: Vec<Arg>,
     /// What relative paths are relative to: the folder of the configuration file, else the process's own.
     pub base_dir: PathBuf,
-    /// Working directory; default [`Program::base_dir`].
+    /// Working directory, with places for parameters; default [`Program::base_dir`].
     pub cwd: PathBuf,
     /// Environment beside what is inherited; values may have places for parameters.
     pub env: BTreeMap<String, String>,
@@ -457,22 +458,20 @@ impl Program {
             match value {
                 Ok(value) if spec.secret => {
                     if value != ParamValue::Secret {
-                        secrets.insert(name.clone(), value.to_string());
+                        secrets.insert(name.clone(), value.to_variable());
                     }
                     params.insert(name.clone(), ParamValue::Secret);
                 }
                 Ok(value) => {
                     params.insert(name.clone(), value);
                 }
-                // The refusal must not show what it refuses.
-                Err(_) if spec.secret => problems.push(ParamProblem {
-                    name: name.clone(),
-                    detail: format!("is missing or not of type {}", spec.kind.name()),
-                }),
+                Err(_) if spec.secret => {
+                    problems.push(ParamProblem { name: name.clone(), detail: spec.secret_refusal(given) });
+                }
                 Err(detail) => problems.push(ParamProblem { name: name.clone(), detail }),
             }
         }
-        problems.extend(self.options_by_values(&params));
+        problems.extend(self.misleading_values(&params));
         if problems.is_empty() { Ok((params, secrets)) } else { Err(problems) }
     }
 }

@@ -8,8 +8,10 @@
 mod advice;
 mod builder;
 mod check;
+mod check_args;
 mod check_params;
 mod check_patterns;
+mod check_places;
 mod check_retry;
 mod check_rules;
 mod classify;
@@ -17,6 +19,7 @@ mod definition;
 mod option;
 mod override_builder;
 mod ready;
+mod shells;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -29,5 +32,6 @@ pub use self::{
         Backlog, ClassOverride, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy, Program,
         Restart, StderrMode, StreamChoice,
     },
+    option::LeadsOut,
     ready::Ready,
 };

@@ -5,6 +5,8 @@ use crate::model::{
     Adjust, BreakerPolicy, ClassOverride, Jitter, ParamSpec, ParamValue, RetryPolicy, ScopeKind,
 };
 
+mod arguments;
+
 fn scraper() -> Program {
     Program::script("scraper", "scrape")
         .script_path(["scripts"])

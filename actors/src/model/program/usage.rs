@@ -20,6 +20,13 @@ impl Program {
 fn value_of(spec: &ParamSpec) -> String {
     let mut words = match &spec.kind {
         ParamKind::Choice(choices) => choices.join("|"),
+        ParamKind::List { items, max_items } => {
+            let of_one = match &**items {
+                ParamKind::Choice(choices) => choices.join("|"),
+                kind => kind.name().to_owned(),
+            };
+            format!("list of {of_one}, at most {max_items}")
+        }
         kind => kind.name().to_owned(),
     };
     let bound = |bound: &Option<_>| bound.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -49,12 +56,13 @@ mod tests {
             ParamSpec::string("api_key").required().secret("KEY"),
             ParamSpec::choice("mode", ["fast", "thorough"]),
             ParamSpec { min: Some(0.into()), ..ParamSpec::integer("from") },
+            ParamSpec::list("tags").max_items(3).default(["a", "b"]),
         ];
         program.params = specs.map(|spec| (spec.name.clone(), spec)).into();
         assert_eq!(
             program.usage(),
             "api_key=<string, secret> url=<url> [depth=<integer 1..10, default 3>] [from=<integer 0..>] \
-             [mode=<fast|thorough>]"
+             [mode=<fast|thorough>] [tags=<list of string, at most 3, default a, b>]"
         );
     }
 }

@@ -37,8 +37,8 @@ struct Path {
 
 impl Path {
     /// Nothing where the parameter is the run's alone.
-    fn of(spec: &ParamSpec, name: &str, base: &Params) -> Option<Self> {
-        let mut text = render_key(spec.adjust_scope.as_deref()?, base)?;
+    fn of(program: &Program, spec: &ParamSpec, name: &str, base: &Params) -> Option<Self> {
+        let mut text = render_key(spec.adjust_scope.as_deref()?, &program.name, base)?;
         let key = text.len();
         text.reserve_exact(1 + name.len());
         text.push('/');
@@ -83,7 +83,7 @@ impl Shared {
             else {
                 continue;
             };
-            let path = Path::of(spec, name, incident.base);
+            let path = Path::of(incident.program, spec, name, incident.base);
             if !wanted(name, path.is_some()) {
                 continue;
             }
@@ -125,7 +125,7 @@ impl Shared {
         let mut change = Change::default();
         for (name, spec) in &program.params {
             let Some(base_value) = base.get(name) else { continue };
-            let path = Path::of(spec, name, base);
+            let path = Path::of(program, spec, name, base);
             let Some(kept) = self.kept(path.as_ref(), streak.as_deref(), name) else { continue };
             let Some(mut raise) = adjust::recover(base_value, kept, spec, now) else { continue };
             let why = raised_because(&raise, spec, base_value, path.as_ref());
@@ -159,7 +159,7 @@ impl Shared {
 
     /// What a run of this program shares, and nothing else.
     pub(super) fn of(&self, program: &Program, base: &Params) -> Self {
-        let paths = program.params.iter().filter_map(|(name, spec)| Path::of(spec, name, base));
+        let paths = program.params.iter().filter_map(|(name, spec)| Path::of(program, spec, name, base));
         let known =
             paths.filter_map(|path| self.values.get(&path.text).map(|kept| (path.text, kept.clone())));
         Self { values: known.collect() }
@@ -192,7 +192,7 @@ impl Shared {
         incident.adjust.iter().find_map(|(name, rule)| {
             let spec = incident.program.params.get(name).filter(|spec| spec.on_floor == OnFloor::GiveUp)?;
             let base = incident.base.get(name)?;
-            let path = Path::of(spec, name, incident.base);
+            let path = Path::of(incident.program, spec, name, incident.base);
             let kept = self.kept(path.as_ref(), Some(streak), name);
             let value = adjust::effective(base, kept.map(|kept| &kept.value), spec);
             adjust::ends_at_floor(base, kept, spec, *rule).then(|| (name.as_str(), value.to_string()))
@@ -247,7 +247,7 @@ impl Machine {
             if value == asked {
                 continue;
             }
-            let kept = self.shared.kept(Path::of(spec, name, base).as_ref(), own, name);
+            let kept = self.shared.kept(Path::of(program, spec, name, base).as_ref(), own, name);
             let mut chain = kept.map(|kept| kept.chain.clone()).unwrap_or_default();
             let adjusted = adjust::effective(asked, kept.map(|kept| &kept.value), spec);
             if let Some(probe) = probe.filter(|_| adjusted != *value) {
@@ -272,7 +272,7 @@ impl Machine {
         let mut params = base.clone();
         for (name, value) in &mut params {
             let Some(spec) = program.params.get(name) else { continue };
-            let kept = self.shared.kept(Path::of(spec, name, base).as_ref(), own, name);
+            let kept = self.shared.kept(Path::of(program, spec, name, base).as_ref(), own, name);
             *value = adjust::effective(value, kept.map(|kept| &kept.value), spec);
         }
         let wanted = |spec: &ParamSpec| match probe {
