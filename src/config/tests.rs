@@ -5,9 +5,9 @@ use super::{
     *,
 };
 use crate::{
-    Adjust, Backlog, BreakerMode, Classify, InlineAction, Jitter, Leftovers, OnLost, OnOpen, OnProbeExpiry,
-    OutputPolicy, Param, ProbeParams, ProbeSuccess, Program, Ready, Restart, ScopeKind, StderrMode,
-    StreamChoice, actors::model::Command,
+    Adjust, Arg, Backlog, BreakerMode, Classify, InlineAction, Jitter, Leftovers, OnLost, OnOpen,
+    OnProbeExpiry, OutputPolicy, Param, ParamKind, ProbeParams, ProbeSuccess, Program, Ready, Restart,
+    ScopeKind, StderrMode, StreamChoice, actors::model::Command,
 };
 use proptest::prelude::*;
 use std::{fs, path::Path};
@@ -100,7 +100,13 @@ fn crawler() -> Program {
         .description("Crawls shops")
         .script_path(["bin", "../shared"])
         .interpreter(["python3", "-u"])
-        .args(["--shop={shop}", "{mode}", "{{literal}}"])
+        .args((
+            "--shop={shop}",
+            "{mode}",
+            "{{literal}}",
+            ["--since", "{since}"],
+            Arg::when("headless", ["--headless"]).otherwise(("--window", ["--size", "{size*}"])),
+        ))
         .base_dir("/etc/shop")
         .cwd("work")
         .env("LC_ALL", "C")
@@ -127,6 +133,9 @@ fn crawler() -> Program {
         .param(rate)
         .param(Param::duration("wait").default("5s").max("1m"))
         .param(Param::string("key").secret("SHOP_KEY"))
+        .param(Param::string("since"))
+        .param(Param::boolean("headless").default(false))
+        .param(Param::list("size").items(ParamKind::Integer).max_items(2).default([800, 600]))
         .classify(
             Classify::pattern("rate_limited", "HTTP 429")
                 .stream(StreamChoice::Stderr)
@@ -212,7 +221,7 @@ fn what_has_no_effect_yet_is_warned_of() {
     let config = good(FULL);
     let keys: Vec<_> =
         config.warnings.iter().filter(|w| w.code == "config.not_yet").map(|w| w.source.clone()).collect();
-    assert_eq!(keys.len(), 1, "{keys:#?}");
+    assert_eq!(keys.len(), 2, "{keys:#?}");
     assert!(keys.iter().any(|line| line.contains("tokens_file")), "{keys:#?}");
     assert!(config.warnings.iter().all(|w| w.severity == Severity::Warning && w.line > 0));
 }
@@ -254,10 +263,14 @@ fn each_default_of_the_table_is_the_default_in_force() {
         let numeric =
             if path.ends_with("restore") { "[program.x.params.x]\ntype = \"integer\"\n" } else { "" };
         let command = if path.starts_with("program.NAME.") { "[program.x]\ncommand = [\"x\"]\n" } else { "" };
-        let text = |line: &str| format!("{command}{numeric}{header}\n{below}\n{line}\n");
+        let of_a_list = |name: &str| ["items", "max_items"].contains(&name);
+        let text = |name: &str, line: &str| {
+            let below = if of_a_list(name) { "type = \"list\"" } else { below };
+            format!("{command}{numeric}{header}\n{below}\n{line}\n")
+        };
         for key in keys.iter().filter(|key| !key.default.is_empty() && !key.default.starts_with('(')) {
-            let written = good(&text(&format!("{} = {}", key.name, key.default)));
-            assert_eq!(written, good(&text("")), "{path}.{}", key.name);
+            let written = good(&text(key.name, &format!("{} = {}", key.name, key.default)));
+            assert_eq!(written, good(&text(key.name, "")), "{path}.{}", key.name);
             count += 1;
         }
     });

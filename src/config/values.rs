@@ -42,10 +42,10 @@ fn expected(kind: &Kind) -> (&'static str, &'static str) {
         Kind::Argv => {
             ("a list of texts, or one text", "write for example [\"./server\", \"--port\", \"8081\"]")
         }
-        Kind::Args => ("a list", "write for example [\"--site\", \"{host}\"]"),
+        Kind::Args => ("a list", "write it in [brackets], as in [\"--site\", \"{host}\"]"),
         Kind::Arg => (
             "text, a list of texts or a table with `when`",
-            "write for example \"--site\", [\"--since\", \"{since}\"] or { when = \"headless\", args = [\"--headless\"] }",
+            "write it in \"quotes\", or as [\"--since\", \"{since}\"] or { when = \"headless\", args = [\"--headless\"] }",
         ),
         Kind::Adjust => ("one of multiply, add, set, step", "write for example { multiply = 0.5 }"),
         Kind::List(_) => ("a list", "write it in [brackets]"),

@@ -181,13 +181,7 @@ impl Walk<'_> {
             }
             // A group: texts that are there together.
             (Kind::Arg, _) if item.get_ref().is_array() => Value::List(self.items(name, &Kind::Text, item)),
-            (Kind::Arg, Some(table)) => {
-                if !table.contains_key("when") {
-                    let help = "write { when = \"NAME\", args = [\"--option\"] }, by a boolean parameter";
-                    self.fail(at_value, "config.required", "`when` is missing", help);
-                }
-                Value::Table(self.table(WHEN, table))
-            }
+            (Kind::Arg, Some(table)) => Value::Table(self.choice(at_value, table)),
             _ => match values::read(name, kind, item.get_ref()) {
                 Ok(value) => match value {
                     // An argument vector from one text: each element stands where the text stands.
@@ -206,6 +200,21 @@ impl Walk<'_> {
         // What is said of an adjustment is mostly said of the parameter that it names.
         let by_name = matches!(value, Value::Table(_) | Value::List(_) | Value::Adjust(_));
         Node { at: if by_name { at_key } else { at_value }, value }
+    }
+
+    /// An argument that a parameter chooses. What is missing is there without a value, so that it is told once.
+    fn choice(&mut self, at: At, table: &DeTable<'_>) -> Table {
+        let told = self.findings.len();
+        let mut out = self.table(WHEN, table);
+        if !out.contains_key("when") {
+            let help = "write { when = \"NAME\", args = [\"--option\"] }, by a boolean parameter";
+            self.fail(at, "config.required", "`when` is missing", help);
+            out.insert("when".to_owned(), Node { at, value: Value::Bad });
+        }
+        if self.findings.len() > told && !out.contains_key("args") && !out.contains_key("else") {
+            out.insert("args".to_owned(), Node { at, value: Value::Bad });
+        }
+        out
     }
 
     fn entries(&mut self, table: &DeTable<'_>, kind: &Kind) -> Table {

@@ -16,7 +16,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "Two settings contradict each other. As a warning: they can both hold, but that is probably not meant.",
         "[program.p]\nscript = \"x\"\n[program.p.retry]\ndelay = \"10m\"\nmax_delay = \"5m\"\n",
     ),
-    ("config.duplicate", "A table stands in two files of one configuration.", ""),
+    (
+        "config.duplicate",
+        "A table stands in two files of one configuration. As a warning: a scope stands twice in a list.",
+        "",
+    ),
     (
         "config.duration",
         "A time cannot be read: its unit is missing or unknown, or it has a fraction.",
@@ -51,6 +55,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "[program.p]\nscript = \"x\"\nargs = [\"{key}\"]\n[program.p.params.key]\nsecret = true\nenv = \"API_KEY\"\n",
     ),
     (
+        "config.shell",
+        "A warning: a parameter becomes a part of a program that a shell or another interpreter reads.",
+        "[program.p]\ncommand = [\"sh\", \"-c\", \"echo {name}\"]\nparams.name.required = true\n",
+    ),
+    (
         "config.signal",
         "A signal is not called so.",
         "[program.p]\nscript = \"x\"\nstop_signal = \"SIGTREM\"\n",
@@ -61,7 +70,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "[program.p]\nscript = \"x\"\noutput.recent = 65536\n",
     ),
     ("config.syntax", "The file is not TOML.", "[program.p]\nscript = \n"),
-    ("config.template", "Braces do not fit together.", "[program.p]\nscript = \"x\"\nargs = [\"{host\"]\n"),
+    (
+        "config.template",
+        "Braces do not fit together. As a warning: they stand where no value is filled in.",
+        "[program.p]\nscript = \"x\"\nargs = [\"{host\"]\n",
+    ),
     ("config.too_many", "There are more errors than anybody reads; the rest is counted.", ""),
     (
         "config.type",
@@ -108,7 +121,7 @@ fn page() -> String {
 
 /// What is said about a file with one mistake.
 fn said(code: &str, text: &str) -> String {
-    let warns = ["config.not_yet", "config.unknown_class"].contains(&code);
+    let warns = ["config.not_yet", "config.shell", "config.unknown_class"].contains(&code);
     let (severity, told) =
         if warns { (Severity::Warning, good(text).warnings) } else { (Severity::Error, bad(text)) };
     let [one] = told.as_slice() else { panic!("{code}: {told:#?}") };

@@ -11,6 +11,7 @@ pub(super) struct Row(
     pub(super) &'static str,
 );
 
+pub(super) mod arguments;
 pub(super) mod readiness;
 
 const RANGE: &str = "config.range";

@@ -4,7 +4,7 @@ use super::{
     bad,
     doubts::WARNINGS,
     each_table, good,
-    rows::{ERRORS, Row, readiness},
+    rows::{ERRORS, Row, arguments, readiness},
 };
 use crate::{
     BreakerPolicy, Classify, Param, ProcessManager, Program, Ready, RetryPolicy,
@@ -26,7 +26,9 @@ fn told(row: &Row, severity: Severity, told: &[Diagnostic]) {
 
 #[test]
 fn each_rule_is_told_with_its_place_and_one_thing_to_do() {
-    for &Row(rule, text, place, code, message, help) in ERRORS.iter().chain(readiness::ERRORS) {
+    for &Row(rule, text, place, code, message, help) in
+        ERRORS.iter().chain(readiness::ERRORS).chain(arguments::ERRORS)
+    {
         let text: &'static str = format!("{P}{text}\n").leak();
         told(&Row(rule, text, place, code, message, help), Severity::Error, &bad(text));
     }
@@ -34,8 +36,12 @@ fn each_rule_is_told_with_its_place_and_one_thing_to_do() {
 
 #[test]
 fn each_doubt_is_told_with_its_place_and_the_file_is_used() {
-    for &Row(rule, text, place, code, message, help) in WARNINGS.iter().chain(readiness::WARNINGS) {
-        let text: &'static str = format!("{P}{text}\n").leak();
+    for &Row(rule, text, place, code, message, help) in
+        WARNINGS.iter().chain(readiness::WARNINGS).chain(arguments::WARNINGS)
+    {
+        // A command is instead of the script.
+        let head = if text.starts_with("command") { "[program.p]\n\n" } else { P };
+        let text: &'static str = format!("{head}{text}\n").leak();
         let config = good(text);
         told(&Row(rule, text, place, code, message, help), Severity::Warning, &config.warnings);
         assert!(config.program("p").is_some(), "{rule}");
@@ -45,8 +51,10 @@ fn each_doubt_is_told_with_its_place_and_the_file_is_used() {
 #[test]
 fn all_rules_are_told_together() {
     // Each row becomes a program of its own; a budget stands once.
-    let rows = ERRORS.iter().chain(readiness::ERRORS);
-    let rows: Vec<_> = rows.filter(|row| !row.1.contains("[retry_budget]")).collect();
+    let rows = ERRORS.iter().chain(readiness::ERRORS).chain(arguments::ERRORS);
+    let rows: Vec<_> = rows
+        .filter(|row| !["[retry_budget]", "[store]", "[server]"].iter().any(|once| row.1.contains(once)))
+        .collect();
     let mut text = String::new();
     let mut expected = Vec::new();
     for (n, Row(_, rule, (line, column), code, ..)) in rows.iter().enumerate() {

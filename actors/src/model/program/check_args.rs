@@ -53,7 +53,11 @@ impl Program {
                 self.check_switch(&format!("{path}.when"), when, found);
                 if args.is_empty() && otherwise.is_empty() {
                     let help = "write for example { when = \"headless\", args = [\"--headless\"] }";
-                    found.push(invalid(path, "neither `args` nor `else` has an argument", help));
+                    found.push(invalid(
+                        format!("{path}.args"),
+                        "neither `args` nor `else` has an argument",
+                        help,
+                    ));
                 }
                 for (key, args) in [("args", args), ("else", otherwise)] {
                     for (at, arg) in args.iter().enumerate() {

@@ -39,14 +39,10 @@ impl Program {
             let name = word.text.rsplit('/').next().unwrap_or_default();
             let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
             let reader = READERS.iter().find(|(names, ..)| names.contains(&name));
-            let (code, help): (Vec<&Word<'_>>, String) = if let Some((_, letters, example)) = reader {
-                let help = format!("hand it over as an argument of its own ({example}), or give it an `env`");
-                (behind_option(rest, letters), help)
-            } else if name == "ssh" {
-                let help = "the other side's shell reads it; send a script there that takes arguments from its input";
-                (of_the_other_side(rest), help.to_owned())
-            } else {
-                continue;
+            let (code, example) = match reader {
+                Some((_, letters, example)) => (behind_option(rest, letters), Some(example)),
+                None if name == "ssh" => (of_the_other_side(rest), None),
+                None => continue,
             };
             for word in code {
                 let place = self.free_place(word.text);
@@ -55,7 +51,15 @@ impl Program {
                     let message = format!(
                         "`{place}` becomes a part of a program that `{name}` reads: `$(…)` or a quote in it is obeyed"
                     );
-                    found.push(Problem::new("config.shell", &word.path, message, &help));
+                    let help = match example {
+                        Some(example) => format!(
+                            "hand it over as an argument of its own ({}), or give it an `env`",
+                            example.replace("{x}", &place.to_string())
+                        ),
+                        None => "the other side's shell reads it: let a script there read it from its input"
+                            .into(),
+                    };
+                    found.push(Problem::new("config.shell", &word.path, message, help));
                 }
             }
         }

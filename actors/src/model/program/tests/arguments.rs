@@ -57,7 +57,7 @@ fn groups_and_choices_between_arguments_are_checked_to_their_last_text() {
             "args[2] config.value",
             "args[3].when config.value",
             "args[4].when config.unknown_param",
-            "args[5] config.value",
+            "args[5].args config.value",
             "args[6].else[1][1] config.secret",
         ],
     );
