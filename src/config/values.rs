@@ -58,14 +58,8 @@ fn expected(kind: &Kind) -> (&'static str, &'static str) {
 /// A value that is no table and no list.
 pub(super) fn read(name: &str, kind: &Kind, item: &DeValue<'_>) -> Result<Leaf, Wrong> {
     let value = match (kind, item) {
-        (Kind::Path, DeValue::String(text)) if text.contains('\0') => {
-            return wrong(
-                "config.value",
-                format!("`{name}` has a NUL byte, which no path can"),
-                "take it out",
-            );
-        }
-        (Kind::Text | Kind::Path | Kind::Arg, DeValue::String(text)) => Value::Text(text.to_string()),
+        (Kind::Path, DeValue::String(text)) => Value::Text(path(name, text)?),
+        (Kind::Text | Kind::Arg, DeValue::String(text)) => Value::Text(text.to_string()),
         (Kind::Word(words), DeValue::String(text)) => Value::Text(word(name, words, text)?),
         (Kind::Word(words), _) => {
             return wrong("config.type", format!("`{name}` is {}", article(item)), one_of(words));
@@ -128,6 +122,13 @@ pub(super) fn read(name: &str, kind: &Kind, item: &DeValue<'_>) -> Result<Leaf, 
         _ => return mismatch(name, kind, item),
     };
     Ok(Leaf::Value(value))
+}
+
+fn path(name: &str, text: &str) -> Result<String, Wrong> {
+    if text.contains('\0') {
+        return wrong("config.value", format!("`{name}` has a NUL byte, which no path can"), "take it out");
+    }
+    Ok(text.to_owned())
 }
 
 fn mismatch<T>(name: &str, kind: &Kind, item: &DeValue<'_>) -> Result<T, Wrong> {
