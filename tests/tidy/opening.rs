@@ -3,7 +3,7 @@
 use super::{Broken, Source, code, each_line, is_test_file, without_tests};
 
 /// Who opens files, and whose. Everybody else's could be a user's: a pipe that nobody writes, a device without an end.
-const OPENERS: [(&str, &str); 12] = [
+const OPENERS: [(&str, &str); 13] = [
     ("actors/src/user_file.rs", "the place for a user's"),
     ("actors/src/owned/", "the place for the store's: no links, nobody else's"),
     ("actors/src/clock.rs", "/proc"),
@@ -13,6 +13,7 @@ const OPENERS: [(&str, &str); 12] = [
     ("actors/src/monitor/", "spool files"),
     ("src/process_manager/usage.rs", "/proc"),
     ("examples/supervise/client.rs", "a token that a user names may come through a pipe; the wait is theirs"),
+    ("examples/supervise/given.rs", "a secret that a user names may come through a pipe; the wait is theirs"),
     ("examples/supervise/port.rs", "/proc"),
     ("examples/supervise/reference.rs", "a page of the repository"),
     ("examples/scrapers/", "no supervisor"),
