@@ -112,7 +112,8 @@ mod tests {
         assert!(rendered(&["{v}x"], &[("v", "-".into())]).is_err());
         assert_eq!(rendered(&["{v}-x"], &[]), Ok(Vec::new()));
         assert!(rendered(&["{v}-x"], &[("v", "".into())]).is_err());
-        assert!(rendered(&["{n}{v}"], &[("v", "-x".into())]).is_err());
+        assert_eq!(rendered(&["{n}{v}"], &[("v", "-x".into())]), Ok(Vec::new()));
+        assert!(rendered(&["{free}{v}"], &[("free", "".into()), ("v", "-x".into())]).is_err());
         assert_eq!(rendered(&["--", "{v}"], &[("v", "-rf".into())]), Ok(vec!["--".into(), "-rf".into()]));
         assert_eq!(rendered(&["{free}"], &[("free", "-rf".into())]), Ok(vec!["-rf".into()]));
         assert_eq!(rendered(&["{n}"], &[("n", (-5).into())]), Ok(vec!["-5".into()]));
