@@ -5,8 +5,9 @@ use actix_process_actors::model::{JournalRecord, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// Points in time, with their names here. Other `…_ms` are durations and stay.
-const TIMES: [(&str, &str); 5] = [
+const TIMES: [(&str, &str); 6] = [
     ("at_ms", "at"),
+    ("ended_at_ms", "ended_at"),
     ("due_at_ms", "due_at"),
     ("retry_at_ms", "retry_at"),
     ("until_ms", "until"),
@@ -117,5 +118,28 @@ mod tests {
             fields[name] = value;
             reads(event, fields);
         }
+        let Event::AttemptEnded { class, exit, signal, spawn_error, .. } = ended(Some(3), None, None) else {
+            panic!()
+        };
+        let (rule, line, preferred, retry_after_ms) = (None, None, None, None);
+        let (lasted_ms, ended_at, output_complete) = (5, Some(Timestamp(500)), true);
+        let found_later = Event::AttemptEnded {
+            exit,
+            signal,
+            spawn_error,
+            class,
+            rule,
+            line,
+            preferred,
+            retry_after_ms,
+            lasted_ms,
+            ended_at,
+            output_complete,
+        };
+        reads(
+            found_later,
+            json!({"kind": "attempt_ended", "exit": 3, "class": "crash", "lasted_ms": 5, "output_complete": true,
+                   "ended_at": "1970-01-01T00:00:00.500Z"}),
+        );
     }
 }

@@ -459,6 +459,7 @@ impl Loop {
                     signal,
                     deadline_ns,
                     signalled: false,
+                    handled: false,
                     look_ns: now,
                     pause_ns: 0,
                     unsure_ns: None,

@@ -74,8 +74,8 @@ impl Loop {
             self.epoll.remove(pidfd.as_fd());
         }
         self.leaders.remove(&attempt.pid);
-        let signalled = attempt.stop.is_some_and(|stop| stop.signalled);
-        attempt.end = Some(End { status, at_ms: wall_ms(), by_keeper: self.abandoned && signalled });
+        let by_keeper = self.abandoned && attempt.stop.is_some_and(|stop| stop.may_have_caused(status));
+        attempt.end = Some(End { status, at_ms: wall_ms(), by_keeper });
         let leftovers = kill_group(attempt.pid, 0).is_ok() || attempt.streams.iter().any(Stream::has_writer);
         // Nobody writes any more, and the disk does not take what was written: it is tried again.
         let waits = ended.contains(&false);

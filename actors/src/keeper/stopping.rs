@@ -6,7 +6,7 @@ use super::{
     pursuit::pursue,
     stream::Stream,
     syscall::{kill_group, now_ns},
-    tree::{Process, Snapshot, Strays},
+    tree::{Process, Snapshot, Strays, dies_of},
 };
 
 /// Shortest pause between two looks at `/proc`; besides, a look never follows sooner than it takes itself, so that a
@@ -87,6 +87,7 @@ impl Loop {
         if killing {
             send(attempt, &members, libc::SIGKILL);
         } else if !stop.signalled {
+            stop.handled = attempt.has_leader() && !dies_of(attempt.pid, stop.signal);
             send(attempt, &members, stop.signal);
             // All of them: one that waits for a paused child of its own has its pause still before it.
             if members.iter().any(Process::is_paused) {

@@ -32,6 +32,17 @@ pub struct Process {
     pub state: u8,
 }
 
+/// Whether a process neither handles nor ignores this signal; false when that cannot be told.
+pub(super) fn dies_of(pid: i32, signal: i32) -> bool {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+    let bit = signal.checked_sub(1).and_then(|at| 1_u64.checked_shl(at.unsigned_abs())).unwrap_or(0);
+    let lacks = |mask: &str| {
+        let text = status.lines().find_map(|line| line.strip_prefix(mask));
+        text.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).is_some_and(|mask| mask & bit == 0)
+    };
+    lacks("SigCgt:") && lacks("SigIgn:")
+}
+
 impl Process {
     /// The process of this id as it is now; nothing when there is none.
     #[must_use]

@@ -74,9 +74,15 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Whether it goes to a room at once: most such questions have an answer.
-    pub(super) const fn is_question(&self) -> bool {
-        !self.is_act() && !matches!(self, Self::Commit { .. })
+    /// Its place among the effects of one step. What the Monitor is to watch comes first, because it may be closed in the
+    /// same step; then what was decided, and its acts; questions last.
+    pub(super) const fn turn(&self) -> u8 {
+        match self {
+            Self::Watch(_) => 0,
+            Self::Commit { .. } => 1,
+            _ if self.is_act() => 1,
+            _ => 2,
+        }
     }
 
     /// Whether it changes the world, and so must not overtake a decision that is still being written. Questions may:

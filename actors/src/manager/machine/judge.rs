@@ -139,13 +139,15 @@ impl Machine {
             }
             Decision::RetryAt { at, n, raw_ms, delay_ms, why } => {
                 let (why, now) = (why.to_string(), self.now);
-                let at = self.live.get_mut(&id).map_or(at, |live| live.counted_from_end(at, now));
-                let event = Event::RetryScheduled { n, raw_ms, delay_ms, due_at: at, why };
+                let due_at = self.live.get(&id).map_or(at, |live| live.due_after_end(at, now));
+                let event = Event::RetryScheduled { n, raw_ms, delay_ms, due_at, why };
                 self.record_run(id, true, None, event);
                 if let Some(live) = self.live.get_mut(&id) {
                     live.run.quarantined = verdict.quarantined;
                 }
-                Next::Start(at)
+                let overdue = due_at < at && due_at <= now;
+                let spread = self.live.get_mut(&id).filter(|_| overdue).map(|live| live.spread(now));
+                Next::Start(spread.unwrap_or(due_at))
             }
             Decision::GiveUp { phase, reason, why } => Next::Finish(phase, reason, why),
             Decision::Done { why } => Next::Finish(Phase::Succeeded, EndReason::Exit, why),

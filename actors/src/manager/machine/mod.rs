@@ -358,7 +358,7 @@ impl Machine {
             self.commit(true);
         }
         let mut effects = std::mem::take(&mut self.effects);
-        effects.sort_by_key(Effect::is_question);
+        effects.sort_by_key(Effect::turn);
         effects
     }
 

@@ -164,15 +164,12 @@ impl Live {
         since.plus(retry::startup_spread_ms(self.run.id, self.program.retry.startup_spread_ms)).max(now)
     }
 
-    /// When the next attempt is made that Retry decided on now: the delay counts from the end, also when that was found
+    /// When the next attempt is due that Retry decided on now: the delay counts from the end, also when that was found
     /// later. One that was lost counts from now, because what ended it was our own absence.
-    pub(super) fn counted_from_end(&mut self, at: Timestamp, now: Timestamp) -> Timestamp {
+    pub(super) fn due_after_end(&self, at: Timestamp, now: Timestamp) -> Timestamp {
         let ended = self.run.current().and_then(|current| current.ended_at);
         match ended.filter(|_| self.ended_at.is_some() && self.stop != Some(StopCause::Lost)) {
-            Some(ended) => {
-                let due = Timestamp(at.0.saturating_sub(now.since(ended)));
-                if due > now { due } else { self.spread(now) }
-            }
+            Some(ended) => Timestamp(at.0.saturating_sub(now.since(ended))),
             None => at,
         }
     }
