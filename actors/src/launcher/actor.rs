@@ -107,6 +107,17 @@ struct Living {
     exit: Option<ExitStatus>,
 }
 
+/// What a keeper had told of an attempt when it died.
+#[derive(Default)]
+struct Told {
+    launched: bool,
+    exited: bool,
+    /// Whether it had said hello: one that had not has made no process.
+    keeper_was_up: bool,
+    /// Not told to the Monitor yet.
+    secrets: Vec<String>,
+}
+
 /// A keeper of this generation told something.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -307,8 +318,15 @@ impl LauncherActor {
         };
         let keeper = link.into_keeper();
         let orderly = !self.enders.is_empty() && self.living.is_empty();
-        let mut lost = Vec::new();
+        let (mut lost, mut told) = (Vec::new(), HashMap::new());
         for (token, living) in self.living.drain() {
+            let by_then = Told {
+                launched: living.pid != 0,
+                exited: living.exit.is_some(),
+                keeper_was_up: hello,
+                secrets: living.secrets,
+            };
+            told.insert(token, by_then);
             lost.push(Bereaved {
                 attempt: living.attempt,
                 token,
@@ -320,10 +338,8 @@ impl LauncherActor {
                 exit: living.exit,
             });
         }
-        let told: HashMap<u64, (bool, bool)> =
-            lost.iter().map(|one| (one.token, (one.pid != 0, one.exit.is_some()))).collect();
-        let attempts =
-            u32::try_from(told.values().filter(|(launched, _)| *launched).count()).unwrap_or(u32::MAX);
+        let attempts = u32::try_from(told.values().filter(|by_then| by_then.launched).count());
+        let attempts = attempts.unwrap_or(u32::MAX);
         let unsettled = lost.iter().map(Settled::unseen).collect();
         let places = self.places.clone();
         let work = tokio::task::spawn_blocking(move || {
@@ -344,7 +360,7 @@ impl LauncherActor {
                 unsettled
             });
             for one in settled {
-                this.tell_settled(&one, told.get(&one.token).copied().unwrap_or_default());
+                this.tell_settled(&one, told.remove(&one.token).unwrap_or_default());
             }
             for ender in this.enders.drain(..) {
                 // Whoever asked may have gone.
@@ -361,13 +377,17 @@ impl LauncherActor {
         }));
     }
 
-    fn tell_settled(&mut self, one: &Settled, (launched, exited): (bool, bool)) {
-        let Settled { attempt, exit, sizes, .. } = *one;
-        if !launched {
+    fn tell_settled(&mut self, one: &Settled, told: Told) {
+        let Settled { token, attempt, exit, sizes } = *one;
+        if !told.launched {
             self.tokens.remove(&attempt);
-            return self.fail(attempt, no_keeper("it died before it answered"));
+            if !told.keeper_was_up {
+                return self.fail(attempt, no_keeper("it ended at once"));
+            }
+            let spool = self.places.spool(attempt, token);
+            return self.report(Report::Unheard { attempt, spool, sizes, secrets: told.secrets });
         }
-        if !exited {
+        if !told.exited {
             self.report(Report::Exited { attempt, exit, sizes, leftovers: false });
         }
         self.report(Report::Emptied { attempt, sizes });

@@ -6,7 +6,8 @@ use crate::model::{
 use actix::Message;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Start one attempt. The answer comes as [`Report::Launched`] or [`Report::LaunchFailed`], exactly one of them.
+/// Start one attempt. The answer comes as [`Report::Launched`], [`Report::LaunchFailed`] or [`Report::Unheard`], exactly
+/// one of them.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Launch {
@@ -168,6 +169,18 @@ pub enum Report {
         attempt: AttemptId,
         /// Which part was wrong.
         failure: SpawnFailure,
+    },
+    /// The keeper died before it said whether the process came to be. Nobody of its tree is left; whether there was one, and
+    /// how it ended, is not known.
+    Unheard {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Where its output went, if there was any.
+        spool: Spool,
+        /// How much of it there is.
+        sizes: SpoolSizes,
+        /// The run's secrets, for redaction.
+        secrets: Vec<String>,
     },
     /// The leader ended. Output up to here is in the spool; others of the tree may still write.
     Exited {

@@ -8,7 +8,8 @@
 //! - Parameters never meet a shell: a value stays inside its argument, makes no option unless it may, and a secret
 //!   reaches the child by its environment alone. See [`machine`].
 //! - A script is one file name, found in the folders of its search path and nowhere else, links included.
-//! - Each [`Launch`] is answered once: [`Report::Launched`], then `Exited`, then `Emptied`; or [`Report::LaunchFailed`],
+//! - Each [`Launch`] is answered once: [`Report::Launched`], then `Exited`, then `Emptied`; or [`Report::Unheard`], when the
+//!   keeper died before it said whether there is a process; or [`Report::LaunchFailed`],
 //!   which says whether script, interpreter, folder or permission was wrong. The kernel has one ENOENT for three of them,
 //!   so the files are looked at after a failure, never before a start.
 //! - When the keeper dies, nobody of its trees is left and no byte of theirs is lost before a new keeper takes starts.

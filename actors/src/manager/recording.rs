@@ -170,6 +170,13 @@ pub enum Happening {
         /// Why.
         failure: SpawnFailure,
     },
+    /// The keeper died before it said whether a process came to be.
+    Unheard {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What was written.
+        sizes: SpoolSizes,
+    },
     /// A leader ended.
     Exited {
         /// The attempt.
@@ -348,6 +355,9 @@ impl Happening {
             launcher::Report::LaunchFailed { attempt, failure } => {
                 Self::LaunchFailed { attempt: *attempt, failure: failure.clone() }
             }
+            launcher::Report::Unheard { attempt, sizes, .. } => {
+                Self::Unheard { attempt: *attempt, sizes: *sizes }
+            }
             launcher::Report::Exited { attempt, exit, sizes, leftovers } => {
                 Self::Exited { attempt: *attempt, exit: *exit, sizes: *sizes, leftovers: *leftovers }
             }
@@ -370,6 +380,10 @@ impl Happening {
             }
             Self::LaunchFailed { attempt, failure } => {
                 launcher(launcher::Report::LaunchFailed { attempt, failure })
+            }
+            Self::Unheard { attempt, sizes } => {
+                let (spool, secrets) = (nowhere(), Vec::new());
+                launcher(launcher::Report::Unheard { attempt, spool, sizes, secrets })
             }
             Self::Exited { attempt, exit, sizes, leftovers } => {
                 launcher(launcher::Report::Exited { attempt, exit, sizes, leftovers })

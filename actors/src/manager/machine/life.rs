@@ -74,6 +74,16 @@ impl Machine {
                 self.commit(false);
             }
             Report::LaunchFailed { attempt, failure } => self.launch_failed(attempt, failure),
+            Report::Unheard { attempt, spool, sizes, secrets } => {
+                if let Some(live) = self.live.get(&attempt.run) {
+                    let program = live.program.clone();
+                    let (first_output, judged) = (false, false);
+                    let watch = monitor::Watch { attempt, program, spool, secrets, first_output, judged };
+                    self.effects.push(Effect::Watch(watch));
+                }
+                self.exited(attempt, ExitStatus::Unknown, sizes, false);
+                self.emptied(attempt, sizes);
+            }
             Report::Exited { attempt, exit, sizes, leftovers } => {
                 self.exited(attempt, exit, sizes, leftovers)
             }

@@ -450,3 +450,22 @@ fn a_short_life_is_told_the_same_in_every_order() {
         assert_eq!((world.judged.len(), failed), (1, code != 0), "{order:?}");
     }
 }
+
+#[test]
+fn a_start_that_its_keeper_did_not_answer_may_have_been_made() {
+    for sizes in [SOME, SpoolSizes::default()] {
+        let mut world = World::new(vec![program("job")]);
+        world.decisions = vec![retry_in(&world, 60_000)];
+        let run = world.start("job");
+        let attempt = world.attempt(run);
+        let (spool, secrets) = (spool(), Vec::new());
+        let effects = world.step(Input::Launcher(Report::Unheard { attempt, spool, sizes, secrets }));
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::Watch(_))), "what it wrote is stored");
+        world.class = Some("lost"); // As the Monitor says of an end that nobody saw.
+        world.run(effects);
+        assert_eq!(end_of(ends(&world)[0]).0, Some("lost"));
+        let outcome = retry::Outcome::Failed { class: "lost".into(), retry_after_ms: None };
+        assert_eq!(world.judged[0].outcome, outcome, "on_lost says what follows");
+        world.assert_phase(run, Phase::Backoff);
+    }
+}
