@@ -50,7 +50,9 @@ impl Daemon {
             .keep_logs_bytes(config.store.logs_max_bytes)
             .keep_logs_for(Duration::from_millis(config.store.logs_max_age_ms))
             .keep_runs(config.store.runs_max_count as usize)
-            .keep_runs_for(Duration::from_millis(config.store.runs_max_age_ms));
+            .keep_runs_for(Duration::from_millis(config.store.runs_max_age_ms))
+            .keep_journal_bytes(config.store.journal_max_bytes)
+            .keep_journal_for(Duration::from_millis(config.store.journal_max_age_ms));
         for (pattern, policy) in config.shared_breakers {
             builder = builder.shared_breaker_policy(pattern, policy);
         }

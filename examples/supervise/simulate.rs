@@ -81,8 +81,7 @@ fn from_journal(client: &Client, run: &str) -> Result<u8, Failure> {
 }
 
 /// What is missing is older than what is kept.
-const OLDEST: &str =
-    "the journal keeps its newest 200,000 records, and a replay begins where a supervisor opened the store";
+const OLDEST: &str = "the journal keeps what fits into `[store.retention] journal`, and a replay begins where a supervisor opened the store";
 
 /// Every decision in the daemon's journal, and the same one made here.
 fn decide_again(client: &Client) -> Result<Vec<Compared>, Failure> {

@@ -319,6 +319,10 @@ fn store(document: &mut Document, origin: &Path) -> StoreConfig {
             runs.number("max_age", &mut store.runs_max_age_ms);
             runs.number("max_count", &mut store.runs_max_count);
         }
+        if let Some(journal) = retention.below("journal") {
+            journal.number("max_age", &mut store.journal_max_age_ms);
+            journal.number("max_size", &mut store.journal_max_bytes);
+        }
     }
     if let Some(node) = fields.table.get("path").filter(|_| unnamed) {
         let help = "name a folder for the store alone, for example path = \"supervise-data\"";

@@ -115,6 +115,7 @@ const STORE: &[Key] = &[
 const RETENTION: &[Key] = &[
     key("logs", Table(LOGS), "", "Output."),
     key("runs", Table(RUNS), "", "Ended runs with their history."),
+    key("journal", Table(JOURNAL), "", "Decisions; what they add up to stays."),
 ];
 
 const LOGS: &[Key] = &[
@@ -125,6 +126,16 @@ const LOGS: &[Key] = &[
 const RUNS: &[Key] = &[
     key("max_age", Duration, "\"90d\"", "Older runs are removed."),
     key("max_count", Count, "50000", "Beyond it the oldest are removed."),
+];
+
+const JOURNAL: &[Key] = &[
+    key(
+        "max_age",
+        Duration,
+        "\"90d\"",
+        "Older decisions are removed, at the latest when an eighth more has passed.",
+    ),
+    key("max_size", Size, "\"512MiB\"", "Beyond it on the disk the oldest are removed. 8MiB at least."),
 ];
 
 pub(super) const BUDGET: &[Key] = &[

@@ -98,6 +98,10 @@ pub struct StoreConfig {
     pub runs_max_age_ms: u64,
     /// The oldest ended runs are removed beyond so many. Default 50,000.
     pub runs_max_count: u32,
+    /// Decisions older than this are removed from the journal, in milliseconds. Default 90 days.
+    pub journal_max_age_ms: u64,
+    /// The oldest decisions are removed beyond so many bytes on the disk; 8 MiB at least. Default 512 MiB.
+    pub journal_max_bytes: u64,
 }
 
 impl Default for ServerConfig {
@@ -119,6 +123,8 @@ impl Default for StoreConfig {
             logs_max_bytes: 2 << 30,
             runs_max_age_ms: 90 * DAY_MS,
             runs_max_count: 50_000,
+            journal_max_age_ms: 90 * DAY_MS,
+            journal_max_bytes: 512 << 20,
         }
     }
 }

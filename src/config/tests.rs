@@ -45,6 +45,7 @@ fn an_empty_file_has_the_defaults() {
     let day = 86_400_000;
     assert_eq!((config.store.logs_max_age_ms, config.store.logs_max_bytes), (14 * day, 2 << 30));
     assert_eq!((config.store.runs_max_age_ms, config.store.runs_max_count), (90 * day, 50_000));
+    assert_eq!((config.store.journal_max_age_ms, config.store.journal_max_bytes), (90 * day, 512 << 20));
     assert_eq!((config.programs.len(), config.shared_breakers.len()), (0, 0));
     assert_eq!((config.retry_budget, config.warnings.len()), (None, 0));
 }
@@ -63,6 +64,8 @@ fn every_key_reaches_its_field() {
     assert_eq!(config.server.allowed_hosts, ["ops.example"]);
     assert_eq!(config.store.path, Path::new("/etc/shop/var"));
     assert_eq!((config.store.logs_max_bytes, config.store.runs_max_count), (512 << 20, 1000));
+    let journal = (config.store.journal_max_age_ms, config.store.journal_max_bytes);
+    assert_eq!(journal, (30 * 86_400_000, 64 << 20));
     let budget = config.retry_budget.unwrap();
     assert_eq!((budget.capacity_permille, budget.deposit_permille), (10_500, 125));
     assert_eq!((budget.refill_per_minute_permille, budget.on_empty), (1000, crate::OnEmpty::GiveUp));

@@ -24,6 +24,8 @@ pub struct ProcessManagerBuilder {
     logs_max_age: Option<Duration>,
     runs_max_count: Option<usize>,
     runs_max_age: Option<Duration>,
+    journal_max_bytes: Option<u64>,
+    journal_max_age: Option<Duration>,
 }
 
 impl ProcessManagerBuilder {
@@ -84,6 +86,20 @@ impl ProcessManagerBuilder {
         self
     }
 
+    /// The journal of decisions may take so many bytes on the disk, 8 MiB at least. Default 512 MiB. Deleted oldest first, in
+    /// pieces of some 16 MiB; what the decisions add up to (runs, breakers, delays) does not go with them.
+    pub fn keep_journal_bytes(mut self, bytes: u64) -> Self {
+        self.journal_max_bytes = Some(bytes);
+        self
+    }
+
+    /// Decisions are kept in the journal for so long. Default 90 days. They go in pieces, at the latest when an eighth more
+    /// of it has passed.
+    pub fn keep_journal_for(mut self, age: Duration) -> Self {
+        self.journal_max_age = Some(age);
+        self
+    }
+
     /// Opens the store, takes up what the last manager left, and starts the programs with `autostart`.
     ///
     /// # Errors
@@ -129,6 +145,8 @@ impl ProcessManagerBuilder {
         options.logs_max_age_ms = self.logs_max_age.map_or(options.logs_max_age_ms, ms);
         options.runs_max_count = self.runs_max_count.unwrap_or(options.runs_max_count);
         options.runs_max_age_ms = self.runs_max_age.map_or(options.runs_max_age_ms, ms);
+        options.journal_max_bytes = self.journal_max_bytes.unwrap_or(options.journal_max_bytes);
+        options.journal_max_age_ms = self.journal_max_age.map_or(options.journal_max_age_ms, ms);
         options
     }
 }
@@ -199,7 +217,9 @@ pub(super) fn from_config(path: &Path) -> Result<ProcessManagerBuilder> {
         .keep_logs_bytes(kept.logs_max_bytes)
         .keep_logs_for(Duration::from_millis(kept.logs_max_age_ms))
         .keep_runs(kept.runs_max_count as usize)
-        .keep_runs_for(Duration::from_millis(kept.runs_max_age_ms));
+        .keep_runs_for(Duration::from_millis(kept.runs_max_age_ms))
+        .keep_journal_bytes(kept.journal_max_bytes)
+        .keep_journal_for(Duration::from_millis(kept.journal_max_age_ms));
     builder.shared_breakers = config.shared_breakers;
     builder.retry_budget = config.retry_budget;
     Ok(builder)

@@ -96,9 +96,9 @@ fn a_store_that_is_held_or_of_another_version_is_refused_with_a_way_out() {
     daemon.end();
     let identity = folder.path().join("store/identity");
     let good = fs::read_to_string(&identity).expect("there");
-    fs::write(&identity, good.replacen('1', "2", 1)).expect("written");
+    fs::write(&identity, good.replacen('2', "3", 1)).expect("written");
     let newer = said(folder.path(), "", &up);
-    assert!(newer.contains("has layout 2, and this version reads layout 1 only"), "{newer}");
+    assert!(newer.contains("has layout 3, and this version reads layouts up to 2"), "{newer}");
     fs::write(&identity, good).expect("written");
     Daemon::up(folder.path()).end();
 }
@@ -112,8 +112,9 @@ fn flipped_bits_in_any_file_of_a_store_never_prevent_a_start() {
     daemon.end();
     let mut files = Vec::new();
     below(&folder.path().join("store"), &mut files);
-    for expected in ["journal/db", "journal/conf", "journal.mark", "output/00000001/db", "identity", "token"]
-    {
+    let databases =
+        ["journal/00000001/db", "journal/00000001/conf", "state/00000001/db", "output/00000001/db"];
+    for expected in databases.into_iter().chain(["journal.mark", "identity", "token"]) {
         assert!(files.iter().any(|file| file.ends_with(expected)), "{expected}: {files:?}");
     }
     for path in files {

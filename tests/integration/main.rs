@@ -36,6 +36,7 @@ mod output;
 mod priority;
 mod readiness;
 mod replay;
+mod soak;
 mod spawn_errors;
 mod stop;
 mod stop_order;

@@ -65,7 +65,8 @@ impl Outbox {
         let mut bytes = 0;
         for decision in self.waiting.iter().take(BATCH) {
             let size = |values: &[Vec<u8>]| values.iter().map(Vec::len).sum::<usize>();
-            let puts = decision.puts.iter().filter_map(|put| put.value.as_ref()).map(Vec::len).sum::<usize>();
+            let size_of = |put: &Put| put.key.len() + put.value.as_ref().map_or(0, Vec::len);
+            let puts = decision.puts.iter().map(size_of).sum::<usize>();
             bytes += size(&decision.inputs) + puts;
             if bytes > BATCH_BYTES && self.under_way > 0 {
                 break;

@@ -7,7 +7,7 @@ use crate::{
     launcher::{LauncherActor, LauncherConfig},
     monitor::MonitorActor,
     retry::RetryActor,
-    store::{self, Loaded, Output, Retention, Store},
+    store::{self, JournalRetention, Loaded, Output, Retention, Store},
 };
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
 use std::{os::fd::AsFd, path::PathBuf, sync::mpsc};
@@ -26,6 +26,10 @@ pub struct Options {
     pub runs_max_count: usize,
     /// Ended runs kept, in milliseconds. Default 90 days.
     pub runs_max_age_ms: u64,
+    /// Decisions kept, in bytes of the journal on the disk; 8 MiB at least. Default 512 MiB.
+    pub journal_max_bytes: u64,
+    /// Decisions kept, in milliseconds. Default 90 days.
+    pub journal_max_age_ms: u64,
 }
 
 impl Options {
@@ -38,6 +42,8 @@ impl Options {
             logs_max_age_ms: 14 * 86_400_000,
             runs_max_count: 50_000,
             runs_max_age_ms: 90 * 86_400_000,
+            journal_max_bytes: 512 << 20,
+            journal_max_age_ms: 90 * 86_400_000,
         }
     }
 }
@@ -92,6 +98,7 @@ impl Running {
 /// [`OpenError`] says who holds the store, or what is wrong with it.
 pub fn open(options: Options) -> Result<Running, OpenError> {
     let store = Store::open(&options.store).map_err(not_opened)?;
+    store.set_journal_retention(JournalRetention::new(options.journal_max_bytes, options.journal_max_age_ms));
     let saved = store.load().map_err(|error| OpenError::Store(error.to_string()))?;
     let output = Output::open(&store).map_err(|error| OpenError::Store(error.to_string()))?;
     output

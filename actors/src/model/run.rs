@@ -288,7 +288,7 @@ pub struct Run {
     pub counts: Counts,
     /// Its first record in the journal: where its story begins.
     pub journal_from: u64,
-    /// The newest attempts, oldest first; at most [`Run::ATTEMPTS_KEPT`] in memory, all in the store.
+    /// The newest attempts, oldest first; at most [`Run::ATTEMPTS_KEPT`] in memory, [`Run::ATTEMPTS_STORED`] in the store.
     #[serde(skip)]
     pub attempts: VecDeque<Attempt>,
 }
@@ -301,6 +301,10 @@ pub(super) const fn is_zero(number: &i32) -> bool {
 impl Run {
     /// Attempts that a run carries with it: what a page shows without asking again.
     pub const ATTEMPTS_KEPT: usize = 20;
+
+    /// Attempts of a run that the store has, the newest: days of a daemon that ends every few minutes, and half a
+    /// megabyte. Of older ones remain their count (`attempt`), what they wrote (`counts`), and what the journal tells.
+    pub const ATTEMPTS_STORED: u32 = 1_000;
 
     /// A run as it is when asked for.
     #[must_use]

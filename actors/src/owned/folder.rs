@@ -9,13 +9,15 @@ use std::{
 };
 
 /// What a store has written before it is one, and what may be put there for it: a folder with these alone was begun by us.
-const OURS: [&str; 9] = [
+const OURS: [&str; 11] = [
     "lock",
     "identity.new",
     "token",
     "boot_id",
     "keeper.lock",
     "output",
+    "state",
+    "state.before",
     "spool",
     "secrets",
     // A file system of its own has this.

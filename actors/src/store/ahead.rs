@@ -53,15 +53,14 @@ impl Ahead {
         Ok(())
     }
 
-    /// What sled has not flushed, in order, as it was sealed.
-    pub(crate) fn entries(&self) -> Vec<(Key, Vec<u8>)> {
+    /// What sled has not flushed, in order.
+    pub(crate) fn entries(&self) -> Vec<(Key, Entry)> {
         let mut written = vec![0; usize::try_from(self.bytes).unwrap_or(0)];
         if let Err(error) = self.file.read_exact_at(&mut written, 0) {
             log::error!("the write-ahead file cannot be read; error={error}");
             return Vec::new();
         }
-        let sealed = |body: &[u8]| Some((read_body(body)?.0, frame::seal(Kind::Commit, body)));
-        frame::salvage(Kind::Commit, &written).filter_map(sealed).collect()
+        frame::salvage(Kind::Commit, &written).filter_map(read_body).collect()
     }
 
     /// sled has flushed all of it.

@@ -1,6 +1,6 @@
 //! Opening a sled database that may be in any state.
 
-use crate::clock;
+use crate::{clock, owned};
 use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -78,9 +78,54 @@ pub(crate) fn room(dir: &Path) -> io::Result<()> {
     written
 }
 
+/// A copy of a database's log as it was before it was opened: when sled meets damage it cuts its log there, so what lies
+/// behind would be gone before anybody knows of it. Removed when it is no longer needed.
+pub(crate) struct Before {
+    root: PathBuf,
+    path: PathBuf,
+    copy: PathBuf,
+    copied: bool,
+}
+
+impl Before {
+    /// Copies what is in `path`, a folder below `root`, beside the folder that it is in.
+    pub(crate) fn keep(root: &Path, path: &Path) -> Self {
+        let above = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let copy = root.join(above).with_extension("before");
+        let copied = owned::copy(&path.join("db"), &copy).is_ok();
+        Self { root: root.to_owned(), path: path.to_owned(), copy, copied }
+    }
+
+    /// Moves the database aside. Returns where it is, and its raw bytes: as they were before, else as the open left them.
+    pub(crate) fn set_aside(&self, problem: &str) -> Result<(PathBuf, Vec<u8>), String> {
+        let aside = quarantine(&self.root, &self.path).map_err(|error| format!("{problem}; {error}"))?;
+        let raw = raw(self.copied.then_some(&*self.copy), &aside);
+        let _ = fs::rename(&self.copy, aside.join("db.before"));
+        Ok((aside, raw))
+    }
+}
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.copy);
+    }
+}
+
+/// What a folder takes on the disk.
+pub(crate) fn disk_bytes(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(entries) = fs::read_dir(path) else { return 0 };
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => disk_bytes(&entry.path()),
+        Ok(meta) => meta.blocks() * 512,
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
+}
+
 /// The raw bytes of a damaged database: as copied before its open, else as the open left them.
 pub(crate) fn raw(before: Option<&Path>, aside: &Path) -> Vec<u8> {
-    fs::read(before.map_or_else(|| aside.join("db"), Path::to_owned)).unwrap_or_default()
+    owned::read(&before.map_or_else(|| aside.join("db"), Path::to_owned)).unwrap_or_default()
 }
 
 /// Moves a damaged database aside, to `damaged-<n>` in `root`.

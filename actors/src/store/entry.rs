@@ -17,6 +17,7 @@ pub(crate) const CLEAN: &str = "clean";
 pub(crate) type Key = (u64, u32);
 
 /// One commit as it is stored.
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) at_ms: u64,
     pub(crate) commit: Commit,

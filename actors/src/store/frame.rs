@@ -19,6 +19,8 @@ const MAX_BODY: usize = 64 << 20;
 pub(crate) enum Kind {
     /// One commit of the journal.
     Commit,
+    /// Many commits, packed together.
+    Block,
     /// One key of the state.
     State,
     /// Bookkeeping of the store itself.
@@ -36,6 +38,7 @@ impl Kind {
     const fn start(self) -> [u8; 4] {
         match self {
             Self::Commit => [VERSION, b'j', b'r', b'n'],
+            Self::Block => [VERSION, b'b', b'l', b'k'],
             Self::State => [VERSION, b's', b't', b'a'],
             Self::Meta => [VERSION, b'm', b't', b'a'],
             Self::Chunk => [VERSION, b'c', b'h', b'k'],
@@ -69,6 +72,15 @@ fn open_prefix(kind: Kind, bytes: &[u8]) -> Option<&[u8]> {
     let length = usize::try_from(u32::from_le_bytes(*length)).ok().filter(|n| *n <= MAX_BODY)?;
     let body = rest.get(..length)?;
     (crc32fast::hash(body) == u32::from_le_bytes(*crc)).then_some(body)
+}
+
+/// The bodies of values that stand one behind the other, up to the first that is none.
+pub(crate) fn sequence(kind: Kind, mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let body = open_prefix(kind, bytes)?;
+        bytes = bytes.get(HEADER + body.len()..)?;
+        Some(body)
+    })
 }
 
 /// All undamaged bodies of the kind anywhere in these raw bytes.

@@ -6,6 +6,7 @@ use super::{
     journal::{Engine, Opened, Request},
     lock::{self, OpenError},
     notices::{Notice, Notices},
+    segments::JournalRetention,
 };
 use crate::{
     model::{Place, Put, Written},
@@ -208,6 +209,11 @@ impl Store {
         done: impl FnOnce(Result<Vec<(String, Vec<u8>)>, StoreError>) + Send + 'static,
     ) {
         self.send(Request::Scan(prefix.to_owned(), Box::new(done)));
+    }
+
+    /// How many decisions are kept from now on. Never blocks.
+    pub fn set_journal_retention(&self, retention: JournalRetention) {
+        self.send(Request::Retain(retention));
     }
 
     /// Writes everything, marks the store as closed in good order; later requests are answered

@@ -16,8 +16,8 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-/// The layout that this version reads and writes.
-pub(super) const LAYOUT: u32 = 1;
+/// The layout that this version writes. It takes over those before it: layout 1 had one database for journal and state.
+pub(super) const LAYOUT: u32 = 2;
 
 /// What is made once for each store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,6 +96,7 @@ fn filesystem_of(dir: &Path) -> io::Result<u64> {
 
 /// What the file says.
 struct Written {
+    layout: u32,
     manager: u128,
     seed: u64,
     /// None in a store of an earlier version.
@@ -126,12 +127,13 @@ pub(crate) fn know(dir: &Path, before: &Predecessor) -> Result<Known, OpenError>
         write(dir, &identity, &here).map_err(at)?;
         return Ok(Known { identity, damage, moved: None });
     };
-    let Written { manager, seed, place } = written;
+    let Written { layout, manager, seed, place } = written;
     let at_home = place.as_ref().is_some_and(|place| place.is(&here));
     let original = before.holds_another().then_some(before.pid);
     if at_home && original.is_none() {
         let identity = Identity { manager, seed, at_home };
-        if place.as_ref() != Some(&here) {
+        // A version that reads an older layout only would take the folder for an empty one.
+        if place.as_ref() != Some(&here) || layout != LAYOUT {
             write(dir, &identity, &here).map_err(at)?;
         }
         return Ok(Known { identity, damage, moved: None });
@@ -168,11 +170,12 @@ fn parse(text: &str) -> Result<Written, Option<u32>> {
     let words: Vec<_> = text.split_whitespace().collect();
     let [layout, rest @ ..] = words.as_slice() else { return Err(None) };
     let layout = layout.parse().map_err(|_| None)?;
-    if layout != LAYOUT {
+    if layout == 0 || layout > LAYOUT {
         return Err(Some(layout));
     }
     let [manager, seed, place @ ..] = rest else { return Err(None) };
     Ok(Written {
+        layout,
         manager: u128::from_str_radix(manager, 16).map_err(|_| None)?,
         seed: u64::from_str_radix(seed, 16).map_err(|_| None)?,
         place: Place::parse(place),

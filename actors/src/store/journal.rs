@@ -1,27 +1,30 @@
 //! The store's thread: the journal, and the state as its cache.
 //!
-//! A commit is answered when it stands in the write-ahead file, and inserted into the journal as one value; its changes of state are kept in memory and reach the state's
-//! tree at the next *checkpoint*, when nothing else is to do. At open, what the journal holds beyond the checkpoint is
-//! applied again. Changes are absolute values, so applying one twice changes nothing.
+//! A commit is answered when it stands in the write-ahead file. It reaches the journal's newest segment packed together with
+//! others; its changes of state are kept in memory and reach the state at the next *checkpoint*, when nothing else is to
+//! do. At open, what the journal holds beyond the checkpoint is applied again. Changes are absolute values, so applying
+//! one twice changes nothing. Before a segment is sealed the state goes as far as it does, so that old ones can go.
 
 use super::{
     ahead::Ahead,
-    codec::Out,
     condition::Gauges,
-    database::{guard, panic_text},
-    entry::{CHECKPOINT, CLEAN, Key, key_bytes, write_entry, write_state},
-    frame::{self, Kind},
+    database::panic_text,
+    entry::{Key, write_entry},
+    facts::Facts,
     handle::{Commit, Loaded, StoreError},
+    mark::{self, Marked},
     memory::Burst,
+    owed::Owed,
+    segments::{JournalRetention, Segments},
+    state::{Checkpoint, State},
 };
 use crate::{
     clock,
     model::{Place, Put, Written},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fs::File,
-    os::unix::fs::FileExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
@@ -31,15 +34,11 @@ use std::{
     time::Duration,
 };
 
-/// Journal records that are kept. At some 200 bytes each this is 40 MB, weeks of a busy supervisor and what a page can
-/// show; older ones are removed, their effect stays in the state.
-const KEEP_RECORDS: u64 = 200_000;
-
-/// Old entries removed at one checkpoint: bounds how long a commit may wait behind it.
-const TRIM_AT_ONCE: usize = 2_048;
-
 /// Commits between checkpoints at most: bounds the memory that unwritten state takes and the time of replay.
 const CHECKPOINT_COMMITS: usize = 4_096;
+
+/// Bytes of changes between checkpoints at most, likewise.
+const CHECKPOINT_BYTES: usize = 8 << 20;
 
 /// sled flushes when no commit came for so long: the write-ahead file is short most of the time, and a flush is never in
 /// the way of a commit that follows another at once.
@@ -49,11 +48,14 @@ const LAZY: Duration = Duration::from_millis(20);
 /// twice after a crash.
 const AHEAD_MAX: u64 = 1 << 20;
 
-/// Commits that are in the write-ahead file and that sled refused. Beyond this, commits are refused too.
+/// Commits that are in the write-ahead file alone since sled refused. Beyond this, commits are refused too.
 const OWED_MAX: usize = 1_024;
 
 /// Quiet for so long: time for a checkpoint.
 const QUIET: Duration = Duration::from_millis(1_000);
+
+/// Age is looked at so often at most.
+const AGE_STEP: Duration = Duration::from_millis(1_000);
 
 /// So often a database that refused is tried again.
 const MEND: Duration = Duration::from_millis(1_000);
@@ -70,6 +72,7 @@ pub(crate) enum Request {
     ReadJournal { after: u64, limit: usize, done: Done<Vec<Vec<u8>>> },
     ReadCommits { after: Place, max_bytes: usize, done: Done<Vec<Written>> },
     Scan(String, Done<Vec<(String, Vec<u8>)>>),
+    Retain(JournalRetention),
     Close(Done<()>),
 }
 
@@ -82,6 +85,7 @@ impl Request {
             Self::ReadJournal { done, .. } => done(Err(error)),
             Self::ReadCommits { done, .. } => done(Err(error)),
             Self::Scan(_, done) => done(Err(error)),
+            Self::Retain(_) => log::warn!("the journal's limits were not taken; error={error}"),
         }
     }
 }
@@ -92,12 +96,10 @@ pub(super) struct Pending {
     pub(super) value: Option<Vec<u8>>,
 }
 
-/// The database.
+/// The databases.
 pub(super) struct Base {
-    pub(super) db: sled::Db,
-    pub(super) journal: sled::Tree,
-    pub(super) state: sled::Tree,
-    pub(super) meta: sled::Tree,
+    pub(super) segments: Segments,
+    pub(super) state: State,
 }
 
 /// The database and what is not in it yet.
@@ -113,13 +115,16 @@ pub(crate) struct Engine {
     pub(super) last_at_ms: u64,
     pub(super) clean: bool,
     pub(super) since_checkpoint: usize,
+    pub(super) bytes_since_checkpoint: usize,
     pub(super) unflushed: bool,
     pub(super) burst: Burst,
     pub(super) closed: bool,
     pub(super) mark: Option<File>,
     pub(super) ahead: Option<Ahead>,
-    /// Answered, and not in sled yet because it refused them.
-    pub(super) owed: VecDeque<(Key, Vec<u8>)>,
+    /// Answered, and not in sled yet.
+    pub(super) owed: Owed,
+    /// How many of them there were when sled refused.
+    pub(super) owed_before: usize,
     /// What others are told of all this.
     pub(super) gauges: Arc<Gauges>,
 }
@@ -131,18 +136,10 @@ pub(crate) struct Opened {
 }
 
 impl Engine {
-    pub(super) fn write_mark(&self) {
-        if let Some(file) = &self.mark {
-            let _ = file.write_all_at(&key_bytes(self.last_key), 0);
-        }
-    }
-
-    pub(super) fn note(&mut self, key: Key, commit: &Commit, at_ms: u64) {
-        self.last_key = key;
-        self.last_at_ms = self.last_at_ms.max(at_ms);
-        if let Some(more) = (commit.records.len() as u64).checked_sub(1) {
-            self.last_seq = self.last_seq.max(commit.first_seq.saturating_add(more));
-        }
+    pub(super) fn note(&mut self, of: Facts) {
+        self.last_key = of.last;
+        self.last_at_ms = self.last_at_ms.max(of.last_at_ms);
+        self.last_seq = self.last_seq.max(of.last_seq);
     }
 
     pub(super) fn remember(&mut self, seq: u64, puts: Vec<Put>) {
@@ -170,12 +167,13 @@ impl Engine {
                     answer(done, self.read_commits(after, max_bytes));
                 }
                 Request::Scan(prefix, done) => answer(done, self.scan(&prefix)),
+                Request::Retain(limits) => self.retain(limits),
                 Request::Close(done) => {
                     let closed = self.close();
                     answer(done, closed);
                 }
             }
-            self.gauges.stand(self.broken, self.owed.len());
+            self.say_how_it_stands();
         }
         if !self.closed
             && let Err(problem) = self.checkpoint()
@@ -194,12 +192,12 @@ impl Engine {
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {
                     self.mend();
-                    self.gauges.stand(self.broken, self.owed.len());
+                    self.say_how_it_stands();
                 }
             }
         }
         if self.pending.is_empty() && !self.unflushed {
-            return requests.recv().ok();
+            return self.wait_long(requests);
         }
         if self.unflushed {
             match requests.recv_timeout(LAZY) {
@@ -220,8 +218,25 @@ impl Engine {
             log::warn!("checkpoint failed; problem={problem}");
             return self.wait(requests);
         }
+        if let Ok(base) = self.base_mut() {
+            base.segments.rest();
+        }
         self.burst.is_over();
-        requests.recv().ok()
+        self.wait_long(requests)
+    }
+
+    /// The next request, when nothing is to be done but what age asks for.
+    fn wait_long(&mut self, requests: &Receiver<Request>) -> Option<Request> {
+        loop {
+            let next_ms = self.base().ok().and_then(|base| base.segments.next_ms());
+            let Some(next_ms) = next_ms else { return requests.recv().ok() };
+            let wait = Duration::from_millis(next_ms.saturating_sub(clock::wall_ms())).max(AGE_STEP);
+            match requests.recv_timeout(wait) {
+                Ok(request) => return Some(request),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.grow_old(),
+            }
+        }
     }
 
     /// This commit and all that wait behind it: one write, then the answers in order, then sled. Returns the request that
@@ -247,20 +262,23 @@ impl Engine {
         for done in waiting {
             answer(done, written.as_ref().map(|_| ()).map_err(Clone::clone));
         }
-        for (commit, (key, at_ms, sealed)) in commits.into_iter().zip(written.unwrap_or_default()) {
-            self.note(key, &commit, at_ms);
-            self.remember(key.0, commit.puts);
-            self.owed.push_back((key, sealed));
+        for (commit, (of, sealed)) in commits.into_iter().zip(written.unwrap_or_default()) {
+            self.note(of);
+            let size = |put: &Put| put.key.len() + put.value.as_ref().map_or(0, Vec::len);
+            self.bytes_since_checkpoint += commit.puts.iter().map(size).sum::<usize>();
+            self.remember(of.last.0, commit.puts);
+            self.owed.push(of, sealed);
+            self.unflushed = true;
         }
         self.since_checkpoint += 1;
-        if let Err(problem) = self.insert() {
+        if let Err(problem) = self.insert(false) {
             log::error!("the journal takes no entries; owed={} problem={problem}", self.owed.len());
         }
         if self.broken {
             return next;
         }
         let long = self.ahead.as_ref().is_some_and(|ahead| ahead.bytes() >= AHEAD_MAX);
-        if self.since_checkpoint >= CHECKPOINT_COMMITS {
+        if self.since_checkpoint >= CHECKPOINT_COMMITS || self.bytes_since_checkpoint >= CHECKPOINT_BYTES {
             if let Err(problem) = self.checkpoint() {
                 log::warn!("checkpoint failed; problem={problem}");
             }
@@ -271,11 +289,11 @@ impl Engine {
     }
 
     /// Seals these commits and writes them into the write-ahead file: from then on no death of ours loses them.
-    fn write_ahead(&mut self, commits: &[Commit]) -> Result<Vec<(Key, u64, Vec<u8>)>, StoreError> {
+    fn write_ahead(&mut self, commits: &[Commit]) -> Result<Vec<(Facts, Vec<u8>)>, StoreError> {
         if self.closed {
             return Err(StoreError::Closed);
         }
-        if self.owed.len() > OWED_MAX {
+        if self.broken && self.owed.len() > self.owed_before + OWED_MAX {
             return Err(StoreError::Failed(format!("the journal owes {} entries", self.owed.len())));
         }
         let at_ms = clock::wall_ms();
@@ -289,7 +307,7 @@ impl Engine {
                 last = if after { (commit.first_seq, 0) } else { (seq, count.saturating_add(1)) };
                 let value = write_entry(last, at_ms, commit);
                 all.extend_from_slice(&value);
-                (last, at_ms, value)
+                (Facts::of_commit(last, at_ms, commit), value)
             })
             .collect();
         if let Some(ahead) = &mut self.ahead {
@@ -298,49 +316,61 @@ impl Engine {
         Ok(sealed)
     }
 
-    /// Gives sled what it is owed.
-    fn insert(&mut self) -> Result<(), StoreError> {
-        while let Some((key, sealed)) = self.owed.front() {
-            let done = self
-                .base()
-                .and_then(|base| guard(|| base.journal.insert(key_bytes(*key), sealed.as_slice())));
+    /// Gives sled what it is owed: whole blocks, or all.
+    fn insert(&mut self, all: bool) -> Result<(), StoreError> {
+        while let Some((of, count)) = self.owed.block(all) {
+            let base = self.base.as_mut().filter(|_| !self.broken);
+            let done = base
+                .ok_or_else(not_open)
+                .and_then(|base| base.segments.insert(of, self.owed.sealed().take(count)));
             self.noted(done).map_err(StoreError::Failed)?;
             self.unflushed = true;
-            self.owed.pop_front();
+            self.owed.paid(count);
         }
         Ok(())
     }
 
-    /// The database, unless it refused something and was not opened again yet.
+    /// The databases, unless one refused something and was not opened again yet.
     pub(super) fn base(&self) -> Result<&Base, String> {
-        self.base.as_ref().filter(|_| !self.broken).ok_or_else(|| "the database is not open".to_owned())
+        self.base.as_ref().filter(|_| !self.broken).ok_or_else(not_open)
+    }
+
+    fn base_mut(&mut self) -> Result<&mut Base, String> {
+        self.base.as_mut().filter(|_| !self.broken).ok_or_else(not_open)
     }
 
     /// What a writing call of sled returned.
     fn noted<T>(&mut self, result: Result<T, String>) -> Result<T, String> {
-        self.broken |= result.is_err();
+        if result.is_err() && !self.broken {
+            (self.broken, self.owed_before) = (true, self.owed.len());
+        }
         result
+    }
+
+    pub(super) fn say_how_it_stands(&self) {
+        self.gauges.stand(self.broken, if self.broken { self.owed.len() } else { 0 });
     }
 
     /// Everything answered so far is in sled and flushed; the write-ahead file is empty again.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
-        self.insert()?;
-        let done = self.flush_base();
-        self.noted(done).map_err(StoreError::Failed)?;
+        self.write_journal().map_err(StoreError::Failed)?;
         self.flushed();
+        self.grow_old();
         Ok(())
     }
 
-    fn flush_base(&self) -> Result<(), String> {
-        let base = self.base()?;
-        let (done, took) = clock::measured(|| guard(|| base.db.flush()));
+    fn write_journal(&mut self) -> Result<(), String> {
+        self.insert(true).map_err(|error| error.to_string())?;
+        let (done, took) = clock::measured(|| self.base()?.segments.flush());
         self.gauges.flushed(took);
-        done.map(drop)
+        self.noted(done)
     }
 
     fn flushed(&mut self) {
         self.unflushed = false;
-        self.write_mark();
+        if let (Some(file), Ok(base)) = (&self.mark, self.base()) {
+            mark::write(file, Marked { journal: self.last_key, state: base.state.at.key });
+        }
         if let Some(ahead) = &mut self.ahead {
             ahead.clear();
         }
@@ -348,59 +378,48 @@ impl Engine {
 
     /// Writes the state, then says so: never the other way round.
     pub(super) fn checkpoint(&mut self) -> Result<(), String> {
-        self.insert().map_err(|error| error.to_string())?;
-        let written = self.write_state();
+        self.write_journal()?;
+        let at = Checkpoint { key: self.last_key, last_seq: self.last_seq, last_at_ms: self.last_at_ms };
+        let base = self.base.as_mut().filter(|_| !self.broken).ok_or_else(not_open)?;
+        let written = base.state.write(&self.pending, at);
         self.noted(written)?;
         self.pending.clear();
-        self.since_checkpoint = 0;
-        let mut body = Out::default();
-        body.u64(self.last_key.0);
-        body.u32(self.last_key.1);
-        body.u64(self.last_seq);
-        body.u64(self.last_at_ms);
-        let written = self.write_checkpoint(&frame::seal(Kind::Meta, &body.0));
-        self.noted(written)?;
+        (self.since_checkpoint, self.bytes_since_checkpoint) = (0, 0);
         self.flushed();
         Ok(())
     }
 
-    fn write_state(&self) -> Result<(), String> {
-        let base = self.base()?;
-        for (key, pending) in &self.pending {
-            match &pending.value {
-                Some(value) => {
-                    guard(|| base.state.insert(key, write_state(pending.seq, key, value)))?;
-                }
-                None => drop(guard(|| base.state.remove(key))?),
-            }
+    /// Seals the newest segment, if it is full, and removes old ones.
+    fn grow_old(&mut self) {
+        let now_ms = clock::wall_ms();
+        let full = self.base().is_ok_and(|base| base.segments.is_full(now_ms));
+        let done = if full {
+            // Nothing may depend on a segment that is sealed.
+            self.checkpoint().and_then(|()| self.base_mut()?.segments.begin_next())
+        } else {
+            Ok(())
+        };
+        match (done, self.base_mut()) {
+            (Ok(()), Ok(base)) => base.segments.retain(now_ms),
+            (Err(problem), _) => log::warn!("no new segment of the journal; problem={problem}"),
+            _ => {}
         }
-        self.flush_base()
     }
 
-    fn write_checkpoint(&self, sealed: &[u8]) -> Result<(), String> {
-        let base = self.base()?;
-        guard(|| base.meta.insert(CHECKPOINT, sealed))?;
-        self.trim()?;
-        self.flush_base()
-    }
-
-    fn trim(&self) -> Result<(), String> {
-        let Some(cut) = self.last_seq.checked_sub(KEEP_RECORDS) else { return Ok(()) };
-        let journal = &self.base()?.journal;
-        for entry in journal.range(..key_bytes((cut, 0))).take(TRIM_AT_ONCE) {
-            let (key, _) = guard(|| entry)?;
-            guard(|| journal.remove(key))?;
+    fn retain(&mut self, limits: JournalRetention) {
+        if let Ok(base) = self.base_mut() {
+            base.segments.limits = limits;
         }
-        Ok(())
+        self.grow_old();
     }
 
     fn load(&mut self, damage: Option<String>) -> Result<Loaded, StoreError> {
         let state = self.scan("")?.into_iter().collect::<BTreeMap<_, _>>();
         let clean = std::mem::take(&mut self.clean);
         let fresh = state.is_empty() && self.last_at_ms == 0 && damage.is_none();
-        let done = self.base().and_then(|base| guard(|| base.meta.remove(CLEAN)));
+        let done = self.base().and_then(|base| base.state.set_clean(false));
         // Failing, it is a store that ends and begins on a full disk: what counts is in the write-ahead file.
-        if let Err(problem) = self.noted(done).map_err(StoreError::Failed).and_then(|_| self.flush()) {
+        if let Err(problem) = self.noted(done).map_err(StoreError::Failed).and_then(|()| self.flush()) {
             log::error!("the journal cannot be written; problem={problem}");
         }
         Ok(Loaded { last_seq: self.last_seq, last_at_ms: self.last_at_ms, clean, fresh, state, damage })
@@ -414,13 +433,15 @@ impl Engine {
             self.mend();
         }
         self.checkpoint().map_err(StoreError::Failed)?;
-        let done =
-            self.base().and_then(|base| guard(|| base.meta.insert(CLEAN, frame::seal(Kind::Meta, &[]))));
+        let done = self.base().and_then(|base| base.state.set_clean(true));
         self.noted(done).map_err(StoreError::Failed)?;
-        self.flush()?;
         self.closed = true;
         Ok(())
     }
+}
+
+fn not_open() -> String {
+    "the database is not open".to_owned()
 }
 
 /// An answer that panics must not take the store with it.

@@ -33,7 +33,7 @@ pub enum OpenError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// Another version of this library wrote it.
-    #[error("the store {} has layout {found}, and this version reads layout {LAYOUT} only", dir.display())]
+    #[error("the store {} has layout {found}, and this version reads layouts up to {LAYOUT}", dir.display())]
     Layout {
         /// The folder.
         dir: PathBuf,

@@ -1,55 +1,73 @@
 //! Reading what the store has: in sled, and owed to it.
 
 use super::{
-    database::guard,
-    entry::{Entry, key_bytes, read_entry, read_key, read_state},
+    block::Block,
+    entry::{Entry, read_entry, read_state},
     frame::{self, Kind},
     handle::{Commit, StoreError},
-    journal::{Base, Engine},
+    journal::Engine,
 };
 use crate::model::{Place, Written};
-use std::{collections::BTreeMap, ops::Bound};
+use std::collections::BTreeMap;
 
 impl Engine {
-    pub(super) fn read(&self, after: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+    pub(super) fn read(&mut self, after: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut found = Vec::new();
-        if let Some(base) = &self.base {
-            read_base(base, after, limit, &mut found)?;
+        if let Some(base) = self.base.as_mut().filter(|_| !begins_by(self.owed.sealed(), after)) {
+            let from = base.segments.before_record(after).map_err(StoreError::Failed)?;
+            let walked = base.segments.walk(from, &mut |block: Block| {
+                block.entries().for_each(|(_, entry, _)| take_records(entry, after, limit, &mut found));
+                found.len() < limit
+            });
+            walked.map_err(StoreError::Failed)?;
         }
-        for entry in self.owed.iter().filter_map(|(_, sealed)| read_entry(sealed)) {
+        for entry in self.owed.sealed().filter_map(read_entry) {
+            if found.len() == limit {
+                break;
+            }
             take_records(entry, after, limit, &mut found);
         }
         Ok(found)
     }
 
-    pub(super) fn read_commits(&self, after: Place, max_bytes: usize) -> Result<Vec<Written>, StoreError> {
+    pub(super) fn read_commits(
+        &mut self,
+        after: Place,
+        max_bytes: usize,
+    ) -> Result<Vec<Written>, StoreError> {
         let (mut found, mut bytes) = (Vec::new(), 0);
-        let stored = self.base.iter().flat_map(|base| {
-            base.journal.range((Bound::Excluded(key_bytes(after)), Bound::Unbounded)).map(|item| {
-                let (key, value) = guard(|| item).map_err(StoreError::Failed)?;
-                Ok((read_key(&key).unwrap_or_default(), value.to_vec()))
-            })
-        });
-        let owed = self.owed.iter().filter(|(key, _)| *key > after).map(|owed| Ok(owed.clone()));
-        for item in stored.chain(owed) {
-            let (place, sealed) = item?;
-            if bytes > 0 && bytes + sealed.len() > max_bytes {
-                break;
+        let mut take = |place: Place, entry: Entry, size: usize| {
+            if place <= after {
+                return true;
             }
-            bytes += sealed.len();
-            let Some(Entry { commit: Commit { records, inputs, .. }, .. }) = read_entry(&sealed) else {
-                continue;
-            };
+            if bytes > 0 && bytes + size > max_bytes {
+                return false;
+            }
+            bytes += size;
+            let Commit { records, inputs, .. } = entry.commit;
             found.push(Written { place, records, inputs });
+            true
+        };
+        let mut more = true;
+        if let Some(base) = &mut self.base {
+            let walked = base.segments.walk(after, &mut |block| {
+                more = block.entries().all(|(place, entry, size)| take(place, entry, size));
+                more
+            });
+            walked.map_err(StoreError::Failed)?;
+        }
+        if more {
+            let owed = self.owed.commits();
+            owed.filter_map(|(key, sealed)| Some((key, read_entry(sealed)?, sealed.len())))
+                .all(|(place, entry, size)| take(place, entry, size));
         }
         Ok(found)
     }
 
     pub(super) fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let mut all = BTreeMap::new();
-        for item in self.base.iter().flat_map(|base| base.state.scan_prefix(prefix)) {
-            let (_, value) = guard(|| item).map_err(StoreError::Failed)?;
-            match frame::open(Kind::State, &value).and_then(read_state) {
+        for item in self.base.iter().flat_map(|base| base.state.scan(prefix)) {
+            match frame::open(Kind::State, &item.map_err(StoreError::Failed)?).and_then(read_state) {
                 Some((_, key, value)) => drop(all.insert(key, value)),
                 None => log::error!("damaged state left out; prefix={prefix}"),
             }
@@ -67,25 +85,10 @@ impl Engine {
     }
 }
 
-/// Records of the database beyond `after`.
-fn read_base(base: &Base, after: u64, limit: usize, found: &mut Vec<Vec<u8>>) -> Result<(), StoreError> {
-    let mut start = key_bytes((0, 0)).to_vec();
-    for item in base.journal.range(..=key_bytes((after.saturating_add(1), u32::MAX))).rev() {
-        let (key, value) = guard(|| item).map_err(StoreError::Failed)?;
-        start = key.to_vec();
-        if read_entry(&value).is_some_and(|e| !e.commit.records.is_empty() && e.commit.first_seq <= after) {
-            break;
-        }
-    }
-    for item in base.journal.range(start..) {
-        let (_, value) = guard(|| item).map_err(StoreError::Failed)?;
-        let Some(entry) = read_entry(&value) else { continue };
-        take_records(entry, after, limit, found);
-        if found.len() == limit {
-            break;
-        }
-    }
-    Ok(())
+/// Whether every record after this one is among these commits: what is newest is asked for most.
+fn begins_by<'a>(sealed: impl Iterator<Item = &'a [u8]>, after: u64) -> bool {
+    let first = sealed.filter_map(read_entry).find(|entry| !entry.commit.records.is_empty());
+    first.is_some_and(|entry| entry.commit.first_seq <= after.saturating_add(1))
 }
 
 fn take_records(entry: Entry, after: u64, limit: usize, found: &mut Vec<Vec<u8>>) {

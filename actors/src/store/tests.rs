@@ -1,5 +1,8 @@
 //! Commits, locks and what is saved from a damaged store.
 
+mod growth;
+mod older;
+
 use super::*;
 use crate::model::Put;
 use std::{fs, path::Path, sync::mpsc::channel};
@@ -234,7 +237,7 @@ fn a_leftover_snapshot_does_not_block_the_open() {
     let store = Store::open(dir.path()).unwrap();
     commit(&store, record(1));
     drop(store);
-    fs::write(dir.path().join("journal/snap.00000000000ABCDE.generating"), b"half").unwrap();
+    fs::write(dir.path().join("journal/00000001/snap.00000000000ABCDE.generating"), b"half").unwrap();
     assert_eq!(Store::open(dir.path()).unwrap().load().unwrap().last_seq, 1);
 }
 
@@ -245,11 +248,11 @@ fn flipped_bits_anywhere_never_refuse_service() {
     let store = Store::open(dir.path()).unwrap();
     (1..=50).for_each(|seq| commit(&store, record(seq)));
     drop(store);
-    let size = usize::try_from(fs::metadata(dir.path().join("journal/db")).unwrap().len()).unwrap();
+    let size = usize::try_from(fs::metadata(dir.path().join("journal/00000001/db")).unwrap().len()).unwrap();
     for step in 0..12 {
         let broken = tempdir().unwrap();
         copy(dir.path(), broken.path());
-        let db = broken.path().join("journal/db");
+        let db = broken.path().join("journal/00000001/db");
         let mut bytes = fs::read(&db).unwrap();
         // The log is mostly empty behind its first pages.
         let at = if step < 8 { step * 1_237 } else { step * size / 13 };
@@ -275,13 +278,16 @@ fn a_database_of_noise_is_moved_aside_and_what_can_be_read_is_saved() {
     let state = store.load().unwrap().state;
     drop(store);
     // sled takes this for a log that ends there, and opens.
-    let db = dir.path().join("journal/db");
-    let mut bytes = fs::read(&db).unwrap();
-    bytes[..300].fill(0xa5);
-    fs::write(&db, bytes).unwrap();
+    for database in ["journal", "state"] {
+        let db = dir.path().join(database).join("00000001/db");
+        let mut bytes = fs::read(&db).unwrap();
+        bytes[..300].fill(0xa5);
+        fs::write(&db, bytes).unwrap();
+    }
     let store = Store::open(dir.path()).unwrap();
     let loaded = store.load().unwrap();
-    assert!(loaded.damage.unwrap().contains("damaged-1"));
-    assert_eq!((loaded.state, loaded.last_seq), (state, 50));
+    let damage = loaded.damage.unwrap();
+    assert!(damage.contains("damaged-1") && !damage.contains("damaged-2"), "the rest is beside it: {damage}");
+    assert_eq!((loaded.state, loaded.last_seq), (state, 50), "{damage}");
     assert_eq!(journal(&store, 49, 10), ["record 50"]);
 }

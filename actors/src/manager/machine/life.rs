@@ -49,6 +49,7 @@ impl Machine {
         let attempt = live.attempt_id();
         let launch = launcher::Launch { attempt, program: live.program.clone(), params: params.clone() };
         self.batch.dirty_attempts.insert(attempt);
+        self.batch.puts.extend(super::trim::forget_attempt_before(attempt));
         self.account(id, number);
         let event = Event::AttemptStarted { params, probe, forced, param_reasons: reasons };
         self.record_run(id, true, None, event);

@@ -4,7 +4,7 @@
 //! room, take its answer, decide. What a decision changes is collected in the batch and written as one commit, and the
 //! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
 //! (process made, ended), `judge` (what follows), `operate` (what people ask), `inline` (errors of a living attempt),
-//! `early` (it is ready, it writes), `budget` (tokens), `timers`, `restore` (after our own death), `explain`, `figures`.
+//! `early` (it is ready, it writes), `budget` (tokens), `timers`, `restore` (after our own death), `trim` (what goes), `explain`, `figures`.
 
 mod admit;
 mod budget;
@@ -20,6 +20,7 @@ mod on_open;
 mod operate;
 mod restore;
 mod timers;
+mod trim;
 
 #[cfg(test)]
 mod tests;
@@ -249,6 +250,8 @@ pub struct Machine {
     trees: HashMap<AttemptId, launcher::Stop>,
     timers: BTreeSet<(Timestamp, RunId, Timer)>,
     keys: HashMap<String, restore::Remembered>,
+    /// Saved attempts that nobody needs, to be removed.
+    rests: Vec<Put>,
     counters: figures::Counters,
     next_seq: u64,
     shutting_down: bool,

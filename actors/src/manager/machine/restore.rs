@@ -80,8 +80,12 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     }
 }
 
+pub(super) fn run_key(id: RunId) -> String {
+    format!("run/{id}")
+}
+
 /// Attempts sort by their number.
-fn attempt_key(id: AttemptId) -> String {
+pub(super) fn attempt_key(id: AttemptId) -> String {
     format!("attempt/{}/{:010}", id.run, id.number)
 }
 
@@ -102,7 +106,7 @@ struct SavedRun<R> {
 
 fn put_run(run: &Run, permits: &[Permit], next: Option<Next>, overdue_since: Option<Timestamp>) -> Put {
     let value = encode(&SavedRun { run, permits: permits.to_vec(), next, overdue_since });
-    Put { key: format!("run/{}", run.id), value: Some(value) }
+    Put { key: run_key(run.id), value: Some(value) }
 }
 
 pub(super) fn put_living(live: &Live) -> Put {
@@ -227,6 +231,7 @@ impl Machine {
         for mut saved in runs {
             let mut own = attempts.remove(&saved.run.id).unwrap_or_default();
             own.sort_by_key(|attempt| attempt.number);
+            self.trim_saved(&saved.run, &own);
             let skip = own.len().saturating_sub(Run::ATTEMPTS_KEPT);
             saved.run.attempts = own.into_iter().skip(skip).collect();
             if saved.run.phase.is_ended() {
@@ -245,14 +250,19 @@ impl Machine {
                 self.live.insert(live.run.id, live);
             }
         }
+        self.trim_forgotten(state, attempts);
         unreadable
     }
 
-    /// Whether decisions depend on this key of the state, which was restored: not on runs that are over.
+    /// Whether decisions depend on this key of the state, which was restored: not on runs that are over, nor on
+    /// attempts of which nothing remains but their count.
     pub(in crate::manager) fn depends_on(&self, key: &SavedKey) -> bool {
         match key {
             SavedKey::Run(run) => self.live.contains_key(run),
-            SavedKey::Attempt(attempt) => self.live.contains_key(&attempt.run),
+            SavedKey::Attempt(id) => {
+                let kept = |live: &Live| live.run.attempts.iter().any(|attempt| attempt.number == id.number);
+                self.live.get(&id.run).is_some_and(|live| kept(live))
+            }
             SavedKey::Retry | SavedKey::Breaker | SavedKey::Clock => true,
             SavedKey::IdempotencyKey(_) | SavedKey::Other => false,
         }
@@ -291,6 +301,7 @@ impl Machine {
         self.settle_time(now);
         self.record(self.now, None, None, None, Event::SupervisorRestarted { down_ms, clean });
         self.save_moved();
+        self.write_trimmed();
         let mut recovered: BTreeMap<RunId, Recovered> =
             recovered.into_iter().map(|one| (one.attempt.run, one)).collect();
         let mut ids: Vec<_> = self.live.keys().copied().collect();
@@ -491,24 +502,6 @@ impl Machine {
         self.exited(attempt, exit, sizes, false);
         self.launcher(launcher::Report::Emptied { attempt, sizes });
     }
-
-    /// Forgets the oldest ended runs beyond the limits.
-    pub(super) fn prune(&mut self) {
-        let oldest_kept = self.now.0.saturating_sub(self.limits.runs_max_age_ms);
-        while let Some((id, run)) = self.ended.first_key_value() {
-            let old = run.ended_at.is_some_and(|at| at.0 < oldest_kept);
-            if !old && self.ended.len() <= self.limits.runs_max_count {
-                break;
-            }
-            let (id, last) = (*id, run.attempt);
-            let first = last.saturating_sub(PRUNED_ATTEMPTS_MAX);
-            self.batch.puts.push(Put { key: format!("run/{id}"), value: None });
-            for number in first..=last {
-                self.batch.puts.push(Put { key: attempt_key(AttemptId { run: id, number }), value: None });
-            }
-            self.ended.remove(&id);
-        }
-    }
 }
 
 /// The program under which output is stored whose run is gone, and its program's name with it.
@@ -531,7 +524,3 @@ fn unseen(attempt: AttemptId) -> Recovered {
         secrets: Vec::new(),
     }
 }
-
-/// Attempts removed with a run in one commit. A run with more leaves the rest behind, a few bytes each: one commit must
-/// stay small, and such runs are daemons, which end seldom.
-const PRUNED_ATTEMPTS_MAX: u32 = 1_000;

@@ -11,6 +11,7 @@ mod quarantine;
 mod retry_states;
 mod sentences;
 mod tokens;
+mod trimmed;
 mod waiting;
 
 use super::{Effect, Input, Limits, Machine};

@@ -1,0 +1,67 @@
+//! What the state keeps of runs and attempts, and what goes.
+
+use super::{
+    Effect, Machine,
+    restore::{attempt_key, run_key},
+};
+use crate::model::{Attempt, AttemptId, Put, Run, RunId};
+use std::collections::BTreeMap;
+
+/// Old attempts that one commit removes when a store of an older version is taken over: it stays at some tens of kilobytes.
+const RESTS_AT_ONCE: usize = 1_000;
+
+/// The attempt that is one too many in the store once this one is there.
+pub(super) fn forget_attempt_before(id: AttemptId) -> Option<Put> {
+    let number = id.number.checked_sub(Run::ATTEMPTS_STORED).filter(|number| *number > 0)?;
+    Some(gone(AttemptId { run: id.run, number }))
+}
+
+fn gone(id: AttemptId) -> Put {
+    Put { key: attempt_key(id), value: None }
+}
+
+impl Machine {
+    /// Forgets the oldest ended runs beyond the limits.
+    pub(super) fn prune(&mut self) {
+        let oldest_kept = self.now.0.saturating_sub(self.limits.runs_max_age_ms);
+        while let Some((id, run)) = self.ended.first_key_value() {
+            let old = run.ended_at.is_some_and(|at| at.0 < oldest_kept);
+            if !old && self.ended.len() <= self.limits.runs_max_count {
+                break;
+            }
+            let (id, last) = (*id, run.attempt);
+            let first = last.saturating_sub(Run::ATTEMPTS_STORED) + 1;
+            self.batch.puts.push(Put { key: run_key(id), value: None });
+            for number in first..=last {
+                self.batch.puts.push(gone(AttemptId { run: id, number }));
+            }
+            self.ended.remove(&id);
+        }
+    }
+
+    /// What versions before this one kept of a run's attempts, oldest first, and this one would not.
+    pub(super) fn trim_saved(&mut self, run: &Run, saved: &[Attempt]) {
+        let old = |attempt: &&Attempt| attempt.number.saturating_add(Run::ATTEMPTS_STORED) <= run.attempt;
+        let old = saved.iter().take_while(old);
+        self.rests.extend(old.map(|attempt| gone(AttemptId { run: run.id, number: attempt.number })));
+    }
+
+    /// What they left of runs that are forgotten. A run that cannot be read is left as it is.
+    pub(super) fn trim_forgotten(
+        &mut self,
+        state: &BTreeMap<String, Vec<u8>>,
+        attempts: BTreeMap<RunId, Vec<Attempt>>,
+    ) {
+        for (run, saved) in attempts.into_iter().filter(|(run, _)| !state.contains_key(&run_key(*run))) {
+            self.rests.extend(saved.iter().map(|attempt| gone(AttemptId { run, number: attempt.number })));
+        }
+    }
+
+    /// Removes all that.
+    pub(super) fn write_trimmed(&mut self) {
+        while !self.rests.is_empty() {
+            let puts = self.rests.split_off(self.rests.len().saturating_sub(RESTS_AT_ONCE));
+            self.effects.push(Effect::Commit { records: Vec::new(), puts });
+        }
+    }
+}
