@@ -4,12 +4,15 @@ use crate::{
     args::{BreakerAct, Classes, Format, Listing, Scope, ShortFile},
     client::{Client, percent},
     failure::{Failure, code},
-    logs::{items, text},
+    logs::{items, next_cursor, text},
     screen::{Screen, Tint, escape},
     when,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+
+/// Breakers in one answer: the most that the daemon gives.
+const PAGE: &str = "1000";
 
 pub(crate) fn breaker(client: &Client, screen: &mut Screen, act: Option<&BreakerAct>) -> Result<(), Failure> {
     let table = Listing { output: Format::Table, short: ShortFile::default() };
@@ -26,12 +29,23 @@ pub(crate) fn breaker(client: &Client, screen: &mut Screen, act: Option<&Breaker
 }
 
 fn list(client: &Client, screen: &mut Screen, ask: &Listing) -> Result<(), Failure> {
-    let answer = client.get("/breakers", &[])?;
+    let mut all = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut query = vec![("limit", PAGE)];
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page = client.get("/breakers", &query)?;
+        all.extend(items(&page).iter().cloned());
+        cursor = next_cursor(&page);
+        if cursor.is_none() {
+            break;
+        }
+    }
     if ask.output == Format::Json {
-        screen.line(&format!("{answer:#}"))?;
+        screen.line(&format!("{:#}", json!({"items": all, "next_cursor": null})))?;
         return Ok(screen.flush()?);
     }
-    let rows: Vec<_> = items(&answer).iter().map(row).collect();
+    let rows: Vec<_> = all.iter().map(row).collect();
     screen.table(&["SCOPE", "STATE", "LEVEL", "UNTIL", "WHY"], &rows)?;
     Ok(screen.flush()?)
 }
@@ -43,6 +57,12 @@ fn row(breaker: &Value) -> Vec<(Tint, String)> {
         "disabled" | "metrics_only" => (Tint::Dim, '○'),
         _ => (Tint::Bad, '▲'),
     };
+    // Of one that is closed the latest change says nothing of what has come since.
+    let failures = breaker.get("failures").and_then(Value::as_f64).unwrap_or(0.0);
+    let row = match text(breaker, "state") {
+        "closed" if failures > 0.0 => format!("{failures} failures in a row, by weight; "),
+        _ => String::new(),
+    };
     let level = breaker.get("level").map_or_else(|| "-".into(), Value::to_string);
     let until = match text(breaker, "until") {
         "" => "-".into(),
@@ -53,7 +73,7 @@ fn row(breaker: &Value) -> Vec<(Tint, String)> {
         (tint, format!("{shape} {}", escape(text(breaker, "state")))),
         (Tint::Plain, level),
         (Tint::Plain, until),
-        (Tint::Plain, escape(text(breaker, "why"))),
+        (Tint::Plain, format!("{row}{}", escape(text(breaker, "why")))),
     ]
 }
 
@@ -92,11 +112,13 @@ pub(crate) fn classes(client: &Client, screen: &mut Screen, ask: &Classes) -> Re
         .map(|rule| vec![cell(rule, "name"), cell(rule, "class"), cell(rule, "matches")])
         .collect();
     screen.table(&["RULE", "CLASS", "MATCHES"], &rows)?;
-    let known = items(&answer).iter().map(|rule| (text(rule, "class"), text(rule, "help")));
-    let known: BTreeSet<_> = known.filter(|(_, help)| !help.is_empty()).collect();
+    let weight = |rule: &Value| rule.get("weight").map_or_else(|| "-".to_owned(), Value::to_string);
+    let known = items(&answer).iter().map(|rule| (text(rule, "class"), weight(rule), text(rule, "help")));
+    let known: BTreeSet<_> = known.collect();
     let plain = |text: &str| (Tint::Plain, escape(text));
-    let rows: Vec<_> = known.iter().map(|(class, help)| vec![plain(class), plain(help)]).collect();
+    let row = |(class, weight, help): &(&str, String, &str)| vec![plain(class), plain(weight), plain(help)];
+    let rows: Vec<_> = known.iter().map(row).collect();
     screen.line("")?;
-    screen.table(&["CLASS", "MEANS, AND WHAT TO DO"], &rows)?;
+    screen.table(&["CLASS", "WEIGHT", "MEANS, AND WHAT TO DO"], &rows)?;
     Ok(screen.flush()?)
 }

@@ -108,6 +108,10 @@ impl Client {
 
     fn checked(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, Failure> {
         let mut response = answer.map_err(|error| self.unreachable(&error.to_string()))?;
+        let time = response.headers().get("x-supervisor-time-ms").and_then(|time| time.to_str().ok());
+        if let Some(ms) = time.and_then(|time| time.parse().ok()) {
+            crate::when::learn(ms);
+        }
         let status = response.status().as_u16();
         if (200..300).contains(&status) {
             return Ok(response);

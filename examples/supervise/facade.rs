@@ -93,7 +93,9 @@ impl Daemon {
             }
         }
         let (added, differ, removed) = (changed.added.len(), changed.changed.len(), changed.removed.len());
-        Ok(format!("added={added} changed={differ} removed={removed}"))
+        let living: Vec<_> = changed.living.iter().map(|(name, runs)| lives_on(name, runs.len())).collect();
+        let living = if living.is_empty() { String::new() } else { format!(" ({})", living.join("; ")) };
+        Ok(format!("added={added} changed={differ} removed={removed}{living}"))
     }
 
     /// Ends when the server does, which is not meant to happen.
@@ -111,6 +113,11 @@ impl Daemon {
         let (closed, (), _) = tokio::join!(self.pm.shutdown(), stopping, self.server.future);
         closed.map_err(|error| failure(&error))
     }
+}
+
+fn lives_on(name: &str, runs: usize) -> String {
+    let (lives, it) = if runs == 1 { ("run lives", "it") } else { ("runs live", "them") };
+    format!("{runs} {lives} of {name}: stop {it} with `supervise stop {name}`")
 }
 
 fn failure(error: &Error) -> Failure {

@@ -17,7 +17,12 @@ pub(crate) fn of_all(client: &Client, screen: &mut Screen, info: &Value) -> Resu
     let title = format!("{} {}", escape(text(info, "name")), escape(text(info, "version")));
     let title = screen.paint(Tint::Strong, &title);
     screen.line(&format!("{title}  pid {}, up {up}, at {}", number("pid"), client.base()))?;
-    screen.line(&format!("programs: {}", number("programs")))?;
+    let removed = match number("removed") {
+        0 => String::new(),
+        1 => ", and 1 run lives of a program that was removed; `supervise ps` shows it".to_owned(),
+        runs => format!(", and {runs} runs live of programs that were removed; `supervise ps` shows them"),
+    };
+    screen.line(&format!("programs: {}{removed}", number("programs")))?;
     screen.line(&format!("runs: {}", counted(info.get("phases"), "none yet")))?;
     screen.line(&format!(
         "attempts: {} started, {} restarts",

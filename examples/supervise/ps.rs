@@ -25,11 +25,10 @@ pub(crate) fn ps(client: &Client, screen: &mut Screen, ask: &Listing) -> Result<
     let mut rows = Vec::new();
     for program in items(&answer) {
         let name = text(program, "name");
-        let living = living(program);
-        match (living, last(program)) {
+        match (living(program), last(program)) {
             ([], None) => rows.push(never_run(name)),
-            ([], Some(run)) => rows.push(row(name, run, now)),
-            (runs, _) => rows.extend(runs.iter().map(|run| row(name, run, now))),
+            ([], Some(run)) => rows.push(row(name, run, now, note(program))),
+            (runs, _) => rows.extend(runs.iter().map(|run| row(name, run, now, note(program)))),
         }
     }
     screen.table(&HEAD, &rows)?;
@@ -54,7 +53,19 @@ fn never_run(name: &str) -> Vec<(Tint, String)> {
     cells
 }
 
-fn row(name: &str, run: &Value, now: Timestamp) -> Vec<(Tint, String)> {
+/// What has to be known of the program beside its runs.
+pub(crate) fn note(program: &Value) -> Option<String> {
+    let flag = |key: &str| program.get(key) == Some(&Value::Bool(true));
+    if flag("removed") {
+        return Some("removed from the configuration: not started again once it ends".to_owned());
+    }
+    let by_hand = !text(program, "stopped_by_operator").is_empty();
+    let start =
+        || format!("stopped by an operator, until `supervise start {}`", escape(text(program, "name")));
+    (by_hand && flag("autostart")).then(start)
+}
+
+fn row(name: &str, run: &Value, now: Timestamp, note: Option<String>) -> Vec<(Tint, String)> {
     let pid = run.get("pid").and_then(Value::as_i64);
     let dash = || "-".to_owned();
     let (cpu, memory) = usage::of(run).unwrap_or_else(|| (dash(), dash()));
@@ -67,7 +78,14 @@ fn row(name: &str, run: &Value, now: Timestamp) -> Vec<(Tint, String)> {
         (Tint::Plain, up(run, now).unwrap_or_else(dash)),
         (Tint::Plain, cpu),
         (Tint::Plain, memory),
-        (Tint::Plain, why(run, now)),
+        (
+            Tint::Plain,
+            [Some(why(run, now)).filter(|why| !why.is_empty()), note]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" · "),
+        ),
     ]
 }
 

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::io::Write;
 
-/// How long the daemon holds an answer back; a stop that takes longer is asked for again.
-const WAIT: [(&str, &str); 1] = [("wait", "30s")];
+/// How long the daemon holds an answer back; what takes longer is looked at again.
+const WAIT: (&str, &str) = ("wait", "30s");
 
 /// How often output is looked for while a run is waited for: quick for people, and five questions a second cost nothing.
 const LOOK_EVERY: &str = "200ms";
@@ -59,22 +59,59 @@ pub(crate) fn act(client: &Client, screen: &mut Screen, ask: &Again, verb: &str)
     print_id(screen, &answer)
 }
 
-/// Ends when nothing of the tree is left.
+/// Ends when nothing is left of what was stopped. It is asked for once: what somebody starts meanwhile is his.
 pub(crate) fn stop(client: &Client, screen: &mut Screen, name: &str) -> Result<(), Failure> {
     let target = Target::find(client, name)?;
-    let path = format!("{}/stop", target.path());
-    let mut asked = false;
-    loop {
-        match client.post(&path, &WAIT, &json!({})) {
-            Ok((202, _)) => asked = true,
-            Ok(_) => break,
-            // It ended between two questions: what was asked for is done.
-            Err(failure) if asked && failure.code == code::NOT_RUNNING => break,
-            Err(failure) => return Err(failure),
-        }
+    let (_, answer) = client.post(&format!("{}/stop", target.path()), &[], &json!({}))?;
+    let mut again = Vec::new();
+    for stopped in one_or_more(&answer) {
+        again.extend(wait_for_stop(client, stopped)?);
     }
-    screen.line(&format!("{} stopped", escape(name)))?;
+    let mut line = format!("{} stopped", escape(name));
+    if !again.is_empty() {
+        line.push_str(&format!("; somebody started it again meanwhile: {}", again.join(", ")));
+    } else if let Target::Program(name, program) = &target
+        && program.get("autostart") == Some(&Value::Bool(true))
+        && program.get("removed").is_none()
+    {
+        let name = escape(name);
+        line.push_str(&format!(
+            "; it stays so, also when the daemon starts anew, until `supervise start {name}`"
+        ));
+    }
+    screen.line(&line)?;
     Ok(screen.flush()?)
+}
+
+/// Waits until the attempt that was stopped is gone with its whole tree. What runs after it, if the run goes on all the same.
+fn wait_for_stop(client: &Client, stopped: &Value) -> Result<Option<String>, Failure> {
+    let (id, attempt) = (text(stopped, "id"), number_of_attempt(stopped));
+    let path = format!("/runs/{id}");
+    let number = attempt.to_string();
+    let mut run = stopped.clone();
+    while !is_ended(&run) {
+        if number_of_attempt(&run) > attempt
+            || !matches!(text(&run, "phase"), "starting" | "running" | "stopping")
+        {
+            let (id, phase) = (escape(short(id)), escape(text(&run, "phase")));
+            return Ok(Some(format!("run {id} is {phase}, attempt {}", number_of_attempt(&run))));
+        }
+        run = match client.get(&path, &[WAIT, ("attempt", &number)]) {
+            // So long ago that nobody remembers it.
+            Err(failure) if failure.code == code::UNKNOWN => break,
+            answer => answer?,
+        };
+    }
+    Ok(None)
+}
+
+fn number_of_attempt(run: &Value) -> u64 {
+    run.get("attempt").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// The run that the answer is, or the runs that it has.
+fn one_or_more(answer: &Value) -> &[Value] {
+    if text(answer, "id").is_empty() { items(answer) } else { std::slice::from_ref(answer) }
 }
 
 /// Passes the run's output on until it is over; the exit code of its last attempt.
@@ -183,9 +220,8 @@ fn exit_code(attempt: &Value) -> u8 {
 
 /// The id of the run that the answer is, or of the runs that it has.
 fn print_id(screen: &mut Screen, answer: &Value) -> Result<(), Failure> {
-    let one = Some(text(answer, "id")).filter(|id| !id.is_empty());
-    for id in one.into_iter().chain(items(answer).iter().map(|run| text(run, "id"))) {
-        screen.line(&escape(id))?;
+    for run in one_or_more(answer) {
+        screen.line(&escape(text(run, "id")))?;
     }
     Ok(screen.flush()?)
 }

@@ -41,6 +41,9 @@ pub(crate) fn status(client: &Client, screen: &mut Screen, ask: &Overview) -> Re
 fn of_program(client: &Client, screen: &mut Screen, name: &str, program: &Value) -> Result<(), Failure> {
     let title = screen.paint(Tint::Strong, &escape(name));
     screen.line(&format!("{title}  {}", escape(text(program, "description"))))?;
+    if let Some(note) = ps::note(program) {
+        screen.line(&note)?;
+    }
     let runs = client.get("/runs", &[("program", name), ("limit", RUNS)])?;
     let now = when::now();
     let rows: Vec<_> = items(&runs)

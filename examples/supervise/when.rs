@@ -3,10 +3,21 @@
 use crate::failure::{Failure, code};
 use actix_process::actors::model::parse_duration_ms;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Now, by the clock on the wall.
+/// How far the daemon's clock is ahead of ours, in milliseconds, as its latest answer told.
+static DAEMON_AHEAD_MS: AtomicI64 = AtomicI64::new(0);
+
+/// Now, by the daemon's clock, once it has answered; its times are of it.
 pub(crate) fn now() -> Timestamp {
-    Timestamp::now()
+    let ours = Timestamp::now();
+    let ahead = SignedDuration::from_millis(DAEMON_AHEAD_MS.load(Ordering::Relaxed));
+    ours.checked_add(ahead).unwrap_or(ours)
+}
+
+/// The daemon says that it is so many milliseconds since the Unix epoch.
+pub(crate) fn learn(daemon_ms: i64) {
+    DAEMON_AHEAD_MS.store(daemon_ms.saturating_sub(Timestamp::now().as_millisecond()), Ordering::Relaxed);
 }
 
 /// `5m` (ago), `10:30` (today), `yesterday`, `today`, `now`, or RFC 3339, as RFC 3339.

@@ -241,7 +241,12 @@ pub(super) const BREAKER: &[Key] = &[
         "`disabled`: lets everybody through; `metrics_only`: likewise, and journals `would_trip`.",
     ),
     key("failures", Count, "5", "Weighted failures in a row that open it; 0: off."),
-    key("failure_rate", Ratio, "0.5", "Share of failures that opens it; 0.0: off."),
+    key(
+        "failure_rate",
+        Ratio,
+        "0.5",
+        "Share of failures that opens it; 0.0: off. One that lowered a parameter is not in it: the next attempt asks for less.",
+    ),
     key("window", Table(WINDOW), "{ size = 20, age = \"1h\", min = 5 }", "What the share is taken of."),
     key(
         "slow_ready",
@@ -298,7 +303,12 @@ const HALF_OPEN: &[Key] = &[
     key("permits", Count, "1", "Probes at once."),
     key("successes", Count, "1", "Successes that close."),
     key("failures", Count, "1", "Failures that open again."),
-    key("lease", Duration, "\"5m\"", "A probe that has not reported by then loses its permit."),
+    key(
+        "lease",
+        Duration,
+        "\"5m\"",
+        "A probe that has not reported by then loses its permit. At least `60s` and `stable` together where `success = \"auto\"`, which its life proves; else 1s.",
+    ),
     key("params", Word(&["floor", "current", "default"]), "\"floor\"", "Parameters of a probe."),
     key(
         "success",
@@ -306,7 +316,7 @@ const HALF_OPEN: &[Key] = &[
         "\"auto\"",
         "What proves a probe: alive for `stable` or exit 0 | only exit 0 | its `ready` line or exit 0 | its first output or exit 0.",
     ),
-    key("stable", Duration, "\"60s\"", "See `success`."),
+    key("stable", Duration, "\"60s\"", "See `success`: with any other than `auto` it plays no part."),
 ];
 
 const RAMP: &[Key] = &[

@@ -20,7 +20,20 @@ pub(super) fn report(
         let own = find(table, &problem.path);
         let other = problem.other.as_deref().map(|path| find(table, path));
         // A consequence of something wrong that was told already.
-        if own.guesswork || other.as_ref().is_some_and(|other| other.guesswork) {
+        let places = || std::iter::once(&own).chain(&other);
+        if places().any(|place| place.bad) {
+            continue;
+        }
+        // Beside something that could not be read, what is written may be wrong by itself. What is missing, or contradicts
+        // something that is not written, may be a consequence of that.
+        let certain = own.exact
+            && match problem.code.as_str() {
+                // What a value must be may be for the other to say, as a type is.
+                "config.required" | "config.value" => false,
+                "config.conflict" => other.as_ref().is_some_and(|other| other.exact),
+                _ => true,
+            };
+        if places().any(|place| place.beside_bad) && !certain {
             continue;
         }
         let place = match other {
@@ -43,7 +56,8 @@ pub(super) fn report_certain(document: &mut Document, table: &Table, problems: V
         let place = find(table, &problem.path);
         let of_what_is_missing = matches!(problem.code.as_str(), "config.required" | "config.conflict");
         if let Some(at) = place.at.filter(|at| place.exact && !document.is_guesswork(*at))
-            && !place.guesswork
+            && !place.bad
+            && !place.beside_bad
             && problem.other.is_none()
             && !of_what_is_missing
         {
@@ -58,12 +72,14 @@ struct Place {
     at: Option<At>,
     /// Whether it is the thing itself.
     exact: bool,
-    /// Whether it, or something beside it, could not be read.
-    guesswork: bool,
+    /// Whether it could not be read.
+    bad: bool,
+    /// Whether something beside it, or beside what it is in, could not be read.
+    beside_bad: bool,
 }
 
 fn find(table: &Table, path: &str) -> Place {
-    let mut place = Place { at: None, exact: false, guesswork: false };
+    let mut place = Place { at: None, exact: false, bad: false, beside_bad: false };
     let (mut table, mut rest, mut depth) = (table, path, 0);
     while !rest.is_empty() {
         // Names may have dots themselves: the longest written name that the path goes on with.
@@ -73,8 +89,8 @@ fn find(table: &Table, path: &str) -> Place {
         });
         let Some((name, node)) = names.max_by_key(|(name, _)| name.len()) else { return place };
         place.at = Some(node.at);
-        place.guesswork |= matches!(node.value, Value::Bad);
-        place.guesswork |= depth > 0 && table.values().any(|node| matches!(node.value, Value::Bad));
+        place.bad |= matches!(node.value, Value::Bad);
+        place.beside_bad |= depth > 0 && table.values().any(|node| matches!(node.value, Value::Bad));
         rest = rest.get(name.len()..).unwrap_or_default();
         let mut inner = node;
         while let Some((index, tail)) = rest.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
@@ -86,7 +102,7 @@ fn find(table: &Table, path: &str) -> Place {
                 return place;
             };
             place.at = Some(item.at);
-            place.guesswork |= matches!(item.value, Value::Bad);
+            place.bad |= matches!(item.value, Value::Bad);
             inner = item;
             rest = tail;
         }

@@ -3,7 +3,7 @@
 use super::{LogReader, RetryRequest};
 use crate::{ProcessManager, Result, RunStatus};
 use actix_process_actors::{
-    manager::{Explanation, GetAttempts, GetRun, Restart, SignalRun, Stop, Wait, Why},
+    manager::{Explanation, GetAttempts, GetRun, Restart, SignalRun, Stop, Wait, WaitAttempt, Why},
     model::{Attempt, EndReason, ExitStatus, Phase, Reason, RunId, Timestamp},
 };
 
@@ -56,13 +56,15 @@ impl RunHandle {
     }
 
     /// Stops it and waits until nobody of its tree is left: `stop_timeout` after the request at the latest, when what
-    /// still lives is killed.
+    /// still lives is killed. What somebody starts of it meanwhile is not waited for, and lives on; the answer is about what
+    /// was stopped.
     ///
     /// # Errors
     /// As [`RunHandle::stop`].
     pub async fn stop_and_wait(&self) -> Result<RunEnd> {
-        self.stop().await?;
-        self.wait().await
+        let attempt = self.stop().await?.attempt;
+        let run = self.pm.ask(WaitAttempt { run: self.id, attempt }).await??;
+        Ok(RunEnd::of_stopped(run, attempt))
     }
 
     /// Stops its attempt and starts the next one at once. A run that waits is started now; one that is over goes on
@@ -163,6 +165,16 @@ impl RunEnd {
             ended_at: run.ended_at,
             reason: run.reason,
         }
+    }
+
+    /// The end of what was stopped, also when the run goes on with a later attempt.
+    fn of_stopped(mut run: RunStatus, attempt: u32) -> Self {
+        if !run.phase.is_ended() {
+            (run.phase, run.end_reason, run.attempt) = (Phase::Stopped, Some(EndReason::Operator), attempt);
+            run.attempts.retain(|one| one.number <= attempt);
+            run.ended_at = run.attempts.back().and_then(|last| last.ended_at);
+        }
+        Self::of(run)
     }
 
     /// Whether it ended well.

@@ -13,8 +13,8 @@ use actix_process_actors::{
     breaker::{BreakerStatus, OperatorAct},
     manager::{
         Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetMetrics,
-        GetPrograms, GetRun, GetRuns, Info, LookupError, ManagerActor, OperateBreaker, ProgramStatus,
-        SetRetryBudget, Subscribe, WhyProgram,
+        GetPrograms, GetRun, GetRuns, GetSomeBreakers, Info, LookupError, ManagerActor, OperateBreaker,
+        ProgramStatus, SetRetryBudget, Subscribe, WhyProgram,
         recording::{GetRecording, Recording},
     },
     model::{BreakerPolicy, JournalRecord, Program, Restart, RetryBudget, Scope},
@@ -249,6 +249,14 @@ impl ProcessManager {
         self.ask(GetBreakers).await
     }
 
+    /// The same in pages: at most so many, after this scope in their order.
+    ///
+    /// # Errors
+    /// The supervisor is gone.
+    pub async fn breakers_after(&self, after: Option<Scope>, limit: usize) -> Result<Vec<BreakerStatus>> {
+        self.ask(GetSomeBreakers { after, limit }).await
+    }
+
     /// Tells a breaker what to do; who and why stand in the journal. To force open, to switch off and to let only watch
     /// are possible before any run has used the scope.
     ///
@@ -279,8 +287,9 @@ impl ProcessManager {
         Ok(self.ask(GetClasses { program: program.map(str::to_owned) }).await??)
     }
 
-    /// These are the programs and the rules of shared scopes from now on. Living runs are not touched: their next
-    /// attempt uses the new definition; a removed program finishes its runs.
+    /// These are the programs and the rules of shared scopes from now on. Living processes are not touched: the next attempt of
+    /// a run uses the new definition. Of a removed program what lives goes on to its end and is listed until then
+    /// ([`Configured::living`]); nothing more is started for it.
     ///
     /// # Errors
     /// A program does not fit together; nothing is changed then.

@@ -92,7 +92,8 @@ impl Asked {
     pub(super) fn time(&mut self, key: &'static str) -> Result<Option<Timestamp>, Problem> {
         self.value(key, |text| {
             if let Ok(at) = text.parse::<jiff::Timestamp>() {
-                return Ok(Timestamp(u64::try_from(at.as_millisecond()).unwrap_or(0)));
+                let wall = Timestamp(u64::try_from(at.as_millisecond()).unwrap_or(0));
+                return Ok(clock::of_shown(wall));
             }
             let ago = parse_duration_ms(text).map_err(|_| {
                 format!("`{text}` is neither a time (2026-11-23T12:00:00Z) nor a duration (10m)")

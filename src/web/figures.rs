@@ -80,6 +80,7 @@ fn of_all(status: &Status, pm: &ProcessManager) -> Value {
         "started_at": wire::time(info.started_at),
         "uptime_s": clock::now().since(info.started_at) / 1_000,
         "programs": info.programs,
+        "removed": info.removed,
         "living": info.living,
         "phases": phases,
         "runs": info.runs,

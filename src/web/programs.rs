@@ -5,15 +5,18 @@ use super::{
     body::Body,
     figures,
     problem::Problem,
-    runs::{Answer, Parts, accepted, by, by_and_force, had_ended, over, parts, run as wire_run},
+    runs::{
+        Answer, ITEMS, MAX_ITEMS, Parts, accepted, by, by_and_force, gone, had_ended, over, parts,
+        run as wire_run,
+    },
     wire,
 };
 use crate::{Error, ErrorKind, ProcessManager, StartRequest, Usage};
 use actix_process_actors::{
     breaker::OperatorAct,
     clock,
-    manager::{ProgramStatus, Restart, Stop},
-    model::{HIGHEST_PRIORITY, IfBlocked, Run, RunId},
+    manager::{ProgramStatus, Restart, RunError, Stop},
+    model::{HIGHEST_PRIORITY, IfBlocked, Run, RunId, Scope},
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -45,6 +48,16 @@ fn program(
 
 async fn program_of(request: &HttpRequest, pm: &ProcessManager) -> Result<ProgramStatus, Problem> {
     Ok(pm.program(&parts(request)?.program).await?)
+}
+
+/// The same to be started: one that was removed has living runs at most.
+async fn configured_of(request: &HttpRequest, pm: &ProcessManager) -> Result<ProgramStatus, Problem> {
+    let status = program_of(request, pm).await?;
+    if status.removed {
+        let error = RunError::ProgramGone(status.program.name.clone());
+        return Err(Error::from(error).into());
+    }
+    Ok(status)
 }
 
 pub(super) async fn one(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
@@ -115,7 +128,7 @@ async fn start_of(
 /// with its next attempt. A job gets a new run.
 pub(super) async fn start(request: HttpRequest, payload: Payload, pm: Data<ProcessManager>) -> Answer {
     Asked::of(&request)?.finish()?;
-    let status = program_of(&request, &pm).await?;
+    let status = configured_of(&request, &pm).await?;
     if status.program.is_daemon()
         && let Some(known) = status.living.first().or(status.last.as_ref())
     {
@@ -128,7 +141,7 @@ pub(super) async fn start(request: HttpRequest, payload: Payload, pm: Data<Proce
     Ok(accepted(&pm, &started))
 }
 
-/// Stops every living run: 202, or with `?wait=` 200 once nobody of their trees is left.
+/// Stops every living run: 202, or with `?wait=` 200 once nobody of the trees that were stopped is left.
 pub(super) async fn stop(request: HttpRequest, payload: Payload, pm: Data<ProcessManager>) -> Answer {
     let mut asked = Asked::of(&request)?;
     let wait_ms = asked.wait_ms()?;
@@ -149,7 +162,7 @@ pub(super) async fn stop(request: HttpRequest, payload: Payload, pm: Data<Proces
     let deadline = clock::now().plus(wait_ms);
     let mut all = true;
     for run in &mut stopped {
-        match over(&pm, run.id, deadline.since(clock::now())).await? {
+        match gone(&pm, run.id, run.attempt, deadline.since(clock::now())).await? {
             Some(ended) => *run = ended,
             None => all &= run.phase.is_ended(),
         }
@@ -161,7 +174,7 @@ pub(super) async fn stop(request: HttpRequest, payload: Payload, pm: Data<Proces
 pub(super) async fn restart(request: HttpRequest, payload: Payload, pm: Data<ProcessManager>) -> Answer {
     Asked::of(&request)?.finish()?;
     let (by, force) = by_and_force(payload).await?;
-    let status = program_of(&request, &pm).await?;
+    let status = configured_of(&request, &pm).await?;
     let mut runs: Vec<_> = status.living.iter().map(|run| run.id).collect();
     if runs.is_empty() && status.program.is_daemon() {
         match &status.last {
@@ -203,9 +216,14 @@ fn not_running(status: &ProgramStatus) -> Problem {
 }
 
 pub(super) async fn breakers(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
-    Asked::of(&request)?.finish()?;
-    let items: Vec<_> = pm.breakers().await?.iter().map(wire::breaker).collect();
-    Ok(HttpResponse::Ok().json(wire::list(&items, None)))
+    let mut asked = Asked::of(&request)?;
+    let after = asked.text("cursor").map(Scope);
+    let limit = asked.limit(ITEMS, MAX_ITEMS)?;
+    asked.finish()?;
+    let found = pm.breakers_after(after, limit).await?;
+    let next = found.last().filter(|_| found.len() >= limit).map(|last| last.scope.0.clone());
+    let items: Vec<_> = found.iter().map(wire::breaker).collect();
+    Ok(HttpResponse::Ok().json(wire::list(&items, next)))
 }
 
 pub(super) async fn operate(request: HttpRequest, payload: Payload, pm: Data<ProcessManager>) -> Answer {

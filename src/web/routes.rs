@@ -2,7 +2,7 @@
 
 use super::{Access, figures, logs, metrics, problem::Problem, programs, recording, runs};
 use crate::ProcessManager;
-use actix_process_actors::model::did_you_mean;
+use actix_process_actors::{clock, model::did_you_mean};
 use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder,
     body::{BoxBody, MessageBody},
@@ -10,7 +10,7 @@ use actix_web::{
     guard,
     http::{
         StatusCode,
-        header::{self, HeaderValue},
+        header::{self, HeaderName, HeaderValue},
     },
     middleware::{Next, from_fn},
     web::{self, Data},
@@ -20,6 +20,9 @@ use std::rc::Rc;
 
 /// Where the API lives.
 pub(super) const PREFIX: &str = "/api/v1";
+
+/// In every answer: the supervisor's time, in milliseconds since the Unix epoch.
+const TIME: HeaderName = HeaderName::from_static("x-supervisor-time-ms");
 
 /// First parts of the addresses there, for the help of an unknown one.
 const ROOMS: [&str; 9] =
@@ -121,6 +124,8 @@ pub(super) fn door<B: MessageBody + 'static>(
             let headers = response.headers_mut();
             headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // So that who shows ages goes by the clock that the times in the answer are of.
+            headers.insert(TIME, HeaderValue::from(clock::shown(clock::now()).0));
             Ok(response)
         })
     }

@@ -3,7 +3,7 @@
 use super::{asked::Asked, body::Body, figures, problem::Problem, routes::PREFIX, wire};
 use crate::{Error, ProcessManager, RunHandle};
 use actix_process_actors::{
-    manager::{GetAttempts, GetRuns, Restart, RunError, SignalRun, Stop, Wait, Why},
+    manager::{GetAttempts, GetRuns, Restart, RunError, SignalRun, Stop, Wait, WaitAttempt, Why},
     model::{Phase, Run, RunId, signal_number},
 };
 use actix_web::{
@@ -83,6 +83,24 @@ pub(super) async fn over(pm: &ProcessManager, run: RunId, wait_ms: u64) -> Resul
     }
 }
 
+/// The run when what was stopped of it is gone: this attempt with its whole tree. Nothing when the wait is over first. That
+/// somebody started it again meanwhile is not waited for.
+pub(super) async fn gone(
+    pm: &ProcessManager,
+    run: RunId,
+    attempt: u32,
+    wait_ms: u64,
+) -> Result<Option<Run>, Problem> {
+    if wait_ms == 0 {
+        return Ok(None);
+    }
+    let wait = pm.ask(WaitAttempt { run, attempt });
+    match tokio::time::timeout(Duration::from_millis(wait_ms), wait).await {
+        Ok(answer) => Ok(Some(answer?.map_err(Error::from)?)),
+        Err(_) => Ok(None),
+    }
+}
+
 pub(super) async fn health(pm: Data<ProcessManager>) -> HttpResponse {
     match tokio::time::timeout(HEALTHY_WITHIN, pm.info()).await {
         // Still 200: who restarts what is ill would stop every child, and free no disk.
@@ -120,16 +138,22 @@ pub(super) async fn list(request: HttpRequest, pm: Data<ProcessManager>) -> Answ
     Ok(HttpResponse::Ok().json(wire::list(&items, next)))
 }
 
-/// One run; with `?wait=` when it is over, or as it is when the wait is.
+/// One run; with `?wait=` when it is over, or as it is when the wait is. With `&attempt=` it is answered as soon as that
+/// attempt is over and nobody of its tree is left.
 pub(super) async fn one(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
     let mut asked = Asked::of(&request)?;
     let wait_ms = asked.wait_ms()?;
+    let attempt = asked.number("attempt")?;
     let usage = figures::wants_usage(&mut asked)?;
     asked.finish()?;
     let id = parts(&request)?.run;
     let mut found = pm.find(id.clone()).await?;
     if !found.phase.is_ended() && wait_ms > 0 {
-        found = match over(&pm, found.id, wait_ms).await? {
+        let awaited = match attempt {
+            Some(attempt) => gone(&pm, found.id, attempt, wait_ms).await?,
+            None => over(&pm, found.id, wait_ms).await?,
+        };
+        found = match awaited {
             Some(ended) => ended,
             None => pm.find(id).await?,
         };
@@ -174,7 +198,7 @@ pub(super) async fn by_and_force(payload: Payload) -> Result<(Option<String>, bo
     Ok(asked)
 }
 
-/// 202 when it is decided; with `?wait=` 200 once nobody of the tree is left.
+/// 202 when it is decided; with `?wait=` 200 once nobody of the tree that was stopped is left.
 pub(super) async fn stop(request: HttpRequest, payload: Payload, pm: Data<ProcessManager>) -> Answer {
     let mut asked = Asked::of(&request)?;
     let wait_ms = asked.wait_ms()?;
@@ -182,7 +206,7 @@ pub(super) async fn stop(request: HttpRequest, payload: Payload, pm: Data<Proces
     let by = by(payload).await?;
     let id = run_of(&request, &pm).await?;
     let stopping = pm.ask(Stop { run: id, by }).await?.map_err(Error::from)?;
-    match over(&pm, id, wait_ms).await? {
+    match gone(&pm, id, stopping.attempt, wait_ms).await? {
         Some(ended) => Ok(HttpResponse::Ok().json(run(&pm, &ended))),
         None => Ok(accepted(&pm, &stopping)),
     }

@@ -4,6 +4,7 @@ use super::figures;
 use crate::Usage;
 use actix_process_actors::{
     breaker::BreakerStatus,
+    clock,
     manager::{Explanation, Foreseen, ProgramStatus, RunInShort, Sentence},
     model::{
         self, Command, Counts, ExitStatus, Level, ParamKind, ParamReasons, ParamSpec, Params, Restart,
@@ -15,8 +16,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::{borrow::Cow, collections::BTreeMap};
 
-/// RFC 3339 in UTC with milliseconds; what no calendar has is the last moment that it has.
+/// RFC 3339 in UTC with milliseconds, as the wall clock told it; what no calendar has is the last moment that it has.
 pub(super) fn time(at: Timestamp) -> String {
+    let at = clock::shown(at);
     let at = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     const PRINTER: jiff::fmt::temporal::DateTimePrinter =
         jiff::fmt::temporal::DateTimePrinter::new().precision(Some(3));
@@ -256,7 +258,7 @@ pub(super) fn program(
         .iter()
         .map(|run| figures::with_usage(run, value(&Run::of(run, max_attempts)), usages))
         .collect();
-    json!({
+    let mut told = json!({
         "name": program.name,
         "description": program.description,
         "command": command,
@@ -276,7 +278,17 @@ pub(super) fn program(
         "figures": figures::of_program(&status.figures),
         "living": living,
         "last": status.last.as_ref().map(|run| Run::of(run, max_attempts)),
-    })
+    });
+    // Absent where there is nothing of the kind to say.
+    if let Some(told) = told.as_object_mut() {
+        if status.removed {
+            told.insert("removed".into(), true.into());
+        }
+        if let Some(run) = status.stopped_by_hand {
+            told.insert("stopped_by_operator".into(), run.to_string().into());
+        }
+    }
+    told
 }
 
 fn param_spec(spec: &ParamSpec) -> Value {
@@ -345,5 +357,6 @@ pub(super) fn explanation(why: &Explanation) -> Value {
 }
 
 pub(super) fn rule(rule: &RuleInfo) -> Value {
-    json!({"name": rule.name, "class": rule.class, "matches": rule.matches, "help": class_help(&rule.class)})
+    json!({"name": rule.name, "class": rule.class, "matches": rule.matches, "weight": thousandths(rule.weight_permille.into()),
+           "help": class_help(&rule.class)})
 }

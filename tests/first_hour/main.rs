@@ -14,6 +14,7 @@ mod listening;
 mod readme;
 mod reload;
 mod rows;
+mod stops;
 mod terminal;
 mod typos;
 mod verbs;

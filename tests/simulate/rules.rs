@@ -402,3 +402,43 @@ fn force_that_waits_for_a_place_is_remembered_over_the_supervisor_s_death() {
     let last = of_kind(&lines, "attempt_started");
     assert_eq!(short(last[last.len() - 1], &["run", "forced"]), "10 attempt_started run=r2 forced=true");
 }
+
+#[test]
+fn failures_that_lower_a_parameter_open_no_breaker_by_their_share_alone() {
+    // As the README has it, with the default rules of a shared scope: each run is asked gently enough at its fourth attempt.
+    let config = r#"
+    [program.scraper]
+    command = ["scrape", "--site", "{host}", "--qpi", "{qpi}"]
+    breakers = ["site:{host}"]
+    retry = { delay = "1s", max_delay = "5m", max_retries = 5, jitter = "none" }
+    classes.rate_limited = { delay = "30s", adjust = { qpi = { multiply = 0.5 } } }
+    [program.scraper.params]
+    host = { type = "string", required = true }
+    qpi = { type = "integer", default = 100, min = 10, max = 200 }
+    "#;
+    let start = |at: &str| {
+        format!("[[start]]\nprogram = \"scraper\"\nat = \"{at}\"\nparams = {{ host = \"shop.example\" }}\n")
+    };
+    let script = r#"
+    [[script]]
+    program = "scraper"
+    attempts = [
+      { lasts = "1s", exit = 1, class = "rate_limited" },
+      { lasts = "1s", exit = 1, class = "rate_limited" },
+      { lasts = "1s", exit = 1, class = "rate_limited" },
+      { lasts = "1s", exit = 0 },
+    ]
+    "#;
+    let starts: String = (0..6).map(|n| start(&format!("{}m", n * 10))).collect();
+    let lines = play(config, &format!("until = \"2h\"\n{starts}{script}"));
+    assert_eq!(of_kind(&lines, "breaker_changed").len(), 0, "no run was in the way of another");
+    let ended = of_kind(&lines, "run_ended");
+    assert!(ended.len() == 6 && ended.iter().all(|line| line["phase"] == "succeeded"));
+
+    // Asking for less does not help here, so that five in a row open it all the same.
+    let failing = script.replace("{ lasts = \"1s\", exit = 0 },", "");
+    let lines = play(config, &format!("until = \"2h\"\n{}{failing}", start("0s")));
+    let opened = of_kind(&lines, "breaker_changed");
+    let why = opened.first().and_then(|line| line["why"].as_str()).unwrap_or_default();
+    assert!(why.starts_with("5 failures in a row"), "{why}");
+}

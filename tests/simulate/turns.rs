@@ -119,3 +119,45 @@ fn a_priority_out_of_range_is_refused_where_it_stands() {
     let told: Vec<_> = errors.iter().map(|e| (e.line, e.column, e.code.as_str())).collect();
     assert_eq!(told, [(4, 12, "config.range")]);
 }
+
+#[test]
+fn who_waits_first_goes_first_also_when_its_turn_needs_tokens() {
+    let config = r#"
+    [retry_budget]
+    capacity = 100.0
+    [program.job]
+    command = ["job"]
+    breakers = ["site:x"]
+    breaker = false
+    max_concurrent = 2
+    retry = { delay = "1s", jitter = "none", max_retries = 3 }
+    classes.exit_nonzero = { scopes = ["shared"], trips = true }
+    [breaker."site:*"]
+    penalty = "1m"
+    penalty_jitter = 0.0
+    ramp = { over = "10m", spacing = "7s" }
+    half_open = { lease = "10m", success = "exit" }
+    "#;
+    // Two retries wait for the scope, and a first start for a place. The end of the probe frees both at once.
+    let scenario = r#"
+    until = "5m"
+    [[start]]
+    program = "job"
+    [[start]]
+    program = "job"
+    at = "1s"
+    [[start]]
+    program = "job"
+    at = "20s"
+    [[script]]
+    run = "r1"
+    attempts = [{ lasts = "10s", exit = 1 }, { lasts = "10s", exit = 0 }]
+    [[script]]
+    run = "r2"
+    attempts = [{ lasts = "11s", exit = 1 }, { lasts = "10s", exit = 0 }]
+    [[script]]
+    run = "r3"
+    attempts = [{ lasts = "10s", exit = 0 }]
+    "#;
+    assert_eq!(starts(config, scenario), ["0 r1", "1 r2", "70 r1", "80 r2", "87 r3"]);
+}

@@ -28,9 +28,9 @@ impl BreakerActor {
         self.machine.set_clock(now, clock::reading());
     }
 
-    /// Sets the alarm to the machine's next deadline. Called after every message that may move it.
+    /// Sets the alarm to when the machine is to be woken. Called after every message that may move it.
     fn rearm(&mut self, ctx: &mut Context<Self>) {
-        let next = self.machine.next_deadline();
+        let next = self.machine.next_alarm();
         if self.rung || self.alarm.map(|(at, _)| at) == next {
             return;
         }
@@ -90,8 +90,12 @@ impl Handler<Advance> for BreakerActor {
 impl Handler<GetBreakers> for BreakerActor {
     type Result = Vec<BreakerStatus>;
 
-    fn handle(&mut self, _: GetBreakers, _: &mut Context<Self>) -> Vec<BreakerStatus> {
-        self.machine.breakers()
+    fn handle(&mut self, get: GetBreakers, _: &mut Context<Self>) -> Vec<BreakerStatus> {
+        match get {
+            GetBreakers::All => self.machine.breakers(),
+            GetBreakers::After(after, limit) => self.machine.breakers_after(after.as_ref(), limit),
+            GetBreakers::Of(scopes) => self.machine.breakers_of(&scopes),
+        }
     }
 }
 

@@ -35,10 +35,17 @@ pub struct Settle {
     pub keep: bool,
 }
 
-/// Every breaker as it stands now.
-#[derive(Clone, Copy, Debug, Message)]
+/// Breakers as they stand now, in order of scope.
+#[derive(Clone, Debug, Message)]
 #[rtype(result = "Vec<BreakerStatus>")]
-pub struct GetBreakers;
+pub enum GetBreakers {
+    /// Every one.
+    All,
+    /// At most so many, after this scope.
+    After(Option<Scope>, usize),
+    /// Those of these scopes that are known.
+    Of(Vec<Scope>),
+}
 
 /// An operator's word. Answers nothing when no run has used the scope yet and the act would only end something there.
 #[derive(Clone, Debug, Message)]

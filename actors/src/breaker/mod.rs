@@ -35,6 +35,8 @@
 //!   of them or more. How a start ends is an outcome by itself, whether it was slow or not; of one that ends before it is
 //!   ready only that is known. The slow probe of a half-open scope has failed, in time it is proved where
 //!   `half_open.success` says so (`"ready"`, `"first_output"`); either way it has had its say.
+//! - A failure after which the next attempt asks for less ([`Outcome::Lowering`]) counts in the row and not in the share of
+//!   failures: what failed is not asked for again, and a row of five is evidence all the same.
 //! - A success opens nothing, though it may complete a window that is full of failures. What says nothing about the
 //!   scope ([`Outcome::Neutral`]: weight 0, a class of other scopes, an operator's stop) changes nothing, and gives a
 //!   probe's permit back at once. A class with `trips` opens its scopes at once, whatever their counters say.
@@ -53,8 +55,9 @@
 //! - It keeps no queue. [`Admission::Denied`] says when asking again may help; [`Changes`] say when a scope changed and
 //!   when a permit came back ([`Changes::freed`]). Whose turn it is then is the Manager's: it lets the first in line
 //!   ask, and no other. After closing, starts are let through at least `ramp.spacing` apart.
-//! - It remembers no scope for ever: one that rests at level 0 with no recent outcome and no holder is forgotten after a
-//!   day, with its row of failures.
+//! - It remembers no scope for ever: one that rests at level 0, without a holder, is forgotten with its row of failures once its
+//!   latest outcome is older than `window.age`, and a minute after its last use if nothing is known of it. One at a higher
+//!   level, or half-open, is kept until a success proves it.
 //! - Which failure weighs how much, and in which scopes, is the class's rule, applied before [`Settle`].
 //!
 //! # What was rejected

@@ -95,7 +95,7 @@ async fn trip(breaker: &Addr<BreakerActor>) -> Changes {
 }
 
 async fn state(breaker: &Addr<BreakerActor>) -> String {
-    breaker.send(GetBreakers).await.unwrap().remove(0).state
+    breaker.send(GetBreakers::All).await.unwrap().remove(0).state
 }
 
 #[actix::test]

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     breaker, clock, launcher,
-    model::{JournalRecord, Run, RunId, Timestamp},
+    model::{AttemptId, JournalRecord, Run, RunId, Timestamp},
     monitor, retry,
     store::{Loaded, Store, StoreError},
 };
@@ -26,6 +26,9 @@ use tokio::sync::{oneshot, watch};
 /// Recorded inputs that wait for a decision to be written with. More are written alone: a chatty child must not fill the
 /// memory, and a death of ours loses what led to nothing.
 pub(super) const RECORDED_MAX: usize = 256;
+
+/// How long the wall clock is believed to be as it was: times that people see are wrong for so long after it was set.
+const LOOK_AT_CLOCK_MS: u64 = 1_000;
 
 /// How long until a commit that the store refused is tried again: a full disk is not freed faster by asking more often,
 /// and everything behind the commit waits meanwhile.
@@ -46,6 +49,8 @@ pub struct ManagerActor {
     pub(super) started_at: Timestamp,
     pub(super) ids: Ids,
     pub(super) waiters: HashMap<RunId, Vec<oneshot::Sender<Run>>>,
+    /// Who waits for the end of an attempt and its tree.
+    pub(super) attempt_waiters: Vec<(AttemptId, oneshot::Sender<Run>)>,
     pub(super) news: watch::Sender<u64>,
     pub(super) shutdown: Option<Vec<oneshot::Sender<()>>>,
     subscribers: Vec<Recipient<JournalRecord>>,
@@ -62,6 +67,8 @@ pub struct ManagerActor {
     /// What led to the next decision.
     recorded: Vec<Vec<u8>>,
     alarm: Option<(Timestamp, SpawnHandle)>,
+    /// When it was looked whether the wall clock was set.
+    looked_at_clock: Timestamp,
 }
 
 /// The store has written, or refused, a commit.
@@ -83,6 +90,7 @@ impl ManagerActor {
             started_at: clock::now(),
             ids: Ids::new(seed),
             waiters: HashMap::new(),
+            attempt_waiters: Vec::new(),
             news: watch::Sender::new(0),
             shutdown: None,
             subscribers: Vec::new(),
@@ -94,6 +102,7 @@ impl ManagerActor {
             at: clock::now(),
             recorded: Vec::new(),
             alarm: None,
+            looked_at_clock: Timestamp(0),
         };
         manager.record(Happening::Opened { next_seq });
         manager
@@ -112,6 +121,14 @@ impl ManagerActor {
     /// Something comes from outside: the time at which it, and all that follows from it, is decided.
     pub(super) fn begin(&mut self) -> Timestamp {
         self.at = clock::now();
+        if self.at.since(self.looked_at_clock) >= LOOK_AT_CLOCK_MS {
+            self.looked_at_clock = self.at;
+            if let Some(by_ms) = clock::stepped() {
+                log::warn!("the wall clock was set, or the machine slept, no deadline moved; by_ms={by_ms}");
+                self.record(Happening::ClockSet { by_ms });
+                self.effects.extend(self.machine.clock_set(by_ms, self.at));
+            }
+        }
         self.at
     }
 
@@ -144,8 +161,26 @@ impl ManagerActor {
         }
         if !self.asking {
             self.write_recorded(RECORDED_MAX, ctx);
+            self.tell_of_gone();
             self.rearm(ctx);
             self.finish_shutdown(ctx);
+        }
+    }
+
+    /// Tells those who wait for attempts that are gone, once that is written.
+    fn tell_of_gone(&mut self) {
+        let gone = |(attempt, tell): &mut (AttemptId, oneshot::Sender<Run>)| {
+            tell.is_closed() || self.machine.is_gone(*attempt)
+        };
+        let gone: Vec<_> = self.attempt_waiters.extract_if(.., gone).collect();
+        for (attempt, tell) in gone {
+            let Some(run) = self.machine.run(attempt.run).cloned() else { continue };
+            let written = self.written();
+            actix_rt::spawn(async move {
+                if written.await.is_ok() {
+                    let _ = tell.send(run); // Who waited may have gone.
+                }
+            });
         }
     }
 

@@ -1,12 +1,13 @@
 //! What a configuration tells the Manager: the programs, the rules of shared scopes, the tokens of retries.
 
-use crate::model::{BreakerPolicy, Program, RetryBudget};
+use crate::model::{BreakerPolicy, Program, RetryBudget, RunId};
 use actix::Message;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// These are the programs and the rules of shared scopes from now on. The programs are checked already.
 ///
-/// Living runs are not touched: their next attempt uses the new definition; a removed program finishes its runs.
+/// Living processes are not touched: the next attempt of a run uses the new definition. Of a removed program what lives goes
+/// on to its end, and nothing more is started.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Configured")]
 pub struct Configure {
@@ -44,9 +45,12 @@ pub struct Configured {
     pub changed: Vec<String>,
     /// Names that are gone.
     pub removed: Vec<String>,
+    /// Runs that still live of programs that are gone, by name. Each ends by itself, or when somebody stops it, and is not
+    /// started again; those that only waited are over.
+    pub living: BTreeMap<String, Vec<RunId>>,
 }
 
-/// Start the programs with `autostart` that have no living run. Sent once, after [`Configure`].
+/// Start the programs with `autostart` that have no living run and that no operator stopped. Sent once, after [`Configure`].
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Autostart;

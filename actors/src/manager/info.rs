@@ -20,6 +20,8 @@ pub struct Info {
     pub started_at: Timestamp,
     /// Programs configured.
     pub programs: usize,
+    /// Living runs of programs that are no longer configured.
+    pub removed: usize,
     /// Runs by phase, living ones.
     pub living: BTreeMap<&'static str, usize>,
     /// Runs by phase, those that are over and still kept.

@@ -271,6 +271,17 @@ pub struct Wait {
     pub run: RunId,
 }
 
+/// A run when this attempt of it is over and nobody of its tree is left (or at once, if it is so). What follows it, such as
+/// a start that somebody asked for meanwhile, is not waited for.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Run, RunError>")]
+pub struct WaitAttempt {
+    /// Which run.
+    pub run: RunId,
+    /// The number of the attempt.
+    pub attempt: u32,
+}
+
 /// Attempts of a run from the store, oldest first.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Vec<Attempt>, RunError>")]
@@ -283,7 +294,7 @@ pub struct GetAttempts {
     pub limit: usize,
 }
 
-/// Every program and its living runs.
+/// Every program and its living runs; also programs that are no longer configured, as long as runs of them live.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<ProgramStatus>")]
 pub struct GetPrograms;
@@ -294,6 +305,10 @@ pub struct GetPrograms;
 pub struct ProgramStatus {
     /// Its definition.
     pub program: Arc<Program>,
+    /// Whether it is no longer configured and listed only because runs of it live: none is started again after its end.
+    pub removed: bool,
+    /// Its last run, when an operator stopped that and nobody has started the program since: `autostart` waits for him.
+    pub stopped_by_hand: Option<RunId>,
     /// Runs that are not over, newest first.
     pub living: Vec<Run>,
     /// The newest run that is over.
@@ -431,10 +446,20 @@ pub struct GetClasses {
     pub program: Option<String>,
 }
 
-/// Every breaker as it stands now.
+/// Every breaker as it stands now, in order of scope.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<BreakerStatus>")]
 pub struct GetBreakers;
+
+/// The same in pages: there may be a scope for each of a hundred thousand hosts.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Vec<BreakerStatus>")]
+pub struct GetSomeBreakers {
+    /// After this scope; nothing: from the first.
+    pub after: Option<Scope>,
+    /// At most so many.
+    pub limit: usize,
+}
 
 /// An operator's word to a breaker.
 #[derive(Clone, Debug, Message)]

@@ -19,7 +19,10 @@
 //!   [`Why`].
 //! - **Who waits for a breaker goes on by priority, of equal ones in the order of waiting.** Each scope has a line; only
 //!   its first asks, when the scope changes, a permit comes back or its time has come, and as it gets through the next one
-//!   asks. None polls, and who comes later joins the line without asking.
+//!   asks. None polls. Who comes later joins the line of the scope that refuses it longest, and nobody overtakes one that is being
+//!   asked.
+//! - **A program that is gone starts nothing.** What lives of it lives on and is listed; what would follow its end is its end.
+//! - **An operator's stop outlives us.** `autostart` waits for his start.
 //! - **A breaker that opens may stop what lives in its scope** (`on_open = "stop"`). That is nobody's failure: neutral for
 //!   all breakers, no retry used up, and the run goes on from the line when it may.
 //! - **Everything can be decided again.** Whatever comes from outside is written down with its `now`, with the decision

@@ -35,13 +35,18 @@ impl Handler<GetPrograms> for ManagerActor {
         }
         let now = clock::now();
         let status = |name: String| {
-            let program = self.machine.program(&name)?.clone();
+            let program = self.machine.program_or_last(&name)?.clone();
+            let removed = self.machine.program(&name).is_none();
             let figures = self.machine.figures(&name, self.started_at, now);
             let living = living.remove(name.as_str()).unwrap_or_default();
             let last = last.remove(name.as_str());
-            Some(ProgramStatus { program, living, last, figures })
+            let stopped_by_hand = self.machine.stopped_by_hand(&name);
+            Some(ProgramStatus { program, removed, stopped_by_hand, living, last, figures })
         };
-        MessageResult(self.machine.program_names().into_iter().filter_map(status).collect())
+        let mut names = self.machine.program_names();
+        names.extend(self.machine.unconfigured().into_keys());
+        names.sort_unstable();
+        MessageResult(names.into_iter().filter_map(status).collect())
     }
 }
 
@@ -196,7 +201,16 @@ impl Handler<GetBreakers> for ManagerActor {
     type Result = ResponseFuture<Vec<breaker::BreakerStatus>>;
 
     fn handle(&mut self, _: GetBreakers, _: &mut Context<Self>) -> Self::Result {
-        let answer = self.rooms.breaker.get.send(breaker::GetBreakers);
+        let answer = self.rooms.breaker.get.send(breaker::GetBreakers::All);
+        Box::pin(async { answer.await.unwrap_or_default() })
+    }
+}
+
+impl Handler<GetSomeBreakers> for ManagerActor {
+    type Result = ResponseFuture<Vec<breaker::BreakerStatus>>;
+
+    fn handle(&mut self, ask: GetSomeBreakers, _: &mut Context<Self>) -> Self::Result {
+        let answer = self.rooms.breaker.get.send(breaker::GetBreakers::After(ask.after, ask.limit));
         Box::pin(async { answer.await.unwrap_or_default() })
     }
 }
@@ -224,8 +238,9 @@ impl Handler<OperateBreaker> for ManagerActor {
             if !told.await.map_err(|error| error.to_string())? {
                 return Err(unknown());
             }
-            let all = get.send(breaker::GetBreakers).await.map_err(|error| error.to_string())?;
-            all.into_iter().find(|status| status.scope == scope).ok_or_else(unknown)
+            let one = breaker::GetBreakers::Of(vec![scope.clone()]);
+            let found = get.send(one).await.map_err(|error| error.to_string())?;
+            found.into_iter().next().ok_or_else(unknown)
         })
     }
 }
@@ -244,6 +259,7 @@ impl Handler<GetInfo> for ManagerActor {
         MessageResult(Info {
             started_at: self.started_at,
             programs: self.machine.program_names().len(),
+            removed: self.machine.unconfigured().values().map(Vec::len).sum(),
             living,
             ended,
             attempts_started,

@@ -21,9 +21,9 @@ impl ManagerActor {
     pub(super) fn ask(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
             Effect::Admit(admit) => {
-                let run = admit.run;
+                let (run, peek) = (admit.run, admit.peek);
                 let answer = self.rooms.breaker.admit.send(admit);
-                self.question(answer, ctx, move |admission| Input::Admitted { run, admission });
+                self.question(answer, ctx, move |admission| Input::Admitted { run, peek, admission });
             }
             Effect::Settle(settle) => {
                 let (run, keep) = (settle.run, settle.keep);

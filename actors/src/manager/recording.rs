@@ -152,6 +152,11 @@ pub enum Happening {
         /// It.
         event: Event,
     },
+    /// The wall clock was set, or the machine slept.
+    ClockSet {
+        /// By so much; negative: back.
+        by_ms: i64,
+    },
     /// The supervisor was told to end.
     Shutdown,
     /// A process came to be.
@@ -411,6 +416,7 @@ impl Happening {
             | Self::Stop { .. }
             | Self::Restart { .. }
             | Self::Operate { .. }
+            | Self::ClockSet { .. }
             | Self::Shutdown
             | Self::RetryRang
             | Self::BreakerRang => None,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     breaker, clock, launcher,
-    model::{ClockReading, ClockShift, IfBlocked, Run, RunId, SavedClock, Timestamp},
+    model::{AttemptId, ClockReading, ClockShift, IfBlocked, Run, RunId, SavedClock, Timestamp},
     retry,
 };
 use actix::{AsyncContext, Context, Handler, Message, ResponseFuture};
@@ -163,6 +163,10 @@ impl Handler<Resume> for ManagerActor {
             return self.hear_store(ctx);
         }
         let Resume { recovery: launcher::Recovery { ends, left, with_secrets }, down_ms, clean, .. } = resume;
+        for (program, runs) in self.machine.unconfigured() {
+            let count = runs.len();
+            log::warn!("runs of a program that is no longer configured end; program={program} runs={count}");
+        }
         let (now, adopted) = (self.begin(), BTreeSet::new());
         let recovered = ends.iter().map(Recovered::of).collect();
         self.record(Happening::Resumed { recovered, down_ms, clean });
@@ -404,6 +408,20 @@ impl Handler<Wait> for ManagerActor {
                 Box::pin(async { told.await.map_err(|_| RunError::ShuttingDown) })
             }
         }
+    }
+}
+
+impl Handler<WaitAttempt> for ManagerActor {
+    type Result = ResponseFuture<Result<Run, RunError>>;
+
+    fn handle(&mut self, WaitAttempt { run, attempt }: WaitAttempt, ctx: &mut Context<Self>) -> Self::Result {
+        if self.machine.run(run).is_none() {
+            return Box::pin(async move { Err(RunError::Unknown(run)) });
+        }
+        let (tell, told) = oneshot::channel();
+        self.attempt_waiters.push((AttemptId { run, number: attempt }, tell));
+        self.go_on(ctx);
+        Box::pin(async { told.await.map_err(|_| RunError::ShuttingDown) })
     }
 }
 

@@ -3,13 +3,13 @@
 use super::{
     ManagerActor,
     machine::{Facts, explain},
-    messages::*,
+    messages::{Explanation, RunError, StartError, Why, WhyProgram},
     queries::{JOURNAL_PAGE, read_journal},
 };
 use crate::{
-    breaker::{BreakerStatus, GetBreakers as AllBreakers},
+    breaker::{BreakerStatus, GetBreakers},
     clock,
-    model::JournalRecord,
+    model::{JournalRecord, Scope},
     store::Store,
 };
 use actix::{Context, Handler, ResponseFuture};
@@ -26,7 +26,7 @@ impl Handler<Why> for ManagerActor {
         let Some(facts) = self.machine.facts(run, clock::now()) else {
             return Box::pin(async move { Err(RunError::Unknown(run)) });
         };
-        let told = self.tell(facts);
+        let told = self.tell(facts, Vec::new());
         Box::pin(async move { Ok(told.await.map_err(RunError::Store)?.0) })
     }
 }
@@ -43,7 +43,8 @@ impl Handler<WhyProgram> for ManagerActor {
             return Box::pin(async move { Err(StartError::UnknownProgram { name, known }) });
         };
         let facts = overview.main_run().and_then(|run| self.machine.facts(run, now));
-        let told = facts.map(|facts| self.tell(facts));
+        let scopes: Vec<_> = overview.gates.iter().map(|gate| gate.scope.clone()).collect();
+        let told = facts.map(|facts| self.tell(facts, scopes));
         Box::pin(async move {
             let (story, breakers) = match told {
                 Some(told) => told.await.map(|(story, breakers)| (Some(story), breakers)),
@@ -56,15 +57,17 @@ impl Handler<WhyProgram> for ManagerActor {
 }
 
 impl ManagerActor {
-    /// The explanation of a run, and every breaker as it stood.
+    /// The explanation of a run, and the breakers that gate it, or have these scopes, as they stood.
     fn tell(
         &mut self,
         facts: Facts,
+        scopes: Vec<Scope>,
     ) -> impl Future<Output = Result<(Explanation, Vec<BreakerStatus>), String>> + use<> {
         let (store, written) = (self.store.clone(), self.written());
         let newest = self.machine.last_seq();
         let outlook = facts.forecast.clone().map(|ask| self.rooms.retry.forecast.send(ask));
-        let breakers = self.rooms.breaker.get.send(AllBreakers);
+        let scopes = facts.gates.iter().map(|gate| gate.scope.clone()).chain(scopes).collect();
+        let breakers = self.rooms.breaker.get.send(GetBreakers::Of(scopes));
         async move {
             let _ = written.await; // What is decided and not yet written belongs to the answer.
             let records = records_about(&store, &facts, newest).await?;

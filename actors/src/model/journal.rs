@@ -229,6 +229,12 @@ pub enum Event {
         /// Whether something is lost by it, as far as anybody can tell.
         lost: bool,
     },
+    /// The wall clock was set while a supervisor ran, or the machine slept. From here on times are shown by it; no deadline
+    /// moved.
+    ClockSet {
+        /// By so much; negative: back.
+        by_ms: i64,
+    },
     /// The keeper died; the trees it kept are stopped and a new one is started.
     KeeperLost {
         /// Attempts that were alive.

@@ -90,6 +90,8 @@ pub enum EndReason {
     Operator,
     /// The retry budget was empty, and its rules end a run then.
     Budget,
+    /// Its program is no longer configured: nothing more is started for it.
+    ProgramRemoved,
 }
 
 /// What a start does when a breaker refuses it.

@@ -124,6 +124,7 @@ impl Handler<GetRules> for MonitorActor {
             name: rule.name.to_string(),
             class: rule.class.to_string(),
             matches: rule.shown(),
+            weight_permille: program.class_rule(&rule.class).weight_permille,
         });
         MessageResult(info.collect())
     }

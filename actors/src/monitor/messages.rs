@@ -147,6 +147,8 @@ pub struct RuleInfo {
     pub class: String,
     /// What it matches: a pattern, `exit_code = 78`, `signal = "SIGKILL"`.
     pub matches: String,
+    /// What a failure of its class weighs in a breaker, in thousandths of one; 0: nothing.
+    pub weight_permille: u32,
 }
 
 /// Store everything taken in so far; answers when it is safe. Part of an orderly end.

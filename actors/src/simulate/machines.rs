@@ -83,7 +83,7 @@ impl Machines {
         Answer::Input(match effect {
             Effect::Admit(ask) => {
                 let admission = self.breaker.admit(now, ask.run, ask.gates, ask.peek);
-                Input::Admitted { run: ask.run, admission }
+                Input::Admitted { run: ask.run, peek: ask.peek, admission }
             }
             Effect::Settle(said) => {
                 let changes =

@@ -168,6 +168,7 @@ impl Replay {
                 }
                 manager.restart(Restart { run, by, stop_running, force }, at).unwrap_or_default()
             }
+            Happening::ClockSet { by_ms } => manager.clock_set(by_ms, at),
             Happening::Shutdown => manager.shutdown(at),
             report => report.into_input().map_or_else(Vec::new, |input| manager.step(input, at)),
         });

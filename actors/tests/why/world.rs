@@ -222,6 +222,7 @@ impl World {
             }
             Effect::Admit(ask) => Input::Admitted {
                 run: ask.run,
+                peek: ask.peek,
                 admission: self.breaker.admit(now, ask.run, ask.gates, ask.peek),
             },
             Effect::Prepare(ask) => {

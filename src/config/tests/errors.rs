@@ -344,3 +344,33 @@ fn a_long_word_for_a_shell_is_left_to_the_shell() {
     let config = good("[program.p]\ncommand = \"sh -c 'a | b; exit 3'\"\n");
     assert_eq!(config.programs[0].check(), []);
 }
+
+#[test]
+fn errors_of_one_table_are_told_all_at_once() {
+    let told = |text: &str| -> Vec<String> {
+        let errors = bad(&format!("[program.p]\nscript = \"x\"\n{text}\n"));
+        errors.iter().map(|error| error.message.clone()).collect()
+    };
+    for (text, words) in [
+        ("retry = { delay = 5, factor = 0.0 }", ["needs a unit", "factor"]),
+        ("retry = { max_delay = \"x\", jitter = \"none\", factor = 99.0 }", ["not a duration", "factor"]),
+        ("breaker = { penalty = 5, failure_rate = 3.0 }", ["needs a unit", "failure_rate"]),
+        ("breaker = { window = { age = 5, min = 0 } }", ["needs a unit", "window.min"]),
+        ("breaker = { half_open = { lease = 5, permits = 0 } }", ["needs a unit", "half_open.permits"]),
+        ("params.n = { type = \"integer\", required = 1, min = 9, max = 3 }", ["true", "max"]),
+    ] {
+        let told = told(text);
+        assert_eq!(told.len(), 2, "{text}: {told:#?}");
+        for word in words {
+            assert!(told.iter().any(|message| message.contains(word)), "{text}: {word}: {told:#?}");
+        }
+    }
+    // What only follows from an error is none.
+    for text in [
+        "breaker = { penalty = 5, max_penalty = \"10s\" }",
+        "retry = { delay = 5, max_delay = \"100ms\" }",
+        "breaker = { failures = 0, failure_rate = \"x\" }",
+    ] {
+        assert_eq!(told(text).len(), 1, "{text}");
+    }
+}

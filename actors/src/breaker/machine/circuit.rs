@@ -17,9 +17,13 @@ use std::{
     sync::Arc,
 };
 
-/// How long a scope must be closed, at level 0 and untouched before it is forgotten. A day: longer than the pause
-/// between the starts of a nightly job, short enough that a scope for each of a million hosts stays bounded.
-const IDLE_MS: u64 = 24 * 3_600_000;
+/// How long a scope is kept of which nothing is known, after its last use. A minute: a run that fails for reasons of its own
+/// comes back sooner as a rule, and the scope need not be written anew for each of its starts.
+const UNKNOWN_MS: u64 = 60_000;
+
+/// How long a scope that rests is kept whose outcomes do not grow old (`window.age = "0s"`), after its last use, if none of
+/// them is a failure. A day: longer than the pause between the starts of a nightly job.
+const AGELESS_MS: u64 = 24 * 3_600_000;
 
 /// Classes of failures that a sentence can name. Eight fill a line; of longer rows the latest are named.
 const RECENT: usize = 8;
@@ -38,6 +42,9 @@ pub(super) struct Circuit {
     /// scope which was forgotten and comes back does not hear those from before.
     pub(super) epoch: u64,
     pub(super) touched_at: Timestamp,
+    /// When an outcome counted last.
+    #[serde(default)]
+    pub(super) heard_at: Timestamp,
     /// Permits of this epoch that are out; whose they are is in [`Held`](super::held::Held).
     #[serde(skip)]
     pub(super) out: u32,
@@ -83,6 +90,7 @@ impl Circuit {
             why: "nothing has happened yet".into(),
             ramp: None,
             touched_at: now,
+            heard_at: Timestamp(0),
             out: 0,
             seed,
         }
@@ -104,12 +112,18 @@ impl Circuit {
         if !rests || self.by_hand.is_some() || self.level > 0 || self.out > 0 {
             return None;
         }
-        let idle = self.touched_at.plus(IDLE_MS);
-        match (self.window.newest().max(self.starts.newest()), self.policy.window.age_ms) {
-            (None, _) => Some(idle),
-            (Some(_), 0) => None,
-            (Some(newest), age) => Some(idle.max(newest.plus(age))),
-        }
+        let known = self.row.count > 0 || !self.window.is_empty() || !self.starts.is_empty();
+        let failed = self.row.count > 0 || self.window.share().failures > 0 || !self.starts.is_empty();
+        let newest = self.window.newest().max(self.starts.newest()).unwrap_or_default();
+        let kept_until = match (known, self.policy.window.age_ms) {
+            (false, _) => self.touched_at.plus(UNKNOWN_MS),
+            (true, 0) if failed => return None,
+            (true, 0) => self.touched_at.plus(AGELESS_MS),
+            // Its row of failures is no younger than the latest of them.
+            (true, age_ms) => self.heard_at.max(newest).plus(age_ms),
+        };
+        let spaced = self.ramp.map(|ramp| ramp.until).unwrap_or_default();
+        Some(kept_until.max(spaced))
     }
 
     /// Applies what was due at [`Self::deadline`], at that time.
@@ -250,9 +264,7 @@ impl Circuit {
         if let Some(lateness) = lateness {
             // One that lives on from before says that it is well again and again, and one that died with its supervisor
             // has nothing to say: that is no news.
-            if (!word.keep && !word.is_of_a_lost_run())
-                || matches!(word.outcome, Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor)
-            {
+            if (!word.keep && !word.is_of_a_lost_run()) || word.outcome.is_failure() {
                 let event = Event::LateOutcome { why: words::late(word, self.state.name(), lateness) };
                 out.push(Change { at: now, scope: self.scope.clone(), run: Some(word.run), event });
             }
@@ -262,10 +274,16 @@ impl Circuit {
             return false;
         }
         match word.outcome {
-            Outcome::Neutral | Outcome::Failure { weight_permille: 0 } => self.release(word),
+            Outcome::Neutral
+            | Outcome::Failure { weight_permille: 0 }
+            | Outcome::Lowering { weight_permille: 0 } => self.release(word),
             Outcome::Success => self.succeeded(now, word, out),
             Outcome::Failure { weight_permille } => {
-                self.failed(now, word, weight_permille, out);
+                self.failed(now, word, weight_permille, true, out);
+                true
+            }
+            Outcome::Lowering { weight_permille } => {
+                self.failed(now, word, weight_permille, false, out);
                 true
             }
             Outcome::Ready { after_ms } => self.became_ready(now, word, after_ms, out),
@@ -322,6 +340,7 @@ impl Circuit {
             }
             return true;
         }
+        self.heard_at = now;
         self.row = Row::default();
         self.window.push(now, 0, self.policy.window);
         let proved = now.since(self.changed_at) >= self.policy.decay_after_ms();
@@ -334,7 +353,15 @@ impl Circuit {
         true
     }
 
-    fn failed(&mut self, now: Timestamp, word: &Word<'_>, weight: u32, out: &mut Vec<Change>) {
+    /// `in_share`: it counts in the share of failures too.
+    fn failed(
+        &mut self,
+        now: Timestamp,
+        word: &Word<'_>,
+        weight: u32,
+        in_share: bool,
+        out: &mut Vec<Change>,
+    ) {
         let class = word.class.unwrap_or("unclassified");
         if let State::HalfOpen { leases, failed_permille, .. } = &mut self.state {
             if !word.keep {
@@ -350,10 +377,14 @@ impl Circuit {
             self.recent.pop_front();
         }
         self.recent.push_back(class.to_owned());
+        self.heard_at = now;
         self.row.count = self.row.count.saturating_add(1);
         self.row.permille = self.row.permille.saturating_add(u64::from(weight));
-        self.window.push(now, weight, self.policy.window);
-        if let Some(why) = words::trip(&self.policy, self.row, self.window.share(), &self.recent) {
+        if in_share {
+            self.window.push(now, weight, self.policy.window);
+        }
+        let share = in_share.then(|| self.window.share());
+        if let Some(why) = words::trip(&self.policy, self.row, share, &self.recent) {
             self.trip(now, why, out);
         }
     }

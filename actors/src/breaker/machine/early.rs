@@ -31,6 +31,7 @@ impl Circuit {
         if self.policy.slow_ready_ms.is_none() {
             return false;
         }
+        self.heard_at = now;
         self.starts.push(now, slow.map_or(0, |_| SLOW_PERMILLE), self.policy.window);
         if slow.is_some()
             && let Some(why) = words::too_slow(&self.policy, self.starts.share())

@@ -48,8 +48,9 @@ pub struct Machine {
     found: Vec<Option<u32>>,
     /// Scopes that change by themselves, by when.
     deadlines: BTreeSet<(Timestamp, Scope)>,
-    /// Scopes that may be forgotten, by when they are looked at for that. Apart from the deadlines because nobody needs to be
-    /// woken for them, and not kept up to date: who is used all day is looked at once a day, and not moved with each start.
+    /// Scopes that may be forgotten, by when they are looked at for that. Apart from the deadlines because it makes no
+    /// difference when they are, and not kept up to date: who is used all day is looked at now and then, and not moved with
+    /// each start.
     idle: BTreeSet<(Timestamp, Scope)>,
     /// The latest time heard of: a clock that steps back grants nothing.
     last: Timestamp,
@@ -58,6 +59,14 @@ pub struct Machine {
     /// Runs whose processes outlived the process before this one.
     adopted: BTreeSet<RunId>,
 }
+
+/// How much later than it may be a scope is forgotten where nothing else wakes us: minutes, so that a machine that does
+/// nothing is woken seldom, and its memory comes back all the same.
+const FORGOTTEN_WITHIN_MS: u64 = 5 * 60_000;
+
+/// Most scopes that are forgotten with one message: some milliseconds. The rest follows with the next, and who is asked for
+/// before that is forgotten first.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 /// What one message changed so far.
 #[derive(Default)]
@@ -98,10 +107,17 @@ impl Machine {
         self.adopted.extend(runs);
     }
 
-    /// When time changes something next.
+    /// When time changes something next that anybody could notice.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// When to be woken: also to forget scopes that rest, some time after they may be.
+    #[must_use]
+    pub fn next_alarm(&self) -> Option<Timestamp> {
+        let forgotten = self.idle.first().map(|(at, _)| at.plus(FORGOTTEN_WITHIN_MS));
+        self.next_deadline().into_iter().chain(forgotten).min()
     }
 
     /// Applies what time has changed.
@@ -130,7 +146,7 @@ impl Machine {
         let mut found = std::mem::take(&mut self.found);
         found.clear();
         for (at, gate) in gates.iter().enumerate() {
-            let place = self.slots.place(&gate.scope);
+            let place = self.place(&gate.scope, &mut pending);
             found.push(place);
             let slot = place.and_then(|place| self.slots.at(place));
             if let Some(Err(refusal)) = slot.map(|slot| slot.circuit.look(run, now, &gate.policy)) {
@@ -214,6 +230,7 @@ impl Machine {
         let mut pending = self.settle_time(now);
         let now = self.last;
         for (permit, outcome) in outcomes {
+            self.place(&permit.scope, &mut pending);
             let holds = self.last_permit(run, permit, keep);
             let word = Word { run, epoch: permit.epoch, outcome: *outcome, class, keep, holds };
             let events = &mut pending.events;
@@ -270,7 +287,7 @@ impl Machine {
         }
         let mut pending = self.settle_time(now);
         let now = self.last;
-        if !self.slots.contains(scope) && act.creates() {
+        if self.place(scope, &mut pending).is_none() && act.creates() {
             // Its rules come with the first start.
             let circuit = Circuit::new(scope.clone(), self.rules.share(&Arc::default()), self.seed, now);
             self.slots.insert(circuit);
@@ -285,9 +302,32 @@ impl Machine {
     /// Every breaker as it stands, in order of scope. Call [`Self::advance`] first.
     #[must_use]
     pub fn breakers(&self) -> Vec<BreakerStatus> {
-        let mut all: Vec<_> = self.slots.values().map(|slot| slot.circuit.status()).collect();
-        all.sort_by(|a, b| a.scope.cmp(&b.scope));
-        all
+        self.breakers_after(None, usize::MAX)
+    }
+
+    /// At most so many of them, after this scope in their order.
+    #[must_use]
+    pub fn breakers_after(&self, after: Option<&Scope>, limit: usize) -> Vec<BreakerStatus> {
+        let wanted = |circuit: &&Circuit| {
+            after.is_none_or(|after| circuit.scope > *after)
+                && circuit.idle_at().is_none_or(|at| at > self.last)
+        };
+        let mut found: Vec<_> = self.slots.values().map(|slot| &slot.circuit).filter(wanted).collect();
+        found.sort_unstable_by(|a, b| a.scope.cmp(&b.scope));
+        found.into_iter().take(limit).map(Circuit::status).collect()
+    }
+
+    /// Those of these scopes that are known, in order of scope.
+    #[must_use]
+    pub fn breakers_of(&self, scopes: &[Scope]) -> Vec<BreakerStatus> {
+        let scopes: BTreeSet<_> = scopes.iter().collect();
+        scopes.into_iter().filter_map(|scope| Some(self.slots.get(scope)?.circuit.status())).collect()
+    }
+
+    /// How many are known.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.slots.len()
     }
 
     /// Brings back saved state, and says which records could not be read. How long nobody watched is told by the
@@ -348,21 +388,39 @@ impl Machine {
             let _ = self.change(&scope, |circuit| circuit.expire(events));
             pending.touched.insert(scope);
         }
-        while self.idle.first().is_some_and(|(at, _)| *at <= self.last)
-            && let Some((_, scope)) = self.idle.pop_first()
-        {
-            let Some(slot) = self.slots.get_mut(&scope) else { continue };
-            slot.idle = slot.circuit.idle_at();
-            match slot.idle {
-                Some(at) if at > self.last => drop(self.idle.insert((at, scope))),
-                Some(_) => {
-                    pending.removed.push(saved::remove(&scope));
-                    self.slots.remove(&scope);
-                }
-                None => {}
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            if self.idle.first().is_none_or(|(at, _)| *at > self.last) {
+                break;
+            }
+            if let Some((_, scope)) = self.idle.pop_first() {
+                self.forget_if_idle(scope, &mut pending);
             }
         }
         pending
+    }
+
+    /// The place of a scope that is known, and is not about to be forgotten.
+    fn place(&mut self, scope: &Scope, pending: &mut Pending) -> Option<u32> {
+        let place = self.slots.place(scope)?;
+        let looked_at = self.slots.at(place)?.idle.filter(|at| *at <= self.last);
+        let Some(at) = looked_at else { return Some(place) };
+        self.idle.remove(&(at, scope.clone()));
+        self.forget_if_idle(scope.clone(), pending);
+        self.slots.place(scope)
+    }
+
+    /// Forgets a scope that was due to be looked at, if it rests; else it is looked at again.
+    fn forget_if_idle(&mut self, scope: Scope, pending: &mut Pending) {
+        let Some(slot) = self.slots.get_mut(&scope) else { return };
+        slot.idle = slot.circuit.idle_at();
+        match slot.idle {
+            Some(at) if at > self.last => drop(self.idle.insert((at, scope))),
+            Some(_) => {
+                pending.removed.push(saved::remove(&scope));
+                self.slots.remove(&scope);
+            }
+            None => {}
+        }
     }
 
     /// Changes one scope and brings its places in the ordered sets up to date.

@@ -115,6 +115,12 @@ pub enum Outcome {
         /// 1,000 is one failure.
         weight_permille: u32,
     },
+    /// It failed with this weight, and the next attempt asks for less (a parameter was lowered). It counts among the failures
+    /// in a row, and not in their share of the outcomes: what was asked for then is not asked for any more.
+    Lowering {
+        /// 1,000 is one failure.
+        weight_permille: u32,
+    },
     /// It lives, and was ready so long after its start: in time, or slow.
     Ready {
         /// Milliseconds from the decision to start it.
@@ -126,6 +132,16 @@ pub enum Outcome {
     Trip,
     /// The same, because a parameter was at its floor (`on_floor = "trip"`).
     TripAtFloor,
+}
+
+impl Outcome {
+    /// Whether it says that something failed.
+    pub(super) const fn is_failure(self) -> bool {
+        match self {
+            Self::Failure { .. } | Self::Lowering { .. } | Self::Trip | Self::TripAtFloor => true,
+            Self::Success | Self::Neutral | Self::Ready { .. } | Self::FirstOutput => false,
+        }
+    }
 }
 
 /// A breaker, for people.

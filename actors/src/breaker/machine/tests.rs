@@ -1,6 +1,8 @@
 //! The rules of the Breaker as a user knows them.
 
+mod crowd;
 mod early;
+mod rest;
 
 use super::*;
 use crate::model::{BreakerPolicy, HalfOpen, OnProbeExpiry, ProbeSuccess, Ramp, Window};
@@ -441,23 +443,6 @@ fn looking_takes_nothing() {
     }
     let _ = site.granted(5, 2);
     assert_eq!(site.asks(5, 1, true), Err(Some(305)));
-}
-
-#[test]
-fn a_scope_that_nobody_uses_is_forgotten_after_a_day() {
-    let mut site = Site::with(policy());
-    let _ = site.start_and_end(0, Outcome::Success);
-    let holder = site.granted(10, 1);
-    site.tick(200_000);
-    assert_eq!(site.machine.breakers().len(), 1, "somebody holds a permit");
-    let _ = site.ends(200_000, 1, &holder, Outcome::Neutral, false);
-    site.tick(200_000 + 86_399);
-    assert_eq!(site.machine.breakers().len(), 1);
-    let changes = site.machine.advance(Timestamp((200_000 + 86_400) * 1_000));
-    assert_eq!(changes.saved, [Put { key: "breaker/site:shop.example".into(), value: None }]);
-    assert_eq!(site.machine.breakers(), []);
-    let changes = site.ends(300_000, 1, &holder, FAILED, false);
-    assert!(why(&changes).contains("forgotten"));
 }
 
 #[test]

@@ -19,6 +19,7 @@ impl Circuit {
         let future = |at: Timestamp, longest: u64| now.plus(at.since(then).min(longest));
         self.seed = reader.seed;
         self.touched_at = now;
+        self.heard_at = past(self.heard_at);
         self.changed_at = past(self.changed_at);
         self.window.map_times(past);
         self.starts.map_times(past);

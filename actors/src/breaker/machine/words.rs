@@ -8,11 +8,12 @@ use super::{
 use crate::model::{BreakerPolicy, Decimal, format_duration_ms};
 use std::collections::VecDeque;
 
-/// Why a closed scope must open now, after a failure; nothing when it stays closed.
+/// Why a closed scope must open now, after a failure; nothing when it stays closed. `share` is that of the failures, where
+/// this one is among them.
 pub(super) fn trip(
     policy: &BreakerPolicy,
     row: Row,
-    share: Share,
+    share: Option<Share>,
     recent: &VecDeque<String>,
 ) -> Option<String> {
     if policy.failures > 0 && row.permille >= u64::from(policy.failures) * 1_000 {
@@ -28,7 +29,7 @@ pub(super) fn trip(
             policy.failures
         ));
     }
-    let rate = u64::from(policy.failure_rate_permille);
+    let (rate, share) = (u64::from(policy.failure_rate_permille), share?);
     if rate > 0 && share.outcomes >= policy.window.min && share.permille >= rate {
         return Some(format!(
             "{} of the last {} failed ({}), a share of {} that reached failure_rate = {}",
@@ -71,10 +72,10 @@ pub(super) fn late(word: &Word<'_>, state: &str, lateness: Lateness) -> String {
         (Outcome::FirstOutput, _) => "the first output".to_owned(),
         (Outcome::Neutral, None) => "an end that says nothing".to_owned(),
         (Outcome::Neutral, Some(class)) => format!("an end that says nothing here ({class})"),
-        (Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor, None) => "a failure".to_owned(),
-        (Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor, Some(class)) => {
-            format!("a failure ({class})")
-        }
+        (
+            Outcome::Failure { .. } | Outcome::Lowering { .. } | Outcome::Trip | Outcome::TripAtFloor,
+            class,
+        ) => class.map_or_else(|| "a failure".to_owned(), |class| format!("a failure ({class})")),
     };
     match lateness {
         Lateness::OtherEpoch => format!(

@@ -1,6 +1,6 @@
-//! From the request to the leave to start: checks, places, breakers, waiting.
+//! From the request to the leave to start: checks, places, breakers. Who has to wait is in [`line`](super::line).
 
-use super::{Effect, Live, Machine, Stage, timers::Timer};
+use super::{Effect, Live, Machine, Stage};
 use crate::{
     breaker::{Admission, Admit, Changes, Gate},
     manager::{Start, StartError},
@@ -96,6 +96,7 @@ impl Machine {
         run.forced = start.force;
         run.own_priority = start.priority;
         self.remember_key(start, id);
+        self.stopped_by_hand.remove(&program.name);
         let live = Live::boxed(run, program, self.now);
         let (requested_by, forced, priority) = (start.requested_by.clone(), start.force, live.run.priority);
         self.live.insert(id, live);
@@ -221,44 +222,31 @@ impl Machine {
         }
     }
 
-    /// Takes a run out of every line it stands in.
-    pub(super) fn leave_lines(&mut self, id: RunId) {
-        let Some(live) = self.live.get(&id) else { return };
-        let entry = live.in_line();
-        if let Some(queue) = self.queues.get_mut(&live.run.program) {
-            queue.remove(&entry);
-        }
-        let scope = live.run.held.as_ref().and_then(|held| held.scope.clone());
-        if let Some(line) = scope.as_ref().and_then(|scope| self.blocked.get_mut(scope)) {
-            line.remove(&entry);
-        }
-        if let Some(scope) = scope.filter(|scope| self.blocked.get(scope).is_some_and(|line| line.is_empty()))
-        {
-            self.blocked.remove(&scope);
-        }
-    }
-
     // ── breakers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// Asks for leave to start the next attempt. A living run takes up a changed definition here and nowhere else.
     ///
-    /// Who comes to a scope in which others wait already joins their line: what refused the first refuses him too.
+    /// Who comes to a scope in which others wait before him joins their line: what refused the first refuses him too.
     pub(super) fn ask(&mut self, id: RunId) {
-        self.ask_if(id, false);
-    }
-
-    fn ask_if(&mut self, id: RunId, in_turn: bool) {
         if self.shutting_down {
             return self.suspend(id);
         }
+        if !self.is_configured(id) {
+            return self.end_removed(id);
+        }
+        let now = self.now;
         let current = self.live.get(&id).and_then(|live| self.programs.get(&live.run.program)).cloned();
         let Some(live) = self.live.get_mut(&id) else { return };
-        if let Some(program) = current {
-            // It stands in no line now, whose order this would change.
-            live.run.priority = live.run.own_priority.unwrap_or(program.priority);
-            live.program = program;
+        // Who waits already keeps the place that he has waited for, whatever held him back until now.
+        if live.stage != Stage::Blocked {
+            live.waiting_since = now;
         }
-        live.in_turn = in_turn;
+        if let Some(program) = current {
+            let priority = live.run.own_priority.unwrap_or(program.priority);
+            live.program = program;
+            self.set_priority(id, priority);
+        }
+        let Some(live) = self.live.get(&id) else { return };
         // A first start brings tokens and needs none.
         if live.run.attempt > 0 && !live.free {
             let priority = live.run.priority;
@@ -288,22 +276,25 @@ impl Machine {
             self.disarm(id);
             return self.prepare(id, None);
         }
-        let in_turn = live.in_turn;
-        let (program, params, user) =
-            (live.program.clone(), live.run.params.clone(), live.run.requested_by.clone());
-        let gates = self.gates(&program, &params, user.as_deref());
-        let ahead = (!in_turn).then(|| self.first_ahead(&gates)).flatten();
-        if let Some((scope, retry_at, why)) = ahead {
-            self.refused(id, scope, retry_at, why);
-            self.commit_refusal();
-        } else if gates.is_empty() {
-            self.prepare(id, None);
-        } else {
-            self.effects.push(Effect::Admit(Admit { at: self.now, run: id, gates, peek: false }));
+        let gates = self.gates_of(id);
+        if gates.is_empty() {
+            return self.prepare(id, None);
         }
+        // Behind somebody it only looks: which of its scopes refuses longest is to be told all the same.
+        let peek = self.ahead(id, &gates).is_some();
+        self.effects.push(Effect::Admit(Admit { at: self.now, run: id, gates, peek }));
     }
 
-    pub(super) fn admitted(&mut self, id: RunId, admission: Admission) {
+    /// The scopes that gate the next start of a living run.
+    pub(super) fn gates_of(&self, id: RunId) -> Vec<Gate> {
+        let Some(live) = self.live.get(&id) else { return Vec::new() };
+        self.gates(&live.program, &live.run.params, live.run.requested_by.as_deref())
+    }
+
+    pub(super) fn admitted(&mut self, id: RunId, peek: bool, admission: Admission) {
+        if peek {
+            return self.looked(id, admission);
+        }
         match admission {
             Admission::Granted { permits, probe, changes } => {
                 self.absorb(changes);
@@ -329,73 +320,10 @@ impl Machine {
         }
     }
 
-    /// Gets in the line of a scope. Whether it is the first there.
-    fn refused(&mut self, id: RunId, scope: Scope, retry_at: Option<Timestamp>, why: String) -> bool {
-        self.give_tokens_back(id);
-        self.disarm(id);
-        let now = self.now;
-        let Some(live) = self.live.get_mut(&id).filter(|live| live.stage == Stage::Asking) else {
-            return false;
-        };
-        let before = live.run.held.take();
-        let waits = before.as_ref().filter(|held| held.reason == HeldReason::Breaker);
-        let since = waits.map_or(now, |held| held.since);
-        let news = waits.is_none_or(|held| held.scope.as_ref() != Some(&scope) || held.retry_at != retry_at);
-        live.stage = Stage::Blocked;
-        live.run.phase = Phase::Blocked;
-        live.run.next_attempt_at = retry_at;
-        live.waiting_since = since;
-        live.run.held = Some(HeldBack {
-            reason: HeldReason::Breaker,
-            scope: Some(scope.clone()),
-            retry_at,
-            why: why.clone(),
-            since,
-        });
-        let left = before.and_then(|held| held.scope).filter(|left| *left != scope);
-        let entry = live.in_line();
-        let line = self.blocked.entry(scope.clone()).or_default();
-        line.insert(entry);
-        let first = line.first() == Some(&entry);
-        if news {
-            let event = Event::StartBlocked { reason: HeldReason::Breaker, retry_at, why };
-            self.record_run(id, false, Some(scope), event);
-        }
-        if let Some(at) = retry_at.filter(|_| first) {
-            self.arm(id, at.max(now.plus(1)), Timer::AskAgain);
-        }
-        self.stirred.extend(left); // Whoever stood behind it there is the first now.
-        self.ask_deadline(id);
-        first
-    }
-
     /// A refusal that follows an end is written with it at once, because acts wait for that; another one can wait.
-    fn commit_refusal(&mut self) {
+    pub(super) fn commit_refusal(&mut self) {
         let acts_wait = !self.batch.acts.is_empty();
         self.commit(acts_wait);
-    }
-
-    /// What holds the first in line of one of these scopes back.
-    fn first_ahead(&self, gates: &[Gate]) -> Option<(Scope, Option<Timestamp>, String)> {
-        gates.iter().find_map(|gate| {
-            let (_, _, first) = self.blocked.get(&gate.scope)?.first()?;
-            let held = self.live.get(first)?.run.held.as_ref()?;
-            Some((gate.scope.clone(), held.retry_at, held.why.clone()))
-        })
-    }
-
-    /// Those behind the first in line see what it was told. No record: theirs says when they came, and the breaker's own
-    /// say what changed since.
-    fn tell_line(&mut self, scope: &Scope, retry_at: Option<Timestamp>, why: &str) {
-        let Some(line) = self.blocked.get(scope) else { return };
-        for (_, _, id) in line.iter().skip(1) {
-            let Some(live) = self.live.get_mut(id) else { continue };
-            live.run.next_attempt_at = retry_at;
-            if let Some(held) = live.run.held.as_mut().filter(|held| held.retry_at != retry_at) {
-                held.retry_at = retry_at;
-                why.clone_into(&mut held.why);
-            }
-        }
     }
 
     /// A run that fails must not wait beyond its `max_failing`.
@@ -405,22 +333,6 @@ impl Machine {
             let ask = retry::GetDeadline { run: id, program: live.program.clone() };
             self.effects.push(Effect::AskDeadline(ask));
         }
-    }
-
-    /// Lets the first in the line of this scope ask again. Its grant wakes the next; a refusal ends the chain.
-    pub(super) fn wake(&mut self, scope: &Scope) {
-        let first = self.blocked.get(scope).and_then(|line| line.first().copied());
-        if let Some((_, _, run)) = first {
-            self.wake_run(run);
-        }
-    }
-
-    pub(super) fn wake_run(&mut self, id: RunId) {
-        if self.shutting_down || self.live.get(&id).is_none_or(|live| live.stage != Stage::Blocked) {
-            return;
-        }
-        self.leave_lines(id);
-        self.ask_if(id, true);
     }
 
     pub(super) fn breaker_changed(&mut self, changes: Changes) {
@@ -434,6 +346,8 @@ impl Machine {
         let Some(live) = self.live.get_mut(&id) else { return };
         live.stage = Stage::Preparing;
         live.evidence = None;
+        self.leave_lines(id);
+        let Some(live) = self.live.get_mut(&id) else { return };
         // Whoever stood behind it is the first in line now.
         self.stirred.extend(live.run.held.take().and_then(|held| held.scope));
         let (program, base) = (live.program.clone(), live.run.params.clone());

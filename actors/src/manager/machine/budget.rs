@@ -43,6 +43,7 @@ impl Machine {
 
     fn deferred(&mut self, id: RunId, retry_at: Option<Timestamp>, why: String) {
         self.disarm(id);
+        self.leave_lines(id);
         let now = self.now;
         let Some(live) = self.live.get_mut(&id) else { return };
         let before = live.run.held.take();
@@ -52,7 +53,6 @@ impl Machine {
         live.stage = Stage::Blocked;
         live.run.phase = Phase::Blocked;
         live.run.next_attempt_at = retry_at;
-        live.waiting_since = since;
         live.run.held =
             Some(HeldBack { reason: HeldReason::Budget, scope: None, retry_at, why: why.clone(), since });
         if news {

@@ -128,6 +128,8 @@ pub enum Input {
     Admitted {
         /// The run that asked.
         run: RunId,
+        /// Whether it only looked, and took nothing.
+        peek: bool,
         /// The answer.
         admission: breaker::Admission,
     },

@@ -113,6 +113,15 @@ fn next(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> String {
         Phase::Backoff => ahead::when_it_is_due(facts, breakers, now),
         Phase::Blocked => ahead::when_it_is_let_through(facts, breakers, now),
         Phase::Succeeded => "nothing: it is done".into(),
+        Phase::Failed | Phase::Stopped | Phase::Quarantined
+            if run.end_reason == Some(EndReason::ProgramRemoved) =>
+        {
+            "nothing: its program was removed from the configuration".into()
+        }
+        Phase::Stopped if facts.holds_autostart => {
+            "nothing, until somebody starts it again: it was stopped by an operator, which autostart does not undo"
+                .into()
+        }
         Phase::Failed | Phase::Stopped | Phase::Quarantined => {
             "nothing, until somebody starts it again".into()
         }
@@ -125,6 +134,10 @@ fn help(run: &Run) -> Option<String> {
     let own = reason.map(|reason| reason.help.as_str()).filter(|help| !help.is_empty());
     let todo = own.or_else(|| class_help(&reason?.class)).map(str::to_owned);
     match (run.phase, run.end_reason) {
+        (Phase::Failed | Phase::Stopped, Some(EndReason::ProgramRemoved)) => Some(format!(
+            "if it should run, put [program.{}] back into the configuration, reload, then: supervise start {id}",
+            run.program
+        )),
         (Phase::Quarantined, _) => Some(format!(
             "find out why it ends so fast (supervise logs {id}), then: supervise start {id}{}",
             todo.map(|todo| format!("\n{todo}")).unwrap_or_default()

@@ -177,6 +177,7 @@ const fn gave_up_by(reason: EndReason) -> Option<&'static str> {
         EndReason::NotRetryable => Some("not_retryable"),
         EndReason::Intensity => Some("intensity"),
         EndReason::Budget => Some("budget"),
+        EndReason::ProgramRemoved => Some("program_removed"),
         EndReason::Exit | EndReason::Operator => None,
     }
 }

@@ -98,7 +98,7 @@ impl Machine {
 
     /// Parameters changed while a run went on.
     pub(super) fn changed(&mut self, run: RunId, change: retry::Change) {
-        let retry::Change { events, saved } = change;
+        let retry::Change { events, saved, .. } = change;
         let news = !events.is_empty();
         self.batch.puts.extend(saved);
         for (scope, event) in events {

@@ -3,15 +3,39 @@
 use super::{Effect, Live, Machine, Next, Stage, StopCause};
 use crate::{
     breaker::{Changes, Gate, Outcome, Settle},
-    model::{Class, EndReason, Event, Phase, RunId, Scope},
+    model::{Class, EndReason, Event, Phase, Program, Run, RunId, Scope},
     retry::{self, Decision, Verdict},
 };
+use std::sync::Arc;
 
 /// The longest `quarantine` of these scopes, in milliseconds; of equal ones that of the first.
 pub(super) fn longest_quarantine(gates: &[Gate]) -> Option<(Scope, u64)> {
     let given = gates.iter().filter_map(|gate| Some((&gate.scope, gate.policy.quarantine_ms?)));
     let (scope, ms) = given.rev().max_by_key(|(_, ms)| *ms)?;
     Some((scope.clone(), ms))
+}
+
+/// The rules by which this end is judged: the program's own. But a daemon that has run before and cannot be started finds
+/// something away that was there, as while it is deployed: where its rules say nothing of that, it is tried again by its
+/// ordinary delays. A job that cannot be started stays as it is.
+pub(super) fn judged_by(run: &Run, program: &Arc<Program>, class: &str) -> Arc<Program> {
+    if !comes_back(run, program, class) {
+        return program.clone();
+    }
+    let mut patient = Program::clone(program);
+    let own = patient.classes.entry(class.to_owned()).or_default();
+    (own.retry, own.counts) = (Some(true), own.counts.or(Some(true)));
+    Arc::new(patient)
+}
+
+/// Whether what cannot be started now could be before.
+fn comes_back(run: &Run, program: &Program, class: &str) -> bool {
+    let says = program.classes.get(class).is_some_and(|own| own.retry.is_some());
+    // So many attempts in a row are made of nothing else but this: it ran before those that are kept.
+    let has_run = || {
+        run.attempts.iter().any(|attempt| attempt.pid.is_some()) || run.attempts.len() == Run::ATTEMPTS_KEPT
+    };
+    class == Class::SPAWN_PERMANENT && program.is_daemon() && !says && has_run()
 }
 
 impl Machine {
@@ -30,6 +54,8 @@ impl Machine {
         let params = live.run.current().map(|current| &current.params);
         let at_floor =
             rule.as_ref().zip(params).is_some_and(|(rule, params)| live.program.trips_at_floor(rule, params));
+        let lowers =
+            rule.as_ref().zip(params).is_some_and(|(rule, params)| live.program.lowers(rule, params));
         let job = !live.program.is_daemon();
         let outcome = |scope: &Scope| match &rule {
             None if job => Outcome::Success,
@@ -38,7 +64,12 @@ impl Machine {
             Some(rule) if rule.trips => Outcome::Trip,
             Some(_) if at_floor => Outcome::TripAtFloor,
             Some(rule) if rule.weight_permille > 0 => {
-                Outcome::Failure { weight_permille: rule.weight_permille }
+                let weight_permille = rule.weight_permille;
+                if lowers {
+                    Outcome::Lowering { weight_permille }
+                } else {
+                    Outcome::Failure { weight_permille }
+                }
             }
             Some(_) => Outcome::Neutral,
         };
@@ -101,10 +132,11 @@ impl Machine {
         let current = live.run.current();
         let uptime_ms = current.map_or(0, |c| c.ended_at.map_or(0, |ended| ended.since(c.started_at)));
         let effective = current.map(|current| current.params.clone()).unwrap_or_default();
+        let class = evidence.map_or("", |evidence| evidence.class.as_str());
         let ended = retry::Ended {
             at: now,
             run: id,
-            program: live.program.clone(),
+            program: judged_by(&live.run, &live.program, class),
             base: live.run.params.clone(),
             effective,
             outcome,
@@ -132,13 +164,21 @@ impl Machine {
             return self
                 .after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
         }
-        let next = match verdict.decision {
-            Decision::RetryAt { .. } if live.stop == Some(StopCause::TooManyErrors) => {
+        let removed = self.instead_of_a_start(id);
+        let next = match (verdict.decision, removed) {
+            (Decision::RetryAt { .. }, Some(end)) => end,
+            (Decision::RetryAt { .. }, None) if live.stop == Some(StopCause::TooManyErrors) => {
                 let why = "its errors ended it, and inline.action = \"stop\" of their class".into();
                 Next::Finish(Phase::Failed, EndReason::NotRetryable, why)
             }
-            Decision::RetryAt { at, n, raw_ms, delay_ms, why } => {
-                let (why, now) = (why.to_string(), self.now);
+            (Decision::RetryAt { at, n, raw_ms, delay_ms, why }, None) => {
+                let (mut why, now) = (why.to_string(), self.now);
+                if let Some(live) = self.live.get(&id)
+                    && let Some(class) = live.run.current().and_then(|current| current.class.as_deref())
+                    && comes_back(&live.run, &live.program, class)
+                {
+                    why.push_str("; it has run before, and what it lacks may come back");
+                }
                 let due_at = self.live.get(&id).map_or(at, |live| live.due_after_end(at, now));
                 let event = Event::RetryScheduled { n, raw_ms, delay_ms, due_at, why };
                 self.record_run(id, true, None, event);
@@ -149,8 +189,8 @@ impl Machine {
                 let spread = self.live.get_mut(&id).filter(|_| overdue).map(|live| live.spread(now));
                 Next::Start(spread.unwrap_or(due_at))
             }
-            Decision::GiveUp { phase, reason, why } => Next::Finish(phase, reason, why),
-            Decision::Done { why } => Next::Finish(Phase::Succeeded, EndReason::Exit, why),
+            (Decision::GiveUp { phase, reason, why }, _) => Next::Finish(phase, reason, why),
+            (Decision::Done { why }, _) => Next::Finish(Phase::Succeeded, EndReason::Exit, why),
         };
         self.after(id, next);
     }
@@ -171,6 +211,7 @@ impl Machine {
         let now = self.now;
         match next {
             Next::Finish(phase, reason, why) => self.finish(id, phase, reason, why),
+            Next::Start(_) if !self.shutting_down && !self.is_configured(id) => self.end_removed(id),
             Next::Start(at) if self.shutting_down || at > now => {
                 let shutting_down = self.shutting_down;
                 let Some(live) = self.live.get_mut(&id) else { return };
@@ -217,6 +258,7 @@ impl Machine {
         live.run.quarantined = false;
         live.run.held = None;
         let program = live.run.program.clone();
+        self.note_end(&live.run);
         self.ended.insert(id, Box::new(live.run));
         self.act(Effect::ForgetSecrets(id));
         self.effects.push(Effect::Cancel(id));

@@ -4,7 +4,8 @@
 //! room, take its answer, decide. What a decision changes is collected in the batch and written as one commit, and the
 //! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
 //! (process made, ended), `judge` (what follows), `operate` (what people ask), `inline` (errors of a living attempt),
-//! `early` (it is ready, it writes), `budget` (tokens), `timers`, `restore` (after our own death), `trim` (what goes), `explain`, `figures`.
+//! `early` (it is ready, it writes), `budget` (tokens), `unwanted` (program removed, stopped by hand), `timers`, `restore`
+//! (after our own death), `trim` (what goes), `line` (who waits), `explain`, `figures`.
 
 mod admit;
 mod budget;
@@ -16,11 +17,13 @@ mod idempotency;
 mod inline;
 mod judge;
 mod life;
+mod line;
 mod on_open;
 mod operate;
 mod restore;
 mod timers;
 mod trim;
+mod unwanted;
 
 #[cfg(test)]
 mod tests;
@@ -141,8 +144,6 @@ struct Live {
     stop: Option<StopCause>,
     /// Whether the attempt being prepared probes a breaker.
     probe: bool,
-    /// Whether it asks because it is the first in its line, and so need not join it.
-    in_turn: bool,
     /// The class of a failed start, which no output can show.
     evidence: Option<crate::model::Evidence>,
     exit: Option<ExitStatus>,
@@ -162,6 +163,7 @@ struct Live {
     promised: bool,
     /// Somebody asked for the next start: it is free.
     free: bool,
+    /// Since when it waits to be started, whatever held it back meanwhile: its place in every line.
     waiting_since: Timestamp,
     timers: Vec<(Timestamp, Timer)>,
 }
@@ -177,7 +179,6 @@ impl Live {
             permits: Vec::new(),
             stop: None,
             probe: false,
-            in_turn: false,
             evidence: None,
             exit: None,
             ended_at: None,
@@ -252,6 +253,8 @@ pub struct Machine {
     keys: HashMap<String, restore::Remembered>,
     /// Saved attempts that nobody needs, to be removed.
     rests: Vec<Put>,
+    /// Programs whose last run an operator stopped: they are not started with the manager.
+    stopped_by_hand: BTreeMap<String, RunId>,
     counters: figures::Counters,
     next_seq: u64,
     shutting_down: bool,
@@ -309,7 +312,7 @@ impl Machine {
     pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         self.settle_time(now);
         match input {
-            Input::Admitted { run, admission } => self.admitted(run, admission),
+            Input::Admitted { run, peek, admission } => self.admitted(run, peek, admission),
             Input::Prepared { run, prepared } => self.prepared(run, prepared),
             Input::Settled { run, keep, changes } => self.settled(run, keep, changes),
             Input::Judged { run, verdict } => self.judged(run, verdict),

@@ -10,7 +10,8 @@ use crate::{
 use std::{collections::HashMap, sync::Arc};
 
 impl Machine {
-    /// Replaces the definitions. Living runs are not touched; their next attempt looks its program up again.
+    /// Replaces the definitions. Living processes are not touched; the next attempt of their runs looks its program up again,
+    /// and there is none where that is gone.
     pub fn configure(&mut self, configure: Configure, now: Timestamp) -> (Configured, Vec<Effect>) {
         self.settle_time(now);
         let mut changes = Configured::default();
@@ -25,6 +26,7 @@ impl Machine {
         }
         changes.removed = self.program_names();
         self.programs = programs;
+        changes.living = self.unconfigured();
         self.counters.keep(|name| self.programs.contains_key(name));
         self.shared_breakers = configure.shared_breakers;
         let own = self.programs.values().filter_map(|program| program.breaker.as_ref());
@@ -45,6 +47,7 @@ impl Machine {
         for name in &changes.changed {
             self.forget_failures_of(name);
         }
+        self.end_waiting_of_removed();
         self.commit(false);
         let waiting: Vec<_> = self.queues.keys().cloned().collect();
         for program in waiting {
@@ -96,15 +99,6 @@ impl Machine {
             let effects = self.restart(again, now).unwrap_or_default();
             self.effects.extend(effects);
         }
-    }
-
-    /// Programs to be started with the manager: those that want it and have no living run.
-    pub fn autostarts(&self) -> Vec<String> {
-        let wants = |name: &String| {
-            self.programs.get(name).is_some_and(|program| program.autostart)
-                && !self.live.values().any(|live| live.run.program == *name)
-        };
-        self.program_names().into_iter().filter(wants).collect()
     }
 
     /// Stops a run: its tree, and every further attempt.
@@ -182,7 +176,11 @@ impl Machine {
             return self.bring_back(id, by, force);
         }
         let live = self.living_run(id)?;
-        let stage = live.stage.clone();
+        let (stage, program) = (live.stage.clone(), live.run.program.clone());
+        if !self.programs.contains_key(&program) {
+            return Err(RunError::ProgramGone(program));
+        }
+        let live = self.living_run(id)?;
         if live.run.wanted == Wanted::Down {
             self.take_stop_back(id, by, force);
             return Ok(self.take_effects());
@@ -227,6 +225,7 @@ impl Machine {
         })?;
         let mut run = (**run).clone();
         self.ended.remove(&id);
+        self.stopped_by_hand.remove(&run.program);
         run.wanted = Wanted::Up;
         // What is written now has to be found as one that lives, should we die before the breakers answer.
         run.phase = Phase::Queued;

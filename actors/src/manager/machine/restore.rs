@@ -251,6 +251,7 @@ impl Machine {
             }
         }
         self.trim_forgotten(state, attempts);
+        self.find_stops();
         unreadable
     }
 
@@ -334,20 +335,15 @@ impl Machine {
             }
             match recovered.remove(&id) {
                 Some(one) if ended => self.take_up_unjudged(one),
-                Some(one) => self.take_up_end(one, known),
+                Some(one) => self.take_up_end(one),
                 // Nobody could say what became of it.
-                None if had_process && known => self.take_up_end(unseen(live.attempt_id()), known),
-                None if !known => self.finish_unknown(id),
+                None if had_process && known => self.take_up_end(unseen(live.attempt_id())),
+                None if !known => self.end_removed(id),
                 None => self.take_up(id),
             }
         }
         self.commit(true);
         self.take_effects()
-    }
-
-    fn finish_unknown(&mut self, id: RunId) {
-        let why = "its program is no longer configured".into();
-        self.finish(id, Phase::Failed, EndReason::NotRetryable, why);
     }
 
     /// Its end and what follows were decided; the rest of its tree was being stopped, and is gone now.
@@ -359,7 +355,7 @@ impl Machine {
         live.empty = true;
         match next {
             Next::Finish(phase, reason, why) => self.finish(id, phase, reason, why),
-            Next::Start(_) if !known => self.finish_unknown(id),
+            Next::Start(_) if !known => self.end_removed(id),
             Next::Start(at) => {
                 live.run.phase = Phase::Backoff;
                 live.run.next_attempt_at = Some(at);
@@ -482,16 +478,13 @@ impl Machine {
         }
     }
 
-    fn take_up_end(&mut self, one: Recovered, known: bool) {
+    fn take_up_end(&mut self, one: Recovered) {
         let id = one.attempt.run;
         let Some(live) = self.live.get_mut(&id) else { return };
         live.stage = Stage::Running;
         live.empty = false;
         if one.stopped_by_keeper || one.exit == ExitStatus::Unknown {
             live.stop = Some(StopCause::Lost);
-        }
-        if !known {
-            live.run.wanted = Wanted::Down;
         }
         live.ended_at = one.ended_at;
         let program = live.program.clone();

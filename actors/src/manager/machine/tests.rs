@@ -12,6 +12,7 @@ mod retry_states;
 mod sentences;
 mod tokens;
 mod trimmed;
+mod unwanted;
 mod waiting;
 
 use super::{Effect, Input, Limits, Machine};
@@ -95,10 +96,13 @@ impl World {
         };
         Some(match effect {
             Effect::Admit(admit) => {
+                if admit.peek {
+                    return Some(Input::Admitted { run: admit.run, peek: true, admission: granted(&admit) });
+                }
                 self.asked.push(admit.run);
                 let admission =
                     if self.admissions.is_empty() { granted(&admit) } else { self.admissions.remove(0) };
-                Input::Admitted { run: admit.run, admission }
+                Input::Admitted { run: admit.run, peek: false, admission }
             }
             Effect::Prepare(prepare) => {
                 let prepared = retry::Prepared { params: prepare.base, ..retry::Prepared::default() };

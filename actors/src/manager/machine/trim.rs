@@ -5,7 +5,7 @@ use super::{
     restore::{attempt_key, run_key},
 };
 use crate::model::{Attempt, AttemptId, Put, Run, RunId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Old attempts that one commit removes when a store of an older version is taken over: it stays at some tens of kilobytes.
 const RESTS_AT_ONCE: usize = 1_000;
@@ -24,7 +24,9 @@ impl Machine {
     /// Forgets the oldest ended runs beyond the limits.
     pub(super) fn prune(&mut self) {
         let oldest_kept = self.now.0.saturating_sub(self.limits.runs_max_age_ms);
-        while let Some((id, run)) = self.ended.first_key_value() {
+        // What an operator stopped is known until somebody starts it.
+        let stopped: BTreeSet<_> = self.stopped_by_hand.values().copied().collect();
+        while let Some((id, run)) = self.ended.iter().find(|(id, _)| !stopped.contains(id)) {
             let old = run.ended_at.is_some_and(|at| at.0 < oldest_kept);
             if !old && self.ended.len() <= self.limits.runs_max_count {
                 break;

@@ -153,10 +153,13 @@ impl Jitter {
 /// Times are texts with a unit, as in `"1m30s"`; one that cannot be read comes out of
 /// [`Program::check`](crate::model::Program::check).
 impl BreakerPolicy {
-    /// Opens after so many failures in a row (weighted); 0: by the rate alone.
+    /// Opens after so many failures in a row (weighted), and by nothing else unless [`failure_rate`](Self::failure_rate) is
+    /// given too; [`default`](Self::default) has both. 0: by the default rate alone.
     #[must_use]
     pub fn failures(failures: u32) -> Self {
-        Self { failures, ..Self::default() }
+        let default = Self::default();
+        let failure_rate_permille = if failures == 0 { default.failure_rate_permille } else { 0 };
+        Self { failures, failure_rate_permille, ..default }
     }
 
     durations! {
@@ -175,7 +178,8 @@ impl BreakerPolicy {
         quarantine => quarantine_ms, "quarantine";
     }
 
-    /// Share of weighted failures that opens it, 0.0 (off) to 1.0. Default 0.5.
+    /// Share of weighted failures that opens it, 0.0 (off) to 1.0. A failure that lowered a parameter is not in it: the next
+    /// attempt asks for less. Default 0.5, and off after [`failures`](Self::failures).
     #[must_use]
     pub fn failure_rate(mut self, rate: f64) -> Self {
         self.failure_rate_permille = permille(rate);

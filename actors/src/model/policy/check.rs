@@ -1,6 +1,6 @@
 //! Settings that contradict each other, with the names of the configuration file.
 
-use super::{BreakerPolicy, Jitter, ProbeSuccess, RetryPolicy};
+use super::{BreakerPolicy, HalfOpen, Jitter, ProbeSuccess, RetryPolicy};
 use crate::model::{Problem, format_duration_ms};
 
 /// Longest delay and longest penalty: a week. A longer wait is a decision for people.
@@ -211,6 +211,21 @@ impl RetryPolicy {
     }
 }
 
+/// Shortest lease of a probe that has to say something: below it nothing could.
+const SHORTEST_LEASE_MS: u64 = 1_000;
+
+impl HalfOpen {
+    /// The shortest lease that a probe can prove itself in: a slow start (60s) and `stable`, where its life proves it, else
+    /// one second.
+    #[must_use]
+    pub const fn shortest_lease_ms(&self) -> u64 {
+        match self.success {
+            ProbeSuccess::Auto => START_TIME_MS.saturating_add(self.stable_ms),
+            ProbeSuccess::Exit | ProbeSuccess::Ready | ProbeSuccess::FirstOutput => SHORTEST_LEASE_MS,
+        }
+    }
+}
+
 impl BreakerPolicy {
     /// Every contradiction, with paths below `breaker`.
     #[must_use]
@@ -318,8 +333,14 @@ impl BreakerPolicy {
                 "write for example \"60s\"",
             ));
         }
-        let least_ms = START_TIME_MS.saturating_add(half.stable_ms);
-        if half.lease_ms < least_ms {
+        let least_ms = half.shortest_lease_ms();
+        if half.success != ProbeSuccess::Auto && half.lease_ms < least_ms {
+            found.push(range(
+                "half_open.lease",
+                "`half_open.lease` is shorter than one second",
+                "write for example \"5m\"",
+            ));
+        } else if half.lease_ms < least_ms {
             found.push(conflict(
                 "half_open.lease",
                 "half_open.stable",

@@ -428,6 +428,19 @@ impl Program {
         })
     }
 
+    /// Whether a failure of this class lowers a parameter, so that the next attempt asks for less: one that its rule lowers was
+    /// above its floor. What the attempt ran with counts, also where siblings lowered it a moment ago for the same incident.
+    #[must_use]
+    pub fn lowers(&self, rule: &ClassRule, effective: &Params) -> bool {
+        rule.adjust.iter().any(|(name, adjust)| {
+            let spec = self.params.get(name);
+            let at = spec.zip(effective.get(name)).and_then(|(spec, value)| spec.position(value));
+            let Some((spec, at)) = spec.zip(at) else { return false };
+            let floor = spec.floor().and_then(|floor| spec.position(&floor));
+            adjust.lowers(at) && at > floor.unwrap_or(0)
+        })
+    }
+
     /// Checks a start's parameters and fills in defaults. Values of secrets are set apart, so that what is stored and
     /// shown never holds them.
     ///

@@ -5,7 +5,10 @@
 //! moves would repeat the same failure for ever. The way back is additive and slow, and rounds up: a value that was
 //! found by halving is lost again by doubling.
 
-use crate::model::{Adjust, ClockShift, Decimal, OnFloor, ParamReason, ParamSpec, ParamValue, Timestamp};
+use crate::model::{
+    Adjust, ClockShift, Decimal, OnFloor, ParamReason, ParamSpec, ParamValue, Timestamp, format_duration_ms,
+    say_duration_ms,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -143,6 +146,57 @@ fn lower(
     let Some(value) = moved else { return Step::Stay };
     let last_bad = Some((current, now));
     Step::Move(Adjusted { value, lowered_at: Some(now), raised_at: None, last_bad, chain, inline: false })
+}
+
+/// Why a failure at `now` leaves a parameter as it is which its class lowers, after "it stays so": nothing where it does not.
+#[must_use]
+pub(super) fn not_lowered_because(
+    base: &ParamValue,
+    kept: Option<&Adjusted>,
+    spec: &ParamSpec,
+    rule: Adjust,
+    now: Timestamp,
+) -> Option<String> {
+    let at = stands_at(spec.position(base)?, kept.map(|kept| &kept.value), spec);
+    let ago_ms = kept.and_then(|kept| kept.lowered_at).map(|then| now.since(then));
+    let cooldown_ms = spec.cooldown_ms();
+    let ago_ms = ago_ms.filter(|ago_ms| rule.lowers(at) && *ago_ms < cooldown_ms)?;
+    if floor_of(spec).is_some_and(|floor| at <= floor) {
+        return Some("that is its floor".to_owned());
+    }
+    let (ago, cooldown) = (say_duration_ms(ago_ms), format_duration_ms(cooldown_ms));
+    Some(format!(
+        "it was lowered {ago} ago, and within adjust_cooldown = {cooldown} that counts as the same incident"
+    ))
+}
+
+/// Why a success at `now` leaves a parameter lowered, after "it stays so": nothing where it raises it or there is nothing to
+/// raise.
+#[must_use]
+pub(super) fn not_raised_because(
+    base: &ParamValue,
+    kept: &Adjusted,
+    spec: &ParamSpec,
+    now: Timestamp,
+) -> Option<String> {
+    let (at, asked) = (spec.position(&kept.value)?, spec.position(base)?);
+    if at >= asked || recover(base, kept, spec, now).is_some() {
+        return None;
+    }
+    let Some(rule) = spec.restore else { return Some("restore = false keeps it there".to_owned()) };
+    let waits = |since: Option<Timestamp>, ms: u64| {
+        let ago_ms = now.since(since?);
+        (ago_ms < ms).then(|| (say_duration_ms(ago_ms), format_duration_ms(ms)))
+    };
+    Some(if let Some((ago, hold)) = waits(kept.lowered_at, rule.hold_ms) {
+        format!("it was lowered {ago} ago, and restore.hold = {hold} is not over")
+    } else if let Some((ago, every)) = waits(kept.raised_at.max(kept.lowered_at), rule.every_ms) {
+        format!("it changed {ago} ago, and goes up once in restore.every = {every}")
+    } else if let Some((bad, _)) = &kept.last_bad {
+        format!("{bad} was too much not long ago")
+    } else {
+        "there is no value between it and what was asked for".to_owned()
+    })
 }
 
 /// Whether a failure that these rules answer finds a parameter at its floor which says that the run gives up then.

@@ -57,6 +57,23 @@ pub struct Change {
     pub events: Vec<(Option<Scope>, Event)>,
     /// To be saved.
     pub saved: Vec<Put>,
+    /// Why others stay as they are that might have changed: a sentence each.
+    pub unchanged: Vec<String>,
+}
+
+impl Decision {
+    /// Also says why parameters stay as they are.
+    pub(super) fn and(&mut self, unchanged: Vec<String>) {
+        match self {
+            Self::RetryAt { why, .. } => why.and(unchanged),
+            Self::GiveUp { why, .. } | Self::Done { why } => {
+                for sentence in unchanged {
+                    why.push_str("; ");
+                    why.push_str(&sentence);
+                }
+            }
+        }
+    }
 }
 
 /// May an automatic start go on to the breakers?

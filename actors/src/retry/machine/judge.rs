@@ -99,7 +99,10 @@ impl Judge<'_> {
             return gave_up(EndReason::Exit, format!("it failed ({class}), and restart = \"no\""));
         }
         if !failure.terms.retry {
-            let why = format!("trying again cannot help against {class} (retry = false)");
+            let name = &end.program.name;
+            let why = format!(
+                "trying again cannot help against {class} (retry = false; [program.{name}.classes.{class}] retry = true changes that)"
+            );
             return gave_up(EndReason::NotRetryable, why);
         }
         let place = streak.count(failure.terms.counts, now);

@@ -79,9 +79,9 @@ impl Machine {
             streak.forgive();
         }
         let mut judge = Judge { seed: *seed, curves, shared };
-        let (decision, incident) = judge.decide(now, end, streak);
+        let (mut decision, incident) = judge.decide(now, end, streak);
         let goes_on = matches!(decision, Decision::RetryAt { .. });
-        let Change { events, mut saved } = match incident {
+        let Change { events, mut saved, unchanged } = match incident {
             Some(incident) => shared.adjust_all(now, &incident, streak, goes_on),
             // A job's success is evidence of health. A daemon's clean end is not: its life was, each time it was told.
             None if matches!(decision, Decision::Done { .. }) => {
@@ -89,6 +89,7 @@ impl Machine {
             }
             None => Change::default(),
         };
+        decision.and(unchanged);
         let quarantined = goes_on && streak.probation;
         if goes_on {
             saved.push(saved::put_run(end.run, streak));

@@ -22,6 +22,15 @@ pub(super) struct Incident<'a> {
     pub(super) adjust: &'a BTreeMap<String, Adjust>,
 }
 
+/// Whether a parameter is to be adjusted for an incident.
+enum Wish {
+    Yes,
+    /// It was, for errors of the attempt that ended now.
+    Done,
+    /// The run is over, and nobody else has it.
+    Unneeded,
+}
+
 /// Adjusted values that siblings share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
@@ -67,7 +76,11 @@ impl Shared {
                 seen.insert(name.clone());
             }
         }
-        self.adjust_for(now, incident, streak, |name, shared| shared || (goes_on && !seen.contains(name)))
+        self.adjust_for(now, incident, streak, |name, shared| match (shared, goes_on) {
+            (false, false) => Wish::Unneeded,
+            (false, true) if seen.contains(name) => Wish::Done,
+            _ => Wish::Yes,
+        })
     }
 
     fn adjust_for(
@@ -75,7 +88,7 @@ impl Shared {
         now: Timestamp,
         incident: &Incident<'_>,
         streak: &mut Streak,
-        wanted: impl Fn(&str, bool) -> bool,
+        wanted: impl Fn(&str, bool) -> Wish,
     ) -> Change {
         let mut change = Change::default();
         for (name, rule) in incident.adjust {
@@ -84,12 +97,25 @@ impl Shared {
                 continue;
             };
             let path = Path::of(incident.program, spec, name, incident.base);
-            if !wanted(name, path.is_some()) {
-                continue;
-            }
             let kept = self.kept(path.as_ref(), Some(streak), name);
+            let stays = |why: &str| {
+                let value = adjust::effective(base, kept.map(|kept| &kept.value), spec);
+                format!("{name} stays {value}: {why}")
+            };
+            match wanted(name, path.is_some()) {
+                Wish::Yes => {}
+                Wish::Unneeded => continue,
+                Wish::Done => {
+                    change.unchanged.push(stays("it was lowered for the same errors while it ran"));
+                    continue;
+                }
+            }
             let (adjusted, event) = match adjust::step(base, kept, spec, *rule, now) {
-                Step::Stay => continue,
+                Step::Stay => {
+                    let why = adjust::not_lowered_because(base, kept, spec, *rule, now);
+                    change.unchanged.extend(why.map(|why| stays(&why)));
+                    continue;
+                }
                 Step::Exhausted(adjusted) => {
                     let value = adjusted.value.clone();
                     (adjusted, Event::ParamExhausted { name: name.clone(), value })
@@ -127,7 +153,11 @@ impl Shared {
             let Some(base_value) = base.get(name) else { continue };
             let path = Path::of(program, spec, name, base);
             let Some(kept) = self.kept(path.as_ref(), streak.as_deref(), name) else { continue };
-            let Some(mut raise) = adjust::recover(base_value, kept, spec, now) else { continue };
+            let Some(mut raise) = adjust::recover(base_value, kept, spec, now) else {
+                let why = adjust::not_raised_because(base_value, kept, spec, now);
+                change.unchanged.extend(why.map(|why| format!("{name} stays {}: {why}", kept.value)));
+                continue;
+            };
             let why = raised_because(&raise, spec, base_value, path.as_ref());
             let (from, to) = (kept.value.clone(), raise.value.clone());
             if let Some(adjusted) = &mut raise.adjusted {
@@ -216,7 +246,7 @@ impl Machine {
         let before = streak.rest.clone();
         let (_, adjust) = program.retry_terms(class);
         let incident = Incident { program, base, class, adjust };
-        let mut change = self.shared.adjust_for(now, &incident, &mut streak, |_, _| true);
+        let mut change = self.shared.adjust_for(now, &incident, &mut streak, |_, _| Wish::Yes);
         let own_changed = streak.rest != before;
         if own_changed {
             for (name, adjusted) in streak.rest.get_mut().into_iter().flat_map(|rest| &mut rest.params) {

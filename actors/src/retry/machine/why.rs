@@ -7,7 +7,11 @@ use std::{borrow::Cow, fmt};
 ///
 /// A text would be made for each end and takes as long as the rest of the decision.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Why(Cause);
+pub struct Why {
+    cause: Cause,
+    /// Parameters that stay as they are, a sentence each.
+    unchanged: Vec<String>,
+}
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Cause {
@@ -40,41 +44,51 @@ pub(super) struct Wait {
 }
 
 impl Why {
+    const fn of(cause: Cause) -> Self {
+        Self { cause, unchanged: Vec::new() }
+    }
+
+    /// Also says why parameters stay as they are.
+    pub(super) fn and(&mut self, unchanged: Vec<String>) {
+        self.unchanged = unchanged;
+    }
+
     pub(super) const fn clean_end(uptime_ms: u64, wait: Wait) -> Self {
-        Self(Cause::CleanEnd { uptime_ms, wait })
+        Self::of(Cause::CleanEnd { uptime_ms, wait })
     }
 
     pub(super) const fn failure(class: Cow<'static, str>, place: u32, counts: bool, wait: Wait) -> Self {
-        Self(Cause::Failure { class, place, counts, wait })
+        Self::of(Cause::Failure { class, place, counts, wait })
     }
 }
 
 impl From<&'static str> for Why {
     fn from(sentence: &'static str) -> Self {
-        Self(Cause::Said(sentence.into()))
+        Self::of(Cause::Said(sentence.into()))
     }
 }
 
 impl From<String> for Why {
     fn from(sentence: String) -> Self {
-        Self(Cause::Said(sentence.into()))
+        Self::of(Cause::Said(sentence.into()))
     }
 }
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Cause::Said(sentence) => f.write_str(sentence),
+        match &self.cause {
+            Cause::Said(sentence) => f.write_str(sentence)?,
             Cause::CleanEnd { uptime_ms, wait } => write!(
                 f,
                 "it ended by itself after {}, and a daemon is always started again; {wait}",
                 say_duration_ms(*uptime_ms)
-            ),
+            )?,
             Cause::Failure { class, place, counts, wait } => {
                 let counted = if *counts { "" } else { " that does not count" };
-                write!(f, "{}{counted} ({class}); {wait}", nth_failure(*place))
+                write!(f, "{}{counted} ({class}); {wait}", nth_failure(*place))?;
             }
         }
+        self.unchanged.iter().try_for_each(|sentence| write!(f, "; {sentence}"))
     }
 }
 

@@ -29,6 +29,12 @@ proptest! {
                 let (changes, unread) = restored.machine.restore(now, &saved);
                 prop_assert!(changes.events.is_empty() && unread.is_empty());
                 restored.held = world.held.clone();
+                // Nor is who holds permits and when somebody asked, which decide how long a scope that rests is kept.
+                for slot in world.machine.slots.values() {
+                    let (out, touched_at) = (slot.circuit.out, slot.circuit.touched_at);
+                    let same = |circuit: &mut Circuit| (circuit.out, circuit.touched_at) = (out, touched_at);
+                    let _ = restored.machine.change(&slot.circuit.scope, same);
+                }
                 world.answers.clear();
                 world.events.clear();
                 twin = Some(restored);

@@ -47,7 +47,9 @@ fn cause(what: &Happening, policy: &BreakerPolicy) -> Cause {
             Outcome::Ready { .. } | Outcome::FirstOutput => Cause::Early,
             Outcome::Success => Cause::Success,
             Outcome::Neutral => Cause::Neutral,
-            Outcome::Failure { .. } | Outcome::Trip | Outcome::TripAtFloor => Cause::Failure,
+            Outcome::Failure { .. } | Outcome::Lowering { .. } | Outcome::Trip | Outcome::TripAtFloor => {
+                Cause::Failure
+            }
         },
         Happening::Operates { act } => Cause::Operator(*act),
     }
@@ -109,6 +111,8 @@ proptest! {
                     prop_assert!(legal(from, to, cause), "{from:?} → {to:?} by {cause:?}");
                 }
                 heard = world.events.len();
+                // A scope that was forgotten and comes back is made anew.
+                stands.retain(|scope, _| world.status(&scope.0).is_some());
             }
             for status in world.machine.breakers() {
                 let before = stands.insert(status.scope, kind(&status.state));

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     breaker::{BreakerStatus, Gate, penalty_ms_of_level},
     manager::{Forecast, Foreseen},
-    model::{Decimal, HeldReason, Params, Phase, Timestamp, format_duration_ms},
+    model::{ClassRule, Decimal, HeldReason, Params, Phase, Timestamp, format_duration_ms},
     retry::{self, Decision, Outlook},
 };
 
@@ -27,7 +27,9 @@ pub(super) fn while_it_runs(facts: &Facts, now: Timestamp) -> String {
             ends.push(format!("when it writes nothing for {} (idle_timeout)", format_duration_ms(ms)));
         }
     }
-    if ends.is_empty() {
+    if facts.program.is_none() {
+        "it runs until it ends, and is not started again: its program is no longer configured".into()
+    } else if ends.is_empty() {
         "it runs; nothing is planned until it ends".into()
     } else {
         format!("it runs until it ends, and is stopped {}", ends.join(", or "))
@@ -194,9 +196,11 @@ pub(super) fn forecast(
     }
     let most = STARTS_TOLD.saturating_sub(steps.len());
     let (mut failed, mut failed_at) = (asked.attempt, asked.ends_at.plus(late_ms));
+    let mut failed_params = living.map_or(&outlook.now, |current| &current.params);
     for next in outlook.starts.iter().take(most) {
         let unheard = forced && failed == asked.attempt;
-        let opened = if unheard { Vec::new() } else { guards.fail(failed, failed_at) };
+        let opened =
+            if unheard { Vec::new() } else { guards.fail((failed, failed_at), asked, failed_params) };
         steps.extend(opened.into_iter().map(|text| Foreseen { at: Some(failed_at), text }));
         let wanted = next.at.plus(late_ms);
         let paid = next.tokens_at.unwrap_or_default();
@@ -207,7 +211,7 @@ pub(super) fn forecast(
         let when = format!("in about {}", about(at.since(now)));
         let budget = if at == paid { ", when the retry budget has tokens for it" } else { "" };
         steps.push(Foreseen { at: Some(at), text: start(next.attempt, &when, params, probe) + budget });
-        (failed, failed_at) = (next.attempt, at.plus(asked.uptime_ms));
+        (failed, failed_at, failed_params) = (next.attempt, at.plus(asked.uptime_ms), params);
     }
     steps.extend(end_of(outlook, asked.attempt, most, late_ms > 0).map(|text| Foreseen { at: None, text }));
     if steps.is_empty() {
@@ -280,7 +284,7 @@ impl Turn {
 /// nothing left the window meanwhile.
 struct Guards<'a> {
     guards: Vec<Guard<'a>>,
-    weight: u64,
+    rule: ClassRule,
 }
 
 struct Guard<'a> {
@@ -319,7 +323,7 @@ impl<'a> Guards<'a> {
             Some(guard)
         };
         let guards = facts.gates.iter().map(guard).collect::<Option<Vec<_>>>()?;
-        Some(Self { guards, weight: u64::from(rule.weight_permille) })
+        Some(Self { guards, rule })
     }
 
     /// When all let a start through.
@@ -339,14 +343,20 @@ impl<'a> Guards<'a> {
         self.guards.iter().any(|guard| guard.until.is_some())
     }
 
-    /// The attempt fails; what opens by it, in sentences.
-    fn fail(&mut self, attempt: u32, at: Timestamp) -> Vec<String> {
-        let weight = self.weight;
+    /// The attempt fails with these parameters; what opens by it, in sentences.
+    fn fail(
+        &mut self,
+        (attempt, at): (u32, Timestamp),
+        asked: &retry::Forecast,
+        params: &Params,
+    ) -> Vec<String> {
+        let weight = u64::from(self.rule.weight_permille);
+        let lowers = asked.program.lowers(&self.rule, params);
         let heard = self.guards.iter_mut().filter(|guard| guard.heard && weight > 0);
         let fail = |guard: &mut Guard<'_>| {
             let policy = &guard.gate.policy;
             let again = guard.until.is_some();
-            if !again && !guard.is_opened_by(weight) {
+            if !again && !guard.is_opened_by(weight, !lowers) {
                 return None;
             }
             guard.level = guard.level.saturating_add(1);
@@ -364,14 +374,17 @@ impl<'a> Guards<'a> {
 }
 
 impl Guard<'_> {
-    /// One more failure of this weight: whether it opens a closed scope.
-    fn is_opened_by(&mut self, weight: u64) -> bool {
+    /// One more failure of this weight, which may count in the share of failures: whether it opens a closed scope.
+    fn is_opened_by(&mut self, weight: u64, in_share: bool) -> bool {
         let policy = &self.gate.policy;
         self.permille += weight;
+        let row = u64::from(policy.failures) * 1_000;
+        if !in_share {
+            return row > 0 && self.permille >= row;
+        }
         let (outcomes, failed, total) = &mut self.window;
         *outcomes = outcomes.saturating_add(1).min(policy.window.size);
         (*failed, *total) = (*failed + weight, *total + weight);
-        let row = u64::from(policy.failures) * 1_000;
         let rate = u64::from(policy.failure_rate_permille);
         row > 0 && self.permille >= row
             || rate > 0 && *outcomes >= policy.window.min && *failed * 1_000 >= rate * *total

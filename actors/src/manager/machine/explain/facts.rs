@@ -1,6 +1,9 @@
 //! What the Manager itself knows about a run that somebody asks about, taken in one moment.
 
-use super::super::{Machine, Stage, judge::longest_quarantine};
+use super::super::{
+    Machine, Stage,
+    judge::{judged_by, longest_quarantine},
+};
 use crate::{
     breaker::Gate,
     model::{Class, Event, JournalRecord, Phase, ProbeParams, Program, Run, RunId, Scope, Timestamp, Wanted},
@@ -15,6 +18,8 @@ pub struct Facts {
     pub run: Run,
     /// Its definition, as its next attempt would have it; nothing when it is no longer configured.
     pub program: Option<Arc<Program>>,
+    /// Whether an operator stopped it and nothing was started since, so that `autostart` waits for him.
+    pub holds_autostart: bool,
     /// The scopes that gate its starts, with their rules.
     pub gates: Vec<Gate>,
     /// The parameters that siblings change too: the key that they share, and the name.
@@ -33,7 +38,9 @@ impl Machine {
         let program = self.programs.get(&run.program).cloned();
         let gates = program.as_ref().map(|p| self.gates(p, &run.params, run.requested_by.as_deref()));
         let gates = gates.unwrap_or_default();
+        let by_hand = self.stopped_by_hand(&run.program) == Some(id);
         Some(Facts {
+            holds_autostart: by_hand && program.as_ref().is_some_and(|program| program.autostart),
             shared: self.shared_params_of(&run),
             line: self.place_in_line(id),
             forecast: program.as_ref().and_then(|program| forecast(&run, program, &gates, now)),
@@ -81,7 +88,7 @@ fn forecast(run: &Run, program: &Arc<Program>, gates: &[Gate], now: Timestamp) -
     let gate = gates.iter().find(|gate| Some(&gate.scope) == held).or(gates.first());
     let probe = gate.map_or(ProbeParams::Floor, |gate| gate.policy.half_open.params);
     let class = run.reason.as_ref().map_or(Class::EXIT_NONZERO, |reason| &reason.class).to_owned();
-    let (program, base, priority) = (program.clone(), run.params.clone(), run.priority);
+    let (program, base, priority) = (judged_by(run, program, &class), run.params.clone(), run.priority);
     let budget = |gate: &Gate| Some((gate.scope.clone(), gate.policy.retry_budget?));
     let budgets = gates.iter().filter_map(budget).collect();
     Some(retry::Forecast {

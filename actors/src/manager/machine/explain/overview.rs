@@ -13,6 +13,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Overview {
     /// Its definition.
     pub program: Arc<Program>,
+    /// Whether it is no longer configured, and only its living runs are left of it.
+    pub removed: bool,
     /// Its newest living runs, at most [`Explanation::RUNS_MAX`].
     pub living: Vec<Facts>,
     /// How many living runs there are, by phase.
@@ -27,7 +29,7 @@ impl Machine {
     /// What is known of a program; nothing when there is none of this name.
     #[must_use]
     pub fn overview(&self, name: &str, now: Timestamp) -> Option<Overview> {
-        let program = self.program(name)?.clone();
+        let program = self.program_or_last(name)?.clone();
         let mut counts = BTreeMap::new();
         let mut ids = Vec::new();
         for run in self.living().rev().filter(|run| run.program == name) {
@@ -46,7 +48,8 @@ impl Machine {
                 gates.push(gate);
             }
         }
-        Some(Overview { program, living, counts, last, gates })
+        let removed = self.program(name).is_none();
+        Some(Overview { program, removed, living, counts, last, gates })
     }
 }
 
@@ -83,6 +86,8 @@ impl Overview {
     fn summary(&self, now: Timestamp) -> String {
         let name = &self.program.name;
         let kind = if self.program.is_daemon() { "a daemon" } else { "a job" };
+        let kind =
+            if self.removed { format!("{kind} that is no longer configured") } else { kind.to_owned() };
         let total: usize = self.counts.values().sum();
         if total > 0 {
             let parts: Vec<_> =

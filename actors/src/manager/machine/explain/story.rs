@@ -71,9 +71,7 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
             };
             format!("{attempt} started{}{how}", with(params))
         }
-        Event::AttemptSpawned { .. } | Event::ProgramConfigured { .. } => {
-            return None;
-        }
+        Event::AttemptSpawned { .. } | Event::ProgramConfigured { .. } => return None,
         Event::AttemptReady { after_ms, slow_ready_ms } => {
             format!("{attempt} was ready after {}", readiness(*after_ms, *slow_ready_ms))
         }
@@ -121,9 +119,17 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
         Event::StoreMoved { what } => what.clone(),
         Event::StoreDamaged { what, lost: true } => what.clone(),
         Event::StoreDamaged { what, lost: false } => format!("{what}; nothing is lost"),
+        Event::ClockSet { by_ms } => clock_set(*by_ms),
         Event::KeeperLost { why, .. } => format!("the keeper died: {why}"),
         Event::ActorRestarted { actor, why } => format!("the {actor} was started again: {why}"),
     })
+}
+
+fn clock_set(by_ms: i64) -> String {
+    let (sign, by) = (if by_ms < 0 { '-' } else { '+' }, say_duration_ms(by_ms.unsigned_abs()));
+    format!(
+        "the clock was set by {sign}{by}, or the machine slept; times from here on are by it, and no deadline moved"
+    )
 }
 
 /// What happened to a parameter before this story began.

@@ -35,9 +35,11 @@ impl World {
         let Some(breaker) = &mut self.breaker else { return Err(effect) };
         match effect {
             Effect::Admit(admit) => {
-                self.asked.push(admit.run);
+                if !admit.peek {
+                    self.asked.push(admit.run);
+                }
                 let admission = breaker.admit(now, admit.run, admit.gates, admit.peek);
-                Ok(Input::Admitted { run: admit.run, admission })
+                Ok(Input::Admitted { run: admit.run, peek: admit.peek, admission })
             }
             Effect::Settle(settle) => {
                 let class = settle.class.as_deref();
@@ -351,7 +353,8 @@ fn a_failure_at_the_floor_opens_the_scope_where_the_parameter_says_so() {
     use crate::model::{Adjust, ClassOverride, OnFloor, ParamSpec};
     for (on_floor, asked, outcome) in [
         (OnFloor::Trip, 10, "TripAtFloor"),
-        (OnFloor::Trip, 100, "Failure"),
+        (OnFloor::Trip, 100, "Lowering"),
+        (OnFloor::Continue, 100, "Lowering"),
         (OnFloor::Continue, 10, "Failure"),
     ] {
         let program = program("job")
@@ -363,5 +366,35 @@ fn a_failure_at_the_floor_opens_the_scope_where_the_parameter_says_so() {
         world.exited(run, ExitStatus::Code(1));
         let settled = world.acts.iter().find(|act| act.starts_with("settle")).cloned().unwrap_or_default();
         assert!(settled.contains(outcome), "{on_floor:?} at {asked}: {settled}");
+    }
+}
+
+#[test]
+fn of_all_scopes_that_refuse_the_one_that_refuses_longest_is_told() {
+    use crate::breaker::OperatorAct;
+    let (a, b) = (Scope("site:a".into()), Scope("site:b".into()));
+    let gated = |name: &str, scopes: &[&Scope]| {
+        let mut job = program(name);
+        (job.breaker, job.breakers) = (None, scopes.iter().map(|scope| scope.0.clone()).collect());
+        job
+    };
+    let mut world =
+        World::new(vec![gated("one", &[&a]), gated("both", &[&a, &b]), gated("other", &[&b, &a])]);
+    let mut breaker = crate::breaker::Machine::new(1);
+    for (scope, ttl_ms) in [(&a, 30_000), (&b, 300_000)] {
+        let open = OperatorAct::ForceOpen { ttl_ms: Some(ttl_ms) };
+        let _ = breaker.operate(world.now, scope, open, None, None);
+    }
+    world.breaker = Some(breaker);
+    let told = |world: &World, run| {
+        let held = world.machine.run(run).and_then(|run| run.held.clone()).expect("it is held back");
+        (held.scope.expect("a breaker holds it"), held.retry_at.map(|at| at.since(Timestamp(1_000_000))))
+    };
+    let first = world.start("one");
+    assert_eq!(told(&world, first), (a.clone(), Some(30_000)));
+    // Somebody waits for the first of their scopes already.
+    for name in ["both", "other"] {
+        let run = world.start(name);
+        assert_eq!(told(&world, run), (b.clone(), Some(300_000)), "{name}");
     }
 }

@@ -181,7 +181,9 @@ fn errors_of_a_living_attempt_lower_what_siblings_share_at_once() {
     );
     assert_eq!(qpi(&life), "50");
     let again = life.machine.adjust(life.now.plus(59_999), run(2), &life.program, &base, "rate_limited");
-    assert_eq!(again, Change::default(), "the same incident");
+    assert_eq!((again.events.len(), again.saved.len()), (0, 0), "the same incident");
+    let told = "qpi stays 50: it was lowered 59s ago, and within adjust_cooldown = 1m that counts as the same incident";
+    assert_eq!(again.unchanged, [told]);
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! Scopes that rest, and failures after which the next attempt asks for less.
+
+use super::*;
+
+#[test]
+fn a_scope_is_forgotten_once_its_outcomes_are_older_than_its_window() {
+    let mut site = Site::with(policy());
+    let holder = site.granted(0, 1);
+    site.tick(200_000);
+    assert_eq!(site.machine.breakers().len(), 1, "somebody holds a permit");
+    let _ = site.ends(200_000, 1, &holder, Outcome::Success, false);
+    site.tick(200_000 + 3_599);
+    assert_eq!(site.machine.breakers().len(), 1);
+    assert_eq!(site.machine.next_deadline(), None, "nobody could notice");
+    assert_eq!(site.machine.next_alarm(), Some(Timestamp((200_000 + 3_600 + 300) * 1_000)));
+    let changes = site.machine.advance(Timestamp((200_000 + 3_600) * 1_000));
+    assert_eq!(changes.saved, [Put { key: "breaker/site:shop.example".into(), value: None }]);
+    assert_eq!((site.machine.breakers(), site.machine.next_alarm()), (vec![], None));
+    let changes = site.ends(300_000, 1, &holder, FAILED, false);
+    assert!(why(&changes).contains("forgotten"));
+}
+
+#[test]
+fn a_scope_of_which_nothing_is_known_is_forgotten_after_a_minute() {
+    let mut site = Site::with(policy());
+    let holder = site.granted(0, 1);
+    let _ = site.ends(10, 1, &holder, Outcome::Neutral, false);
+    site.tick(69);
+    assert_eq!(site.machine.breakers().len(), 1);
+    site.tick(70);
+    assert_eq!(site.machine.breakers(), []);
+}
+
+#[test]
+fn a_row_of_failures_is_kept_as_long_as_its_latest_is_young() {
+    let mut site = Site::with(BreakerPolicy { failures: 3, ..policy() });
+    for at in [0, 3_000, 6_599] {
+        site.tick(at);
+        let _ = site.start_and_end(at, Outcome::Lowering { weight_permille: 1_000 });
+    }
+    site.told(&["6599 closed → open 1"]);
+    let mut site = Site::with(BreakerPolicy { failures: 3, ..policy() });
+    let _ = site.start_and_end(0, Outcome::Lowering { weight_permille: 1_000 });
+    site.tick(3_600);
+    assert_eq!(site.machine.breakers(), []);
+}
+
+#[test]
+fn a_failure_that_lowered_a_parameter_opens_by_the_row_alone() {
+    let lowering = Outcome::Lowering { weight_permille: 1_000 };
+    let mut site = Site::with(BreakerPolicy { failures: 5, ..policy() });
+    let runs = [vec![lowering; 3], vec![Outcome::Success], vec![lowering; 4]].concat();
+    for (at, outcome) in (0..).zip(runs) {
+        let _ = site.start_and_end(at, outcome);
+    }
+    site.told(&[]);
+    let _ = site.start_and_end(20, lowering);
+    site.told(&["20 closed → open 1"]);
+    // By the default rules alone the first five of these would be enough for the rate.
+    let mut site = Site::with(BreakerPolicy { failures: 0, ..policy() });
+    for at in 0..20 {
+        let _ = site.start_and_end(at, lowering);
+    }
+    site.told(&[]);
+}
+
+#[test]
+fn pages_of_scopes_follow_each_other_in_their_order() {
+    let mut machine = Machine::new(1);
+    for n in [3, 1, 4, 0, 2] {
+        let gate = Gate { scope: Scope(format!("site:{n}")), policy: policy().into() };
+        let _ = machine.admit(Timestamp(0), run(n), [gate], false);
+    }
+    let names =
+        |found: Vec<BreakerStatus>| -> Vec<String> { found.into_iter().map(|one| one.scope.0).collect() };
+    assert_eq!(names(machine.breakers_after(None, 2)), ["site:0", "site:1"]);
+    assert_eq!(
+        names(machine.breakers_after(Some(&Scope("site:1".into())), 9)),
+        ["site:2", "site:3", "site:4"]
+    );
+    let of = [Scope("site:9".into()), Scope("site:4".into()), Scope("site:2".into())];
+    assert_eq!(names(machine.breakers_of(&of)), ["site:2", "site:4"]);
+}
