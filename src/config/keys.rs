@@ -119,8 +119,18 @@ const RETENTION: &[Key] = &[
 ];
 
 const LOGS: &[Key] = &[
-    key("max_age", Duration, "\"14d\"", "Older output is removed."),
-    key("max_size", Size, "\"2GiB\"", "Beyond it the oldest is removed."),
+    key(
+        "max_age",
+        Duration,
+        "\"14d\"",
+        "Older output is removed, by itself: a tenth of this later at most (a second at least, a day at most).",
+    ),
+    key(
+        "max_size",
+        Size,
+        "\"2GiB\"",
+        "Disk of stored output at any time; the oldest is removed before it is exceeded. Less than 8MiB is taken for that.",
+    ),
 ];
 
 const RUNS: &[Key] = &[

@@ -90,9 +90,9 @@ impl fmt::Display for Listen {
 pub struct StoreConfig {
     /// The folder; the file's is joined to the folder of the file and absolute. One manager owns it. Default `supervise-data`.
     pub path: PathBuf,
-    /// Output older than this is removed, in milliseconds. Default 14 days.
+    /// Output older than this is removed, in milliseconds; a tenth of it later at most. Default 14 days.
     pub logs_max_age_ms: u64,
-    /// The oldest output is removed beyond so many bytes. Default 2 GiB.
+    /// Disk that stored output takes at most, in bytes; the oldest is removed before. At least 8 MiB. Default 2 GiB.
     pub logs_max_bytes: u64,
     /// Ended runs older than this are removed, in milliseconds. Default 90 days.
     pub runs_max_age_ms: u64,

@@ -61,14 +61,15 @@ impl ProcessManagerBuilder {
         self
     }
 
-    /// Stored output is kept up to so many bytes in total. Default 2 GiB. Deleted oldest first, in pieces of some
-    /// 16 MiB.
+    /// Stored output takes so many bytes of the disk at most, at any time. Default 2 GiB; less than 8 MiB is taken for that.
+    /// Deleted oldest first, in pieces of a sixteenth of it (24 MiB at most).
     pub fn keep_logs_bytes(mut self, bytes: u64) -> Self {
         self.logs_max_bytes = Some(bytes);
         self
     }
 
-    /// Stored output is kept for so long. Default 14 days.
+    /// Stored output is kept for so long, and is deleted by itself a tenth of that later at most (a second at least, a day
+    /// at most), whether its program writes on or not. Default 14 days. Lines that the journal quotes stay there.
     pub fn keep_logs_for(mut self, age: Duration) -> Self {
         self.logs_max_age = Some(age);
         self

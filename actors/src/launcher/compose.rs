@@ -11,7 +11,7 @@ use crate::{
     keeper::protocol,
     model::{
         AttemptId, Backlog, LeadsOut, ParamKind, ParamValue, Program, SpawnFailure, SpawnProblem, Spool,
-        StderrMode, Values,
+        StderrMode, Stream, Values,
     },
 };
 use std::{
@@ -34,7 +34,8 @@ impl Places {
     }
 
     pub(super) fn spool(&self, attempt: AttemptId, token: u64) -> Spool {
-        Spool { token, stdout: self.of(attempt, "out"), stderr: self.of(attempt, "err") }
+        let of = |stream| self.spool_folder().join(Spool::file_name(attempt, stream));
+        Spool { token, stdout: of(Stream::Stdout), stderr: of(Stream::Stderr) }
     }
 
     pub(super) fn record(&self, attempt: AttemptId) -> PathBuf {

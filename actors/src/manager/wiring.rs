@@ -100,9 +100,8 @@ pub fn open(options: Options) -> Result<Running, OpenError> {
     let store = Store::open(&options.store).map_err(not_opened)?;
     store.set_journal_retention(JournalRetention::new(options.journal_max_bytes, options.journal_max_age_ms));
     let saved = store.load().map_err(|error| OpenError::Store(error.to_string()))?;
-    let output = Output::open(&store).map_err(|error| OpenError::Store(error.to_string()))?;
-    output
-        .set_retention(Retention { max_bytes: options.logs_max_bytes, max_age_ms: options.logs_max_age_ms });
+    let retention = Retention { max_bytes: options.logs_max_bytes, max_age_ms: options.logs_max_age_ms };
+    let output = Output::open(&store, retention).map_err(|error| OpenError::Store(error.to_string()))?;
     let mut seed = [0; 16];
     getrandom::fill(&mut seed).map_err(|error| OpenError::Keeper(format!("no randomness: {error}")))?;
     let limits = Limits { runs_max_count: options.runs_max_count, runs_max_age_ms: options.runs_max_age_ms };

@@ -1,5 +1,6 @@
 //! Where output lies between the child and the store.
 
+use super::{AttemptId, Stream};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -12,6 +13,18 @@ pub struct Spool {
     pub stdout: PathBuf,
     /// Standard error; likewise. Unused when merged.
     pub stderr: PathBuf,
+}
+
+impl Spool {
+    /// The name of a stream's file in the folder `spool` of the store.
+    #[must_use]
+    pub fn file_name(attempt: AttemptId, stream: Stream) -> String {
+        let kind = match stream {
+            Stream::Stdout => "out",
+            Stream::Stderr => "err",
+        };
+        format!("{}.{}.{kind}", attempt.run, attempt.number)
+    }
 }
 
 /// Bytes that an attempt has written, by stream.

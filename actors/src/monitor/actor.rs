@@ -59,6 +59,8 @@ pub struct MonitorActor {
     pub(super) failed: bool,
     complained: bool,
     pub(super) retry_at: Option<Timestamp>,
+    /// When memory and spools may have something that is too old.
+    pub(super) expires_at: Option<Timestamp>,
     /// What is read before it is taken in; the same for all.
     block: Vec<u8>,
     pub(super) number: u64,
@@ -110,6 +112,7 @@ impl MonitorActor {
             failed: false,
             complained: false,
             retry_at: None,
+            expires_at: None,
             block: Vec::new(),
             number,
             floor: number,
@@ -242,7 +245,8 @@ impl MonitorActor {
         let followers = self.followers.iter().map(|follower| follower.deadline);
         let aging = self.aging.front().map(|(at, _)| *at);
         let silent = self.silent.front().map(|(at, _)| *at);
-        let next = goals.chain(followers).chain(aging).chain(silent).chain(self.retry_at).min();
+        let own = self.retry_at.into_iter().chain(self.expires_at);
+        let next = goals.chain(followers).chain(aging).chain(silent).chain(own).min();
         if self.alarm.map(|(at, _)| at) == next {
             return;
         }
@@ -271,6 +275,7 @@ impl MonitorActor {
             self.send(attempt, ctx);
         }
         self.look_at_silent(now);
+        self.expire(now);
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             if self.failed && self.output.waiting() == 0 {
@@ -452,6 +457,7 @@ impl Handler<Acked> for MonitorActor {
                 (Ok(to), Some(watched)) => {
                     self.complained = false;
                     self.floor = self.floor.max(watched.stored_to(stream, to, &self.output));
+                    self.will_expire();
                 }
                 (Err(error), _) => {
                     // Once for each time of trouble, however many pieces it holds up.

@@ -282,6 +282,12 @@ impl Watched {
         }
     }
 
+    /// See [`Feed::expire`].
+    pub(crate) fn expire(&mut self, before: Timestamp, output: &Output) -> (u64, Option<Timestamp>) {
+        let [(a, first), (b, second)] = self.feeds_mut().map(|feed| feed.expire(before, output));
+        (a.max(b), first.into_iter().chain(second).min())
+    }
+
     /// Whether everything was taken in and stored after the end.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed && self.feeds().all(Feed::all_stored)

@@ -372,7 +372,7 @@ impl Feed {
             .map(|recent| recent.chunk.bytes.len())
             .sum::<usize>()
             + self.building.as_ref().map_or(0, |building| building.0.bytes.len());
-        self.give_back(output);
+        self.give_back(self.stored & !0xfff, PUNCH, output);
         self.shrink(keep)
     }
 
@@ -390,6 +390,23 @@ impl Feed {
         gone
     }
 
+    /// What was read before this, and is stored, leaves memory and spool. Returns the number of the newest piece that left
+    /// memory, and when the oldest that is left was read.
+    pub(crate) fn expire(&mut self, before: Timestamp, output: &Output) -> (u64, Option<Timestamp>) {
+        let read_at = |recent: &Recent| recent.chunk.head.pieces.last().map(|piece| Timestamp(piece.at_ms));
+        let mut gone = 0;
+        while let Some(first) = self.recent.front()
+            && first.chunk.head.to <= self.stored
+            && read_at(first).is_none_or(|at| at <= before)
+        {
+            self.held -= first.chunk.bytes.len();
+            gone = first.chunk.head.last_number();
+            self.recent.pop_front();
+        }
+        self.give_back(self.stored, 1, output);
+        (gone, self.recent.front().and_then(read_at))
+    }
+
     /// Storing failed: everything that is not stored is to be given again.
     pub(crate) fn unsend(&mut self) {
         for recent in self.recent.iter_mut().filter(|recent| recent.chunk.head.to > self.stored) {
@@ -397,10 +414,10 @@ impl Feed {
         }
     }
 
-    fn give_back(&mut self, output: &Output) {
-        let to = self.stored & !0xfff;
+    /// The spool up to this place, if that is so much at least. What is less than a block of the disk is overwritten.
+    fn give_back(&mut self, to: u64, least: u64, output: &Output) {
         let from = self.punched;
-        let Some(file) = self.file.clone().filter(|_| to.saturating_sub(from) >= PUNCH) else { return };
+        let Some(file) = self.file.clone().filter(|_| to.saturating_sub(from) >= least) else { return };
         let path = self.path.clone();
         self.punched = to;
         let asked = output.read(move || punch(&file, &path, from, to));

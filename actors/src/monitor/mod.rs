@@ -46,6 +46,7 @@
 mod actor;
 mod attempt;
 mod early;
+mod expiry;
 mod feed;
 mod goal;
 mod handlers;

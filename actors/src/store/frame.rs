@@ -29,8 +29,12 @@ pub(crate) enum Kind {
     Chunk,
     /// The beginning of a chunk that is too large for one value.
     Part,
+    /// Likewise, with whose beginning it is.
+    NamedPart,
     /// The headers of all chunks of a sealed segment.
     Index,
+    /// How far streams were stored whose output was deleted.
+    Carried,
 }
 
 impl Kind {
@@ -43,6 +47,8 @@ impl Kind {
             Self::Meta => [VERSION, b'm', b't', b'a'],
             Self::Chunk => [VERSION, b'c', b'h', b'k'],
             Self::Part => [VERSION, b'p', b'r', b't'],
+            Self::NamedPart => [VERSION, b'p', b'r', b'n'],
+            Self::Carried => [VERSION, b'c', b'r', b'd'],
             Self::Index => [VERSION, b'i', b'd', b'x'],
         }
     }

@@ -31,11 +31,11 @@ impl Burst {
 }
 
 #[cfg(target_env = "gnu")]
-fn give_back() {
+pub(super) fn give_back() {
     // SAFETY: glibc allows it at any time and from any thread.
     unsafe { libc::malloc_trim(0) };
 }
 
 /// Other allocators give back by themselves, or cannot be told.
 #[cfg(not(target_env = "gnu"))]
-const fn give_back() {}
+pub(super) const fn give_back() {}

@@ -10,7 +10,7 @@ use crate::{
         AttemptId, Command, Direction, ExitStatus, LogQuery, Page, Program, Record, RunId, Spool, SpoolSizes,
         Stream,
     },
-    store::{Output, Store},
+    store::{Output, Retention, Store},
 };
 use actix::{Actor, Addr, Context, Handler};
 use std::{
@@ -55,7 +55,7 @@ impl World {
 
     fn in_dir(dir: TempDir) -> Self {
         let store = Store::open(&dir.path().join("store")).unwrap();
-        let output = Output::open(&store).unwrap();
+        let output = Output::open(&store, Retention::default()).unwrap();
         let (wakes, hears) = UnixDatagram::pair().unwrap();
         let heard = Heard::default();
         let manager = Listener(heard.clone()).start();

@@ -255,7 +255,7 @@ fn a_dropped_backlog_is_counted_line_by_line() {
     };
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("store")).unwrap();
-    let output = Output::open(&store).unwrap();
+    let output = Output::open(&store, Retention::default()).unwrap();
     let path = dir.path().join("out");
     let lines: String = (1..=10_000).map(|n| format!("line {n}\n")).collect();
     append(&path, lines.as_bytes());
@@ -281,4 +281,52 @@ fn a_dropped_backlog_is_counted_line_by_line() {
     assert_eq!(chunks[0].head.gap, feed.gaps);
     assert_eq!(chunks[1].head.first_seq, feed.gaps + 1);
     assert!(chunks[1].bytes.starts_with(format!("line {}\n", feed.gaps + 1).as_bytes()));
+}
+
+#[test]
+fn lines_that_are_too_old_leave_memory_and_spool_of_a_living_program() {
+    use crate::monitor::{
+        feed::Feed,
+        intake::Intake,
+        machine::{Redactor, Rules},
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let output = Output::open(&store, Retention::default()).unwrap();
+    let path = dir.path().join("out");
+    append(&path, b"a private line\nunfinished");
+    let mut feed = Feed::resume(attempt(1), Stream::Stdout, "p".into(), path.clone(), None, &output);
+    let (rules, redactor, mut number) = (Rules::of(&program()), Redactor::default(), 0);
+    let now = crate::clock::now();
+    let mut intake = Intake {
+        items: None,
+        early: None,
+        rules: &rules,
+        redactor: &redactor,
+        max_line: 1_000,
+        now,
+        number: &mut number,
+    };
+    let mut block = Vec::new();
+    let (_, length) = feed.read(u64::MAX, &mut block);
+    feed.take(&mut intake, false, &block[..length]);
+    feed.seal();
+    feed.send(&output, &Arc::default(), &|| {});
+    let (done, wait) = std::sync::mpsc::channel();
+    output.flush(move || done.send(()).unwrap());
+    wait.recv().unwrap();
+    assert_eq!(feed.expire(now.plus(1), &output), (0, Some(now)), "what is not known to be stored stays");
+    feed.stored_to(15, usize::MAX, &output);
+    assert_eq!(
+        feed.expire(crate::model::Timestamp(now.0 - 1), &output),
+        (0, Some(now)),
+        "what is younger stays"
+    );
+    let (gone, left) = feed.expire(now, &output);
+    assert!(gone > 0 && left.is_none() && feed.chunks().next().is_none());
+    let until = crate::clock::now().plus(60_000);
+    while std::fs::read(&path).unwrap() != b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0unfinished" {
+        assert!(crate::clock::now() < until, "the spool is given back");
+        std::thread::yield_now();
+    }
 }

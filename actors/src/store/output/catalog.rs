@@ -1,9 +1,13 @@
 //! What is stored where, and the handle through which chunks are written and read.
 
 use super::{
+    cache::Cache,
+    carried::Carried,
     chunk::Chunk,
-    lost::{Before, Rescued},
-    segment::{self, ChunkRef, Position, Segment, Summary},
+    recover::recover,
+    retention::Retention,
+    salvage::Damage,
+    segment::{ChunkRef, Position, Segment, Summary},
     writer::{self, Job},
 };
 use crate::{
@@ -13,8 +17,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -32,36 +35,6 @@ const READERS: usize = 2;
 
 /// Questions that may wait; beyond it they are refused.
 const READER_QUEUE: usize = 256;
-
-/// Sealed segments that stay open: two, because a reader goes from one to the next; each takes some 10 MB of memory.
-const OPEN_SEGMENTS: usize = 2;
-
-/// Indexes of sealed segments that stay in memory: some 150 KB each.
-const KEPT_INDEXES: usize = 8;
-
-/// How much output is kept. The first limit that is reached counts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Retention {
-    /// Bytes on the disk. Default 2 GiB.
-    pub max_bytes: u64,
-    /// Milliseconds. Default 14 days.
-    pub max_age_ms: u64,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { max_bytes: 2 << 30, max_age_ms: 14 * 86_400_000 }
-    }
-}
-
-impl Retention {
-    /// These limits.
-    #[must_use]
-    pub const fn new(max_bytes: u64, max_age_ms: u64) -> Self {
-        Self { max_bytes, max_age_ms }
-    }
-}
 
 type ReadJob = Box<dyn FnOnce() + Send>;
 
@@ -106,14 +79,16 @@ impl std::fmt::Debug for Output {
 pub(super) struct Shared {
     pub(super) root: PathBuf,
     catalog: Mutex<Catalog>,
-    cache: Mutex<Cache>,
+    pub(super) cache: Mutex<Cache>,
+    /// Readers have opened something that the writer's thread is to close some time.
+    pub(super) opened: AtomicBool,
     pub(super) waiting: AtomicU64,
     pub(super) refusing: AtomicBool,
     /// The newest segment's database refused something.
     pub(super) broken: AtomicBool,
     damage: Option<String>,
-    /// The lock on the folder.
-    _store: Store,
+    /// The store, with the lock on the folder.
+    pub(super) store: Store,
 }
 
 #[derive(Default)]
@@ -123,29 +98,26 @@ pub(super) struct Catalog {
     pub(super) head: Option<Arc<Segment>>,
     pub(super) summary: Summary,
     pub(super) refs: Vec<ChunkRef>,
-    pub(super) packed: usize,
     pub(super) retention: Retention,
-}
-
-#[derive(Default)]
-struct Cache {
-    open: Vec<(u64, Arc<Segment>)>,
-    indexes: Vec<(u64, Arc<Vec<ChunkRef>>)>,
-    /// What is left of the damaged segment that was read last.
-    rescued: Option<(u64, Arc<Rescued>)>,
+    /// How far streams were stored whose output was deleted.
+    pub(super) carried: Carried,
 }
 
 impl Output {
-    /// Opens the output of a store. Blocks; once for each store at a time.
+    /// Opens the output of a store, of which so much is kept. Blocks; once for each store at a time.
     ///
     /// # Errors
     /// [`StoreError::Failed`] when the folder cannot be used or no thread can be made. Damage is no error.
-    pub fn open(store: &Store) -> Result<Self, StoreError> {
+    pub fn open(store: &Store, retention: Retention) -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
         let root = store.dir().join("output");
         owned::make_folder(&root).map_err(failed)?;
-        let (catalog, damage) = recover(store.dir(), &root).map_err(StoreError::Failed)?;
-        damage.iter().for_each(|what| store.say(Notice::Damaged { what: what.clone(), lost: true }));
+        let (catalog, damages) = recover(store.dir(), &root, retention).map_err(StoreError::Failed)?;
+        let sentences: Vec<_> = damages.iter().map(|damage| damage.what.as_str()).collect();
+        let damage = (!sentences.is_empty()).then(|| sentences.join("; "));
+        for Damage { what, lost } in damages {
+            store.say(Notice::Damaged { what, lost });
+        }
         let shared = Arc::new(Shared {
             root,
             catalog: Mutex::new(catalog),
@@ -154,7 +126,8 @@ impl Output {
             refusing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             damage,
-            _store: store.clone(),
+            opened: AtomicBool::new(false),
+            store: store.clone(),
         });
         let (writer, jobs) = sync_channel(WRITER_QUEUE);
         let mut threads = Vec::new();
@@ -184,7 +157,21 @@ impl Output {
     /// How much is kept from now on.
     pub fn set_retention(&self, retention: Retention) {
         self.shared.catalog().retention = retention;
-        let _ = self.lanes.write(Job::Retain);
+        let _ = self.lanes.write(Job::Look);
+    }
+
+    /// How much is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.shared.catalog().retention
+    }
+
+    /// What readers opened is closed some time: the writer's thread has to know that there is something.
+    fn nudge(&self) {
+        if self.shared.opened.swap(false, Ordering::Relaxed) {
+            // A full queue is worked off, and then the time is looked at anyway.
+            let _ = self.lanes.write(Job::Look);
+        }
     }
 
     /// Stores a chunk; chunks are stored in the order of the calls. `done` runs on the writer's thread once it survives
@@ -228,15 +215,10 @@ impl Output {
     #[must_use]
     pub fn position(&self, attempt: AttemptId, stream: Stream) -> Position {
         let catalog = self.shared.catalog();
-        let mut total = Position::default();
+        let mut total = catalog.carried.get(&(attempt, stream)).copied().unwrap_or_default();
         let summaries = catalog.sealed.values().chain([&catalog.summary]);
         for position in summaries.filter_map(|summary| summary.positions.get(&(attempt, stream))) {
-            total.lines += position.lines;
-            total.errors += position.errors;
-            total.gaps += position.gaps;
-            if position.to >= total.to {
-                (total.to, total.next_seq, total.open) = (position.to, position.next_seq, position.open);
-            }
+            total.add(position);
         }
         total
     }
@@ -286,6 +268,7 @@ impl Output {
             }
         }
         let index = self.shared.index(segment)?;
+        self.nudge();
         Ok(index.iter().filter(|c| wanted.chunk(c)).cloned().collect())
     }
 
@@ -298,7 +281,9 @@ impl Output {
         if let Some(rescued) = self.shared.rescued(segment) {
             return Ok(Some(rescued.chunk(wanted)));
         }
-        let found = match self.shared.segment(segment) {
+        let opened = self.shared.segment(segment);
+        self.nudge();
+        let found = match opened {
             Ok(None) => return Ok(None),
             Ok(Some(found)) => found.get(wanted.key).ok().flatten(),
             Err(error) => {
@@ -361,84 +346,8 @@ impl Shared {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn path(&self, segment: u64) -> PathBuf {
         self.root.join(format!("{segment:08}"))
-    }
-
-    fn index(&self, segment: u64) -> Result<Arc<Vec<ChunkRef>>, StoreError> {
-        let mut cache = self.cache();
-        if let Some((_, index)) = cache.indexes.iter().find(|(number, _)| *number == segment) {
-            return Ok(index.clone());
-        }
-        let index = match segment::read_index(&self.path(segment)) {
-            Some(index) => index,
-            None => Segment::open(&self.path(segment)).and_then(|s| s.list()).map_err(StoreError::Failed)?,
-        };
-        let index = Arc::new(index);
-        cache.indexes.push((segment, index.clone()));
-        if cache.indexes.len() > KEPT_INDEXES {
-            cache.indexes.remove(0);
-        }
-        Ok(index)
-    }
-
-    /// The segment, opened if it must be; nothing when it was deleted.
-    fn segment(&self, number: u64) -> Result<Option<Arc<Segment>>, StoreError> {
-        {
-            let catalog = self.catalog();
-            if catalog.number == number {
-                return Ok(catalog.head.clone());
-            }
-            if !catalog.sealed.contains_key(&number) {
-                return Ok(None);
-            }
-        }
-        let mut cache = self.cache();
-        if let Some(at) = cache.open.iter().position(|(have, _)| *have == number) {
-            let found = cache.open.remove(at);
-            let segment = found.1.clone();
-            cache.open.push(found);
-            return Ok(Some(segment));
-        }
-        while cache.open.len() >= OPEN_SEGMENTS {
-            cache.open.remove(0);
-        }
-        let segment = Arc::new(Segment::open(&self.path(number)).map_err(StoreError::Failed)?);
-        cache.open.push((number, segment.clone()));
-        Ok(Some(segment))
-    }
-
-    fn rescued(&self, number: u64) -> Option<Arc<Rescued>> {
-        self.cache().rescued.as_ref().filter(|(have, _)| *have == number).map(|(_, rescued)| rescued.clone())
-    }
-
-    /// Reads what a damaged segment still has. The head may be whole by the next question, and is not kept.
-    fn rescue(&self, number: u64) -> Arc<Rescued> {
-        let rescued = Rescued::of(&self.path(number));
-        if self.catalog().number != number {
-            self.cache().rescued = Some((number, rescued.clone()));
-        }
-        rescued
-    }
-
-    /// A head that was sealed stays open as long as readers want it.
-    pub(super) fn retire(&self, number: u64, segment: Arc<Segment>) {
-        let mut cache = self.cache();
-        while cache.open.len() >= OPEN_SEGMENTS {
-            cache.open.remove(0);
-        }
-        cache.open.push((number, segment));
-    }
-
-    pub(super) fn forget(&self, number: u64) {
-        let mut cache = self.cache();
-        cache.open.retain(|(have, _)| *have != number);
-        cache.indexes.retain(|(have, _)| *have != number);
-        cache.rescued.take_if(|(have, _)| *have == number);
     }
 }
 
@@ -450,46 +359,4 @@ fn answer(jobs: &Mutex<Receiver<ReadJob>>) {
             log::error!("a question for stored output panicked");
         }
     }
-}
-
-/// Finds out what is there; what was not sealed is looked through, and repaired where it must be.
-fn recover(dir: &Path, root: &Path) -> Result<(Catalog, Option<String>), String> {
-    let mut numbers: Vec<u64> = fs::read_dir(root)
-        .map_err(|error| error.to_string())?
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
-    numbers.sort_unstable();
-    let newest = numbers.last().copied();
-    let mut catalog = Catalog::default();
-    let mut damages = Vec::new();
-    let mut before = Before { whole: numbers.first().is_none_or(|first| *first == 1), ..Before::default() };
-    for number in numbers {
-        let path = root.join(format!("{number:08}"));
-        if let Some(refs) = segment::read_index(&path) {
-            let mut summary = Summary::default();
-            refs.iter().for_each(|chunk| summary.add(chunk));
-            before.positions.extend(&summary.positions);
-            catalog.sealed.insert(number, summary);
-            continue;
-        }
-        let (segment, refs, damage) = Segment::recover(dir, &path, &before)?;
-        damages.extend(damage);
-        let mut summary = Summary::default();
-        refs.iter().for_each(|chunk| summary.add(chunk));
-        if newest == Some(number) {
-            catalog.packed = usize::try_from(segment::disk_bytes(&path)).unwrap_or(0).saturating_sub(1 << 20);
-            (catalog.number, catalog.head) = (number, Some(Arc::new(segment)));
-            (catalog.summary, catalog.refs) = (summary, refs);
-        } else {
-            segment::write_index(&path, &refs).map_err(|error| error.to_string())?;
-            catalog.sealed.insert(number, summary);
-        }
-    }
-    if catalog.head.is_none() {
-        let number = newest.unwrap_or(0) + 1;
-        let (segment, _, _) = Segment::recover(dir, &root.join(format!("{number:08}")), &before)?;
-        (catalog.number, catalog.head) = (number, Some(Arc::new(segment)));
-    }
-    Ok((catalog, (!damages.is_empty()).then(|| damages.join("; "))))
 }

@@ -1,5 +1,6 @@
 //! A chunk: many lines of one stream of one attempt, the unit of storage, the same in memory and in sled.
 
+use super::part::{self, Parts};
 use crate::{
     model::{AttemptId, RunId, Stream},
     store::{
@@ -139,7 +140,7 @@ impl Chunk {
         let (mut parts, mut rest) = (Vec::new(), packed.as_slice());
         while rest.len() > MAX_PACKED {
             let (part, tail) = rest.split_at(MAX_PACKED);
-            parts.push(frame::seal(Kind::Part, part));
+            parts.push(part::seal(self.head.first_number(), parts.len() as u64, part));
             rest = tail;
         }
         let mut out = Out::default();
@@ -190,10 +191,19 @@ impl Packed {
 
     /// The chunk, given the values that come before this one.
     pub(crate) fn unpack(self, parts: &[Vec<u8>]) -> Option<Chunk> {
-        let mut packed = Vec::new();
-        for part in parts {
-            packed.extend_from_slice(frame::open(Kind::Part, part)?);
-        }
+        let parts: Option<Vec<_>> = parts.iter().map(|part| part::open(part)).collect();
+        self.join(&parts?)
+    }
+
+    /// The chunk, its beginning taken from the parts that were found by their names.
+    pub(super) fn unpack_from(self, raw: &[u8], parts: &Parts) -> Option<Chunk> {
+        let number = self.head.first_number();
+        let found: Option<Vec<_>> = (0..self.parts).map(|place| parts.get(raw, number, place)).collect();
+        self.join(&found?)
+    }
+
+    fn join(self, parts: &[&[u8]]) -> Option<Chunk> {
+        let mut packed = parts.concat();
         packed.extend_from_slice(&self.rest);
         let bytes = decompress(packed, usize::try_from(self.raw_length).ok()?, self.zstd)?;
         Some(Chunk { head: self.head, bytes })

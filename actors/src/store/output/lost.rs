@@ -2,6 +2,7 @@
 
 use super::{
     chunk::{Chunk, ChunkHead, Packed, Piece},
+    part::Parts,
     segment::{ChunkRef, Position},
 };
 use crate::{
@@ -107,24 +108,35 @@ pub(super) fn fill_holes(saved: Vec<Chunk>, before: &Before) -> Vec<Chunk> {
 
 /// What can be read from the raw bytes of a sealed segment whose database does not give it any more.
 #[derive(Debug, Default)]
-pub(super) struct Rescued(HashMap<(AttemptId, Stream, u64), Packed>);
+pub(super) struct Rescued {
+    raw: Vec<u8>,
+    parts: Parts,
+    chunks: HashMap<(AttemptId, Stream, u64), Packed>,
+}
 
 impl Rescued {
     pub(super) fn of(path: &Path) -> Arc<Self> {
         let raw = owned::read(&path.join("db")).unwrap_or_default();
         let chunks = frame::salvage(Kind::Chunk, &raw).filter_map(Packed::read_body);
-        // The first values of a chunk of several carry no name; such chunks cannot be put together.
-        let whole = chunks.filter(|chunk| chunk.parts == 0);
-        let named = whole.map(|chunk| ((chunk.head.attempt, chunk.head.stream, chunk.head.from), chunk));
-        let rescued = Self(named.collect());
-        log::error!("output damaged; segment={} readable_chunks={}", path.display(), rescued.0.len());
-        Arc::new(rescued)
+        let named = chunks.map(|chunk| ((chunk.head.attempt, chunk.head.stream, chunk.head.from), chunk));
+        let chunks: HashMap<_, _> = named.collect();
+        let parts = Parts::of(&raw);
+        Arc::new(Self { raw, parts, chunks })
     }
 
     /// The chunk, or the line that tells of its loss.
     pub(super) fn chunk(&self, wanted: &ChunkRef) -> Chunk {
-        let found = self.0.get(&(wanted.attempt, wanted.stream, wanted.from));
-        let found = found.filter(|packed| packed.head.to == wanted.to);
-        found.and_then(|packed| packed.clone().unpack(&[])).unwrap_or_else(|| Chunk::lost_of(wanted))
+        self.find(wanted).unwrap_or_else(|| Chunk::lost_of(wanted))
+    }
+
+    fn find(&self, wanted: &ChunkRef) -> Option<Chunk> {
+        let found = self.chunks.get(&(wanted.attempt, wanted.stream, wanted.from));
+        let packed = found.filter(|packed| packed.head.to == wanted.to)?.clone();
+        packed.unpack_from(&self.raw, &self.parts)
+    }
+
+    /// How many of these lines cannot be read any more.
+    pub(super) fn lines_lost(&self, all: &[ChunkRef]) -> u64 {
+        all.iter().filter(|chunk| self.find(chunk).is_none()).map(|chunk| chunk.lines.max(chunk.gaps)).sum()
     }
 }

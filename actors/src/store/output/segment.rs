@@ -3,7 +3,7 @@
 
 use super::{
     chunk::{Chunk, Packed, read_attempt, write_attempt},
-    lost::{Before, fill_holes},
+    mark::Mark,
 };
 use crate::{
     model::{AttemptId, Stream},
@@ -17,7 +17,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    os::unix::fs::{FileExt, MetadataExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -180,6 +180,8 @@ pub(crate) struct Summary {
     pub(crate) last_at_ms: u64,
     pub(crate) last_key: u64,
     pub(crate) programs: BTreeSet<Arc<str>>,
+    /// Bytes on the disk, of a sealed one.
+    pub(crate) disk: u64,
     pub(crate) positions: BTreeMap<(AttemptId, Stream), Position>,
 }
 
@@ -195,11 +197,31 @@ impl Summary {
         self.last_key = chunk.key;
         self.programs.insert(chunk.program.clone());
         let position = self.positions.entry((chunk.attempt, chunk.stream)).or_default();
-        position.lines += chunk.lines;
-        position.errors += chunk.errors;
-        position.gaps += chunk.gaps;
-        if chunk.to >= position.to {
-            (position.to, position.next_seq, position.open) = (chunk.to, chunk.next_seq, chunk.open);
+        position.add(&Position {
+            to: chunk.to,
+            next_seq: chunk.next_seq,
+            lines: chunk.lines,
+            errors: chunk.errors,
+            gaps: chunk.gaps,
+            open: chunk.open,
+        });
+    }
+
+    pub(crate) fn of(refs: &[ChunkRef]) -> Self {
+        let mut summary = Self::default();
+        refs.iter().for_each(|chunk| summary.add(chunk));
+        summary
+    }
+}
+
+impl Position {
+    /// With what was stored elsewhere.
+    pub(super) fn add(&mut self, more: &Self) {
+        self.lines += more.lines;
+        self.errors += more.errors;
+        self.gaps += more.gaps;
+        if more.to >= self.to {
+            (self.to, self.next_seq, self.open) = (more.to, more.next_seq, more.open);
         }
     }
 }
@@ -209,96 +231,25 @@ impl Summary {
 pub(crate) struct Segment {
     pub(crate) path: PathBuf,
     db: sled::Db,
-    mark: Option<fs::File>,
+    mark: Option<Mark>,
+    /// sled's own side file was damaged, and made anew.
+    pub(super) mended: bool,
 }
 
 impl Segment {
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
-        let db = database::open(path, CACHE)?;
-        database::restrict(path);
-        Ok(Self { path: path.to_owned(), db, mark: None })
-    }
-
-    /// Opens a segment that was not sealed and lists its chunks. What sled cannot read, or has silently left out, is
-    /// taken from the raw bytes, into a new segment in the same place; then a sentence comes with it.
-    ///
-    /// `before`: how far each stream is stored in older segments.
-    pub(crate) fn recover(
-        root: &Path,
-        path: &Path,
-        before: &Before,
-    ) -> Result<(Self, Vec<ChunkRef>, Option<String>), String> {
-        let copy = path.with_extension("before");
-        let copied = owned::copy(&path.join("db"), &copy).is_ok();
-        let mark = owned::read(&path.join("mark"))
-            .ok()
-            .and_then(|b| b.try_into().ok())
-            .map_or(0, u64::from_be_bytes);
-        let opened = Self::open(path).and_then(|segment| {
-            let refs = segment.list()?;
-            let last = refs.last().map_or(0, |chunk| chunk.key);
-            if last < mark {
-                Err(format!("chunks are missing from {last} to {mark}"))
-            } else {
-                Ok((segment, refs))
-            }
-        });
-        let result = match opened {
-            Ok((segment, refs)) => Ok((segment, refs, None)),
-            Err(problem) => match database::room(root) {
-                Ok(()) => Self::salvage(root, path, copied.then_some(&*copy), before, &problem),
-                Err(error) => Err(format!("its disk takes nothing: {error}; {problem}")),
-            },
+        let (db, mended) = match database::open(path, CACHE) {
+            Ok(db) => (db, false),
+            Err(problem) => (open_without_conf(path).ok_or(problem)?, true),
         };
-        let _ = fs::remove_file(&copy);
-        let (mut segment, refs, damage) = result?;
-        segment.keep_mark(refs.last().map_or(0, |chunk| chunk.key));
-        Ok((segment, refs, damage))
+        database::restrict(path);
+        Ok(Self { path: path.to_owned(), db, mark: None, mended })
     }
 
-    fn salvage(
-        root: &Path,
-        path: &Path,
-        copy: Option<&Path>,
-        before: &Before,
-        problem: &str,
-    ) -> Result<(Self, Vec<ChunkRef>, Option<String>), String> {
-        let aside = database::quarantine(root, path).map_err(|error| format!("{problem}; {error}"))?;
-        let raw = database::raw(copy, &aside);
-        let segment = Self::open(path)?;
-        let mut chunks: Vec<_> = frame::salvage(Kind::Chunk, &raw).filter_map(Packed::read_body).collect();
-        chunks.sort_by_key(|c| (c.head.first_number(), c.head.from));
-        chunks.dedup_by(|a, b| a.head == b.head);
-        // The first values of a chunk of several carry no name; such chunks are rare, and are given up here.
-        chunks.retain(|packed| packed.parts == 0);
-        let saved: Vec<_> = chunks.into_iter().filter_map(|packed| packed.unpack(&[])).collect();
-        let count = saved.len();
-        let mut refs = Vec::new();
-        let mut lost = 0;
-        for chunk in fill_holes(saved, before) {
-            let key = refs.last().map_or(1, |c: &ChunkRef| c.key + 1);
-            lost += chunk.head.gap;
-            refs.push(segment.append(key, &chunk)?.0);
-        }
-        segment.flush()?;
-        let damage = format!(
-            "a segment of output was damaged ({problem}); it was moved to {}; {count} chunks were saved, {lost} lines are lost",
-            aside.display()
-        );
-        log::error!("output damaged; saved={count} lost_lines={lost} problem={problem}");
-        Ok((segment, refs, Some(damage)))
-    }
-
-    fn keep_mark(&mut self, key: u64) {
-        let path = self.path.join("mark");
-        self.mark = owned::open(owned::options().write(true).create(true), &path).ok();
-        self.write_mark(key);
-    }
-
-    fn write_mark(&self, key: u64) {
-        if let Some(mark) = &self.mark {
-            let _ = mark.write_all_at(&key.to_be_bytes(), 0);
-        }
+    /// From now on the newest flushed key is noted beside it.
+    pub(super) fn keep_mark(&mut self, key: u64) {
+        self.mark = Mark::open(&self.path.join("mark"));
+        self.flushed(key);
     }
 
     /// All chunks that can be read, in order.
@@ -315,20 +266,18 @@ impl Segment {
         Ok(refs)
     }
 
-    /// Writes a chunk from this key on; its own key is the last one it takes. Returns how many bytes it took.
-    pub(crate) fn append(&self, key: u64, chunk: &Chunk) -> Result<(ChunkRef, usize), String> {
+    /// Writes a chunk from this key on; its own key is the last one it takes.
+    pub(crate) fn append(&self, key: u64, chunk: &Chunk) -> Result<ChunkRef, String> {
         let (parts, last) = chunk.pack();
-        let mut size = last.len();
         let mut at = key;
         // The value with the position comes last: when it is there, so are the others.
         for part in parts {
-            size += part.len();
             guard(|| self.db.insert(at.to_be_bytes(), part))?;
             at += 1;
         }
         guard(|| self.db.insert(at.to_be_bytes(), last))?;
         let open = chunk.head.splits.last().is_some_and(|end| *end as usize == chunk.bytes.len());
-        Ok((ChunkRef::of(at, &chunk.head, open), size))
+        Ok(ChunkRef::of(at, &chunk.head, open))
     }
 
     /// After this, everything appended survives our death.
@@ -338,7 +287,9 @@ impl Segment {
 
     /// Flushed up to this key.
     pub(crate) fn flushed(&self, key: u64) {
-        self.write_mark(key);
+        if let Some(mark) = &self.mark {
+            mark.write(key);
+        }
     }
 
     /// Reads one chunk; nothing when it is damaged.
@@ -351,6 +302,24 @@ impl Segment {
             parts.push(part.to_vec());
         }
         Ok(packed.unpack(&parts))
+    }
+}
+
+/// Once more, with a new file `conf`: sled refuses everything when a bit of its 62 bytes is wrong, and makes it as it was when
+/// there is none, because we change none of what stands in it. What was there stays when that was not the reason.
+fn open_without_conf(path: &Path) -> Option<sled::Db> {
+    let (conf, aside) = (path.join("conf"), path.join("conf.damaged"));
+    fs::rename(&conf, &aside).ok()?;
+    match database::open(path, CACHE) {
+        Ok(db) => {
+            let _ = fs::remove_file(&aside);
+            log::warn!("a damaged side file of sled was made anew; file={}", conf.display());
+            Some(db)
+        }
+        Err(_) => {
+            let _ = fs::rename(&aside, &conf);
+            None
+        }
     }
 }
 

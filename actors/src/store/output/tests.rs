@@ -45,7 +45,11 @@ fn chunk(from: u64, bytes: &[u8]) -> Arc<Chunk> {
 }
 
 fn open(dir: &Path) -> Output {
-    Output::open(&Store::open(dir).unwrap()).unwrap()
+    open_keeping(dir, Retention::default())
+}
+
+fn open_keeping(dir: &Path, retention: Retention) -> Output {
+    Output::open(&Store::open(dir).unwrap(), retention).unwrap()
 }
 
 #[track_caller]
@@ -127,11 +131,10 @@ fn segments_are_sealed_found_again_and_deleted_oldest_first() {
     let (done, wait) = channel();
     output.flush(move || done.send(()).unwrap());
     wait.recv().unwrap();
-    // The answer to a flush may come before the deletion that was asked for in the same breath.
     append(&output, &chunk(at, b"more\n"));
     let left = all(&output);
     assert!(left.len() < written.len() && left.last().unwrap().bytes == b"more\n");
-    assert!(segment::disk_bytes(&dir.path().join("output")) < 70 << 20);
+    assert!(segment::disk_bytes(&dir.path().join("output")) <= 50 << 20);
 }
 
 #[test]
@@ -148,8 +151,8 @@ fn a_damaged_segment_is_moved_aside_and_its_chunks_are_saved() {
         let damage = output.damage().unwrap().to_owned();
         assert!(damage.contains("damaged-1"), "{damage}");
         let (told, saved): (Vec<_>, Vec<_>) = all(&output).into_iter().partition(|c| c.head.gap > 0);
-        // Chunks in one value are found by their magic; of thirty, twenty are such.
-        assert!(saved.len() >= 17, "{} saved, {damage}", saved.len());
+        // Fifty bytes touch two values at most.
+        assert!(saved.len() >= 28, "{} saved, {damage}", saved.len());
         assert!(saved.iter().all(|chunk| written.contains(chunk)));
         assert_complete(&written, &saved, &told);
         append(&output, &chunk(1 << 40, b"goes on\n"));
@@ -215,4 +218,163 @@ fn lines_are_what_the_head_says() {
             (b"ij", false, false, 115, 117),
         ]
     );
+}
+
+/// Everything that was asked for is done.
+fn flushed(output: &Output) {
+    let (done, wait) = channel();
+    output.flush(move || done.send(()).unwrap());
+    wait.recv().unwrap();
+}
+
+fn chunk_of(from: u64, bytes: &[u8], at_ms: u64) -> Arc<Chunk> {
+    let mut chunk = (*chunk(from, bytes)).clone();
+    chunk.head.pieces[0].at_ms = at_ms;
+    Arc::new(chunk)
+}
+
+/// Waits for what the writer's thread does by itself.
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = crate::clock::now().plus(60_000);
+    while !holds() {
+        assert!(crate::clock::now() < until, "{what} did not come to be");
+        crate::clock::pause(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_limit_of_bytes_holds_at_every_moment() {
+    const LIMIT: u64 = 16 << 20;
+    let (dir, mut at) = (tempdir().unwrap(), 0);
+    let retention = Retention::new(LIMIT, u64::MAX);
+    let output = open_keeping(dir.path(), retention);
+    let root = dir.path().join("output");
+    let mut most = 0;
+    for n in 0..900 {
+        let chunk = chunk(at, &noise(47_000, n + 1));
+        at = chunk.head.to;
+        append(&output, &chunk);
+        let used = segment::disk_bytes(&root);
+        assert!(used <= LIMIT, "after {n} chunks: {used}");
+        most = most.max(used);
+    }
+    assert!(most > LIMIT / 2, "the room is used, too: {most}");
+    drop(output);
+    let output = open_keeping(dir.path(), retention);
+    let used = segment::disk_bytes(&root);
+    assert!(used <= LIMIT, "opened: {used}");
+    // A reader opens what was sealed, and sled may write then.
+    let left = all(&output);
+    assert!(left.len() > 30 && left.last().unwrap().head.to == at);
+    until("room for what sled wrote", || segment::disk_bytes(&root) <= LIMIT);
+}
+
+#[test]
+fn output_that_is_too_old_goes_by_itself_when_nobody_writes() {
+    let dir = tempdir().unwrap();
+    let output = open_keeping(dir.path(), Retention::new(2 << 30, 100));
+    append(&output, &chunk(0, b"a line of a quiet program\n"));
+    until("the end of an old line", || output.segments(&Wanted::default()).is_empty());
+    let folders = || fs::read_dir(dir.path().join("output")).unwrap().flatten().filter(|e| e.path().is_dir());
+    until("its folder's end", || folders().count() == 1);
+}
+
+#[test]
+fn output_that_became_too_old_while_nobody_ran_goes_at_the_next_start() {
+    let dir = tempdir().unwrap();
+    let output = open(dir.path());
+    let now = crate::clock::wall_ms();
+    append(&output, &chunk_of(0, b"old\n", now - 3_600_000));
+    drop(output);
+    let output = open_keeping(dir.path(), Retention::new(2 << 30, 600_000));
+    flushed(&output);
+    assert!(output.segments(&Wanted::default()).is_empty());
+    append(&output, &chunk_of(4, b"new\n", now));
+    assert_eq!(all(&output).len(), 1);
+}
+
+#[test]
+fn a_stream_goes_on_where_it_was_though_its_output_was_deleted() {
+    let dir = tempdir().unwrap();
+    let store = || Store::open(dir.path()).unwrap();
+    let spool = dir.path().join("spool");
+    let name = crate::model::Spool::file_name(attempt(), Stream::Stdout);
+    fs::create_dir(&spool).unwrap();
+    fs::write(spool.join(&name), "not given back yet").unwrap();
+    let output = Output::open(&store(), Retention::default()).unwrap();
+    let before = chunk_of(0, b"one\ntwo\n", 1_000);
+    append(&output, &before);
+    let place = output.position(attempt(), Stream::Stdout);
+    assert_eq!((place.to, place.lines), (8, 2));
+    drop(output);
+    for _ in 0..2 {
+        let output = Output::open(&store(), Retention::new(2 << 30, 60_000)).unwrap();
+        flushed(&output);
+        assert!(output.segments(&Wanted::default()).is_empty());
+        assert_eq!(output.position(attempt(), Stream::Stdout), place);
+    }
+    // Once the spool is gone nobody asks again, and nothing is kept.
+    fs::remove_file(spool.join(name)).unwrap();
+    let output = Output::open(&store(), Retention::default()).unwrap();
+    append(&output, &chunk_of(8, b"three\n", 2_000));
+    output.set_retention(Retention::new(2 << 30, 60_000));
+    until("the deletion", || output.position(attempt(), Stream::Stdout) == Position::default());
+}
+
+/// Nothing of what was written is missing, and nothing was set aside.
+#[track_caller]
+fn assert_whole(dir: &TempDir, written: &[Chunk], what: &str) -> Output {
+    let output = open(dir.path());
+    assert_eq!(all(&output), written, "{what}");
+    assert!(!dir.path().join("damaged-1").exists(), "{what}");
+    output
+}
+
+#[test]
+fn one_wrong_bit_in_a_side_file_loses_nothing() {
+    let dir = tempdir().unwrap();
+    let (output, written) = filled(&dir, 12);
+    drop(output);
+    let segment = dir.path().join("output/00000001");
+    for name in ["mark", "conf"] {
+        let good = fs::read(segment.join(name)).unwrap();
+        for place in (0..good.len()).step_by(if name == "mark" { 1 } else { 5 }) {
+            let mut bad = good.clone();
+            bad[place] ^= 0x10;
+            fs::write(segment.join(name), bad).unwrap();
+            let output = assert_whole(&dir, &written, &format!("{name}, byte {place}"));
+            let said = output.shared.store.take_notices();
+            let harmless =
+                |n: &crate::store::Notice| matches!(n, crate::store::Notice::Damaged { lost: false, .. });
+            assert!(said.iter().all(harmless), "{name}, byte {place}: {said:?}");
+            // sled does not look at each byte of its file.
+            assert!(said.len() == 1 || name == "conf", "{name}, byte {place}: {said:?}");
+        }
+        assert!(assert_whole(&dir, &written, name).damage().is_none(), "made anew");
+        fs::remove_file(segment.join(name)).unwrap();
+        assert_whole(&dir, &written, name);
+    }
+    // By the word of an earlier version there should be more; the raw bytes have no more.
+    fs::write(segment.join("mark"), 5_000_u64.to_be_bytes()).unwrap();
+    assert_whole(&dir, &written, "a mark without a checksum");
+}
+
+#[test]
+fn one_wrong_bit_beside_a_sealed_segment_loses_nothing() {
+    let dir = tempdir().unwrap();
+    let (output, written) = filled(&dir, 12);
+    let number = output.shared.catalog().number;
+    writer::seal(&output.shared, number);
+    drop(output);
+    let segment = dir.path().join("output/00000001");
+    for name in ["conf", "index", "mark"] {
+        let good = fs::read(segment.join(name)).unwrap();
+        for place in (0..good.len()).step_by(good.len() / 6 + 1) {
+            let mut bad = good.clone();
+            bad[place] ^= 0x10;
+            fs::write(segment.join(name), bad).unwrap();
+            assert_whole(&dir, &written, &format!("{name}, byte {place}"));
+        }
+    }
 }

@@ -4,69 +4,154 @@ use super::{
     catalog::Shared,
     chunk::Chunk,
     lost::Before,
-    segment::{self, ChunkRef, Segment, Summary},
+    retention::Retention,
+    salvage,
+    segment::{self, ChunkRef},
 };
-use crate::{clock, store::StoreError};
+use crate::{
+    clock,
+    model::Timestamp,
+    store::{StoreError, memory},
+};
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering, mpsc::Receiver},
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
 };
 
-/// Packed bytes of a segment: small enough that sled opens it in a moment and that deleting one is a small step of
-/// retention, large enough that two gigabytes are some hundred folders.
-const SEGMENT_BYTES: usize = 16 << 20;
-
-/// A segment is sealed at this age even when it is small, so that retention by age has something to delete.
-const SEGMENT_AGE_MS: u64 = 86_400_000;
-
-/// Chunks that share one flush.
+/// Chunks that share one flush at most.
 const GROUP: usize = 32;
+
+/// Bytes stored since things were quiet, from which on the memory that they went through is given back.
+const BURST: u64 = 16 << 20;
+
+/// Nothing was stored for so long: things are quiet.
+const QUIET_MS: u64 = 2_000;
 
 pub(super) enum Job {
     Append(Arc<Chunk>, Box<dyn FnOnce(Result<(), StoreError>) + Send>),
     Flush(Box<dyn FnOnce() + Send>),
-    Retain,
+    /// There is something that may be due, now or later.
+    Look,
+}
+
+impl Job {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Append(chunk, _) => chunk.bytes.len() as u64,
+            Self::Flush(_) | Self::Look => 0,
+        }
+    }
 }
 
 type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// Works until all handles are gone.
 pub(super) fn serve(shared: &Shared, jobs: &Receiver<Job>) {
-    retain(shared);
-    while let Ok(first) = jobs.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP {
-            match jobs.try_recv() {
-                Ok(job) => group.push(job),
-                Err(_) => break,
+    let mut burst = Burst::default();
+    let mut least = Duration::from_millis(1);
+    look(shared);
+    loop {
+        let due = [shared.retain_at(), shared.idle_at(), burst.over_at()].into_iter().flatten().min();
+        let first = match due {
+            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => jobs.recv_timeout(clock::until(at).max(least)),
+        };
+        match first {
+            Ok(first) => {
+                least = Duration::from_millis(1);
+                let group = gather(shared, first, jobs);
+                burst.count(&group);
+                work(shared, group);
             }
+            Err(RecvTimeoutError::Timeout) => {
+                // What cannot be done, on a full disk, stays due.
+                least = Duration::from_secs(1);
+                look(shared);
+                let now = clock::now();
+                shared.close_idle(now);
+                burst.end(now);
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
         }
-        work(shared, group);
     }
+}
+
+/// This job and those that wait behind it, as far as they share a flush.
+fn gather(shared: &Shared, first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
+    let most = shared.catalog().retention.group_bytes();
+    let mut bytes = first.bytes();
+    let mut group = vec![first];
+    while group.len() < GROUP && bytes < most {
+        let Ok(job) = jobs.try_recv() else { break };
+        bytes += job.bytes();
+        group.push(job);
+    }
+    group
+}
+
+/// What was stored since things were quiet.
+#[derive(Default)]
+struct Burst {
+    bytes: u64,
+    last: Timestamp,
+}
+
+impl Burst {
+    fn count(&mut self, group: &[Job]) {
+        self.bytes += group.iter().map(Job::bytes).sum::<u64>();
+        self.last = clock::now();
+    }
+
+    fn over_at(&self) -> Option<Timestamp> {
+        (self.bytes >= BURST).then(|| self.last.plus(QUIET_MS))
+    }
+
+    fn end(&mut self, now: Timestamp) {
+        if self.over_at().is_some_and(|at| at <= now) {
+            self.bytes = 0;
+            memory::give_back();
+        }
+    }
+}
+
+/// Does what time asks for: seals what is old enough, deletes what is too old.
+fn look(shared: &Shared) {
+    if shared.seal_due() {
+        let number = shared.catalog().number;
+        seal(shared, number);
+    }
+    shared.retain(0);
 }
 
 fn work(shared: &Shared, group: Vec<Job>) {
     replace_broken(shared);
-    let (number, mut next, head) = {
+    let (mut next, head) = {
         let catalog = shared.catalog();
-        (catalog.number, catalog.summary.last_key + 1, catalog.head.clone())
+        (catalog.summary.last_key + 1, catalog.head.clone())
     };
     let Some(head) = head else { return };
     let mut written: Vec<ChunkRef> = Vec::new();
     let mut answers: Vec<(Done, u64, Result<(), StoreError>)> = Vec::new();
     let mut flushes = Vec::new();
-    let mut packed = 0;
     let mut due = false;
+    let bytes = group.iter().map(Job::bytes).sum();
+    if bytes > 0 {
+        shared.retain(Retention::growth(bytes));
+    }
     for job in group {
         match job {
             Job::Append(chunk, done) => {
                 let result = if shared.refusing.load(Ordering::SeqCst) {
                     Err("an earlier chunk could not be stored".to_owned())
                 } else {
-                    head.append(next, &chunk).map(|(chunk, size)| {
+                    head.append(next, &chunk).map(|chunk| {
                         next = chunk.key + 1;
-                        packed += size;
                         written.push(chunk);
                     })
                 };
@@ -74,7 +159,7 @@ fn work(shared: &Shared, group: Vec<Job>) {
                 answers.push((done, chunk.bytes.len() as u64, result.map_err(StoreError::Failed)));
             }
             Job::Flush(done) => flushes.push(done),
-            Job::Retain => due = true,
+            Job::Look => due = true,
         }
     }
     let flushed = if written.is_empty() { Ok(()) } else { head.flush().map_err(StoreError::Failed) };
@@ -84,7 +169,6 @@ fn work(shared: &Shared, group: Vec<Job>) {
         let mut catalog = shared.catalog();
         written.iter().for_each(|chunk| catalog.summary.add(chunk));
         catalog.refs.extend(written);
-        catalog.packed += packed;
     }
     for (done, size, result) in answers {
         shared.waiting.fetch_sub(size, Ordering::Relaxed);
@@ -96,12 +180,8 @@ fn work(shared: &Shared, group: Vec<Job>) {
     let _ = catch_unwind(AssertUnwindSafe(move || flushes.into_iter().for_each(|done| done())));
     drop(head);
     shared.broken.fetch_or(shared.refusing.load(Ordering::SeqCst), Ordering::SeqCst);
-    if seal_due(shared) {
-        seal(shared, number);
-        due = true;
-    }
-    if due {
-        retain(shared);
+    if due || shared.seal_due() {
+        look(shared);
     }
 }
 
@@ -119,14 +199,8 @@ fn replace_broken(shared: &Shared) {
     }
 }
 
-fn seal_due(shared: &Shared) -> bool {
-    let catalog = shared.catalog();
-    let old = catalog.summary.first_at_ms.saturating_add(SEGMENT_AGE_MS) < clock::wall_ms();
-    !catalog.refs.is_empty() && (catalog.packed >= SEGMENT_BYTES || old)
-}
-
 /// Writes the head's index and begins a new head.
-fn seal(shared: &Shared, number: u64) {
+pub(super) fn seal(shared: &Shared, number: u64) {
     let refs = shared.catalog().refs.clone();
     if let Err(error) = segment::write_index(&shared.path(number), &refs) {
         // The next open looks through the segment in place of the index.
@@ -136,55 +210,25 @@ fn seal(shared: &Shared, number: u64) {
             return;
         }
     }
-    let fresh = match Segment::recover(
-        shared.root.parent().unwrap_or(&shared.root),
-        &shared.path(number + 1),
-        &Before::default(),
-    ) {
-        Ok((segment, _, _)) => Arc::new(segment),
+    let fresh = match salvage::open(shared.store.dir(), &shared.path(number + 1), &Before::default()) {
+        Ok(recovered) => Arc::new(recovered.segment),
         Err(problem) => {
             log::error!("no new segment; problem={problem}");
             let _ = fs::remove_file(shared.path(number).join("index"));
             return;
         }
     };
+    let disk = segment::disk_bytes(&shared.path(number));
     let old = {
         let mut catalog = shared.catalog();
-        let summary = std::mem::take(&mut catalog.summary);
+        let mut summary = std::mem::take(&mut catalog.summary);
+        summary.disk = disk;
         catalog.sealed.insert(number, summary);
-        catalog.summary = Summary::default();
-        catalog.refs.clear();
-        catalog.packed = 0;
+        catalog.refs = Vec::new();
         catalog.number = number + 1;
         catalog.head.replace(fresh)
     };
     if let Some(old) = old {
         shared.retire(number, old);
-    }
-}
-
-/// Deletes the oldest sealed segments until the rest is within the limits.
-fn retain(shared: &Shared) {
-    let (retention, sealed, head) = {
-        let catalog = shared.catalog();
-        let sealed: Vec<_> = catalog.sealed.iter().map(|(n, s)| (*n, s.last_at_ms)).collect();
-        (catalog.retention, sealed, catalog.number)
-    };
-    let now = clock::wall_ms();
-    let mut total = segment::disk_bytes(&shared.path(head));
-    let mut over = false;
-    for (number, last_at_ms) in sealed.into_iter().rev() {
-        let path = shared.path(number);
-        total += segment::disk_bytes(&path);
-        // A segment is in the way of nothing newer, so from the first that goes all older ones go too.
-        over |= total > retention.max_bytes || last_at_ms.saturating_add(retention.max_age_ms) < now;
-        if over {
-            shared.catalog().sealed.remove(&number);
-            shared.forget(number);
-            match fs::remove_dir_all(&path) {
-                Ok(()) => log::info!("old output deleted; segment={number}"),
-                Err(error) => log::warn!("old output not deleted; segment={number} error={error}"),
-            }
-        }
     }
 }
