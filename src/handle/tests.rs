@@ -7,7 +7,7 @@ use actix_process_actors::model::{
 
 fn cursor(line: u32) -> Cursor {
     let attempt = AttemptId { run: RunId::from_parts(1, 1), number: 1 };
-    Cursor { block: 0, line, attempt, stream: Stream::Stdout, offset: u64::from(line) }
+    Cursor { block: 0, line, attempt, stream: Stream::Stdout, offset: u64::from(line), seq: 0 }
 }
 
 fn record(line: u32) -> Record {
@@ -23,6 +23,7 @@ fn record(line: u32) -> Record {
         bytes: b"x".to_vec(),
         newline: true,
         partial: false,
+        gap: 0,
     }
 }
 

@@ -175,7 +175,7 @@ fn a_run_reads_as_the_contract_says() {
 #[test]
 fn a_record_shows_what_is_no_utf8_as_replaced() {
     let attempt = AttemptId { run: RunId::from_parts(0, 0), number: 2 };
-    let cursor = Cursor { block: 1, line: 2, attempt, stream: Stream::Stderr, offset: 9 };
+    let cursor = Cursor { block: 1, line: 2, attempt, stream: Stream::Stderr, offset: 9, seq: 811 };
     let record = model::Record {
         cursor,
         seq: 812,
@@ -188,6 +188,7 @@ fn a_record_shows_what_is_no_utf8_as_replaced() {
         bytes: b"HTTP \xff429".to_vec(),
         newline: true,
         partial: false,
+        gap: 0,
     };
     let wire = serde_json::to_value(wire::Record::of(&record)).unwrap();
     assert_eq!(

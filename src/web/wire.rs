@@ -218,6 +218,14 @@ pub(super) struct Record<'a> {
     text: Cow<'a, str>,
     newline: bool,
     partial: bool,
+    /// Lines that are missing here; left out of a line.
+    #[serde(skip_serializing_if = "is_zero")]
+    gap: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl<'a> Record<'a> {
@@ -235,6 +243,7 @@ impl<'a> Record<'a> {
             text: String::from_utf8_lossy(&record.bytes),
             newline: record.newline,
             partial: record.partial,
+            gap: record.gap,
         }
     }
 }

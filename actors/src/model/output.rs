@@ -56,6 +56,9 @@ pub struct Record {
     /// Whether it is a piece of a line longer than `max_line`, or of a line that was read before it was finished; the
     /// last piece has its newline.
     pub partial: bool,
+    /// How many lines are missing here, when it is no line of the child's but says so: they were dropped, lost with the disk, or
+    /// deleted before this reader came to them. 0 for a line.
+    pub gap: u64,
 }
 
 /// A place in the output, opaque to those who hold it.
@@ -75,6 +78,9 @@ pub struct Cursor {
     pub stream: Stream,
     /// Bytes of the attempt's stream that are behind the cursor.
     pub offset: u64,
+    /// Number of the line before the cursor in that stream; 0 where it is not known, as of cursors of an earlier version. By
+    /// it a reader is told how many lines were deleted before it came to them.
+    pub seq: u64,
 }
 
 impl fmt::Display for Cursor {
@@ -85,8 +91,8 @@ impl fmt::Display for Cursor {
         };
         write!(
             f,
-            "{:x}.{:x}.{}.{:x}.{stream}.{:x}",
-            self.block, self.line, self.attempt.run, self.attempt.number, self.offset
+            "{:x}.{:x}.{}.{:x}.{stream}.{:x}.{:x}",
+            self.block, self.line, self.attempt.run, self.attempt.number, self.offset, self.seq
         )
     }
 }
@@ -97,7 +103,14 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("`{text}` is not a cursor of ours");
         let parts: Vec<_> = text.split('.').collect();
-        let [block, line, run, number, stream, offset] = parts.as_slice() else { return Err(bad()) };
+        let [block, line, run, number, stream, offset, more @ ..] = parts.as_slice() else {
+            return Err(bad());
+        };
+        let seq = match more {
+            [] => "0",
+            [seq] => seq,
+            _ => return Err(bad()),
+        };
         let hex = |s: &str| u64::from_str_radix(s, 16).map_err(|_| bad());
         let hex32 = |s: &str| u32::from_str_radix(s, 16).map_err(|_| bad());
         Ok(Self {
@@ -110,6 +123,7 @@ impl FromStr for Cursor {
                 _ => return Err(bad()),
             },
             offset: hex(offset)?,
+            seq: hex(seq)?,
         })
     }
 }

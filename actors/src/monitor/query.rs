@@ -18,6 +18,8 @@ use std::{
     sync::Arc,
 };
 
+mod overtaken;
+
 /// Records when a query gives no limit.
 const DEFAULT_LIMIT: usize = 100;
 
@@ -105,6 +107,12 @@ struct Reader<'a> {
     full: bool,
     /// How far lines of a stream were given: what was stored twice is given once.
     given: HashMap<(AttemptId, Stream), u64>,
+    /// Up to which number everything was given.
+    at: Option<u64>,
+    /// The first line of a stream that is not at hand.
+    loaded: HashMap<(AttemptId, Stream), u64>,
+    /// Up to which number it was told what is missing.
+    told_to: u64,
 }
 
 /// Answers. Without `output` only memory is looked at, and the answer is nothing when it would have to go on at numbers up
@@ -134,7 +142,11 @@ pub(crate) fn page(search: &Search, output: Option<&Output>, floor: u64) -> Resu
         before: None,
         full: false,
         given: HashMap::new(),
+        at: None,
+        loaded: HashMap::new(),
+        told_to: 0,
     };
+    reader.go_on_from_cursor();
     reader.begin();
     if !forward && search.query.cursor.is_none() {
         reader.unfinished_back();
@@ -145,7 +157,19 @@ pub(crate) fn page(search: &Search, output: Option<&Output>, floor: u64) -> Resu
         if output.is_none() && !forward && number <= floor {
             return Ok(None);
         }
+        if forward && matches!(item, Item::Segment(_) | Item::Stored(..)) {
+            reader.tell_missed(Some(number));
+            if reader.full {
+                break;
+            }
+        }
+        if matches!(item, Item::Piece(..)) {
+            reader.at = Some(number);
+        }
         reader.open(item)?;
+    }
+    if forward && !reader.full {
+        reader.tell_missed(None);
     }
     if output.is_none() && !forward && !reader.full && floor > 0 {
         return Ok(None);
@@ -231,6 +255,7 @@ impl Reader<'_> {
     }
 
     fn pieces(&mut self, chunk: Arc<Chunk>) {
+        self.note_loaded(&chunk);
         // Where an escape was cut in two, a line alone has its halves in the text.
         let matches = |grep: &Regex| grep.is_match(&plain(&chunk.bytes)) || grep.is_match(&chunk.bytes);
         let worth = self.grep_block.as_ref().is_none_or(matches);
@@ -279,6 +304,7 @@ impl Reader<'_> {
                 attempt: head.attempt,
                 stream: head.stream,
                 offset: span.raw_to,
+                seq: head.first_seq + if head.gap > 0 { head.gap - 1 } else { index as u64 },
             };
             self.seen = Some(cursor);
             if opened.worth {
@@ -356,6 +382,7 @@ impl Reader<'_> {
             bytes: bytes.to_vec(),
             newline: span.newline,
             partial: span.partial,
+            gap: head.gap,
         });
     }
 
@@ -396,6 +423,7 @@ impl Reader<'_> {
             attempt: line.attempt,
             stream: line.stream,
             offset: line.to,
+            seq: line.seq.saturating_sub(1),
         };
         self.seen = Some(cursor);
         self.before = Some(Cursor { block: self.search.newest + 1, line: 0, offset: line.from, ..cursor });
@@ -411,6 +439,7 @@ impl Reader<'_> {
             bytes: bytes.to_vec(),
             newline: false,
             partial: true,
+            gap: 0,
         });
     }
 

@@ -78,6 +78,9 @@ pub use self::{
     handle::{Commit, Loaded, Store, StoreError},
     lock::OpenError,
     notices::Notice,
-    output::{Chunk, ChunkHead, ChunkRef, Found, Line, Lines, Output, Piece, Position, Retention, Wanted},
+    output::{
+        Chunk, ChunkHead, ChunkRef, Found, Line, Lines, Missed, Output, Piece, Position, Read, Retention,
+        Wanted,
+    },
     segments::JournalRetention,
 };

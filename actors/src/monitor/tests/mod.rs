@@ -1,6 +1,7 @@
 //! The actor with real files, its store, and a manager that only listens.
 
 mod early;
+mod overtaken;
 mod paging;
 mod taking_in;
 

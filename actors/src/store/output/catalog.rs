@@ -4,6 +4,7 @@ use super::{
     cache::Cache,
     carried::Carried,
     chunk::Chunk,
+    gone::Gone,
     recover::recover,
     retention::Retention,
     salvage::Damage,
@@ -101,6 +102,8 @@ pub(super) struct Catalog {
     pub(super) retention: Retention,
     /// How far streams were stored whose output was deleted.
     pub(super) carried: Carried,
+    /// What was deleted lately.
+    pub(super) gone: Gone,
 }
 
 impl Output {
@@ -323,7 +326,7 @@ impl Wanted<'_> {
             && self.run.is_none_or(|_| summary.positions.keys().any(|(id, stream)| self.writer(*id, *stream)))
     }
 
-    fn chunk(&self, chunk: &ChunkRef) -> bool {
+    pub(super) fn chunk(&self, chunk: &ChunkRef) -> bool {
         self.writer(chunk.attempt, chunk.stream)
             && self.program.is_none_or(|program| &*chunk.program == program)
             && self.since_ms.is_none_or(|since| chunk.last_at_ms >= since)

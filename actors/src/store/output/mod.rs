@@ -17,6 +17,7 @@ mod cache;
 mod carried;
 mod catalog;
 mod chunk;
+mod gone;
 mod lost;
 mod mark;
 mod part;
@@ -32,6 +33,7 @@ mod tests;
 pub use self::{
     catalog::{Output, Wanted},
     chunk::{Chunk, ChunkHead, Found, Line, Lines, Piece},
+    gone::{Missed, Read},
     retention::Retention,
     segment::{ChunkRef, Position},
 };

@@ -11,6 +11,7 @@
 use super::{
     carried,
     catalog::{Catalog, Shared},
+    recover::place,
     segment::{self, Summary},
 };
 use crate::{clock, model::Timestamp};
@@ -146,6 +147,9 @@ impl Catalog {
             // Else what is deleted would be read from its spool again after a restart of ours, as if it were new.
             log::error!("old output not deleted, as its places could not be kept; error={error}");
             return Vec::new();
+        }
+        for number in &doomed {
+            self.gone.add(segment::read_index(&place(root, *number)).unwrap_or_default());
         }
         self.sealed.retain(|number, _| *number > last);
         doomed
