@@ -78,15 +78,21 @@ impl Daemon {
 
     /// The next line of its standard error that has these words.
     pub(crate) fn hear(&self, words: &str) -> String {
+        self.hear_all(words).pop().expect("it was heard")
+    }
+
+    /// The lines until one has these words.
+    pub(crate) fn hear_all(&self, words: &str) -> Vec<String> {
         let begun = Instant::now();
-        let mut before = String::new();
+        let mut before = Vec::new();
         loop {
             let line = self.said.recv_timeout(PATIENCE.saturating_sub(begun.elapsed()));
-            let Ok(line) = line else { panic!("`{words}` was not said; said was:\n{before}") };
-            if line.contains(words) {
-                return line;
+            let Ok(line) = line else { panic!("`{words}` was not said; said was:\n{}", before.join("\n")) };
+            let heard = line.contains(words);
+            before.push(line);
+            if heard {
+                return before;
             }
-            before.push_str(&format!("{line}\n"));
         }
     }
 

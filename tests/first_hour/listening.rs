@@ -2,7 +2,8 @@
 
 use crate::daemon::{Daemon, PATIENCE, run, supervise};
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
     process::Stdio,
     sync::mpsc::channel,
 };
@@ -31,6 +32,23 @@ fn an_address_that_others_can_reach_is_warned_of_and_answers_nobody_without_the_
         let said = run(without);
         assert!(said.code == 1 && said.err.contains("token"), "{verb:?}: {said:?}");
     }
+    assert_eq!(daemon.end(), 0);
+}
+
+#[test]
+fn what_is_no_request_is_refused_without_a_line_in_the_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = Daemon::of(CONFIG, folder.path());
+    for nonsense in ["GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /healthz HTTP/1.1\r\nho st: x\r\n\r\n"] {
+        let mut stream = TcpStream::connect(daemon.url.trim_start_matches("http://")).expect("it listens");
+        stream.write_all(nonsense.as_bytes()).expect("it is sent");
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).expect("it is answered");
+        assert!(answer.starts_with("HTTP/1.1 400"), "{nonsense:?}: {answer}");
+    }
+    daemon.signal(libc::SIGHUP);
+    let said = daemon.hear_all("configuration reloaded");
+    assert!(!said.iter().any(|line| line.contains("ERROR")), "{said:?}");
     assert_eq!(daemon.end(), 0);
 }
 

@@ -28,6 +28,7 @@ fn without_descriptors_starts_wait_and_the_supervisor_stays_in_reach() {
     until("some runs wait", || daemon.cli(&["events"]).contains("spawn_transient"));
     let why = daemon.cli(&["ps"]);
     assert!(why.contains("the supervisor's limit of open files leaves no room for another child"), "{why}");
+    assert!(why.contains("of 100 it holds ") && why.contains("pipes and processes of children"), "{why}");
     assert!(why.contains("running"), "some children fit: {why}");
     let pid = daemon.pid();
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives").count();

@@ -129,7 +129,7 @@ fn find_script(
                     found.display(),
                     inside.map_or_else(|| "nowhere".into(), |(_, script)| script.display().to_string())
                 ),
-                "put the script itself there, or name the script's own folder in script_path",
+                "put the script itself there, or name the script's own folder before that one in script_path",
             )),
         };
     }
