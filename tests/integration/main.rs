@@ -26,6 +26,7 @@ mod foresee;
 mod full_disk;
 mod hostile;
 mod http_answers;
+mod launcher_of_others;
 mod library_errors;
 mod limits;
 mod load;
