@@ -252,23 +252,6 @@ fn program(name: &str) -> Program {
     Program::new(name, Command::Argv(vec!["true".into()]))
 }
 
-#[test]
-fn two_texts_that_come_out_as_one_scope_are_one_scope() {
-    let mut job =
-        program("job").shared_breaker("site:{a}").shared_breaker("site:{b:lower}").shared_breaker("s");
-    job.breakers.push("s".into());
-    job = job.param(ParamSpec::string("a")).param(ParamSpec::string("b"));
-    let world = World::new(vec![job]);
-    let scopes = |a: &str, b: &str| {
-        let mut start = Start { program: "job".into(), ..Start::default() };
-        start.params = [("a".to_owned(), a.into()), ("b".to_owned(), b.into())].into();
-        let gates = world.machine.check_start(&start).expect("it fits").gates;
-        gates.into_iter().map(|gate| gate.scope.0).collect::<Vec<_>>()
-    };
-    assert_eq!(scopes("x", "X"), ["program:job", "site:x", "s"]);
-    assert_eq!(scopes("x", "y"), ["program:job", "site:x", "site:y", "s"]);
-}
-
 fn retry_in(world: &World, ms: u64) -> Decision {
     Decision::RetryAt { at: world.now.plus(ms), n: 1, raw_ms: ms, delay_ms: ms, why: "because".into() }
 }

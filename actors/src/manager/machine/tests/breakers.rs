@@ -398,3 +398,20 @@ fn of_all_scopes_that_refuse_the_one_that_refuses_longest_is_told() {
         assert_eq!(told(&world, run), (b.clone(), Some(300_000)), "{name}");
     }
 }
+
+#[test]
+fn two_texts_that_come_out_as_one_scope_are_one_scope() {
+    let mut job =
+        program("job").shared_breaker("site:{a}").shared_breaker("site:{b:lower}").shared_breaker("s");
+    job.breakers.push("s".into());
+    job = job.param(crate::model::ParamSpec::string("a")).param(crate::model::ParamSpec::string("b"));
+    let world = World::new(vec![job]);
+    let scopes = |a: &str, b: &str| {
+        let mut start = Start { program: "job".into(), ..Start::default() };
+        start.params = [("a".to_owned(), a.into()), ("b".to_owned(), b.into())].into();
+        let gates = world.machine.check_start(&start).expect("it fits").gates;
+        gates.into_iter().map(|gate| gate.scope.0).collect::<Vec<_>>()
+    };
+    assert_eq!(scopes("x", "X"), ["program:job", "site:x", "s"]);
+    assert_eq!(scopes("x", "y"), ["program:job", "site:x", "site:y", "s"]);
+}
