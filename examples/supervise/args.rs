@@ -134,6 +134,9 @@ pub(crate) struct Run {
     #[arg(long, value_name = "USER")]
     pub(crate) by: Option<String>,
     /// Follow the output, and exit with the last attempt's code (128+n for a signal)
+    ///
+    /// Behind the id come the child's bytes, unchanged; on a terminal what it would obey is written out, and a line that
+    /// begins anew at a carriage return takes the place of what it was.
     #[arg(long)]
     pub(crate) wait: bool,
     /// What to do when a breaker refuses
@@ -288,7 +291,7 @@ pub(crate) struct Logs {
 pub(crate) enum LogFormat {
     /// Time, program, attempt, stream, text
     Short,
-    /// The child's bytes, unchanged
+    /// The child's bytes, unchanged, on a terminal too
     Cat,
     /// One JSON object a line
     Json,

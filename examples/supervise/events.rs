@@ -17,7 +17,7 @@ pub(crate) fn events(client: &Client, screen: &mut Screen, ask: &Events) -> Resu
         let page = client.get("/events", &query)?;
         let records = items(&page);
         for record in records {
-            screen.line(&record.to_string())?;
+            screen.json(record)?;
         }
         screen.flush()?;
         let next = next_cursor(&page);

@@ -4,7 +4,8 @@ use crate::{
     args::{Lines, LogFormat, Logs},
     client::Client,
     failure::{Failure, code},
-    screen::{Screen, Tint, escape},
+    passing::Bytes,
+    screen::{Screen, Tint, escape, json_shown},
     target::{Target, is_program_name},
     when,
 };
@@ -12,7 +13,7 @@ use actix_process::actors::model::{Class, did_you_mean};
 use serde_json::Value;
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, IsTerminal, Read, Write},
     os::fd::AsFd,
     sync::mpsc,
     time::Duration,
@@ -86,11 +87,20 @@ fn stream(client: &Client, ask: &Logs, filters: &Filters, lines: Lines) -> Resul
     let mut buffer = vec![0; 128 << 10];
     let mut input = body.as_reader();
     let mut copied = false;
+    // Of JSON, a terminal is shown what it does not obey.
+    let mut lines = (ask.output == LogFormat::Json && out.is_terminal()).then(Vec::new);
     loop {
         let length = input.read(&mut buffer).map_err(|error| client.unreachable(&error.to_string()))?;
         let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else { break };
-        out.write_all(bytes)?;
         copied = true;
+        let Some(lines) = &mut lines else {
+            out.write_all(bytes)?;
+            continue;
+        };
+        lines.extend_from_slice(bytes);
+        let whole = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let shown: Vec<u8> = lines.drain(..whole).collect();
+        out.write_all(json_shown(&String::from_utf8_lossy(&shown)).as_bytes())?;
     }
     if copied { Ok(()) } else { exists(client, ask) }
 }
@@ -134,6 +144,10 @@ impl Reader<'_> {
 
     /// From the cursor, or the oldest, as far as it goes now.
     fn forward(&mut self, count: u64) -> Result<(), Failure> {
+        if self.ask.output == LogFormat::Cat && count == u64::MAX {
+            while self.pass("0s")? > 0 {}
+            return Ok(());
+        }
         let mut left = count;
         while left > 0 {
             let page = self.page(left.min(PAGE), None)?;
@@ -164,13 +178,13 @@ impl Reader<'_> {
             // The run before its output: when it is over here, all it wrote is in the pages that follow.
             let over = self.is_over()?;
             let wait = if over { None } else { Some(if self.run().is_some() { RUN_POLL } else { POLL }) };
-            match self.page(PAGE, wait) {
-                Ok(page) => {
-                    failures = 0;
-                    if self.take(&page)? == 0 && over {
-                        return Ok(());
-                    }
-                }
+            let taken = match self.ask.output {
+                LogFormat::Cat => self.pass(wait.unwrap_or("0s")),
+                LogFormat::Short | LogFormat::Json => self.page(PAGE, wait).and_then(|page| self.take(&page)),
+            };
+            match taken {
+                Ok(0) if over => return Ok(()),
+                Ok(_) => failures = 0,
                 Err(failure) if failure.code == code::UNREACHABLE && failures < RECONNECTS => {
                     if failures == 0 {
                         eprintln!("supervise: the daemon went away, asking again; {}", failure.what);
@@ -204,6 +218,18 @@ impl Reader<'_> {
         query.extend(self.cursor.as_deref().map(|cursor| ("cursor", cursor)));
         query.extend(wait.map(|wait| ("wait", wait)));
         self.client.get("/logs", &query)
+    }
+
+    /// Prints what was written behind the cursor, byte for byte; how much it was.
+    fn pass(&mut self, wait: &str) -> Result<u64, Failure> {
+        let mut bytes = Bytes::new(self.client, self.filters.clone());
+        bytes.cursor = self.cursor.take();
+        let page = bytes.next(wait, None).map(|page| {
+            self.printed += page.len() as u64;
+            self.screen.bytes(page).map(|()| page.len() as u64)
+        });
+        self.cursor = bytes.cursor;
+        Ok(page??)
     }
 
     /// Prints a page read forwards and moves on behind it; how many records it had.
@@ -242,7 +268,7 @@ impl Reader<'_> {
                     let line = short(self.screen, record);
                     self.screen.line(&line)?;
                 }
-                LogFormat::Json => self.screen.line(&record.to_string())?,
+                LogFormat::Json => self.screen.json(record)?,
                 LogFormat::Cat => {
                     self.screen.bytes(text(record, "text").as_bytes())?;
                     if ends_line(record) {
@@ -387,8 +413,16 @@ fn short(screen: &Screen, record: &Value) -> String {
         _ => Tint::Plain,
     };
     let mark = if is_true(record, "partial") && !ends_line(record) { "…" } else { "" };
-    let line = screen.paint(tint, &escape(text(record, "text")));
+    let written = text(record, "text");
+    let written = if screen.is_terminal() { last_state(written) } else { written };
+    let line = screen.paint(tint, &escape(written));
     format!("{} {class}{line}{mark}", screen.paint(Tint::Dim, &head))
+}
+
+/// What a terminal would show at last of a line that begins anew at each carriage return.
+fn last_state(line: &str) -> &str {
+    let line = line.trim_end_matches('\r');
+    line.rsplit('\r').next().unwrap_or(line)
 }
 
 /// Waits; nothing can end it early.

@@ -17,6 +17,7 @@ mod given;
 mod limits;
 mod logs;
 mod overview;
+mod passing;
 mod port;
 mod ps;
 mod runs;

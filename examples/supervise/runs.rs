@@ -5,7 +5,8 @@ use crate::{
     client::{Client, percent},
     failure::{Failure, code},
     given,
-    logs::{ends_line, is_ended, items, next_cursor, text},
+    logs::{is_ended, items, text},
+    passing::Passing,
     screen::{Screen, escape},
     target::{Target, short},
     when,
@@ -13,7 +14,6 @@ use crate::{
 use actix_process::actors::model::signal_number;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::io::Write;
 
 /// How long the daemon holds an answer back; what takes longer is looked at again.
 const WAIT: (&str, &str) = ("wait", "30s");
@@ -117,30 +117,21 @@ fn one_or_more(answer: &Value) -> &[Value] {
 /// Passes the run's output on until it is over; the exit code of its last attempt.
 fn wait(client: &Client, id: &str) -> Result<u8, Failure> {
     let path = format!("/runs/{id}");
-    let mut cursor: Option<String> = None;
+    let mut passing = Passing::of(client, id)?;
     let mut told = Value::Null;
     loop {
         // The run before its output: when it is over here, all it wrote is in the pages that follow.
         let run = client.get(&path, &[("wait", LOOK_EVERY)])?;
-        loop {
-            let mut query = vec![("run", id), ("dir", "fwd"), ("limit", "1000")];
-            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let page = client.get("/logs", &query)?;
-            for record in items(&page) {
-                pass_on(record)?;
-            }
-            cursor = next_cursor(&page).or(cursor);
-            if items(&page).is_empty() {
-                break;
-            }
-        }
+        passing.pass_on()?;
         if let Some(news) = held(&run, &mut told, when::now()) {
-            eprintln!("{news}");
+            passing.say(&news)?;
         }
-        // A question or a progress bar has no newline yet, for which std would wait.
-        std::io::stdout().flush()?;
         if is_ended(&run) {
-            return Ok(report(&run));
+            let (code, farewell) = report(&run);
+            if let Some(farewell) = farewell {
+                passing.say(&farewell)?;
+            }
+            return Ok(code);
         }
     }
 }
@@ -168,33 +159,16 @@ fn held(run: &Value, told: &mut Value, now: Timestamp) -> Option<String> {
     Some(format!("supervise: {id} waits{whom}: {why}{until}; `supervise why {id}` says more"))
 }
 
-/// A line of the child, or a part of one, on the stream it wrote it to.
-fn pass_on(record: &Value) -> Result<(), Failure> {
-    let line = passed_on(record);
-    match text(record, "stream") {
-        "stderr" => std::io::stderr().lock().write_all(line.as_bytes())?,
-        _ => std::io::stdout().lock().write_all(line.as_bytes())?,
-    }
-    Ok(())
-}
-
-/// A line ends where the child ended it: a part of one may be the last, and a last line may have no end.
-fn passed_on(record: &Value) -> String {
-    let end = if ends_line(record) { "\n" } else { "" };
-    format!("{}{end}", escape(text(record, "text")))
-}
-
-/// Says how the run ended when it did not end well; the exit code of its last attempt.
-fn report(run: &Value) -> u8 {
+/// The exit code of its last attempt, and how the run ended when it did not end well.
+fn report(run: &Value) -> (u8, Option<String>) {
     let phase = text(run, "phase");
     let last = run.get("attempts").and_then(Value::as_array).and_then(|attempts| attempts.last());
     let code = last.map_or(1, exit_code);
     if phase == "succeeded" {
-        return code;
+        return (code, None);
     }
-    eprintln!("{}", farewell(run));
     // A run that did not succeed never looks as if it had.
-    if code == 0 { 1 } else { code }
+    (code.max(1), Some(farewell(run)))
 }
 
 fn farewell(run: &Value) -> String {
@@ -229,19 +203,6 @@ fn print_id(screen: &mut Screen, answer: &Value) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_in_parts_is_passed_on_as_one() {
-        let record = |text: &str, newline: bool, partial: bool| json!({"text": text, "newline": newline, "partial": partial});
-        let parts = [
-            record("aa", false, true),
-            record("bb", false, true),
-            record("c", true, true),
-            record("next", true, false),
-            record("no end", false, false),
-        ];
-        assert_eq!(parts.iter().map(passed_on).collect::<String>(), "aabbc\nnext\nno end");
-    }
 
     #[test]
     fn what_holds_a_run_is_told_once_and_again_when_it_changes() {
@@ -288,8 +249,8 @@ mod tests {
         ] {
             assert_eq!(exit_code(&attempt), code, "{attempt}");
         }
-        assert_eq!(report(&json!({"phase": "stopped", "attempts": [{"exit_code": 0}]})), 1);
-        assert_eq!(report(&json!({"phase": "failed"})), 1);
-        assert_eq!(report(&json!({"phase": "succeeded", "attempts": [{"exit_code": 3}]})), 3);
+        assert_eq!(report(&json!({"phase": "stopped", "attempts": [{"exit_code": 0}]})).0, 1);
+        assert_eq!(report(&json!({"phase": "failed"})).0, 1);
+        assert_eq!(report(&json!({"phase": "succeeded", "attempts": [{"exit_code": 3}]})).0, 3);
     }
 }

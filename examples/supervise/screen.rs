@@ -2,26 +2,28 @@
 
 use std::io::{self, IsTerminal, Write};
 
-/// Text of children and users with everything a terminal would obey made visible.
-///
-/// Control characters (but the tab) and the marks that reorder text are written as escapes.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\t' => out.push(c),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if c.is_control()
-                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
-                out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
-            }
-            c => out.push(c),
+pub(crate) use actix_process::actors::model::escape;
+use actix_process::actors::model::is_obeyed;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// JSON as a terminal may see it: what it would obey, or use to change the order of text, as `\u009b`. It is the same JSON, as
+/// such characters stand in its strings alone.
+pub(crate) fn json_shown(json: &str) -> Cow<'_, str> {
+    let shows = |c: char| c != '\n' && is_obeyed(c);
+    if !json.contains(shows) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if shows(c) {
+            let mut units = [0; 2];
+            c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Colours by meaning.
@@ -39,6 +41,7 @@ pub(crate) enum Tint {
 #[derive(Debug)]
 pub(crate) struct Screen {
     colours: bool,
+    terminal: bool,
     /// Of a terminal. What is read by a program is never cut.
     width: Option<usize>,
     out: io::BufWriter<io::Stdout>,
@@ -52,7 +55,7 @@ impl Screen {
         let out = io::stdout();
         let terminal = out.is_terminal();
         let width = if terminal { columns() } else { None };
-        Self { colours: terminal && !asked_not && !dumb, width, out: io::BufWriter::new(out) }
+        Self { colours: terminal && !asked_not && !dumb, terminal, width, out: io::BufWriter::new(out) }
     }
 
     /// The text in a colour, or as it is.
@@ -72,6 +75,17 @@ impl Screen {
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         self.out.write_all(text.as_bytes())?;
         self.out.write_all(b"\n")
+    }
+
+    /// Whether somebody looks at it.
+    pub(crate) const fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// One JSON value, on a line.
+    pub(crate) fn json(&mut self, value: &Value) -> io::Result<()> {
+        let json = value.to_string();
+        if self.terminal { self.line(&json_shown(&json)) } else { self.line(&json) }
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -171,16 +185,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_terminal_obeys_gets_through() {
-        for (text, shown) in [
-            ("plain ünïcode\tand tabs", "plain ünïcode\tand tabs"),
-            ("\u{1b}]0;title\u{7}", "\\x1b]0;title\\x07"),
-            ("a\r\nb", "a\\r\\nb"),
-            ("\u{9b}31m", "\\u{9b}31m"),
-            ("abc\u{202e}fed", "abc\\u{202e}fed"),
-            ("\u{7f}", "\\x7f"),
+    fn json_on_a_terminal_is_the_same_json_and_moves_nothing() {
+        for text in [
+            "plain ünï \u{9b}31m",
+            "\u{9d}52;c;x\u{7f}",
+            "a\u{202e}b\u{2066}\u{200b}\u{2028}",
+            "tag \u{e0041}\t\u{1b}\n",
         ] {
-            assert_eq!(escape(text), shown);
+            let json = serde_json::json!({ "text": text });
+            let shown = format!("{}\n", json_shown(&json.to_string()));
+            assert!(!shown.chars().any(|c| c != '\n' && is_obeyed(c)), "{shown}");
+            assert_eq!(serde_json::from_str::<Value>(&shown).expect("JSON"), json);
         }
     }
 }

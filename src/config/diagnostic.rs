@@ -1,5 +1,6 @@
 //! What is wrong where: a message, the line with a caret, one thing to do.
 
+use actix_process_actors::model::{escape, is_obeyed};
 use std::{borrow::Cow, fmt, ops::Range, path::PathBuf};
 
 /// How much it matters.
@@ -61,13 +62,19 @@ impl fmt::Display for Diagnostic {
         };
         writeln!(f, "{word}[{}]: {}", self.code, self.message)?;
         if self.line == 0 {
-            write!(f, "  --> {}", self.file.display())?;
+            write!(f, "  --> {}", escape(&self.file.to_string_lossy()))?;
         } else {
             let (excerpt, indent) = self.excerpt();
             let number = self.line.to_string();
             let gutter = " ".repeat(number.len());
             let carets = "^".repeat(self.width.clamp(1, SHOWN));
-            writeln!(f, "{gutter}--> {}:{}:{}", self.file.display(), self.line, self.column)?;
+            writeln!(
+                f,
+                "{gutter}--> {}:{}:{}",
+                escape(&self.file.to_string_lossy()),
+                self.line,
+                self.column
+            )?;
             writeln!(f, "{gutter} |")?;
             writeln!(f, "{number} | {excerpt}")?;
             write!(f, "{gutter} | {}{carets}", " ".repeat(indent))?;
@@ -218,7 +225,7 @@ fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\t' => ' ',
-            c if c.is_control() => char::REPLACEMENT_CHARACTER,
+            c if is_obeyed(c) => char::REPLACEMENT_CHARACTER,
             c => c,
         })
         .collect()

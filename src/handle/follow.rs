@@ -24,6 +24,10 @@ const WAIT_MS: u64 = 15_000;
 pub(super) struct Follow {
     filter: LogFilter,
     cursor: Option<Cursor>,
+    /// Places in other streams, beside the cursor.
+    also: Vec<Cursor>,
+    /// Bytes are wanted in place of records.
+    bytes: bool,
     /// Begin with so many of the newest records.
     last: Option<usize>,
     /// Wait for more at the end of what is there. Ends with the run.
@@ -41,7 +45,13 @@ impl Follow {
         live: bool,
         limit: Option<u64>,
     ) -> Self {
-        Self { filter, cursor: after, last, live, limit, done: false }
+        Self { filter, cursor: after, also: Vec::new(), bytes: false, last, live, limit, done: false }
+    }
+
+    /// Bytes in place of records, those of unfinished lines too.
+    pub(super) const fn bytes(mut self) -> Self {
+        self.bytes = true;
+        self
     }
 
     /// The next question, and how long it waits for output; nothing when everything wanted was read.
@@ -59,51 +69,61 @@ impl Follow {
             return Some((query, 0));
         }
         query.direction = Direction::Forward;
-        query.limit = PAGE.min(wanted);
+        query.bytes = self.bytes;
+        query.also.clone_from(&self.also);
+        // A page of bytes is as large as the Monitor likes it.
+        query.limit = if !self.bytes {
+            PAGE.min(wanted)
+        } else if self.limit.is_some() {
+            wanted
+        } else {
+            0
+        };
         Some((query, if self.live { WAIT_MS } else { 0 }))
     }
 
-    /// Takes the answer in and gives out the records that are wanted.
-    pub(super) fn take(&mut self, page: Page) -> Vec<Record> {
+    /// Takes the answer in and gives out what is wanted of it.
+    pub(super) fn take(&mut self, mut page: Page) -> Page {
         if let Some(last) = self.last.take() {
             return self.take_backwards(page, last);
         }
         if page.next.is_some() {
             self.cursor = page.next;
         }
+        self.also = std::mem::take(&mut page.also);
         if !page.more && !self.live {
             self.done = true;
         }
-        self.count(page.records)
+        self.count(page)
     }
 
     /// Looks for the place where the last records begin. One page that has them all is given out as it is; when there
     /// are more than a page, only the place is kept and they are read again forwards, so that memory stays flat.
-    fn take_backwards(&mut self, page: Page, last: usize) -> Vec<Record> {
+    fn take_backwards(&mut self, page: Page, last: usize) -> Page {
         let missing = last.saturating_sub(page.records.len());
         let one_page = self.cursor.is_none();
         if missing > 0 && page.more && page.next.is_some() {
             self.cursor = page.next;
             self.last = Some(missing);
-            return Vec::new();
+            return Page::default();
         }
-        if !one_page {
+        if !one_page || self.bytes {
             self.cursor = page.next;
-            return Vec::new();
+            return Page::default();
         }
         if let Some(record) = page.records.last() {
             self.cursor = Some(record.cursor);
         }
-        self.count(page.records)
+        self.count(page)
     }
 
-    fn count(&mut self, mut records: Vec<Record>) -> Vec<Record> {
+    fn count(&mut self, mut page: Page) -> Page {
         if let Some(left) = &mut self.limit {
-            records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
-            *left -= records.len() as u64;
+            page.records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+            *left = left.saturating_sub(page.records.len() as u64 + page.lines);
             self.done |= *left == 0;
         }
-        records
+        page
     }
 
     /// The run is over: read what is there and end. Says whether a question that waits must be asked anew.
@@ -119,7 +139,7 @@ impl Follow {
 type Answer = BoxFuture<'static, Result<Result<Page, QueryError>>>;
 type End = BoxFuture<'static, Result<Result<Run, RunError>>>;
 
-/// Output, a page of records at a time; never an empty page.
+/// Output, a page at a time; never an empty one.
 pub(crate) struct Pages {
     pm: ProcessManager,
     follow: Follow,
@@ -158,7 +178,7 @@ impl Pages {
         Ok(())
     }
 
-    fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Vec<Record>>>> {
+    fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Page>>> {
         loop {
             if let Err(error) = self.poll_end(context) {
                 return Poll::Ready(Some(Err(error)));
@@ -169,17 +189,17 @@ impl Pages {
                 Ok(page) => page,
                 Err(error) => return Poll::Ready(Some(Err(error))),
             };
-            let records = self.follow.take(page);
+            let page = self.follow.take(page);
             self.send();
-            if !records.is_empty() {
-                return Poll::Ready(Some(Ok(records)));
+            if !page.is_empty() {
+                return Poll::Ready(Some(Ok(page)));
             }
         }
     }
 }
 
 impl Stream for Pages {
-    type Item = Result<Vec<Record>>;
+    type Item = Result<Page>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let page = ready!(self.poll_page(context));
@@ -230,7 +250,7 @@ impl Stream for LogStream {
                 return Poll::Ready(Some(Ok(record)));
             }
             match ready!(Pin::new(&mut self.pages).poll_next(context)) {
-                Some(Ok(records)) => self.records = records.into(),
+                Some(Ok(page)) => self.records = page.records.into(),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }

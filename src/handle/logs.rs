@@ -16,6 +16,7 @@ pub struct LogReader {
     filter: LogFilter,
     after: Option<Cursor>,
     last: Option<usize>,
+    bytes: bool,
 }
 
 /// Records asked for at once: large enough that asking costs nothing beside reading, small enough that a page of
@@ -24,7 +25,7 @@ pub(super) const PAGE: usize = 4_096;
 
 impl LogReader {
     pub(crate) fn new(pm: ProcessManager) -> Self {
-        Self { pm, filter: LogFilter::default(), after: None, last: None }
+        Self { pm, filter: LogFilter::default(), after: None, last: None, bytes: false }
     }
 
     #[cfg_attr(
@@ -33,6 +34,13 @@ impl LogReader {
     )]
     pub(crate) fn filter(mut self, filter: LogFilter) -> Self {
         self.filter = filter;
+        self
+    }
+
+    /// Pages have bytes in place of records.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "only the HTTP API passes bytes on"))]
+    pub(crate) fn bytes(mut self) -> Self {
+        self.bytes = true;
         self
     }
 
@@ -155,6 +163,7 @@ impl LogReader {
     /// The pages behind [`read`](Self::read) and [`follow`](Self::follow), at most `limit` records.
     pub(crate) fn pages(self, live: bool, limit: Option<u64>) -> Pages {
         let run = self.filter.run;
-        Pages::new(self.pm, run, Follow::new(self.filter, self.after, self.last, live, limit))
+        let follow = Follow::new(self.filter, self.after, self.last, live, limit);
+        Pages::new(self.pm, run, if self.bytes { follow.bytes() } else { follow })
     }
 }

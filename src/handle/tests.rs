@@ -28,7 +28,7 @@ fn record(line: u32) -> Record {
 }
 
 fn page(lines: std::ops::RangeInclusive<u32>, next: Option<u32>, more: bool) -> Page {
-    Page { records: lines.map(record).collect(), next: next.map(cursor), more }
+    Page { records: lines.map(record).collect(), next: next.map(cursor), more, ..Page::default() }
 }
 
 #[expect(clippy::reversed_empty_ranges, reason = "that is how a page without records is written")]
@@ -46,8 +46,8 @@ fn asks(follow: &Follow, direction: Direction, from: Option<u32>, waits: bool) {
     assert_eq!((query.direction, query.cursor, wait_ms > 0), (direction, from.map(cursor), waits));
 }
 
-fn lines(records: &[Record]) -> Vec<u64> {
-    records.iter().map(|record| record.seq).collect()
+fn lines(page: &Page) -> Vec<u64> {
+    page.records.iter().map(|record| record.seq).collect()
 }
 
 #[test]

@@ -85,7 +85,12 @@ impl Asked {
 
     /// How long to wait; 0 unless said.
     pub(super) fn wait_ms(&mut self) -> Result<u64, Problem> {
-        Ok(self.value("wait", parse_duration_ms)?.unwrap_or(0).min(MAX_WAIT_MS))
+        Ok(self.wait_said_ms()?.unwrap_or(0))
+    }
+
+    /// The same, and nothing where it is not said.
+    pub(super) fn wait_said_ms(&mut self) -> Result<Option<u64>, Problem> {
+        Ok(self.value("wait", parse_duration_ms)?.map(|ms| ms.min(MAX_WAIT_MS)))
     }
 
     /// A point in time, or how long ago.

@@ -18,6 +18,7 @@ use actix_web::{
     web::{Bytes, Data},
 };
 use futures_util::{StreamExt, stream};
+use std::time::Duration;
 
 const STREAMS: [(&str, Stream); 2] = [("stdout", Stream::Stdout), ("stderr", Stream::Stderr)];
 const LEVELS: [(&str, Level); 5] = [
@@ -27,6 +28,12 @@ const LEVELS: [(&str, Level); 5] = [
     ("warn", Level::Warn),
     ("error", Level::Error),
 ];
+/// Where a page of bytes goes on.
+const NEXT_CURSOR: &str = "next-cursor";
+
+/// How long an answer that goes on is held back for its first page.
+const FIRST_PAGE: Duration = Duration::from_millis(500);
+
 const DIRECTIONS: [(&str, Direction); 2] = [("back", Direction::Back), ("fwd", Direction::Forward)];
 
 /// In which form an answer is wanted.
@@ -78,10 +85,12 @@ impl Form {
         }
     }
 
-    fn write(self, records: &[Record]) -> Bytes {
+    fn write(self, page: Page) -> Bytes {
         match self {
-            Self::Text => text(records),
-            Self::Json | Self::Ndjson => ndjson(records),
+            // Read backwards it comes as records.
+            Self::Text if page.bytes.is_empty() => text(&page.records),
+            Self::Text => page.bytes.into(),
+            Self::Json | Self::Ndjson => ndjson(&page.records),
         }
     }
 }
@@ -123,7 +132,8 @@ enum Limit {
 struct Question {
     query: LogQuery,
     limit: Limit,
-    wait_ms: u64,
+    /// Nothing where it is not said.
+    wait_ms: Option<u64>,
     live: bool,
 }
 
@@ -141,7 +151,11 @@ async fn question(request: &HttpRequest, pm: &ProcessManager) -> Result<Question
     filter.until = asked.time("until")?;
     let mut query = LogQuery::default();
     query.direction = asked.word("dir", &DIRECTIONS)?.unwrap_or_default();
-    query.cursor = asked.value("cursor", str::parse::<Cursor>)?;
+    // Of several streams a page of bytes has a place in each whose line is not finished.
+    let places =
+        asked.value("cursor", |text| text.split(',').map(str::parse).collect::<Result<Vec<Cursor>, _>>())?;
+    let mut places = places.unwrap_or_default().into_iter();
+    (query.cursor, query.also) = (places.next(), places.collect());
     let limit = asked.value("limit", |text| match text {
         "all" => Ok(Limit::All),
         text => match text.parse() {
@@ -150,7 +164,7 @@ async fn question(request: &HttpRequest, pm: &ProcessManager) -> Result<Question
         },
     });
     let limit = limit.map_err(|problem| problem.with_help("write 1 or more, or `all`"))?;
-    let wait_ms = asked.wait_ms()?;
+    let wait_ms = asked.wait_said_ms()?;
     let live = asked.word("follow", &[("true", true), ("false", false)])?.unwrap_or(false);
     asked.finish()?;
     if let Some(run) = run {
@@ -166,25 +180,63 @@ pub(super) async fn logs(request: HttpRequest, pm: Data<ProcessManager>) -> Answ
     if form == Form::Json {
         return page(question, &pm).await;
     }
+    if let (Form::Text, Some(wait_ms), false) = (form, question.wait_ms, question.live) {
+        return page_of_bytes(question, wait_ms, &pm).await;
+    }
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, form.content_type()));
     if question.query.direction == Direction::Back && question.query.cursor.is_some() {
         let found = one_page(question, &pm, 0).await?;
-        return Ok(response.body(form.write(&found.records)));
+        return Ok(response.body(form.write(found)));
     }
-    let mut pages = pages(question, &pm);
-    // The first page before the first header: a pattern that is none is a refusal, not a broken download.
-    let first = match pages.next().await {
-        None => return Ok(response.body(Bytes::new())),
-        Some(records) => form.write(&records?),
+    let live = question.live;
+    let mut pages = pages(question, &pm, form == Form::Text);
+    // The first page before the first header: a pattern that is none is a refusal, not a broken download. Who follows what
+    // writes nothing yet gets the header all the same: clients give up on an answer that has none.
+    let first = match tokio::time::timeout(FIRST_PAGE, pages.next()).await {
+        Err(_) if live => Bytes::new(),
+        Err(_) => match pages.next().await {
+            None => return Ok(response.body(Bytes::new())),
+            Some(page) => form.write(page?),
+        },
+        Ok(None) => return Ok(response.body(Bytes::new())),
+        Ok(Some(page)) => form.write(page?),
     };
-    let rest = pages.map(move |records| records.map(|records| form.write(&records)));
-    Ok(response.streaming(stream::once(async move { Ok::<_, Error>(first) }).chain(rest)))
+    let rest = pages.map(move |page| page.map(|page| form.write(page)));
+    let first = stream::iter(
+        Some(Ok::<_, Error>(first)).filter(|first| first.as_ref().is_ok_and(|bytes| !bytes.is_empty())),
+    );
+    Ok(response.streaming(first.chain(rest)))
+}
+
+/// One page of what was written, with the place to go on from in a header: bytes have no room for it.
+async fn page_of_bytes(mut question: Question, wait_ms: u64, pm: &ProcessManager) -> Answer {
+    if question.query.direction == Direction::Back {
+        return Err(Problem::malformed("`wait` with `text/plain` reads forwards")
+            .with_help("add `dir=fwd`, or leave `wait` out"));
+    }
+    let before = question.query.clone();
+    question.query.bytes = true;
+    question.query.limit = match question.limit {
+        Limit::Of(n) => n,
+        Limit::All | Limit::Unsaid => 0,
+    };
+    let found = pm.ask(Logs { query: question.query, wait_ms }).await?.map_err(Error::from)?;
+    let mut places: Vec<_> = found.next.or(before.cursor).into_iter().collect();
+    places.extend(found.also);
+    let places: Vec<_> = places.iter().map(Cursor::to_string).collect();
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, Form::Text.content_type()));
+    if !places.is_empty() {
+        response.insert_header((NEXT_CURSOR, places.join(",")));
+    }
+    Ok(response.body(found.bytes))
 }
 
 /// Everything that is wanted, however much it is, a page at a time.
-fn pages(question: Question, pm: &ProcessManager) -> Pages {
+fn pages(question: Question, pm: &ProcessManager, bytes: bool) -> Pages {
     let reader = pm.logs().filter(question.query.filter);
+    let reader = if bytes { reader.bytes() } else { reader };
     let reader = match question.query.cursor {
         Some(cursor) => reader.after(cursor),
         None => reader,
@@ -221,7 +273,7 @@ async fn page(question: Question, pm: &ProcessManager) -> Answer {
         .with_help("with JSON, ask page by page with `cursor` and `wait`"));
     }
     let forward = question.query.direction == Direction::Forward;
-    let (cursor, wait_ms) = (question.query.cursor, question.wait_ms);
+    let (cursor, wait_ms) = (question.query.cursor, question.wait_ms.unwrap_or(0));
     let found = one_page(question, pm, if forward { wait_ms } else { 0 }).await?;
     // Forwards there is always a place to go on from, once there was one.
     let next = found.next.or(cursor.filter(|_| forward));

@@ -136,3 +136,81 @@ cwd = "."
     assert!(begun.elapsed() < Duration::from_secs(10), "the end of what has ended is not waited for");
     assert_eq!(daemon.end(), 0);
 }
+
+/// What is written in pieces, in no text at all, with escapes, and last without an end.
+const BYTES: &str = r#"version = 1
+[store]
+path = "store"
+[program.bytes]
+command = ["sh", "-c", 'printf "price \342"; sleep 0.3; printf "\202"; sleep 0.3; printf "\254 \\ \033[1m\377\r\n50%%\r100%%\nhalf" ; printf "oops" >&2; exit 3']
+retry = { max_retries = 0 }
+[program.bar]
+command = ["sh", "-c", 'printf "\rfetched  10%%\rfetched 100%%\r\n\302\23331m\342\200\256x\n"']
+"#;
+
+#[test]
+fn a_run_that_is_waited_for_passes_bytes_on_and_speaks_on_lines_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = Daemon::of(BYTES, folder.path());
+    let written = b"price \xe2\x82\xac \\ \x1b[1m\xff\r\n50%\r100%\nhalf";
+    let run = |command: &mut Command| {
+        let output = command.output().expect("it starts");
+        let (id, out) =
+            output.stdout.split_at(output.stdout.iter().position(|b| *b == b'\n').unwrap_or(0) + 1);
+        assert_eq!((id.len(), output.status.code()), (27, Some(3)));
+        (out.to_vec(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (out, err) = run(&mut daemon.command(&["run", "bytes", "--wait"]));
+    assert_eq!(out, written, "{}", String::from_utf8_lossy(&out));
+    assert!(err.starts_with("oops\nsupervise: failed"), "{err}");
+    // Both outputs into the same file: in the order of writing.
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let mut command = daemon.command(&["run", "bytes", "--wait"]);
+    let mut child =
+        command.stdout(writer.try_clone().expect("a descriptor")).stderr(writer).spawn().expect("it starts");
+    drop(command);
+    let mut both = Vec::new();
+    reader.read_to_end(&mut both).expect("all of it");
+    assert_eq!(child.wait().expect("it ends").code(), Some(3));
+    let both = String::from_utf8_lossy(&both);
+    assert!(both.contains("€") && both.contains("oops") && both.contains("\nsupervise: failed"), "{both}");
+    // The same bytes out of the store, also while it is followed.
+    for args in
+        [&["logs", "bytes", "-n", "all", "-o", "cat", "--stdout", "--attempt", "1"][..], &["logs", "-f"]]
+    {
+        let mut command = daemon.command(args);
+        if args == ["logs", "-f"] {
+            let id = daemon.first_line(&["run", "bytes"]);
+            command.args(["-n", "all", "-o", "cat", "--stdout", id.trim()]);
+        }
+        let out = command.output().expect("it starts").stdout;
+        assert!(
+            out.ends_with(written) && out.starts_with(b"price "),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&out)
+        );
+    }
+    assert_eq!(daemon.end(), 0);
+}
+
+#[test]
+fn a_terminal_sees_the_last_state_of_a_line_and_json_that_moves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = Daemon::of(BYTES, folder.path());
+    let waited = seen(daemon.command(&["run", "bar", "--wait"]));
+    assert!(
+        waited.contains("\r\u{1b}[Kfetched 100%\r\n") && waited.contains("\\u{9b}31m\\u{202e}x"),
+        "{waited:?}"
+    );
+    let text = seen(daemon.command(&["logs", "bar"]));
+    assert!(text.contains("fetched 100%") && !text.contains("10%\\r") && !text.contains("\\r"), "{text:?}");
+    let piped = daemon.ask(&["logs", "bar"]).out;
+    assert!(piped.contains("\\rfetched  10%\\rfetched 100%"), "what a program reads is whole: {piped:?}");
+    for verb in [&["logs", "bar", "-o", "json"][..], &["logs", "bar", "-o", "json", "--show-cursor"]] {
+        let json = seen(daemon.command(verb));
+        let obeyed = |c: char| c != '\r' && c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!json.contains(obeyed) && json.contains("\\u009b31m\\u202ex"), "{verb:?} {json:?}");
+        assert!(daemon.ask(verb).out.contains('\u{9b}'), "{verb:?}: a program gets it as it is");
+    }
+    assert_eq!(daemon.end(), 0);
+}

@@ -8,6 +8,7 @@ mod arg;
 mod chance;
 mod class;
 mod class_help;
+mod escape;
 mod exit;
 mod id;
 mod journal;
@@ -29,6 +30,7 @@ pub use self::{
     arg::{Alike, Arg, IntoArgs, Mixed, Present},
     class::{Adjust, Class, ClassRule, Inline, InlineAction, ScopeKind, builtin_class_rule},
     class_help::{class_help, rule_help},
+    escape::{escape, is_obeyed},
     exit::{ExitStatus, SpawnFailure, SpawnProblem, signal_name, signal_number},
     id::{AttemptId, RunId, Scope},
     journal::{Event, JournalRecord, Place, Put, StopAct, Written},

@@ -70,7 +70,7 @@ pub struct Record {
 pub struct Cursor {
     /// Number of the piece.
     pub block: u64,
-    /// Lines of the piece that are behind the cursor.
+    /// Lines of the piece that are behind the cursor; in an unfinished line see [`Cursor::in_line`].
     pub line: u32,
     /// The attempt the piece belongs to.
     pub attempt: AttemptId,
@@ -81,6 +81,24 @@ pub struct Cursor {
     /// Number of the line before the cursor in that stream; 0 where it is not known, as of cursors of an earlier version. By
     /// it a reader is told how many lines were deleted before it came to them.
     pub seq: u64,
+}
+
+impl Cursor {
+    /// Set in `line` for a place in an unfinished line; the rest of it is how many bytes of the line were given.
+    const IN_LINE: u32 = 1 << 31;
+
+    /// What `line` is for a place in an unfinished line of which so many bytes were given. They are counted as they are
+    /// shown, which is fewer or more than they were where something in them is hidden.
+    #[must_use]
+    pub fn in_line(given: usize) -> u32 {
+        Self::IN_LINE | u32::try_from(given).unwrap_or(u32::MAX)
+    }
+
+    /// How many bytes were given of the line that this place is in; nothing for a place between lines.
+    #[must_use]
+    pub fn given(&self) -> Option<usize> {
+        (self.line & Self::IN_LINE != 0).then_some((self.line & !Self::IN_LINE) as usize)
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -172,20 +190,48 @@ pub struct LogQuery {
     pub direction: Direction,
     /// Where to begin.
     pub cursor: Option<Cursor>,
-    /// At most so many records; 0 stands for 100.
+    /// At most so many records; 0 stands for 100, and with `bytes` for as many as a page holds.
     pub limit: usize,
+    /// The answer is what was written, without the facts about it: [`Page::bytes`] in place of records, the unfinished
+    /// lines of living attempts behind it. Only forwards.
+    pub bytes: bool,
+    /// With `bytes`: [`Page::also`] of the page before.
+    pub also: Vec<Cursor>,
 }
 
-/// An answer: records oldest first.
+impl LogQuery {
+    /// How far this stream was given: of the cursor and the other places the farthest that is in it.
+    #[must_use]
+    pub fn place_in(&self, stream: (AttemptId, Stream)) -> Option<&Cursor> {
+        let places = self.cursor.iter().chain(&self.also);
+        places.filter(|place| (place.attempt, place.stream) == stream).max_by_key(|place| place.offset)
+    }
+}
+
+/// An answer: records, or what was written, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The records.
     pub records: Vec<Record>,
+    /// What was written, with its newlines, where the query asked for that.
+    pub bytes: Vec<u8>,
+    /// How many lines, and parts of lines, the bytes are.
+    pub lines: u64,
+    /// With bytes of several streams: places in unfinished lines of the others. A cursor knows one place only.
+    pub also: Vec<Cursor>,
     /// Where to read on in the same direction. Reading forwards it is there even at the end of what is written so far,
     /// unless nothing was ever written; reading backwards it is absent at the beginning of the history.
     pub next: Option<Cursor>,
     /// Whether there may be more right now.
     pub more: bool,
+}
+
+impl Page {
+    /// Whether there is nothing to read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.bytes.is_empty()
+    }
 }
 
 /// The line that made a class, as proof.

@@ -382,8 +382,8 @@ impl MonitorActor {
             for feed in watched.feeds().filter(|feed| wanted.writer(attempt, feed.stream)) {
                 search.floors.insert((attempt, feed.stream), feed.floor());
                 search.memory.extend(feed.chunks());
-                // Whoever waits for more wants whole lines; whoever asks what is there gets all of it.
-                if !follower.waits {
+                // Whoever waits for more records wants whole lines; whoever asks what is there gets all of it.
+                if !follower.waits || follower.query.bytes {
                     search.unfinished.extend(feed.unfinished(&watched.redactor));
                 }
             }
@@ -398,6 +398,7 @@ impl MonitorActor {
         }
         if let Ok(page) = answer {
             follower.query.cursor = page.next.or(follower.query.cursor);
+            follower.query.also = page.also;
             self.followers.push(follower);
         }
     }

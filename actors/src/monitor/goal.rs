@@ -24,7 +24,7 @@ pub(crate) struct Follower {
 impl Follower {
     /// Whether this answer is worth giving before the time is up.
     pub(crate) fn is_final(&self, answer: &Result<Page, QueryError>) -> bool {
-        !self.waits || self.reply.is_closed() || answer.as_ref().map_or(true, |page| !page.records.is_empty())
+        !self.waits || self.reply.is_closed() || answer.as_ref().map_or(true, |page| !page.is_empty())
     }
 
     pub(crate) fn reply(self, answer: Result<Page, QueryError>) {

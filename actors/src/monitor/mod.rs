@@ -54,6 +54,7 @@ mod hole;
 mod intake;
 pub mod machine;
 mod messages;
+mod page_end;
 mod query;
 mod recount;
 mod rulebook;

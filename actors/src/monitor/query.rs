@@ -26,6 +26,9 @@ const DEFAULT_LIMIT: usize = 100;
 /// Bytes of lines in one page; a page ends there whatever its limit says, so that memory stays flat.
 const PAGE_BYTES: usize = 8 << 20;
 
+/// The same where bytes are asked for: a reader has one page while the next is being read.
+const BYTES_PAGE: usize = 2 << 20;
+
 /// Largest compiled pattern of a question, in bytes; a larger one is refused.
 const PATTERN_BYTES: usize = 1 << 20;
 
@@ -91,22 +94,41 @@ struct Span {
     label: Option<u32>,
 }
 
-struct Reader<'a> {
-    search: &'a Search,
+impl Span {
+    /// The beginning was given when the line was unfinished.
+    fn skip(&mut self, cursor: Cursor) {
+        let length = (self.end - self.start) as u64 + u64::from(self.newline);
+        let unchanged = self.raw_to - self.raw_from == length;
+        let given = if unchanged {
+            usize::try_from(cursor.offset - self.raw_from).unwrap_or(0)
+        } else {
+            cursor.given().unwrap_or(0)
+        };
+        self.start = (self.start + given).min(self.end);
+        self.partial = true;
+    }
+}
+
+pub(super) struct Reader<'a> {
+    pub(super) search: &'a Search,
     output: Option<&'a Output>,
     limit: usize,
     grep_block: Option<Regex>,
     queue: BTreeMap<(u64, u64), Item>,
     ticket: u64,
-    records: VecDeque<Record>,
+    pub(super) records: VecDeque<Record>,
+    /// What was written, where that is asked for.
+    pub(super) written: Vec<u8>,
+    pub(super) lines: u64,
     bytes: usize,
     /// The last line that was looked at, wanted or not.
-    seen: Option<Cursor>,
+    pub(super) seen: Option<Cursor>,
     /// The place before the oldest record that was given.
-    before: Option<Cursor>,
-    full: bool,
+    pub(super) before: Option<Cursor>,
+    pub(super) full: bool,
+    pub(super) also: Vec<Cursor>,
     /// How far lines of a stream were given: what was stored twice is given once.
-    given: HashMap<(AttemptId, Stream), u64>,
+    pub(super) given: HashMap<(AttemptId, Stream), u64>,
     /// Up to which number everything was given.
     at: Option<u64>,
     /// The first line of a stream that is not at hand.
@@ -119,7 +141,11 @@ struct Reader<'a> {
 /// to `floor`, which memory no longer has all of.
 pub(crate) fn page(search: &Search, output: Option<&Output>, floor: u64) -> Result<Option<Page>, QueryError> {
     let forward = search.query.direction == Direction::Forward;
-    let limit = if search.query.limit == 0 { DEFAULT_LIMIT } else { search.query.limit };
+    let limit = match search.query.limit {
+        0 if search.query.bytes => usize::MAX,
+        0 => DEFAULT_LIMIT,
+        limit => limit,
+    };
     // Anchors of the text would mean another thing in a block.
     let block = search
         .query
@@ -137,10 +163,13 @@ pub(crate) fn page(search: &Search, output: Option<&Output>, floor: u64) -> Resu
         queue: BTreeMap::new(),
         ticket: 0,
         records: VecDeque::new(),
+        written: Vec::new(),
+        lines: 0,
         bytes: 0,
         seen: None,
         before: None,
         full: false,
+        also: Vec::new(),
         given: HashMap::new(),
         at: None,
         loaded: HashMap::new(),
@@ -324,26 +353,21 @@ impl Reader<'_> {
         feed: (AttemptId, Stream),
         given: Option<u64>,
     ) -> Option<Span> {
-        let forward = self.forward();
-        if let Some(cursor) = self.search.query.cursor {
+        let (forward, query) = (self.forward(), &self.search.query);
+        if let Some(cursor) = query.cursor {
             let own = feed == (cursor.attempt, cursor.stream);
             match (forward, own) {
-                (true, true) if span.raw_to <= cursor.offset => return None,
-                (true, true) if span.raw_from < cursor.offset => {
-                    // The beginning was given when the line was unfinished.
-                    let unchanged = span.raw_to - span.raw_from
-                        == (span.end - span.start) as u64 + u64::from(span.newline);
-                    if unchanged {
-                        span.start += usize::try_from(cursor.offset - span.raw_from).unwrap_or(0);
-                        span.start = span.start.min(span.end);
-                    }
-                    span.partial = true;
-                }
                 (false, true) if span.raw_to > cursor.offset => return None,
                 (true, false) if number <= cursor.block => return None,
                 (false, false) if number >= cursor.block => return None,
                 _ => {}
             }
+        }
+        if let Some(place) = query.place_in(feed).filter(|place| forward && span.raw_from < place.offset) {
+            if span.raw_to <= place.offset {
+                return None;
+            }
+            span.skip(*place);
         }
         let repeated = given.is_some_and(|at| if forward { span.raw_to <= at } else { span.raw_from >= at });
         if repeated {
@@ -365,9 +389,15 @@ impl Reader<'_> {
         {
             return;
         }
+        if self.search.query.bytes && filter.level.is_none() {
+            return self.write(bytes, span.newline);
+        }
         let level = level(&plain(bytes));
         if filter.level.is_some_and(|least| level.is_none_or(|have| have < least)) {
             return;
+        }
+        if self.search.query.bytes {
+            return self.write(bytes, span.newline);
         }
         self.before = Some(Cursor { line: cursor.line - 1, offset: span.raw_from, ..cursor });
         self.emit(Record {
@@ -386,7 +416,19 @@ impl Reader<'_> {
         });
     }
 
-    fn emit(&mut self, record: Record) {
+    pub(super) fn write(&mut self, bytes: &[u8], newline: bool) {
+        self.written.extend_from_slice(bytes);
+        if newline {
+            self.written.push(b'\n');
+        }
+        self.lines += 1;
+        self.full = self.lines >= self.limit as u64 || self.written.len() >= BYTES_PAGE;
+    }
+
+    pub(super) fn emit(&mut self, record: Record) {
+        if self.search.query.bytes {
+            return self.write(&record.bytes, record.newline);
+        }
         self.bytes += record.bytes.len();
         if self.forward() {
             self.records.push_back(record);
@@ -394,76 +436,5 @@ impl Reader<'_> {
             self.records.push_front(record);
         }
         self.full = self.records.len() >= self.limit || self.bytes >= PAGE_BYTES;
-    }
-
-    fn unfinished(&mut self, line: &Unfinished) {
-        let filter = &self.search.query.filter;
-        let skip = match self.search.query.cursor {
-            Some(cursor) if (cursor.attempt, cursor.stream) == (line.attempt, line.stream) => {
-                cursor.offset.saturating_sub(line.from)
-            }
-            _ => 0,
-        };
-        let unchanged = line.bytes.len() as u64 == line.to - line.from;
-        let from = if unchanged { usize::try_from(skip).unwrap_or(usize::MAX) } else { 0 };
-        let bytes = line.bytes.get(from..).unwrap_or_default();
-        let level = level(&plain(&line.bytes));
-        if line.from + skip >= line.to
-            || filter.class.is_some()
-            || filter.since.is_some_and(|since| self.search.now < since)
-            || filter.until.is_some_and(|until| self.search.now >= until)
-            || filter.level.is_some_and(|least| level.is_none_or(|have| have < least))
-            || self.search.grep.as_ref().is_some_and(|grep| !grep.is_match(&plain(&line.bytes)))
-        {
-            return;
-        }
-        let cursor = Cursor {
-            block: self.search.newest,
-            line: u32::MAX,
-            attempt: line.attempt,
-            stream: line.stream,
-            offset: line.to,
-            seq: line.seq.saturating_sub(1),
-        };
-        self.seen = Some(cursor);
-        self.before = Some(Cursor { block: self.search.newest + 1, line: 0, offset: line.from, ..cursor });
-        self.emit(Record {
-            cursor,
-            seq: line.seq,
-            at: self.search.now,
-            program: line.program.to_string(),
-            attempt: line.attempt,
-            stream: line.stream,
-            level,
-            class: None,
-            bytes: bytes.to_vec(),
-            newline: false,
-            partial: true,
-            gap: 0,
-        });
-    }
-
-    fn unfinished_back(&mut self) {
-        for line in &self.search.unfinished {
-            if !self.full {
-                self.unfinished(line);
-            }
-        }
-    }
-
-    /// A cursor knows the place in one stream only; with several unfinished lines reading on would repeat the others.
-    fn unfinished_forward(&mut self) {
-        if let [line] = self.search.unfinished.as_slice() {
-            self.unfinished(line);
-        }
-    }
-
-    fn finish(self, forward: bool) -> Page {
-        let next = match (forward, self.full) {
-            (true, _) => self.seen.or(self.search.query.cursor),
-            (false, true) => self.before,
-            (false, false) => None,
-        };
-        Page { records: self.records.into(), next, more: self.full }
     }
 }

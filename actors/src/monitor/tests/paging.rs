@@ -143,3 +143,120 @@ async fn a_follower_waits_for_the_next_line_and_for_no_longer_than_it_said() {
     let page = world.monitor.send(Query { query, wait_ms: 20 }).await.unwrap().unwrap();
     assert!(page.records.is_empty() && page.next.is_some());
 }
+
+/// Asks on and on for bytes, as somebody does who has a page's places.
+struct Bytes {
+    query: LogQuery,
+    out: Vec<u8>,
+}
+
+impl Bytes {
+    fn of(attempt: AttemptId, stream: Option<Stream>, limit: usize) -> Self {
+        let mut query = query_of(attempt, limit);
+        (query.direction, query.bytes, query.filter.stream) = (Direction::Forward, true, stream);
+        Self { query, out: Vec::new() }
+    }
+
+    async fn read(&mut self, world: &World) {
+        loop {
+            let page = world.query(self.query.clone()).await;
+            assert!(page.records.is_empty());
+            (self.query.cursor, self.query.also) = (page.next.or(self.query.cursor), page.also);
+            if page.bytes.is_empty() {
+                return;
+            }
+            self.out.extend(page.bytes);
+        }
+    }
+}
+
+#[actix::test]
+async fn pages_of_bytes_are_what_was_written_with_its_unfinished_lines() {
+    for seed in 1..=12 {
+        read_bytes_of(seed).await;
+    }
+}
+
+async fn read_bytes_of(seed: usize) {
+    let world = World::new();
+    let id = attempt(1);
+    let mut program = program();
+    program.output.redact = vec![r"(?i)token=\S+".into()];
+    program.output.max_line = 64;
+    world.watch(id, &program).await;
+    let mut readers: Vec<_> = [(None, 0), (None, 1), (Some(Stream::Stdout), 0), (Some(Stream::Stderr), 3)]
+        .map(|(stream, limit)| Bytes::of(id, stream, limit))
+        .into();
+    // Standard error has the same in capitals, so that what belongs to which is seen.
+    let words = [
+        "one ",
+        "two\n",
+        "token=",
+        "abc",
+        "def ",
+        "x\n",
+        "tok",
+        "ing \n\n",
+        "\r50%",
+        "\r100%\n",
+        "-----------------------",
+    ];
+    let mut state = seed;
+    let (mut out, mut err) = (String::new(), String::new());
+    for _ in 0..seed * 12 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let word = words[(state >> 33) % words.len()];
+        if (state >> 40) % 3 == 0 {
+            world.write(id, Stream::Stderr, word.to_uppercase().as_bytes());
+            err.push_str(word);
+        } else {
+            world.write(id, Stream::Stdout, word.as_bytes());
+            out.push_str(word);
+        }
+        for (n, reader) in readers.iter_mut().enumerate() {
+            if (state >> (45 + n)) & 1 == 0 {
+                reader.read(&world).await;
+            }
+        }
+        if (state >> 50) % 40 == 0 {
+            world.monitor.send(Flush).await.unwrap();
+        }
+    }
+    world.close(id).await;
+    let hidden = |text: &str| regex::Regex::new(r"token=\S+").unwrap().replace_all(text, "***").into_owned();
+    let (out, err) = (hidden(&out), hidden(&err).to_uppercase());
+    let letters = |text: &[u8], low: bool| -> String {
+        let of = |c: &char| if low { c.is_ascii_lowercase() } else { c.is_ascii_uppercase() };
+        String::from_utf8_lossy(text).chars().filter(of).collect()
+    };
+    for (n, reader) in readers.iter_mut().enumerate() {
+        reader.read(&world).await;
+        let read = String::from_utf8_lossy(&reader.out).into_owned();
+        match n {
+            0 | 1 => {
+                assert_eq!(letters(&reader.out, true), letters(out.as_bytes(), true));
+                assert_eq!(letters(&reader.out, false), letters(err.as_bytes(), false));
+                assert_eq!(read.len(), out.len() + err.len());
+            }
+            2 => assert_eq!(read, out),
+            _ => assert_eq!(read, err),
+        }
+    }
+}
+
+#[actix::test]
+async fn who_waits_for_bytes_gets_a_line_that_is_not_finished() {
+    let world = World::new();
+    let id = attempt(1);
+    world.watch(id, &program()).await;
+    world.write(id, Stream::Stdout, b"price \xe2\x82");
+    let mut query = query_of(id, 0);
+    (query.direction, query.bytes) = (Direction::Forward, true);
+    let page = world.monitor.send(Query { query: query.clone(), wait_ms: 600_000 }).await.unwrap().unwrap();
+    assert_eq!(page.bytes, b"price ");
+    (query.cursor, query.also) = (page.next, page.also);
+    let waits = world.monitor.send(Query { query, wait_ms: 600_000 });
+    world.write(id, Stream::Stdout, b"\xac end\n");
+    world.wakes.send(&2_u64.to_le_bytes()).unwrap();
+    assert_eq!(waits.await.unwrap().unwrap().bytes, "€ end\n".as_bytes());
+}

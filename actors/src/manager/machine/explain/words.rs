@@ -1,6 +1,6 @@
 //! How things are said: lines of output, times, lists.
 
-use crate::model::{Params, Reason, say_duration_ms};
+use crate::model::{Params, Reason, is_obeyed, say_duration_ms};
 
 /// Most characters of an output line in a sentence: what is longer hides the sentence. The whole line is in the logs.
 const LINE_SHOWN: usize = 160;
@@ -46,6 +46,7 @@ fn written(text: &str, escaped: &[char]) -> String {
         match c {
             c if escaped.contains(&c) => out.extend(['\\', c]),
             c if c.is_control() => out.extend(c.escape_default()),
+            c if is_obeyed(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
