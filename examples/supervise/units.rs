@@ -12,6 +12,7 @@ mod given;
 mod limits;
 mod logs;
 mod overview;
+mod passing;
 mod port;
 mod ps;
 mod reference;

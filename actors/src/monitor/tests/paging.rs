@@ -206,7 +206,7 @@ async fn read_bytes_of(seed: usize) {
     for _ in 0..seed * 12 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let word = words[(state >> 33) % words.len()];
-        if (state >> 40) % 3 == 0 {
+        if (state >> 40).is_multiple_of(3) {
             world.write(id, Stream::Stderr, word.to_uppercase().as_bytes());
             err.push_str(word);
         } else {
@@ -218,7 +218,7 @@ async fn read_bytes_of(seed: usize) {
                 reader.read(&world).await;
             }
         }
-        if (state >> 50) % 40 == 0 {
+        if (state >> 50).is_multiple_of(40) {
             world.monitor.send(Flush).await.unwrap();
         }
     }
