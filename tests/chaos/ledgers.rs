@@ -62,6 +62,16 @@ pub(crate) fn read_on(folder: &Path, all: &mut Ledgers) {
     }
 }
 
+/// Reads again those that are known, and no new ones.
+pub(crate) fn read_again(folder: &Path, all: &mut Ledgers) {
+    let Ledgers { attempts, closed, .. } = all;
+    for (key, known) in attempts.iter_mut().filter(|(key, _)| !closed.contains(*key)) {
+        if let Some(read) = read(&folder.join(format!("{}.{}", key.0, key.1))) {
+            *known = read;
+        }
+    }
+}
+
 /// `None` while its owner has not come to write down when it began.
 fn read(path: &Path) -> Option<Read> {
     let bytes = std::fs::read(path).ok()?;

@@ -40,10 +40,7 @@ pub(crate) fn settle(
         open.spool = open.spool.intersection(&world.spool()).cloned().collect();
         open.processes.retain(|pid| lives(*pid));
         if open.attempts.is_empty() && open.spool.is_empty() && open.processes.is_empty() {
-            // What ended meanwhile is compared as well, by its ledger as it is after its end.
-            world.read_ledgers(ledgers);
-            // Who has begun since was written down before.
-            return journal.read(daemon);
+            return side_by_side(daemon, world, journal, ledgers);
         }
         if monotonic_ns() > until {
             break;
@@ -66,8 +63,21 @@ pub(crate) fn settle(
     for pid in &open.processes {
         found.wrong(Wrong::Orphan, format!("{pid} lives, and its attempt is over"));
     }
+    side_by_side(daemon, world, journal, ledgers)
+}
+
+/// Both as they have to be compared: whoever has a ledger was written down before he began, and whoever is told as over
+/// has written his last before that.
+fn side_by_side(
+    daemon: &Supervisor,
+    world: &World,
+    journal: &mut Journal,
+    ledgers: &mut Ledgers,
+) -> Result<(), Gone> {
     world.read_ledgers(ledgers);
-    journal.read(daemon)
+    journal.read(daemon)?;
+    world.read_ledgers_again(ledgers);
+    Ok(())
 }
 
 /// Attempts whose process is gone by now, and those that were written down as started and have none.

@@ -1,7 +1,7 @@
 //! The folder of a test: the configuration with programs of every kind, the store, and the ledgers beside it.
 
 use crate::{
-    ledgers::{Ledgers, read_on},
+    ledgers::{Ledgers, read_again, read_on},
     supervisor::example,
 };
 use std::{
@@ -106,6 +106,11 @@ impl World {
     /// Reads those that are new or may have changed.
     pub(crate) fn read_ledgers(&self, known: &mut Ledgers) {
         read_on(&self.ledgers(), known);
+    }
+
+    /// Reads those again that are known.
+    pub(crate) fn read_ledgers_again(&self, known: &mut Ledgers) {
+        read_again(&self.ledgers(), known);
     }
 
     /// Names of the files between children and store.
