@@ -51,7 +51,6 @@ impl Scene {
 /// Jobs that end well while the daemon stands still; it is killed, the next one too, and the one after that knows their
 /// ends.
 #[test]
-#[ignore = "fails until the record of an exit outlives the next daemon's death"]
 fn what_ended_well_unseen_does_not_run_again_though_the_next_daemon_is_killed_as_well() {
     let _alone = crate::alone();
     let (trials, seed) = (crate::number("SECOND_KILLS", 100), crate::number("CHAOS_SEED", 1));
@@ -135,7 +134,6 @@ fn killed_when_an_end_is_written(lines: u64, trials: u64) {
 const LINE: u64 = 77;
 
 #[test]
-#[ignore = "fails until spools of ended attempts are looked at again"]
 fn output_is_whole_though_the_daemon_dies_when_an_end_is_written() {
     killed_when_an_end_is_written((20 << 20) / LINE, 3);
 }
