@@ -243,7 +243,8 @@ mod tests {
     fn the_exit_code_is_that_of_the_last_attempt() {
         for (attempt, code) in [
             (json!({"exit_code": 7, "signal": null}), 7),
-            (json!({"exit_code": null, "signal": 9}), 137),
+            (json!({"exit_code": null, "signal": "SIGRTMIN"}), 162),
+            (json!({"exit_code": null, "signal": "33"}), 161),
             (json!({"exit_code": null, "signal": "SIGTERM"}), 143),
             (json!({"spawn_error": "no such file"}), 1),
         ] {
