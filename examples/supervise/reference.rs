@@ -27,8 +27,16 @@ terminal that is not dumb, and no `NO_COLOR`; nothing is said by colour alone.
 `run --wait` ends with the exit code of the run's last attempt, 128+n for a signal.
 
 `up` ends after SIGINT or SIGTERM: children are stopped, everything is written, exit code 0; a second SIGINT ends at once.
-SIGHUP reads the file anew: a file with errors changes nothing, and no living run is touched; its next attempt uses the
-new definition. Leaving children running (`--detach-on-exit`) is not built yet and refused.
+It hears them also when it was started with them blocked. SIGHUP reads the file anew: a file with errors changes nothing,
+and no living process is touched; the next attempt of a run uses the new definition. What lives of a program that is gone
+from the file (or has another name there) goes on to its end and is not
+started again; the log says how many runs that are, `ps` and `status` show them, and `stop NAME` stops them. It begins only
+where the limits allow 64 open files, some 24 threads and 2 GiB of address space (`ulimit -n`, `-u`, `-v`), and says so otherwise.
+Leaving children running (`--detach-on-exit`) is not built yet and refused.
+
+`stop` asks once and ends when nothing is left of what it stopped; if somebody started it again meanwhile, it says so and leaves that
+alone. A program with `autostart` that was stopped stays stopped, also when the daemon starts anew, until `start` or `run`; `ps`
+and `why` say that an operator stopped it.
 ";
 
 fn page() -> String {
