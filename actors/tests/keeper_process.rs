@@ -5,7 +5,7 @@
 mod keeper;
 
 use actix_process_actors::{
-    keeper::{Incoming, init, tree::Process},
+    keeper::{Incoming, init, protocol::Request, tree::Process},
     model::ExitStatus,
 };
 use keeper::{Bench, Patience, Scenario, poll};
@@ -14,7 +14,7 @@ use std::{fs, os::fd::AsRawFd};
 const PROCESS_ONLY: &[Scenario] = &[
     ("a_daemonised_grandchild_is_found_by_the_keeper", a_daemonised_grandchild_is_found_by_the_keeper),
     ("bytes_survive_the_keepers_death", bytes_survive_the_keepers_death),
-    ("sigterm_ends_the_keeper_in_good_order", sigterm_ends_the_keeper_in_good_order),
+    ("signals_of_children_do_not_end_the_keeper", signals_of_children_do_not_end_the_keeper),
 ];
 
 fn main() {
@@ -45,7 +45,7 @@ fn bytes_survive_the_keepers_death() {
     let script = "seq 1 2000000; echo done > finished";
     let launch = bench.request(&["/bin/sh", "-c", script]);
     let token = launch.token;
-    bench.send(&actix_process_actors::keeper::protocol::Request::Launch(launch));
+    bench.send(&Request::Launch(launch));
     let (_, fds) =
         bench.wait(|event| matches!(event, actix_process_actors::keeper::protocol::Event::Launched { .. }));
     bench.wait_for_output(token, "1");
@@ -63,7 +63,7 @@ fn bytes_survive_the_keepers_death() {
     let finished = bench.folder.path().join("finished");
     loop {
         let over = finished.exists();
-        actix_process_actors::keeper::rescue(std::os::fd::AsFd::as_fd(&fds[1]), &spool).unwrap();
+        actix_process_actors::keeper::rescue(std::os::fd::AsFd::as_fd(&fds[1]), &spool);
         if over {
             break;
         }
@@ -73,14 +73,18 @@ fn bytes_survive_the_keepers_death() {
     keeper::assert_counts_up(&bench.read(token, "out"), 2_000_000);
 }
 
-fn sigterm_ends_the_keeper_in_good_order() {
+/// `kill -USR1 $PPID` is how many say that they are ready.
+fn signals_of_children_do_not_end_the_keeper() {
     let mut bench = Bench::new();
-    let (token, _) = bench.shell("trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done");
-    bench.wait_for_output(token, "ready");
-    let pid = bench.keeper.as_ref().unwrap().pid().unwrap();
-    Process::read(pid).unwrap().signal(libc::SIGTERM);
-    assert_eq!(bench.exited(token).0, ExitStatus::Code(9));
-    bench.emptied(token);
+    let stopping = [libc::SIGSTOP, libc::SIGKILL];
+    let all =
+        (1..=libc::SIGRTMAX()).filter(|signal| !stopping.contains(signal) && ![32, 33].contains(signal));
+    let kills: Vec<String> = all.map(|signal| format!("kill -{signal} $PPID || exit 1")).collect();
+    let (token, _) = bench.shell(&format!("{}; echo said; read -r word < /dev/zero", kills.join("; ")));
+    bench.wait_for_output(token, "said");
+    let (other, _) = bench.shell("exit 4");
+    assert_eq!(bench.exited(other).0, ExitStatus::Code(4), "it starts and reaps as before");
+    bench.send(&Request::Stop { token, signal: libc::SIGTERM, grace_ms: 10_000 });
+    assert_eq!(bench.exited(token).0, ExitStatus::Signal { number: libc::SIGTERM, core: false });
     bench.keeper.take().unwrap().join();
-    assert!(bench.path(token, "exit").exists());
 }

@@ -33,20 +33,27 @@ pub(crate) fn of_all(client: &Client, screen: &mut Screen, info: &Value) -> Resu
     let size =
         info.get("store_bytes").and_then(Value::as_u64).map_or("size unknown".to_owned(), usage::bytes);
     screen.line(&format!("store: {size} in {}", escape(text(info, "store"))))?;
-    let trouble = text(info, "store_trouble");
-    if !trouble.is_empty() {
-        let word = screen.paint(Tint::Bad, "trouble");
-        screen.line(&format!("{word}: {}", escape(trouble)))?;
+    for key in TROUBLES {
+        let trouble = text(info, key);
+        if !trouble.is_empty() {
+            let word = screen.paint(Tint::Bad, "trouble");
+            screen.line(&format!("{word}: {}", escape(trouble)))?;
+        }
     }
     Ok(screen.flush()?)
 }
 
-/// Says what is wrong with the store, beside what was asked for.
+/// What may be wrong, by its name in `/info`.
+const TROUBLES: [&str; 2] = ["keeper_trouble", "store_trouble"];
+
+/// Says what is wrong with keeper and store, beside what was asked for.
 pub(crate) fn warn_of_store(client: &Client) -> Result<(), Failure> {
     let info = client.get("/info", &[])?;
-    let trouble = text(&info, "store_trouble");
-    if !trouble.is_empty() {
-        eprintln!("supervise: {}", escape(trouble));
+    for key in TROUBLES {
+        let trouble = text(&info, key);
+        if !trouble.is_empty() {
+            eprintln!("supervise: {}", escape(trouble));
+        }
     }
     Ok(())
 }

@@ -351,7 +351,9 @@ impl<'a> Fields<'a> {
             &mut policy.stderr,
             &[("separate", StderrMode::Separate), ("merge", StderrMode::Merge)],
         );
-        self.word("on_backlog", &mut policy.on_backlog, &[("drop", Backlog::Drop), ("wait", Backlog::Wait)]);
+        let words = [("wait", Backlog::Wait), ("drop", Backlog::Drop), ("block", Backlog::Block)];
+        self.word("on_backlog", &mut policy.on_backlog, &words);
+        self.number("stall", &mut policy.stall_ms);
         self.word("ansi", &mut policy.strip_ansi, &[("keep", false), ("strip", true)]);
         policy.redact = self.texts("redact").unwrap_or_default();
         policy

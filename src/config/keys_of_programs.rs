@@ -391,9 +391,15 @@ const OUTPUT: &[Key] = &[
     key("backlog", Size, "\"256MiB\"", "Written by the child, not yet stored."),
     key(
         "on_backlog",
-        Word(&["drop", "wait"]),
-        "\"drop\"",
-        "Beyond: drop with a counted gap record, or the child waits.",
+        Word(&["wait", "drop", "block"]),
+        "\"wait\"",
+        "Beyond. `wait`: the child waits while the store makes progress; once it has stood still for `stall`, lines are dropped and counted. `drop`: at once. `block`: the child waits, however long.",
+    ),
+    key(
+        "stall",
+        Duration,
+        "\"5s\"",
+        "So long nothing is stored, or no disk takes the output, before `wait` drops.",
     ),
     key(
         "redact",

@@ -213,7 +213,8 @@ fn with_policies(program: Program) -> Program {
                 .recent("2MiB")
                 .stderr(StderrMode::Merge)
                 .backlog("64MiB")
-                .on_backlog(Backlog::Wait)
+                .on_backlog(Backlog::Block)
+                .stall("7s")
                 .redact(r"token=\S+")
                 .strip_ansi(),
         )

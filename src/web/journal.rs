@@ -107,6 +107,8 @@ mod tests {
             lasted_ms: 5,
             ended_at: None,
             output_complete: true,
+            lines_lost: 0,
+            unspooled: 0,
         };
         for (event, name, value) in [
             (ended(Some(3), None, None), "exit", json!(3)),
@@ -135,6 +137,8 @@ mod tests {
             lasted_ms,
             ended_at,
             output_complete,
+            lines_lost: 0,
+            unspooled: 0,
         };
         reads(
             found_later,

@@ -104,7 +104,7 @@ pub(super) async fn gone(
 pub(super) async fn health(pm: Data<ProcessManager>) -> HttpResponse {
     match tokio::time::timeout(HEALTHY_WITHIN, pm.info()).await {
         // Still 200: who restarts what is ill would stop every child, and free no disk.
-        Ok(Ok(info)) => HttpResponse::Ok().json(match info.store_trouble {
+        Ok(Ok(info)) => HttpResponse::Ok().json(match info.trouble() {
             None => json!({"status": "ok"}),
             Some(trouble) => json!({"status": "degraded", "detail": trouble}),
         }),

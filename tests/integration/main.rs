@@ -15,6 +15,7 @@ mod bad_input;
 mod bench_of_one;
 mod breakers_by_hand;
 mod bursts;
+mod carriage;
 mod check;
 mod childs_world;
 mod death;

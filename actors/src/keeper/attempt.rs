@@ -19,6 +19,8 @@ pub(super) struct Attempt {
     /// Nobody of the tree is left.
     pub(super) empty: bool,
     pub(super) acknowledged: bool,
+    /// What the daemon was told last of why its output goes nowhere; 0: it goes.
+    pub(super) stuck: i32,
     pub(super) stop: Option<Stop>,
 }
 
@@ -67,6 +69,11 @@ impl Stop {
 impl Attempt {
     pub(super) const fn sizes(&self) -> SpoolSizes {
         SpoolSizes { stdout: self.streams[0].size(), stderr: self.streams[1].size() }
+    }
+
+    /// Why its output goes nowhere, as far as that is worth being told; 0: it goes.
+    pub(super) fn waits_for(&self, now: u64) -> i32 {
+        self.streams.iter().find_map(|stream| stream.waits_for(now)).unwrap_or(0)
     }
 
     /// Whether the leader is there, perhaps as a zombie: then its process id and group id are still its own.

@@ -6,10 +6,10 @@ use super::{
     protocol::{Event, Launch, Request, VERSION},
     socket::{Received, Socket},
     spawn::{Ends, spawn},
-    stream::{Next, Stream, TRICKLE_PAUSE_NS},
+    stream::{Next, Stream, TRICKLE_PAUSE_NS, Terms},
     syscall::{self, Epoll, now_ns, output_pipe, pidfd_open},
     tree::{Process, TAG, TagCache, Tree},
-    wake::{LOOK_AT_ALL, WakeSender, spool_name},
+    wake::{WakeSender, spool_name},
 };
 use std::{
     cmp::Reverse,
@@ -18,7 +18,7 @@ use std::{
     fs::File,
     io::{self, Seek, Write},
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::Path,
@@ -27,6 +27,7 @@ use std::{
 /// Keys of the epoll set below the attempts' own.
 const CONTROL: u64 = 0;
 const SIGNALS: u64 = 1;
+const READER: u64 = 2;
 
 /// An attempt's key is its token times four plus one of these; tokens begin at 1.
 const STDOUT: u64 = 0;
@@ -35,9 +36,6 @@ const PIDFD: u64 = 2;
 
 /// Requests taken in one turn of the loop, so that a thousand of them do not hold up the pipes.
 const REQUESTS: usize = 64;
-
-/// Pause before a message is tried again that found no room, where no readiness is told (descriptors under way).
-const RETRY_NS: u64 = 5_000_000;
 
 /// How the keeper lives.
 pub(super) enum Mode {
@@ -55,9 +53,9 @@ pub(super) enum Mode {
 pub(super) struct Loop {
     pub(super) mode: Mode,
     pub(super) epoll: Epoll,
-    control: Option<Socket>,
-    outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
-    retry_ns: Option<u64>,
+    pub(super) control: Option<Socket>,
+    pub(super) outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
+    pub(super) retry_ns: Option<u64>,
     pub(super) attempts: HashMap<u64, Attempt>,
     pub(super) leaders: HashMap<i32, u64>,
     /// Stops on their way.
@@ -68,9 +66,9 @@ pub(super) struct Loop {
     pub(super) next_round_ns: u64,
     pub(super) tags: TagCache,
     visits: BinaryHeap<Reverse<(u64, u64)>>,
-    wake: Option<WakeSender>,
-    grown: Vec<u64>,
-    missed: bool,
+    pub(super) wake: Option<WakeSender>,
+    pub(super) grown: Vec<u64>,
+    pub(super) missed: bool,
     null: File,
     headroom: Headroom,
     lock: Option<File>,
@@ -126,6 +124,7 @@ impl Loop {
                 match key {
                     CONTROL => self.control_ready(events),
                     SIGNALS => self.signals_ready(),
+                    READER => self.reader_ready(),
                     key if key & 3 == PIDFD => self.pidfd_ready(key >> 2),
                     key => self.visit(key >> 2, key & 3),
                 }
@@ -198,11 +197,16 @@ impl Loop {
                 }
             }
             Request::End => self.ending = true,
+            Request::Ping => self.emit(&Event::Pong, &[]),
         }
     }
 
     fn hello(&mut self, lock: &[u8], fds: Vec<OwnedFd>) {
         self.wake = fds.into_iter().next().map(WakeSender::from);
+        if let Some(wake) = &self.wake {
+            // Without it a stream that waits for its reader is looked at four times a second.
+            drop(self.epoll.add(wake.as_fd(), READER, libc::EPOLLIN));
+        }
         match take_lock(Path::new(OsStr::from_bytes(lock))) {
             Ok(file) => {
                 self.lock = Some(file);
@@ -262,18 +266,21 @@ impl Loop {
         let own = pidfd.iter().chain([&stdout]).chain(&stderr);
         self.emit(&Event::Launched { token, pid, start_ticks }, &own.map(AsFd::as_fd).collect::<Vec<_>>());
         let tag = launch.env.iter().find_map(|entry| entry.strip_prefix(TAG.as_bytes()));
+        let patience_ns = launch.patience_ms.saturating_mul(1_000_000);
+        let terms = Terms { hold_at: launch.hold_at, patience_ns };
         let attempt = Attempt {
             pid,
             tree: Tree::new(pid, start_ticks, tag.unwrap_or_default().to_vec()),
             streams: [
-                Stream::new(Some(stdout), launch.stdout, launch.hold_at),
-                Stream::new(stderr, launch.stderr, launch.hold_at),
+                Stream::new(Some(stdout), launch.stdout, terms),
+                Stream::new(stderr, launch.stderr, terms),
             ],
             default_stop: (launch.stop_signal, launch.grace_ms),
             record: OsStr::from_bytes(&launch.record).into(),
             end: None,
             empty: false,
             acknowledged: false,
+            stuck: 0,
             stop: None,
             pidfd,
         };
@@ -301,16 +308,15 @@ impl Loop {
         self.attempts.insert(token, attempt);
     }
 
-    fn visit(&mut self, token: u64, kind: u64) {
+    pub(super) fn visit(&mut self, token: u64, kind: u64) {
         let Some(attempt) = self.attempts.get_mut(&token) else { return };
         let index = usize::from(kind == STDERR);
         let stream = &mut attempt.streams[index];
         let before = stream.size();
         stream.due_ns = None;
-        let next = stream.visit();
-        if stream.size() > before {
-            self.grown.push(spool_name(token, index));
-        }
+        let now = now_ns();
+        let next = stream.visit(now);
+        let grown = stream.size() > before;
         let key = token << 2 | kind;
         match next {
             Next::Armed => {
@@ -323,6 +329,18 @@ impl Loop {
                 stream.due_ns = Some(due);
                 self.visits.push(Reverse((due, key)));
             }
+            Next::Ended => {}
+        }
+        let (waits, told) = (attempt.waits_for(now), attempt.stuck);
+        if grown {
+            self.grown.push(spool_name(token, index));
+            self.tell_losses(token, false);
+        }
+        if waits != told {
+            self.tell_stuck(token, waits);
+        }
+        match next {
+            Next::Armed | Next::After(_) => {}
             Next::Ended => {
                 self.close_stream(token, index);
                 if self.lingering.contains(&token) {
@@ -354,62 +372,6 @@ impl Loop {
                 self.epoll.remove(pipe);
             }
             stream.close();
-        }
-    }
-
-    /// Notes that spools of an attempt grew outside a visit.
-    pub(super) fn note_growth(&mut self, token: u64) {
-        self.grown.extend([spool_name(token, 0), spool_name(token, 1)]);
-    }
-
-    fn tell_growth(&mut self) {
-        let Some(wake) = &self.wake else { return self.grown.clear() };
-        if self.missed {
-            self.missed = !wake.send(&[LOOK_AT_ALL]);
-        }
-        if !self.grown.is_empty() {
-            self.grown.sort_unstable();
-            self.grown.dedup();
-            self.missed |= !wake.send(&self.grown);
-            self.grown.clear();
-        }
-        if self.missed {
-            self.retry_ns.get_or_insert(now_ns() + RETRY_NS);
-        }
-    }
-
-    /// Tells the daemon something, with descriptors; copies of these are made only when the message has to wait.
-    pub(super) fn emit(&mut self, event: &Event, fds: &[BorrowedFd<'_>]) {
-        let Some(control) = &self.control else { return };
-        let bytes = event.encode();
-        if self.outbox.is_empty() {
-            match control.send(&bytes, fds) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.retry_ns = Some(now_ns() + RETRY_NS);
-                }
-                // The end of the socket is told by reading it.
-                _ => return,
-            }
-        }
-        // Without copies the daemon cannot rescue this pipe, should we die; it can do all else.
-        let copies = fds.iter().map(BorrowedFd::try_clone_to_owned).collect::<io::Result<_>>();
-        self.outbox.push_back((bytes, copies.unwrap_or_default()));
-    }
-
-    fn flush(&mut self) {
-        self.retry_ns = None;
-        let Some(control) = &self.control else { return self.outbox.clear() };
-        while let Some((bytes, fds)) = self.outbox.front() {
-            let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
-            match control.send(bytes, &borrowed) {
-                Ok(()) => drop(self.outbox.pop_front()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.retry_ns = Some(now_ns() + RETRY_NS);
-                    return;
-                }
-                // The end of the socket is told by reading it.
-                Err(_) => return self.outbox.clear(),
-            }
         }
     }
 

@@ -13,6 +13,9 @@
 //! # What it promises
 //! - A byte that a child wrote is in its pipe or in its spool file, never in between: bytes move by `splice`. Kill the
 //!   keeper at any moment and the daemon, which holds the reading ends too, appends the rest, none lost or doubled.
+//! - Output that no spool takes stays in its pipe, also after the end of who wrote it, and is told with that end. It is thrown
+//!   away only by the program's own rule, when a stop cannot wait for it, or when too many pipes are kept: whole lines, counted.
+//! - No signal ends it but SIGKILL: it obeys the daemon, over the socket.
 //! - Nobody's death sends a child SIGPIPE, and a child may open `/dev/stdout` anew: its ends are pipes, opened for
 //!   reading and writing.
 //! - The end of a leader is told at once, with its true status and what it wrote until then, whoever may still hold its
@@ -57,6 +60,7 @@ mod start;
 mod stopping;
 mod stream;
 mod syscall;
+mod telling;
 pub mod tree;
 mod wake;
 
@@ -65,7 +69,7 @@ pub use self::{
     last_word::{exit_of, has_ended},
     record::ExitRecord,
     start::{Incoming, Keeper, init},
-    stream::rescue,
+    stream::{give_up, rescue},
     syscall::wait_any,
     wake::{LOOK_AT_ALL, WakeReceiver, WakeSender, spool_name, wake_pair},
 };

@@ -2,11 +2,11 @@
 //!
 //! Decoding never panics and never trusts a length: the other side may be another version of us.
 
-use crate::model::{ExitStatus, SpoolSizes};
+use crate::model::{ExitStatus, Loss, SpoolSizes};
 
 /// The version of this protocol, in both directions' `Hello`. A keeper that outlives its daemon will be talked to by
 /// a newer one, so every message stays as it is and new ones get new numbers.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The daemon's word to the keeper.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,6 +43,8 @@ pub enum Request {
     },
     /// End when every tree is empty.
     End,
+    /// Answer: [`Event::Pong`].
+    Ping,
 }
 
 /// All that a start needs. Paths are absolute.
@@ -56,8 +58,10 @@ pub struct Launch {
     pub stop_signal: i32,
     /// Milliseconds until SIGKILL in such a stop.
     pub grace_ms: u64,
-    /// Bytes of disk a spool file may occupy before the pipe is left full, so that the child waits; 0: no limit.
+    /// Bytes in a spool file and not stored, beyond which the pipe is left full, so that the child waits; 0: no limit.
     pub hold_at: u64,
+    /// Milliseconds that output waits which can go nowhere, before it is thrown away and counted; `u64::MAX`: for ever.
+    pub patience_ms: u64,
     /// The program's path, then what it sees as its arguments from `argv[0]`.
     pub program: Vec<u8>,
     /// Arguments, the name first.
@@ -112,6 +116,9 @@ pub enum Event {
         sizes: SpoolSizes,
         /// Whether somebody of its group lives on, or holds its pipes.
         leftovers: bool,
+        /// Bytes that it wrote and no spool has: those that were thrown away, and those that wait in its pipes because
+        /// no spool takes them.
+        unspooled: u64,
     },
     /// Nobody of the tree is left.
     Emptied {
@@ -119,9 +126,31 @@ pub enum Event {
         token: u64,
         /// Bytes in the spool, finally.
         sizes: SpoolSizes,
-        /// Bytes that the disk did not take in the time that a stop has.
+        /// Bytes that were thrown away, of those told before.
         lost: u64,
     },
+    /// Output was thrown away. Told when the spool takes some again, else before [`Event::Emptied`].
+    Lost {
+        /// Which.
+        token: u64,
+        /// 0 for standard output and 1 for standard error.
+        stream: u8,
+        /// The place in the spool where it is missing.
+        at: u64,
+        /// Bytes of the line that stands there for it, a newline before it included; 0: none does, and nothing follows.
+        length: u64,
+        /// How much.
+        loss: Loss,
+    },
+    /// Output goes nowhere, and the child waits; or, with 0, it goes on.
+    Stuck {
+        /// Which.
+        token: u64,
+        /// The kernel's word about the spool; -1: its reader is behind.
+        errno: i32,
+    },
+    /// The answer to [`Request::Ping`].
+    Pong,
 }
 
 /// Why a datagram is no message.
@@ -158,8 +187,8 @@ impl Request {
                 out.byte(1).bytes(&version.to_le_bytes()).text(lock);
             }
             Self::Launch(launch) => {
-                out.byte(2).u64(launch.token).byte(launch.merge.into()).i32(launch.stop_signal);
-                out.u64(launch.grace_ms).u64(launch.hold_at);
+                out.byte(7).u64(launch.token).byte(launch.merge.into()).i32(launch.stop_signal);
+                out.u64(launch.grace_ms).u64(launch.hold_at).u64(launch.patience_ms);
                 out.text(&launch.program).list(&launch.argv).list(&launch.env);
                 out.text(&launch.cwd).text(&launch.stdout).text(&launch.stderr).text(&launch.record);
             }
@@ -175,6 +204,9 @@ impl Request {
             Self::End => {
                 out.byte(6);
             }
+            Self::Ping => {
+                out.byte(8);
+            }
         }
         out.0
     }
@@ -187,12 +219,13 @@ impl Request {
         let mut input = Reader(datagram);
         let request = match input.byte()? {
             1 => Self::Hello { version: u16::from_le_bytes(input.array()?), lock: input.text()? },
-            2 => Self::Launch(Launch {
+            7 => Self::Launch(Launch {
                 token: input.u64()?,
                 merge: input.byte()? != 0,
                 stop_signal: input.i32()?,
                 grace_ms: input.u64()?,
                 hold_at: input.u64()?,
+                patience_ms: input.u64()?,
                 program: input.text()?,
                 argv: input.list()?,
                 env: input.list()?,
@@ -205,6 +238,7 @@ impl Request {
             4 => Self::Signal { token: input.u64()?, signal: input.i32()? },
             5 => Self::Ack { token: input.u64()? },
             6 => Self::End,
+            8 => Self::Ping,
             kind => return Err(ProtocolError::Unknown(kind)),
         };
         input.end(request)
@@ -229,17 +263,27 @@ impl Event {
             Self::LaunchFailed { token, errno } => {
                 out.byte(68).u64(*token).i32(*errno);
             }
-            Self::Exited { token, status, sizes, leftovers } => {
+            Self::Exited { token, status, sizes, leftovers, unspooled } => {
                 let (kind, value) = match status {
                     ExitStatus::Code(code) => (0, *code),
                     ExitStatus::Signal { number, core: false } => (1, *number),
                     ExitStatus::Signal { number, core: true } => (2, *number),
                     ExitStatus::Unknown => (3, 0),
                 };
-                out.byte(69).u64(*token).byte(kind).i32(value).sizes(*sizes).byte((*leftovers).into());
+                out.byte(71).u64(*token).byte(kind).i32(value).sizes(*sizes).byte((*leftovers).into());
+                out.u64(*unspooled);
             }
             Self::Emptied { token, sizes, lost } => {
                 out.byte(70).u64(*token).sizes(*sizes).u64(*lost);
+            }
+            Self::Lost { token, stream, at, length, loss } => {
+                out.byte(72).u64(*token).byte(*stream).u64(*at).u64(*length).u64(loss.bytes).u64(loss.lines);
+            }
+            Self::Stuck { token, errno } => {
+                out.byte(73).u64(*token).i32(*errno);
+            }
+            Self::Pong => {
+                out.byte(74);
             }
         }
         out.0
@@ -256,7 +300,7 @@ impl Event {
             66 => Self::Locked,
             67 => Self::Launched { token: input.u64()?, pid: input.i32()?, start_ticks: input.u64()? },
             68 => Self::LaunchFailed { token: input.u64()?, errno: input.i32()? },
-            69 => Self::Exited {
+            71 => Self::Exited {
                 token: input.u64()?,
                 status: match (input.byte()?, input.i32()?) {
                     (0, code) => ExitStatus::Code(code),
@@ -266,8 +310,18 @@ impl Event {
                 },
                 sizes: input.sizes()?,
                 leftovers: input.byte()? != 0,
+                unspooled: input.u64()?,
             },
             70 => Self::Emptied { token: input.u64()?, sizes: input.sizes()?, lost: input.u64()? },
+            72 => Self::Lost {
+                token: input.u64()?,
+                stream: input.byte()?,
+                at: input.u64()?,
+                length: input.u64()?,
+                loss: Loss { bytes: input.u64()?, lines: input.u64()? },
+            },
+            73 => Self::Stuck { token: input.u64()?, errno: input.i32()? },
+            74 => Self::Pong,
             kind => return Err(ProtocolError::Unknown(kind)),
         };
         input.end(event)
@@ -348,101 +402,4 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn text() -> impl Strategy<Value = Vec<u8>> {
-        proptest::collection::vec(any::<u8>(), 0..20)
-    }
-
-    fn launch() -> impl Strategy<Value = Request> {
-        let list = || proptest::collection::vec(text(), 0..4);
-        (any::<(u64, bool, i32, u64, u64)>(), list(), list(), [text(), text(), text(), text(), text()])
-            .prop_map(|((token, merge, stop_signal, grace_ms, hold_at), argv, env, texts)| {
-                let [program, cwd, stdout, stderr, record] = texts;
-                Request::Launch(Launch {
-                    token,
-                    merge,
-                    stop_signal,
-                    grace_ms,
-                    hold_at,
-                    program,
-                    argv,
-                    env,
-                    cwd,
-                    stdout,
-                    stderr,
-                    record,
-                })
-            })
-    }
-
-    fn request() -> impl Strategy<Value = Request> {
-        prop_oneof![
-            (any::<u16>(), text()).prop_map(|(version, lock)| Request::Hello { version, lock }),
-            launch(),
-            any::<(u64, i32, u64)>().prop_map(|(token, signal, grace_ms)| Request::Stop {
-                token,
-                signal,
-                grace_ms
-            }),
-            any::<(u64, i32)>().prop_map(|(token, signal)| Request::Signal { token, signal }),
-            any::<u64>().prop_map(|token| Request::Ack { token }),
-            Just(Request::End),
-        ]
-    }
-
-    fn event() -> impl Strategy<Value = Event> {
-        let status = prop_oneof![
-            any::<i32>().prop_map(ExitStatus::Code),
-            any::<(i32, bool)>().prop_map(|(number, core)| ExitStatus::Signal { number, core }),
-            Just(ExitStatus::Unknown),
-        ];
-        let sizes = |(stdout, stderr)| SpoolSizes { stdout, stderr };
-        prop_oneof![
-            any::<(u16, i32)>().prop_map(|(version, pid)| Event::Hello { version, pid }),
-            Just(Event::Locked),
-            any::<(u64, i32, u64)>().prop_map(|(token, pid, start_ticks)| Event::Launched {
-                token,
-                pid,
-                start_ticks
-            }),
-            any::<(u64, i32)>().prop_map(|(token, errno)| Event::LaunchFailed { token, errno }),
-            (any::<(u64, bool)>(), status, any::<(u64, u64)>()).prop_map(
-                move |((token, leftovers), status, both)| Event::Exited {
-                    token,
-                    status,
-                    sizes: sizes(both),
-                    leftovers
-                }
-            ),
-            any::<(u64, (u64, u64))>().prop_map(move |(token, both)| Event::Emptied {
-                token,
-                sizes: sizes(both),
-                lost: both.0
-            }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn messages_read_back_as_written_and_only_whole(request in request(), event in event()) {
-            let mut bytes = request.encode();
-            prop_assert_eq!(Request::decode(&bytes), Ok(request));
-            bytes.push(0);
-            prop_assert_eq!(Request::decode(&bytes), Err(ProtocolError::Long));
-            let bytes = event.encode();
-            prop_assert_eq!(Event::decode(&bytes), Ok(event));
-            for length in 0..bytes.len() {
-                prop_assert_eq!(Event::decode(&bytes[..length]), Err(ProtocolError::Short));
-            }
-        }
-
-        #[test]
-        fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            drop(Request::decode(&bytes));
-            drop(Event::decode(&bytes));
-        }
-    }
-}
+mod tests;

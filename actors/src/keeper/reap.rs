@@ -5,7 +5,7 @@ use super::{
     event_loop::{Loop, Mode},
     protocol::Event,
     record::ExitRecord,
-    stream::Stream,
+    stream::{Last, Stream},
     syscall::{self, kill_group, now_ns, peek_ended, read_signals, reap, wall_ms},
     tree::Snapshot,
 };
@@ -16,19 +16,17 @@ use std::os::fd::AsFd;
 /// process only, where their ends are told to somebody else.
 const LINGER_NS: u64 = 250_000_000;
 
+/// Ended attempts whose pipes are kept because no disk takes what is in them: 8 MiB at most, unless they wrote much, and
+/// few enough descriptors. Of more, the oldest lose it, counted.
+const KEPT: usize = 64;
+
 /// Turns of the last sweep: each kills whoever was left, so only a storm of forks needs more than two.
 const SWEEPS: u32 = 1_000;
 
 impl Loop {
     pub(super) fn signals_ready(&mut self) {
         let Mode::Process { signals, .. } = &self.mode else { return };
-        let (child, end) = read_signals(signals.as_fd());
-        if end {
-            self.abandon();
-        }
-        if !child {
-            return;
-        }
+        read_signals(signals.as_fd());
         self.reap_ended();
         let now = now_ns();
         if !self.lingering.is_empty() {
@@ -66,7 +64,7 @@ impl Loop {
         };
         let before = attempt.sizes();
         // Both, whatever the first one says.
-        let ended = attempt.streams.each_mut().map(|stream| stream.drain_now());
+        let last = attempt.streams.each_mut().map(Stream::drain_now);
         let Some(status) = reap(attempt.pid) else { return };
         if let Some(pidfd) = attempt.pidfd.take()
             && matches!(self.mode, Mode::Thread)
@@ -78,18 +76,24 @@ impl Loop {
         attempt.end = Some(End { status, at_ms: wall_ms(), by_keeper });
         let leftovers = kill_group(attempt.pid, 0).is_ok() || attempt.streams.iter().any(Stream::has_writer);
         // Nobody writes any more, and the disk does not take what was written: it is tried again.
-        let waits = ended.contains(&false);
+        let waits = last.iter().any(|last| *last != Last::Ended);
+        let refused = attempt.streams.iter().zip(last).filter(|(_, last)| *last == Last::Refused);
+        let unspooled = refused.map(|(stream, _)| stream.left()).sum::<u64>()
+            + attempt.streams.iter().map(Stream::lost).sum::<u64>();
+        let why = if last.contains(&Last::Refused) { attempt.waits_for(now_ns()) } else { 0 };
         let sizes = attempt.sizes();
         let stopping = attempt.stop.as_mut().map(|stop| stop.look_ns = now_ns()).is_some();
         for index in [0, 1] {
-            if ended[index] {
+            if last[index] == Last::Ended {
                 self.close_stream(token, index);
             }
         }
         if sizes != before {
             self.note_growth(token);
         }
-        self.emit(&Event::Exited { token, status, sizes, leftovers }, &[]);
+        self.tell_losses(token, false);
+        self.tell_stuck(token, why);
+        self.emit(&Event::Exited { token, status, sizes, leftovers, unspooled }, &[]);
         match (stopping, leftovers || waits) {
             (true, _) => {}
             (false, true) => {
@@ -109,10 +113,15 @@ impl Loop {
             return;
         }
         let tokens: Vec<u64> = self.lingering.iter().copied().collect();
-        for token in tokens {
+        let mut kept = 0;
+        // The newest first.
+        for token in tokens.into_iter().rev() {
             let gone = self.attempts.get(&token).is_none_or(|attempt| {
-                kill_group(attempt.pid, 0).is_err()
-                    && attempt.streams.iter().all(|stream| stream.pipe().is_none())
+                let nobody = kill_group(attempt.pid, 0).is_err();
+                // What nobody can add to waits for a place on the disk.
+                let waits = nobody && attempt.stuck != 0 && !attempt.streams.iter().any(Stream::has_writer);
+                kept += usize::from(waits);
+                nobody && (kept > KEPT || attempt.streams.iter().all(|stream| stream.pipe().is_none()))
             });
             if gone {
                 self.lingering.remove(&token);
@@ -127,9 +136,11 @@ impl Loop {
         let Some(attempt) = self.attempts.get_mut(&token) else { return };
         let before = attempt.sizes();
         for stream in &mut attempt.streams {
-            stream.drain_now();
+            if stream.drain_now() == Last::Refused {
+                stream.throw_all_away();
+            }
         }
-        let lost = attempt.streams.iter().map(Stream::left).sum();
+        let lost = attempt.streams.iter().map(Stream::lost).sum();
         attempt.empty = true;
         attempt.stop = None;
         let (sizes, acknowledged) = (attempt.sizes(), attempt.acknowledged);
@@ -142,6 +153,7 @@ impl Loop {
         if self.abandoned {
             self.write_record(token);
         }
+        self.tell_losses(token, true);
         self.emit(&Event::Emptied { token, sizes, lost }, &[]);
         if acknowledged {
             self.attempts.remove(&token);
@@ -152,8 +164,13 @@ impl Loop {
     pub(super) fn write_record(&self, token: u64) {
         let Some(attempt) = self.attempts.get(&token).filter(|attempt| !attempt.acknowledged) else { return };
         let Some(End { status, at_ms, by_keeper }) = attempt.end else { return };
-        let record =
-            ExitRecord { status, ended_at_ms: at_ms, sizes: attempt.sizes(), stopped_by_keeper: by_keeper };
+        let record = ExitRecord {
+            status,
+            ended_at_ms: at_ms,
+            sizes: attempt.sizes(),
+            stopped_by_keeper: by_keeper,
+            losses: [attempt.streams[0].loss(), attempt.streams[1].loss()],
+        };
         drop(record.write(&attempt.record));
     }
 

@@ -1,6 +1,6 @@
 //! The exit record: what became of an attempt whose daemon was not there to hear it.
 
-use crate::model::{ExitStatus, SpoolSizes};
+use crate::model::{ExitStatus, Loss, SpoolSizes};
 use std::{
     fmt::Write as _,
     fs::{self, OpenOptions},
@@ -23,6 +23,8 @@ pub struct ExitRecord {
     pub sizes: SpoolSizes,
     /// Whether the keeper had begun to stop it because the daemon was gone.
     pub stopped_by_keeper: bool,
+    /// What of standard output and standard error was thrown away and nobody was told of. It belongs at their ends.
+    pub losses: [Loss; 2],
 }
 
 impl ExitRecord {
@@ -46,6 +48,9 @@ impl ExitRecord {
             "{kind} {value}\nended_at {}\nstdout {stdout}\nstderr {stderr}\nby_keeper {by_keeper}\n",
             self.ended_at_ms
         );
+        for (name, loss) in ["stdout", "stderr"].iter().zip(self.losses) {
+            let _ = writeln!(text, "lost_{name} {} {}", loss.bytes, loss.lines);
+        }
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".new");
         let mut file =
@@ -79,6 +84,14 @@ impl ExitRecord {
             ended_at_ms: field("ended_at")?,
             sizes: SpoolSizes { stdout: field("stdout")?, stderr: field("stderr")? },
             stopped_by_keeper: field("by_keeper")? != 0,
+            // Records of versions before have none.
+            losses: ["lost_stdout", "lost_stderr"].map(|name| {
+                let numbers = lines.next().and_then(|line| line.strip_prefix(name)?.trim().split_once(' '));
+                let loss = numbers.and_then(|(bytes, lines)| {
+                    Some(Loss { bytes: bytes.parse().ok()?, lines: lines.parse().ok()? })
+                });
+                loss.unwrap_or_default()
+            }),
         })
     }
 }
@@ -102,6 +115,7 @@ mod tests {
                 ended_at_ms: 1_700_000_000_123,
                 sizes: SpoolSizes { stdout: 5, stderr: u64::MAX },
                 stopped_by_keeper: true,
+                losses: [Loss { bytes: 7, lines: 1 }, Loss::default()],
             };
             record.write(&path).unwrap();
             assert_eq!(ExitRecord::read(&path), Some(record));

@@ -4,7 +4,7 @@ use super::{
     attempt::Attempt,
     event_loop::{Loop, Mode},
     pursuit::pursue,
-    stream::Stream,
+    stream::{Last, Stream},
     syscall::{kill_group, now_ns},
     tree::{Process, Snapshot, Strays, dies_of},
 };
@@ -21,6 +21,10 @@ const LONGEST_PAUSE_NS: u64 = 100_000_000;
 /// not of the tree (it was handed over a socket) must not hold up the stop for longer, and neither must output that a
 /// full disk does not take.
 const UNSURE_NS: u64 = 2_000_000_000;
+
+/// The same when the daemon is gone and a full disk takes neither output nor record: nobody waits but the next daemon, which
+/// waits for twice as long before it ends us.
+const LAST_HOPE_NS: u64 = 30_000_000_000;
 
 impl Loop {
     /// When the next look is due; never, when no stop is on its way.
@@ -71,10 +75,12 @@ impl Loop {
         let Some(mut stop) = attempt.stop else { return members.is_empty() && !attempt.has_leader() };
         if members.is_empty() && !attempt.has_leader() {
             let since = *stop.unsure_ns.get_or_insert(now);
-            let unsure = snapshot.is_unsure()
-                || attempt.streams.iter().any(Stream::has_writer)
-                || attempt.streams.iter_mut().any(|stream| !stream.drain_now() && stream.left() > 0);
-            if !unsure || now - since >= UNSURE_NS {
+            // All of them, whatever the first one says.
+            let refused = attempt.streams.each_mut().map(|stream| stream.drain_now() == Last::Refused);
+            let refused = refused.contains(&true);
+            let unsure = snapshot.is_unsure() || attempt.streams.iter().any(Stream::has_writer) || refused;
+            let patience = if refused && self.abandoned { LAST_HOPE_NS } else { UNSURE_NS };
+            if !unsure || now - since >= patience {
                 return true;
             }
             if now >= stop.deadline_ns && matches!(strays, Strays::ChildrenOf(_)) {

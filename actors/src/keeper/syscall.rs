@@ -93,6 +93,19 @@ pub(super) fn waiting(fd: BorrowedFd<'_>) -> u64 {
     if result < 0 { 0 } else { u64::try_from(bytes).unwrap_or(0) }
 }
 
+/// Reads what is there. 0: nobody can write any more.
+pub(super) fn read_some(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        // SAFETY: the buffer is ours, and the kernel writes at most its length.
+        let read = unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+        match usize::try_from(read) {
+            Ok(read) => return Ok(read),
+            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(io::Error::last_os_error()),
+        }
+    }
+}
+
 /// Moves up to `len` bytes from a pipe into a file at `offset`, which moves along. 0: nobody can write any more.
 pub(super) fn splice(
     from: BorrowedFd<'_>,
@@ -193,35 +206,26 @@ fn wait(kind: libc::idtype_t, id: u32, options: libc::c_int) -> io::Result<(i32,
     }
 }
 
-/// Blocks SIGCHLD and the signals that end us, and gives the descriptor they arrive at.
+/// Blocks every signal that can be blocked, and gives the descriptor at which SIGCHLD arrives.
+///
+/// A child knows our process id as its parent's, and `kill -USR1 $PPID` is how many say that they are ready: nobody but the
+/// daemon ends us, by the socket. A fault of our own (SIGSEGV) ends us all the same, and so do SIGKILL and SIGSTOP.
 pub(super) fn signal_fd() -> io::Result<OwnedFd> {
-    let mut set = empty_signals();
-    for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
-        // SAFETY: `set` is an initialised set.
-        unsafe { libc::sigaddset(&raw mut set, signal) };
+    let (mut all, mut child) = (empty_signals(), empty_signals());
+    // SAFETY: both sets are initialised; the old mask is not asked for.
+    unsafe {
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, ptr::null_mut());
+        libc::sigaddset(&raw mut child, libc::SIGCHLD);
     }
-    // SAFETY: `set` is an initialised set; the old mask is not asked for.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) };
-    // SAFETY: `set` is an initialised set.
-    own(unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
+    // SAFETY: `child` is an initialised set.
+    own(unsafe { libc::signalfd(-1, &raw const child, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
 }
 
-/// Empties a signal descriptor; whether a child changed, and whether somebody asks us to end.
-pub(super) fn read_signals(fd: BorrowedFd<'_>) -> (bool, bool) {
-    let (mut child, mut end) = (false, false);
-    loop {
-        // SAFETY: all zeroes is a valid signalfd_siginfo.
-        let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
-        let size = size_of::<libc::signalfd_siginfo>();
-        // SAFETY: `info` has room for `size` bytes.
-        let read = unsafe { libc::read(fd.as_raw_fd(), (&raw mut info).cast(), size) };
-        if usize::try_from(read).ok() != Some(size) {
-            return (child, end);
-        }
-        let is_child = i32::try_from(info.ssi_signo).is_ok_and(|s| s == libc::SIGCHLD);
-        child |= is_child;
-        end |= !is_child;
-    }
+/// Empties the descriptor of SIGCHLD.
+pub(super) fn read_signals(fd: BorrowedFd<'_>) {
+    let mut buffer = [0; 8 * size_of::<libc::signalfd_siginfo>()];
+    while let Ok(1..) = read_some(fd, &mut buffer) {}
 }
 
 /// A set without signals.

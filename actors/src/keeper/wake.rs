@@ -2,6 +2,10 @@
 //!
 //! A spool's name on this channel is its attempt's token times two, plus one for standard error: the reader then opens and
 //! asks for no file but the one that grew.
+//!
+//! The other way the reader says how far it is: a child that writes faster than its output is stored waits for that word.
+//! One that finds no room is left out. The next one says more, and a stream that waits looks by itself at what of its file
+//! was given back.
 
 use super::socket::{Received, Socket};
 use std::{
@@ -56,6 +60,20 @@ impl WakeSender {
     }
 }
 
+impl WakeSender {
+    /// What the reader said since the last time: names of spools, and the place in each up to which it needs nothing any
+    /// more. Never blocks.
+    pub(super) fn progress(&self) -> Vec<(u64, u64)> {
+        let mut words = Vec::new();
+        while let Ok(Received::Message(bytes, _)) = self.0.receive() {
+            let halves: Vec<u64> =
+                bytes.as_chunks::<8>().0.iter().map(|half| u64::from_le_bytes(*half)).collect();
+            words.extend(halves.as_chunks::<2>().0.iter().map(|[name, to]| (*name, *to)));
+        }
+        words
+    }
+}
+
 impl From<OwnedFd> for WakeSender {
     fn from(fd: OwnedFd) -> Self {
         Self(Socket::new(fd))
@@ -79,6 +97,16 @@ impl WakeReceiver {
             out.extend(bytes.as_chunks::<8>().0.iter().map(|name| u64::from_le_bytes(*name)));
         }
         Ok(())
+    }
+}
+
+impl WakeReceiver {
+    /// Says of a spool, by its name, up to where nothing of it is needed any more; never blocks.
+    ///
+    /// # Errors
+    /// There was no room, or nobody hears it.
+    pub fn say(&self, name: u64, to: u64) -> io::Result<()> {
+        self.0.send(&[name.to_le_bytes(), to.to_le_bytes()].concat(), &[])
     }
 }
 

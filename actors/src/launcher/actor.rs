@@ -2,23 +2,19 @@
 
 use super::{
     compose::{Composed, Places, compose, env_file_of, own_environment},
-    diagnose::{look_at_cwd, look_at_file},
     env_files::{EnvFile, EnvFiles},
     link::{Heard, Link},
-    machine::{StartFacts, Variables, diagnose, out_of_descriptors, scarce},
+    machine::{Variables, out_of_descriptors, scarce},
     messages::{
         Acknowledge, ForgetSecrets, KeepSecrets, Launch, Recover, Recovery, Report, Shutdown, Signal, Stop,
     },
+    pulse::Pulse,
     recover::{self, Bereaved, Settled},
     secrets::Secrets,
 };
 use crate::{
-    keeper::{
-        EACH, Headroom, Keeper, WakeSender,
-        protocol::{Event, Request},
-        who_holds,
-    },
-    model::{AttemptId, ExitStatus, SpawnFailure, SpawnProblem},
+    keeper::{EACH, Headroom, Keeper, WakeSender, protocol::Request, who_holds},
+    model::{AttemptId, ExitStatus, SpawnFailure, SpawnProblem, Stream},
     owned,
 };
 use actix::{
@@ -61,17 +57,18 @@ impl LauncherConfig {
 
 /// The Launcher. See the [room](crate::launcher).
 pub struct LauncherActor {
-    places: Places,
+    pub(super) places: Places,
     secrets: Secrets,
     reports: Recipient<Report>,
     wake: WakeSender,
     inherited: Variables,
-    keeper: KeeperState,
+    pub(super) keeper: KeeperState,
+    pub(super) pulse: Pulse,
     /// Counts keepers, so that words of an earlier one are known as such.
     generation: u64,
     /// Boxed: a table has twice the room that it needs.
-    living: HashMap<u64, Box<Living>>,
-    tokens: HashMap<AttemptId, u64>,
+    pub(super) living: HashMap<u64, Box<Living>>,
+    pub(super) tokens: HashMap<AttemptId, u64>,
     next_token: u64,
     headroom: Headroom,
     /// Starts that came while no keeper could take them.
@@ -84,7 +81,7 @@ pub struct LauncherActor {
     enders: Vec<oneshot::Sender<()>>,
 }
 
-enum KeeperState {
+pub(super) enum KeeperState {
     /// There is none; the next start makes one.
     None,
     /// It is there; it has said hello, or has not yet.
@@ -94,17 +91,17 @@ enum KeeperState {
 }
 
 /// What we know of an attempt from its request to its emptiness.
-struct Living {
-    attempt: AttemptId,
-    secrets: Vec<String>,
-    facts: Option<Box<(String, PathBuf, PathBuf)>>,
-    pid: i32,
-    start_ticks: u64,
-    pidfd: Option<OwnedFd>,
+pub(super) struct Living {
+    pub(super) attempt: AttemptId,
+    pub(super) secrets: Vec<String>,
+    pub(super) facts: Option<Box<(String, PathBuf, PathBuf)>>,
+    pub(super) pid: i32,
+    pub(super) start_ticks: u64,
+    pub(super) pidfd: Option<OwnedFd>,
     /// Copies of the keeper's reading ends, should it die.
-    pipes: Vec<OwnedFd>,
+    pub(super) pipes: Vec<OwnedFd>,
     /// Told already.
-    exit: Option<ExitStatus>,
+    pub(super) exit: Option<ExitStatus>,
 }
 
 /// What a keeper had told of an attempt when it died.
@@ -140,6 +137,7 @@ impl LauncherActor {
             wake: config.wake,
             inherited: own_environment(),
             keeper: KeeperState::None,
+            pulse: Pulse::default(),
             generation: 0,
             living: HashMap::new(),
             tokens: HashMap::new(),
@@ -153,11 +151,11 @@ impl LauncherActor {
         })
     }
 
-    fn report(&self, report: Report) {
+    pub(super) fn report(&self, report: Report) {
         self.reports.do_send(report);
     }
 
-    fn fail(&self, attempt: AttemptId, failure: SpawnFailure) {
+    pub(super) fn fail(&self, attempt: AttemptId, failure: SpawnFailure) {
         self.report(Report::LaunchFailed { attempt, failure });
     }
 
@@ -178,6 +176,26 @@ impl LauncherActor {
             KeeperState::Up { link, .. } => Some(link),
             KeeperState::None | KeeperState::Busy => None,
         })
+    }
+
+    /// The keeper's process, if it has one of its own.
+    pub(super) fn keeper_pid(&self) -> Option<i32> {
+        match &self.keeper {
+            KeeperState::Up { link, .. } => link.pid(),
+            KeeperState::None | KeeperState::Busy => None,
+        }
+    }
+
+    /// Whether there is anybody whom the keeper keeps.
+    pub(super) fn has_living(&self) -> bool {
+        !self.living.is_empty()
+    }
+
+    /// Asks the keeper for something that is about no attempt; false when there is none.
+    pub(super) fn ask_keeper(&self, request: &Request) -> bool {
+        let KeeperState::Up { link, .. } = &self.keeper else { return false };
+        link.send(request);
+        true
     }
 
     fn send(&self, attempt: AttemptId, request: impl FnOnce(u64) -> Request) {
@@ -232,7 +250,10 @@ impl LauncherActor {
         };
         let Composed { request, secrets, program, cwd } = composed;
         match self.link(ctx) {
-            Ok(Some(link)) => link.send(&Request::Launch(request)),
+            Ok(Some(link)) => {
+                link.send(&Request::Launch(request));
+                self.expect_answer(ctx);
+            }
             Ok(None) => return self.waiting.push(launch),
             Err(error) => return self.fail(attempt, no_keeper(&error.to_string())),
         }
@@ -251,71 +272,12 @@ impl LauncherActor {
         self.living.insert(token, Box::new(living));
     }
 
-    fn hear(&mut self, event: Event, fds: Vec<OwnedFd>) {
-        match event {
-            Event::Hello { pid, .. } => {
-                log::debug!("keeper is ready; pid={pid}");
-                if let KeeperState::Up { hello, .. } = &mut self.keeper {
-                    *hello = true;
-                }
-            }
-            Event::Locked => log::warn!("another keeper holds the lock of this store"),
-            Event::Launched { token, pid, start_ticks } => self.launched(token, pid, start_ticks, fds),
-            Event::LaunchFailed { token, errno } => self.launch_failed(token, errno),
-            Event::Exited { token, status, sizes, leftovers } => {
-                let Some(living) = self.living.get_mut(&token) else { return };
-                living.exit = Some(status);
-                living.pidfd = None;
-                let attempt = living.attempt;
-                self.report(Report::Exited { attempt, exit: status, sizes, leftovers });
-            }
-            Event::Emptied { token, sizes, lost } => {
-                let Some(living) = self.living.remove(&token) else { return };
-                if lost > 0 {
-                    log::error!("output lost, the disk took none; attempt={} bytes={lost}", living.attempt);
-                }
-                self.report(Report::Emptied { attempt: living.attempt, sizes });
-            }
-        }
-    }
-
-    fn launched(&mut self, token: u64, pid: i32, start_ticks: u64, fds: Vec<OwnedFd>) {
-        let Some(living) = self.living.get_mut(&token) else { return };
-        let mut fds = fds.into_iter();
-        (living.pid, living.start_ticks, living.facts) = (pid, start_ticks, None);
-        living.pidfd = fds.next();
-        living.pipes = fds.collect();
-        let report = Report::Launched {
-            attempt: living.attempt,
-            pid,
-            start_ticks,
-            spool: self.places.spool(living.attempt, token),
-            secrets: std::mem::take(&mut living.secrets),
-        };
-        self.report(report);
-    }
-
-    fn launch_failed(&mut self, token: u64, errno: i32) {
-        let Some(living) = self.living.remove(&token) else { return };
-        self.tokens.remove(&living.attempt);
-        let Some(facts) = living.facts else { return };
-        let (name, program, cwd) = *facts;
-        let failure = diagnose(&StartFacts {
-            name,
-            errno,
-            file: look_at_file(&program, &cwd),
-            program,
-            cwd_fact: look_at_cwd(&cwd),
-            cwd,
-        });
-        self.fail(living.attempt, failure);
-    }
-
     /// The keeper is gone: by our word, because another holds the lock, or it died.
     fn keeper_gone(&mut self, ctx: &mut Context<Self>) {
         let KeeperState::Up { link, hello } = std::mem::replace(&mut self.keeper, KeeperState::Busy) else {
             return;
         };
+        self.forget_pulse(ctx);
         let keeper = link.into_keeper();
         let orderly = !self.enders.is_empty() && self.living.is_empty();
         let (mut lost, mut told) = (Vec::new(), HashMap::new());
@@ -378,7 +340,7 @@ impl LauncherActor {
     }
 
     fn tell_settled(&mut self, one: &Settled, told: Told) {
-        let Settled { token, attempt, exit, sizes } = *one;
+        let Settled { token, attempt, exit, sizes, losses } = *one;
         if !told.launched {
             self.tokens.remove(&attempt);
             if !told.keeper_was_up {
@@ -387,7 +349,15 @@ impl LauncherActor {
             let spool = self.places.spool(attempt, token);
             return self.report(Report::Unheard { attempt, spool, sizes, secrets: told.secrets });
         }
+        let streams = [(Stream::Stdout, sizes.stdout), (Stream::Stderr, sizes.stderr)];
+        for ((stream, at), loss) in streams.into_iter().zip(losses).filter(|(_, loss)| !loss.is_none()) {
+            self.report(Report::OutputLost { attempt, stream, at, length: 0, loss });
+        }
         if !told.exited {
+            let bytes = losses.iter().map(|loss| loss.bytes).sum();
+            if bytes > 0 {
+                self.report(Report::Unspooled { attempt, bytes });
+            }
             self.report(Report::Exited { attempt, exit, sizes, leftovers: false });
         }
         self.report(Report::Emptied { attempt, sizes });
@@ -418,7 +388,10 @@ impl Handler<Word> for LauncherActor {
     fn handle(&mut self, Word(generation, heard): Word, ctx: &mut Self::Context) {
         match heard {
             _ if generation != self.generation => {}
-            Heard::Event(event, fds) => self.hear(event, fds),
+            Heard::Event(event, fds) => {
+                self.keeper_lives();
+                self.hear(event, fds);
+            }
             Heard::Closed => self.keeper_gone(ctx),
         }
     }
@@ -435,7 +408,7 @@ impl Handler<Launch> for LauncherActor {
 impl Handler<Stop> for LauncherActor {
     type Result = ();
 
-    fn handle(&mut self, Stop { attempt, signal, timeout_ms }: Stop, _: &mut Self::Context) {
+    fn handle(&mut self, Stop { attempt, signal, timeout_ms }: Stop, ctx: &mut Self::Context) {
         if let Some(at) = self.waiting.iter().position(|launch| launch.attempt == attempt) {
             self.waiting.remove(at);
             return self.fail(attempt, no_keeper("it was stopped while it waited for one"));
@@ -444,6 +417,10 @@ impl Handler<Stop> for LauncherActor {
             return self.fail(attempt, no_keeper("it was stopped while its env_file was read"));
         }
         self.send(attempt, |token| Request::Stop { token, signal, grace_ms: timeout_ms });
+        // A tree may take its time to end; the keeper itself may not.
+        if self.ask_keeper(&Request::Ping) {
+            self.expect_answer(ctx);
+        }
     }
 }
 

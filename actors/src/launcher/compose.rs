@@ -113,9 +113,12 @@ pub(super) fn compose(
     argv.extend(args.into_iter().map(String::into_bytes));
     let spool = places.spool(launch.attempt, token);
     let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
-    let hold_at = match program.output.on_backlog {
-        Backlog::Wait => program.output.backlog,
-        Backlog::Drop => 0,
+    let output = &program.output;
+    let (hold_at, patience_ms) = match output.on_backlog {
+        Backlog::Wait => (output.backlog, output.stall_ms),
+        Backlog::Block => (output.backlog, u64::MAX),
+        // The Monitor drops what is oldest. Should it stand still itself, the disk is not filled all the same.
+        Backlog::Drop => (output.backlog.saturating_mul(2), 0),
     };
     let request = protocol::Launch {
         token,
@@ -123,6 +126,7 @@ pub(super) fn compose(
         stop_signal: program.stop_signal,
         grace_ms: program.stop_timeout_ms,
         hold_at,
+        patience_ms,
         program: bytes(&found.program),
         argv,
         env: variables.into_iter().map(|(name, value)| [name, value].join(&b'=')).collect(),

@@ -74,6 +74,11 @@ impl Link {
         }
     }
 
+    /// The keeper's process, if it has one of its own.
+    pub(super) fn pid(&self) -> Option<i32> {
+        self.keeper.get_ref().pid()
+    }
+
     /// Takes the keeper back after its end was heard, to wait for its process or thread.
     pub(super) fn into_keeper(self) -> Option<Keeper> {
         self.queue.borrow_mut().clear();

@@ -1,7 +1,7 @@
 //! What the Launcher is told, and what it tells.
 
 use crate::model::{
-    AttemptId, ExitStatus, Params, Program, RunId, SpawnFailure, Spool, SpoolSizes, Timestamp,
+    AttemptId, ExitStatus, Loss, Params, Program, RunId, SpawnFailure, Spool, SpoolSizes, Stream, Timestamp,
 };
 use actix::Message;
 use std::{collections::BTreeMap, sync::Arc};
@@ -137,6 +137,8 @@ pub struct Recovered {
     pub spool: Spool,
     /// How much of it there is.
     pub sizes: SpoolSizes,
+    /// What of standard output and standard error no spool took and nobody has told of: it is missing at their ends.
+    pub losses: [Loss; 2],
     /// The run's secrets, for redaction.
     pub secrets: Vec<String>,
 }
@@ -193,6 +195,34 @@ pub enum Report {
         /// Whether members of its group are still alive.
         leftovers: bool,
     },
+    /// Output was lost: the disk took none of it for as long as it could be kept. Told when the disk takes some again, else
+    /// before [`Report::Emptied`].
+    OutputLost {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Which of its streams.
+        stream: Stream,
+        /// The place in the spool where it is missing.
+        at: u64,
+        /// Bytes there that stand for it; 0: none do, and nothing follows.
+        length: u64,
+        /// How much.
+        loss: Loss,
+    },
+    /// Output goes nowhere, and who writes it waits; or it goes on.
+    OutputWaits {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// What it waits for; nothing: it goes on.
+        why: Option<String>,
+    },
+    /// The leader is about to be told as ended, and no spool has all that it wrote. Comes right before [`Report::Exited`].
+    Unspooled {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Bytes that wait in its pipes, or are lost.
+        bytes: u64,
+    },
     /// Nobody of the tree is left. Comes after [`Report::Exited`]: at once when there were no leftovers, else when they
     /// are gone.
     Emptied {
@@ -209,4 +239,12 @@ pub enum Report {
         /// A sentence.
         why: String,
     },
+    /// The keeper was asked and does not answer: it is stopped, or hangs. Nothing can be started or stopped meanwhile, and
+    /// children that write much wait.
+    KeeperSilent {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It answers again.
+    KeeperAnswers,
 }

@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{
     keeper::{
-        ExitRecord, exit_of, has_ended, rescue,
+        ExitRecord, exit_of, give_up, has_ended, rescue,
         tree::{Process, Snapshot, Strays, TagCache, Tree, tag_of},
         wait_any,
     },
-    model::{AttemptId, ExitStatus, Spool, SpoolSizes, Timestamp},
+    model::{AttemptId, ExitStatus, Loss, Spool, SpoolSizes, Timestamp},
 };
 use std::{
     collections::BTreeSet,
@@ -59,13 +59,16 @@ pub(super) struct Settled {
     pub(super) attempt: AttemptId,
     pub(super) exit: ExitStatus,
     pub(super) sizes: SpoolSizes,
+    /// What the spools did not take.
+    pub(super) losses: [Loss; 2],
 }
 
 impl Settled {
     /// Nothing could be found out.
     pub(super) fn unseen(one: &Bereaved) -> Self {
         let exit = one.exit.unwrap_or(ExitStatus::Unknown);
-        Self { token: one.token, attempt: one.attempt, exit, sizes: sizes_of(&one.spool) }
+        let sizes = sizes_of(&one.spool);
+        Self { token: one.token, attempt: one.attempt, exit, sizes, losses: Default::default() }
     }
 }
 
@@ -79,25 +82,30 @@ pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
         .collect();
     // Before and after: should we die in between, what they had written by now is safe.
     for one in &bereaved {
-        rescue_all(one);
+        rescue_all(one, false);
     }
     kill_trees(trees, None);
     let mut settled = Vec::with_capacity(bereaved.len());
     for (one, by_itself) in bereaved.into_iter().zip(by_itself) {
-        rescue_all(&one);
+        let losses = rescue_all(&one, true);
         // Always asked: a keeper on a thread leaves us its zombies.
         let word = exit_of(one.pid, one.pidfd.as_ref().map(AsFd::as_fd));
         // An end by our own SIGKILL says nothing of the program.
         let exit = one.exit.unwrap_or(if by_itself { word } else { ExitStatus::Unknown });
-        settled.push(Settled { token: one.token, attempt: one.attempt, exit, sizes: sizes_of(&one.spool) });
+        let sizes = sizes_of(&one.spool);
+        settled.push(Settled { token: one.token, attempt: one.attempt, exit, sizes, losses });
     }
     settled
 }
 
-fn rescue_all(one: &Bereaved) {
-    for (pipe, path) in one.pipes.iter().zip([&one.spool.stdout, &one.spool.stderr]) {
-        rescue_or_say(pipe.as_fd(), path);
+/// Moves what the pipes hold into the spools; with `last`, what these do not take is counted.
+fn rescue_all(one: &Bereaved, last: bool) -> [Loss; 2] {
+    let mut losses = [Loss::default(); 2];
+    let spools = [&one.spool.stdout, &one.spool.stderr];
+    for ((pipe, path), loss) in one.pipes.iter().zip(spools).zip(&mut losses) {
+        *loss = rescue_or_say(pipe.as_fd(), path, last);
     }
+    losses
 }
 
 /// After a restart: reads the old keeper's records, stops who is left, rescues what the pipes hold, and finds spools that
@@ -128,10 +136,11 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
         let is_ours_too = tag_of(own_pid()).is_some_and(|tag| tag.starts_with(&prefix));
         kill_trees(trees, (!is_ours_too).then_some(prefix.as_slice()));
     }
-    for (spool, ends) in &pipes {
-        for (end, path) in ends.iter().zip([&spool.stdout, &spool.stderr]) {
+    let mut lost = vec![[Loss::default(); 2]; orphans.len()];
+    for ((spool, ends), losses) in pipes.iter().zip(&mut lost) {
+        for ((end, path), loss) in ends.iter().zip([&spool.stdout, &spool.stderr]).zip(losses) {
             if let Some(end) = end {
-                rescue_or_say(end.as_fd(), path);
+                *loss = rescue_or_say(end.as_fd(), path, true);
             }
         }
     }
@@ -142,14 +151,21 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
         let spool = places.spool(attempt, tokens.next().unwrap_or(first_token));
         (sizes_of(&spool), spool, secrets.load(attempt.run).into_values().collect())
     };
-    let ends = orphans.iter().zip(records).map(|(orphan, record)| {
+    let ends = orphans.iter().zip(records).zip(lost).map(|((orphan, record), rescue)| {
         let (sizes, spool, secrets) = spool_of(orphan.attempt);
+        let told = record.map(|record| (record.sizes, record.losses)).unwrap_or_default();
+        let mut losses = told.1;
+        for (loss, more) in losses.iter_mut().zip(rescue) {
+            (loss.bytes, loss.lines) = (loss.bytes + more.bytes, loss.lines + more.lines);
+        }
         Recovered {
             attempt: orphan.attempt,
             exit: record.map_or(ExitStatus::Unknown, |record| record.status),
             ended_at: record.map(|record| Timestamp(record.ended_at_ms)),
             stopped_by_keeper: record.is_some_and(|record| record.stopped_by_keeper),
-            sizes,
+            // A spool that somebody removed is not the output of nothing.
+            sizes: at_least(sizes, told.0),
+            losses,
             spool,
             secrets,
         }
@@ -244,12 +260,20 @@ fn outputs_by_tag(tagged: &mut Option<Snapshot>, tag: &[u8]) -> [Option<OwnedFd>
     ends
 }
 
-fn rescue_or_say(pipe: BorrowedFd<'_>, path: &Path) {
-    match rescue(pipe, path) {
-        Ok(0) => {}
-        Ok(bytes) => log::info!("output rescued from a pipe; bytes={bytes} file={}", path.display()),
-        Err(error) => log::error!("output could not be rescued; file={} error={error}", path.display()),
+fn rescue_or_say(pipe: BorrowedFd<'_>, path: &Path, last: bool) -> Loss {
+    let (bytes, error) = rescue(pipe, path);
+    if bytes > 0 {
+        log::info!("output rescued from a pipe; bytes={bytes} file={}", path.display());
     }
+    let Some(error) = error.filter(|_| last) else { return Loss::default() };
+    let loss = give_up(pipe);
+    let (lines, bytes, file) = (loss.lines, loss.bytes, path.display());
+    log::error!("output could not be rescued; lines={lines} bytes={bytes} file={file} error={error}");
+    loss
+}
+
+fn at_least(sizes: SpoolSizes, told: SpoolSizes) -> SpoolSizes {
+    SpoolSizes { stdout: sizes.stdout.max(told.stdout), stderr: sizes.stderr.max(told.stderr) }
 }
 
 fn sizes_of(spool: &Spool) -> SpoolSizes {

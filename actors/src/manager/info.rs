@@ -37,6 +37,39 @@ pub struct Info {
     /// What is wrong with the store while something is: a sentence, and what to do. A full disk, as a rule; or what damage
     /// took, from when it was found until this manager ends.
     pub store_trouble: Option<String>,
+    /// What is wrong with the keeper while something is: a sentence, and what to do.
+    pub keeper_trouble: Option<String>,
+}
+
+impl Info {
+    /// All that is wrong, in one sentence; nothing when all is well.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let told: Vec<&str> =
+            [&self.keeper_trouble, &self.store_trouble].into_iter().flatten().map(|t| &**t).collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+}
+
+/// What people are told of a keeper that does not answer.
+pub(super) fn keeper_trouble(silent_since: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    let lasted = format_duration_ms(now.since(silent_since?) / 1_000 * 1_000);
+    Some(format!(
+        "the keeper does not answer since {lasted}: nothing is started or stopped, and children that write much wait; \
+         if somebody stopped its process, let it go on (kill -CONT)"
+    ))
+}
+
+/// What people are told of output that goes nowhere, beside the trouble of the store.
+pub(super) fn with_output(store: Option<String>, output: Option<(usize, &str)>) -> Option<String> {
+    let output = output.map(|(attempts, why)| match attempts {
+        1 => format!("the output of 1 attempt waits: {why}"),
+        _ => format!("the output of {attempts} attempts waits; of the first: {why}"),
+    });
+    match (store, output) {
+        (Some(store), Some(output)) => Some(format!("{output}; {store}")),
+        (store, output) => output.or(store),
+    }
 }
 
 /// What people are told of a store that does not do well.

@@ -3,7 +3,7 @@
 
 use super::{
     ManagerActor,
-    info::store_trouble,
+    info::{keeper_trouble, store_trouble, with_output},
     machine::Input,
     messages::*,
     recording::{GetRecording, Happening, Recording},
@@ -256,6 +256,7 @@ impl Handler<GetInfo> for ManagerActor {
             *phases.entry(Phase::name(run.phase)).or_default() += 1;
         }
         let (attempts_started, restarts) = self.machine.starts();
+        let now = clock::now();
         MessageResult(Info {
             started_at: self.started_at,
             programs: self.machine.program_names().len(),
@@ -266,12 +267,11 @@ impl Handler<GetInfo> for ManagerActor {
             restarts,
             runs: self.machine.run_count(),
             last_seq: self.machine.last_seq(),
-            store_trouble: store_trouble(
-                self.store.condition(),
-                self.refused.as_ref(),
-                self.damage.as_ref(),
-                clock::now(),
+            store_trouble: with_output(
+                store_trouble(self.store.condition(), self.refused.as_ref(), self.damage.as_ref(), now),
+                self.machine.output_trouble(),
             ),
+            keeper_trouble: keeper_trouble(self.machine.keeper_silent_since(), now),
         })
     }
 }

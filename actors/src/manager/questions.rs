@@ -31,6 +31,7 @@ impl ManagerActor {
                 self.question(answer, ctx, move |changes| Input::Settled { run, keep, changes });
             }
             Effect::Watch(watch) => self.rooms.monitor.watch.do_send(watch),
+            Effect::Lose(lose) => self.rooms.monitor.lose.do_send(lose),
             Effect::Drain(drain) => {
                 let attempt = drain.attempt;
                 let answer = self.rooms.monitor.drain.send(drain);

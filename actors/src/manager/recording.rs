@@ -12,8 +12,8 @@ use crate::{
     breaker::OperatorAct,
     launcher,
     model::{
-        AttemptId, BreakerPolicy, ClockReading, Event, Evidence, ExitStatus, Params, Place, Program,
-        RetryBudget, RunId, Scope, SpawnFailure, Spool, SpoolSizes, Timestamp, Written,
+        AttemptId, BreakerPolicy, ClockReading, Event, Evidence, ExitStatus, Loss, Params, Place, Program,
+        RetryBudget, RunId, Scope, SpawnFailure, Spool, SpoolSizes, Stream, Timestamp, Written,
     },
     monitor::{self, Drained},
 };
@@ -205,6 +205,36 @@ pub enum Happening {
         /// A sentence.
         why: String,
     },
+    /// Output was lost.
+    OutputLost {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Which of its streams.
+        stream: Stream,
+        /// How much.
+        loss: Loss,
+    },
+    /// Output goes nowhere, or goes on.
+    OutputWaits {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What it waits for.
+        why: Option<String>,
+    },
+    /// Not all that an attempt wrote is in a spool.
+    Unspooled {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The rest.
+        bytes: u64,
+    },
+    /// The keeper does not answer.
+    KeeperSilent {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It answers again.
+    KeeperAnswers,
     /// What the output up to an end shows.
     Drained {
         /// The attempt.
@@ -285,22 +315,25 @@ pub struct Recovered {
     /// When, where the keeper saw it.
     #[serde(rename = "ended_at_ms", default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// What of it no spool took.
+    #[serde(default)]
+    pub losses: [Loss; 2],
 }
 
 impl Recovered {
     /// As it is recorded.
     #[must_use]
     pub fn of(one: &launcher::Recovered) -> Self {
-        let launcher::Recovered { attempt, exit, stopped_by_keeper, sizes, ended_at, .. } = *one;
-        Self { attempt, exit, stopped_by_keeper, sizes, ended_at }
+        let launcher::Recovered { attempt, exit, stopped_by_keeper, sizes, ended_at, losses, .. } = *one;
+        Self { attempt, exit, stopped_by_keeper, sizes, ended_at, losses }
     }
 
     /// As the Launcher says it.
     #[must_use]
     pub fn into_report(self) -> launcher::Recovered {
-        let Self { attempt, exit, stopped_by_keeper, sizes, ended_at } = self;
+        let Self { attempt, exit, stopped_by_keeper, sizes, ended_at, losses } = self;
         let (spool, secrets) = (nowhere(), Vec::new());
-        launcher::Recovered { attempt, exit, ended_at, stopped_by_keeper, spool, sizes, secrets }
+        launcher::Recovered { attempt, exit, ended_at, stopped_by_keeper, spool, sizes, losses, secrets }
     }
 }
 
@@ -370,6 +403,17 @@ impl Happening {
             launcher::Report::KeeperLost { attempts, why } => {
                 Self::KeeperLost { attempts: *attempts, why: why.clone() }
             }
+            launcher::Report::OutputLost { attempt, stream, loss, .. } => {
+                Self::OutputLost { attempt: *attempt, stream: *stream, loss: *loss }
+            }
+            launcher::Report::OutputWaits { attempt, why } => {
+                Self::OutputWaits { attempt: *attempt, why: why.clone() }
+            }
+            launcher::Report::Unspooled { attempt, bytes } => {
+                Self::Unspooled { attempt: *attempt, bytes: *bytes }
+            }
+            launcher::Report::KeeperSilent { since } => Self::KeeperSilent { since: *since },
+            launcher::Report::KeeperAnswers => Self::KeeperAnswers,
         }
     }
 
@@ -397,6 +441,14 @@ impl Happening {
                 launcher(launcher::Report::Emptied { attempt, sizes: SpoolSizes::default() })
             }
             Self::KeeperLost { attempts, why } => launcher(launcher::Report::KeeperLost { attempts, why }),
+            Self::OutputLost { attempt, stream, loss } => {
+                // No decision looks at where in the output it is.
+                launcher(launcher::Report::OutputLost { attempt, stream, at: 0, length: 0, loss })
+            }
+            Self::OutputWaits { attempt, why } => launcher(launcher::Report::OutputWaits { attempt, why }),
+            Self::Unspooled { attempt, bytes } => launcher(launcher::Report::Unspooled { attempt, bytes }),
+            Self::KeeperSilent { since } => launcher(launcher::Report::KeeperSilent { since }),
+            Self::KeeperAnswers => launcher(launcher::Report::KeeperAnswers),
             Self::Drained { attempt, drained } => Some(Input::Drained { attempt, drained }),
             Self::WroteLast { attempt, wrote_at } => Some(Input::WroteLast { attempt, at: wrote_at }),
             Self::ErrorSeen { attempt, evidence, count } => {

@@ -45,6 +45,7 @@ ways! {
     ToMonitor {
         watch: monitor::Watch,
         drain: monitor::Drain,
+        lose: monitor::Lose,
         close: monitor::Close,
         last_output: monitor::LastOutput,
         query: monitor::Query,

@@ -68,6 +68,7 @@ records! {
         items: None,
         complete: true,
     };
+    monitor::Lose => |_, _| ();
     monitor::Close => |_, _| true;
     monitor::LastOutput => |_, _| None;
     monitor::Query => |_, _| Ok(crate::model::Page::default());

@@ -1,6 +1,8 @@
 //! The journal: every decision with its cause. The same records in the API, the CLI, the page and the simulator.
 
-use super::{EndReason, HeldReason, ParamReasons, ParamValue, Params, Phase, RunId, Scope, Timestamp};
+use super::{
+    EndReason, HeldReason, ParamReasons, ParamValue, Params, Phase, RunId, Scope, Stream, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -105,8 +107,29 @@ pub enum Event {
         /// When it ended, where that was before this record: while no supervisor ran.
         #[serde(rename = "ended_at_ms", skip_serializing_if = "Option::is_none", default)]
         ended_at: Option<Timestamp>,
-        /// False when its output could not be read to the exit in time, and the class is by exit alone.
+        /// False when not all of its output until then was there to be read: it could not be read in time, lines of it were
+        /// lost, or no disk took it.
         output_complete: bool,
+        /// Lines that were lost until then.
+        #[serde(skip_serializing_if = "super::run::is_none", default)]
+        lines_lost: u64,
+        /// Bytes until then that the disk did not take: lost, or waiting for room.
+        #[serde(skip_serializing_if = "super::run::is_none", default)]
+        unspooled: u64,
+    },
+    /// Output was lost: the disk took none of it. In the output a line stands in its place.
+    OutputLost {
+        /// Of which stream.
+        stream: Stream,
+        /// How many lines.
+        lines: u64,
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// Output goes nowhere, and who writes much waits. Told once, however long that is.
+    OutputWaits {
+        /// What it waits for.
+        why: String,
     },
     /// Another attempt is due.
     RetryScheduled {
@@ -241,6 +264,17 @@ pub enum Event {
         attempts: u32,
         /// A sentence.
         why: String,
+    },
+    /// The keeper was asked and does not answer: nothing can be started or stopped.
+    KeeperSilent {
+        /// Since when.
+        #[serde(rename = "since_ms")]
+        since: Timestamp,
+    },
+    /// The keeper answers again.
+    KeeperAnswers {
+        /// How long it did not.
+        silent_ms: u64,
     },
     /// An actor panicked and was started again from saved state.
     ActorRestarted {

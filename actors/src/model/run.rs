@@ -92,6 +92,8 @@ pub enum EndReason {
     Budget,
     /// Its program is no longer configured: nothing more is started for it.
     ProgramRemoved,
+    /// The keeper died each time soon after its start.
+    KeeperLost,
 }
 
 /// What a start does when a breaker refuses it.
@@ -204,6 +206,9 @@ pub struct Attempt {
     pub items: Option<u64>,
     /// Whether another supervisor started it.
     pub adopted: bool,
+    /// Lines of it that no spool took.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lost: u64,
 }
 
 impl Attempt {
@@ -227,6 +232,7 @@ impl Attempt {
             lines: 0,
             items: None,
             adopted: false,
+            lost: 0,
         }
     }
 }
@@ -288,6 +294,9 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
     /// What it has written.
     pub counts: Counts,
+    /// How often the keeper died soon after the start of an attempt of it, which was the youngest then.
+    #[serde(default, skip_serializing_if = "is_zero_times")]
+    pub keeper_deaths: u32,
     /// Its first record in the journal: where its story begins.
     pub journal_from: u64,
     /// The newest attempts, oldest first; at most [`Run::ATTEMPTS_KEPT`] in memory, [`Run::ATTEMPTS_STORED`] in the store.
@@ -297,6 +306,16 @@ pub struct Run {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 pub(super) const fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero_times(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(super) const fn is_none(number: &u64) -> bool {
     *number == 0
 }
 
@@ -331,6 +350,7 @@ impl Run {
             end_reason: None,
             ended_at: None,
             counts: Counts { lines: 0, errors: 0, gaps: 0 },
+            keeper_deaths: 0,
             journal_from: 0,
             attempts: VecDeque::new(),
         }

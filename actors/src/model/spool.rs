@@ -35,3 +35,20 @@ pub struct SpoolSizes {
     /// Bytes of standard error.
     pub stderr: u64,
 }
+
+/// Output that a child wrote and nobody will read.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Loss {
+    /// Bytes.
+    pub bytes: u64,
+    /// Lines, the last one too when its end is missing.
+    pub lines: u64,
+}
+
+impl Loss {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.bytes == 0
+    }
+}

@@ -4,6 +4,7 @@ use super::{
     attempt::Watched,
     goal::{Follower, Goal, Wait},
     messages::{Drained, QueryError, Report},
+    progress::{Acked, STALLED_MS, tell},
     query::{self, Search},
     rulebook::Rulebook,
     stored::Stored,
@@ -29,13 +30,13 @@ const TURN: usize = 4 << 20;
 const CHUNK_AGE_MS: u64 = 1_000;
 
 /// Bytes given to the store and not stored yet, over all attempts. Beyond it output stays in its spools.
-const MAX_WAITING: u64 = 32 << 20;
+pub(super) const MAX_WAITING: u64 = 32 << 20;
 
 /// Bytes of one attempt in memory and not stored yet. Beyond it the rest stays in the spool.
 const MAX_UNSTORED: usize = 8 << 20;
 
 /// A store that failed is tried again after this.
-const RETRY_MS: u64 = 1_000;
+pub(super) const RETRY_MS: u64 = 1_000;
 
 /// Watches the output of all attempts.
 pub struct MonitorActor {
@@ -57,7 +58,13 @@ pub struct MonitorActor {
     pub(super) followers: Vec<Follower>,
     pub(super) stored: Arc<Stored>,
     pub(super) failed: bool,
-    complained: bool,
+    pub(super) complained: bool,
+    /// When the store made progress last, while something waits for it.
+    pub(super) stored_at: Timestamp,
+    /// Tells the keeper how far a spool is stored; another handle of `wakes`.
+    pub(super) keeper: Option<OwnedFd>,
+    /// When it is looked whether the store stood still for too long.
+    pub(super) stalls_at: Option<Timestamp>,
     pub(super) retry_at: Option<Timestamp>,
     /// When memory and spools may have something that is too old.
     pub(super) expires_at: Option<Timestamp>,
@@ -69,11 +76,6 @@ pub struct MonitorActor {
     pub(super) alarm: Option<(Timestamp, SpawnHandle)>,
     pub(super) pumping: bool,
 }
-
-/// Chunks were stored.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Acked;
 
 /// There is more to take in.
 #[derive(Message)]
@@ -97,6 +99,10 @@ impl MonitorActor {
         let number = output.last_number();
         Self {
             output,
+            // Without it the keeper finds out by itself, four times a second.
+            keeper: wakes.try_clone().ok(),
+            stored_at: clock::now(),
+            stalls_at: None,
             wakes: Some(wakes),
             manager,
             watched: HashMap::new(),
@@ -147,7 +153,12 @@ impl MonitorActor {
                 watched.held_back = true;
                 self.held_back.push(attempt);
             }
-            watched.drop_backlog(now, &mut self.number);
+            let still_ms = now.since(self.stored_at);
+            watched.drop_backlog(now, still_ms, &mut self.number, &self.output);
+            // Dropped a moment ago, it is no sooner full again than after a moment.
+            let drops_at = watched.drops_at(self.stored_at).map(|at| at.max(now.plus(STALLED_MS)));
+            self.stalls_at = self.stalls_at.into_iter().chain(drops_at).min();
+            tell(self.keeper.as_ref(), watched);
             if full {
                 return false;
             }
@@ -177,6 +188,9 @@ impl MonitorActor {
     /// Gives the store what is ready.
     pub(super) fn send(&mut self, attempt: AttemptId, ctx: &Context<Self>) {
         let Some(watched) = self.watched.get_mut(&attempt).filter(|_| !self.failed) else { return };
+        if self.output.waiting() == 0 && !self.complained {
+            self.stored_at = clock::now(); // It had nothing to do.
+        }
         let addr = ctx.address();
         let told = move || addr.do_send(Acked);
         if !watched.send(&self.output, &self.stored, &told) && !watched.held_back {
@@ -219,9 +233,9 @@ impl MonitorActor {
                 continue;
             }
             match goal.wait {
-                Wait::Drain { attempt, exit, reply } => {
+                Wait::Drain { attempt, exit, more, reply } => {
                     let complete = goal.targets.iter().all(|target| target.read(&self.watched));
-                    let _ = reply.send(self.drained(attempt, exit, complete));
+                    let _ = reply.send(self.drained(attempt, exit, complete, more));
                 }
                 Wait::Query(follower) => self.ask(*follower, ctx),
                 Wait::Close { attempt, reply } => {
@@ -245,7 +259,7 @@ impl MonitorActor {
         let followers = self.followers.iter().map(|follower| follower.deadline);
         let aging = self.aging.front().map(|(at, _)| *at);
         let silent = self.silent.front().map(|(at, _)| *at);
-        let own = self.retry_at.into_iter().chain(self.expires_at);
+        let own = [self.retry_at, self.expires_at, self.stalls_at].into_iter().flatten();
         let next = goals.chain(followers).chain(aging).chain(silent).chain(own).min();
         if self.alarm.map(|(at, _)| at) == next {
             return;
@@ -276,6 +290,10 @@ impl MonitorActor {
         }
         self.look_at_silent(now);
         self.expire(now);
+        if self.stalls_at.is_some_and(|at| at <= now) {
+            self.stalls_at = None;
+            self.held_back.clone().into_iter().for_each(|attempt| self.mark(attempt));
+        }
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             if self.failed && self.output.waiting() == 0 {
@@ -290,20 +308,15 @@ impl MonitorActor {
         self.pump(ctx);
     }
 
-    /// The store has room again.
-    fn release(&mut self, ctx: &Context<Self>) {
-        for attempt in std::mem::take(&mut self.held_back) {
-            if let Some(watched) = self.watched.get_mut(&attempt) {
-                watched.held_back = false;
-            }
-            self.send(attempt, ctx);
-            self.mark(attempt);
-        }
-    }
-
-    fn drained(&self, attempt: AttemptId, exit: crate::model::ExitStatus, complete: bool) -> Drained {
+    fn drained(
+        &self,
+        attempt: AttemptId,
+        exit: crate::model::ExitStatus,
+        complete: bool,
+        more: bool,
+    ) -> Drained {
         match self.watched.get(&attempt) {
-            Some(watched) => watched.drained(exit, complete, clock::now()),
+            Some(watched) => watched.drained(exit, complete, more, clock::now()),
             None => {
                 log::error!("an attempt that is not watched was drained; attempt={attempt}");
                 Drained::unread()
@@ -445,37 +458,6 @@ impl Handler<Pump> for MonitorActor {
 
     fn handle(&mut self, _: Pump, ctx: &mut Context<Self>) {
         self.pumping = false;
-        self.pump(ctx);
-    }
-}
-
-impl Handler<Acked> for MonitorActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Acked, ctx: &mut Context<Self>) {
-        for (attempt, stream, to) in self.stored.take() {
-            match (to, self.watched.get_mut(&attempt)) {
-                (Ok(to), Some(watched)) => {
-                    self.complained = false;
-                    self.floor = self.floor.max(watched.stored_to(stream, to, &self.output));
-                    self.will_expire();
-                }
-                (Err(error), _) => {
-                    // Once for each time of trouble, however many pieces it holds up.
-                    if !std::mem::replace(&mut self.complained, true) {
-                        log::error!(
-                            "output cannot be stored and waits in its spool; attempt={attempt} error={error}"
-                        );
-                    }
-                    self.failed = true;
-                    self.retry_at = self.retry_at.or(Some(clock::now().plus(RETRY_MS)));
-                }
-                (Ok(_), None) => {}
-            }
-        }
-        if !self.failed && self.output.waiting() < MAX_WAITING / 2 {
-            self.release(ctx);
-        }
         self.pump(ctx);
     }
 }

@@ -5,7 +5,7 @@ use super::{
     feed::{Feed, Reading},
     intake::{Findings, Intake},
     machine::{Items, Redactor, Rules, Seen, too_little},
-    messages::{Drained, Report, Watch},
+    messages::{Drained, Lose, Report, Watch},
     rulebook::Rulebook,
     stored::Stored,
 };
@@ -141,6 +141,8 @@ impl Watched {
                 continue;
             }
             let before = (feed.building_since(), feed.read_to());
+            let missing = feed.is_missing_something();
+            feed.tell_missing(&mut intake);
             let (reading, length) = feed.read(limit, block);
             let last = closing && reading == Reading::End;
             if reading != Reading::End || last {
@@ -152,8 +154,12 @@ impl Watched {
                 found.hits.extend(more.hits);
                 found.told.extend(more.told);
             }
+            feed.tell_missing(&mut intake);
+            if last {
+                feed.tell_the_rest(limit, &mut intake);
+            }
             // Only a look that finds nothing says that a stream is at its end.
-            feed.look = reading == Reading::More || closing && !last;
+            feed.look = reading == Reading::More || closing && !last || missing && reading != Reading::End;
             taken.more |= feed.look;
             if feed.read_to() > before.1 {
                 taken.grew = true;
@@ -231,16 +237,39 @@ impl Watched {
         heard.into_iter().chain(self.reports(found)).collect()
     }
 
-    /// When nothing can be stored, and the program says so, the oldest goes.
-    pub(crate) fn drop_backlog(&mut self, now: Timestamp, number: &mut u64) {
-        if self.program.output.on_backlog != Backlog::Drop {
-            return;
+    /// When nothing can be stored, and the program says so, the oldest goes. `still_ms`: since when nothing was stored.
+    pub(crate) fn drop_backlog(&mut self, now: Timestamp, still_ms: u64, number: &mut u64, output: &Output) {
+        match self.program.output.on_backlog {
+            Backlog::Drop => {}
+            Backlog::Wait if still_ms >= self.program.output.stall_ms => {}
+            Backlog::Wait | Backlog::Block => return,
         }
         let limit = self.program.output.backlog;
         let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
         let mut intake =
             Intake { rules: &rules, items: None, redactor: &redactor, max_line: 0, now, number, early: None };
-        self.feeds_mut().into_iter().for_each(|feed| feed.drop_backlog(limit, &mut intake));
+        self.feeds_mut().into_iter().for_each(|feed| feed.drop_backlog(limit, &mut intake, output));
+    }
+
+    /// Output is missing at this place of a spool.
+    pub(crate) fn lose(&mut self, lose: &Lose) {
+        match lose.stream {
+            Stream::Stdout => self.stdout.lose(lose),
+            Stream::Stderr => self.stderr.lose(lose),
+        }
+    }
+
+    /// How far each spool is stored, by its name, when that is worth a word to the keeper.
+    pub(crate) fn progress(&mut self) -> impl Iterator<Item = (u64, u64)> {
+        let (token, limit) = (self.token, self.program.output.backlog);
+        let feeds = self.feeds_mut().into_iter().enumerate();
+        feeds.filter_map(move |(index, feed)| Some((token << 1 | index as u64, feed.progress(limit)?)))
+    }
+
+    /// When a store that stands still since then has done so for too long for this program; never, where it is not asked.
+    pub(crate) fn drops_at(&self, still_since: Timestamp) -> Option<Timestamp> {
+        let output = &self.program.output;
+        (output.on_backlog == Backlog::Wait).then(|| still_since.plus(output.stall_ms))
     }
 
     /// Gives the store what is ready; false when it takes no more.
@@ -308,7 +337,7 @@ impl Watched {
     }
 
     /// What kind of end this is.
-    pub(crate) fn drained(&self, exit: ExitStatus, complete: bool, now: Timestamp) -> Drained {
+    pub(crate) fn drained(&self, exit: ExitStatus, complete: bool, more: bool, now: Timestamp) -> Drained {
         let mut number = 0;
         let (rules, redactor) = (&*self.rules, &self.redactor);
         let number = &mut number;
@@ -325,8 +354,9 @@ impl Watched {
             let told = |feed: &Feed| feed.items_by_now(items, &self.redactor);
             items.together(told(&self.stdout), told(&self.stderr))
         });
-        let too_little = || too_little(&self.program, exit, (lines, items), now).filter(|_| complete);
+        let too_little =
+            || too_little(&self.program, exit, (lines, items), now).filter(|_| complete && !more);
         let evidence = evidence.or_else(too_little);
-        Drained { evidence, counts: self.counts(), items, complete }
+        Drained { evidence, counts: self.counts(), items, complete: complete && !more }
     }
 }

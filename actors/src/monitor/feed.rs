@@ -4,6 +4,7 @@ use super::{
     hole::{first_data, punch},
     intake::{Findings, Intake},
     machine::{Cut, Items, cut, plain_lines},
+    messages::Lose,
     recount::stored_items,
     stored::Stored,
 };
@@ -24,9 +25,9 @@ pub(crate) const READ: usize = 256 << 10;
 const PUNCH: u64 = 4 << 20;
 
 /// A chunk in memory.
-struct Recent {
-    chunk: Arc<Chunk>,
-    sent: bool,
+pub(super) struct Recent {
+    pub(super) chunk: Arc<Chunk>,
+    pub(super) sent: bool,
 }
 
 /// How far a reading came.
@@ -45,14 +46,14 @@ pub(crate) struct Feed {
     pub(crate) stream: Stream,
     pub(super) program: Arc<str>,
     path: PathBuf,
-    file: Option<Arc<File>>,
+    pub(super) file: Option<Arc<File>>,
     /// The next turn reads it.
     pub(crate) look: bool,
     /// Read, but not a whole line yet; begins at `taken` in the spool.
     pub(crate) tail: Vec<u8>,
     pub(super) taken: u64,
     pub(super) next_seq: u64,
-    open: bool,
+    pub(super) open: bool,
     /// The class that the unfinished line was told of.
     pub(super) told: Option<Arc<str>>,
     /// How far the unfinished line was looked at.
@@ -60,11 +61,17 @@ pub(crate) struct Feed {
     /// When more of it came last.
     pub(crate) grew_at: Timestamp,
     building: Option<Box<(Chunk, Timestamp)>>,
-    recent: VecDeque<Recent>,
-    held: usize,
-    unstored: usize,
-    stored: u64,
+    pub(super) recent: VecDeque<Recent>,
+    pub(super) held: usize,
+    pub(super) unstored: usize,
+    pub(super) stored: u64,
     punched: u64,
+    /// What is missing further on in the spool, in order.
+    pub(super) missing: VecDeque<Lose>,
+    /// The first data of the spool lies here, behind what was given back and must be told as lost.
+    pub(super) hole_to: Option<u64>,
+    /// Up to where the keeper was told that nothing is needed any more.
+    pub(super) said: u64,
     pub(crate) lines: u64,
     pub(crate) errors: u64,
     pub(crate) gaps: u64,
@@ -102,6 +109,9 @@ impl Feed {
             unstored: 0,
             stored: at.to,
             punched: 0,
+            missing: VecDeque::new(),
+            hole_to: None,
+            said: 0,
             lines: at.lines,
             errors: at.errors,
             gaps: at.gaps,
@@ -125,6 +135,11 @@ impl Feed {
         self.building.is_none() && self.stored >= self.taken
     }
 
+    /// Whether a line about missing output is still to be put.
+    pub(crate) fn is_missing_something(&self) -> bool {
+        !self.missing.is_empty() || self.hole_to.is_some()
+    }
+
     /// When the chunk that is being built was begun.
     pub(crate) fn building_since(&self) -> Option<Timestamp> {
         self.building.as_ref().map(|building| building.1)
@@ -142,21 +157,18 @@ impl Feed {
     }
 
     fn open_spool(&mut self) {
-        if self.file.is_none() {
-            self.file = File::open(&self.path).ok().map(Arc::new);
-            if let Some(file) = self.file.clone() {
-                self.skip_hole(&file);
-            }
+        if self.file.is_some() {
+            return;
         }
-    }
-
-    /// What was given back cannot be read again: when the store has lost it, it is lost.
-    fn skip_hole(&mut self, file: &File) {
-        if let Some(data) = first_data(file, self.taken).filter(|data| *data > self.taken) {
-            log::error!("stored output is missing; attempt={} bytes={}", self.attempt, data - self.taken);
-            self.taken = data;
-            self.stored = data;
-            self.gaps += 1;
+        match File::open(&self.path) {
+            Ok(file) => {
+                // What was given back cannot be read again: when the store has lost it, it is lost.
+                self.hole_to = first_data(&file, self.taken).filter(|data| *data > self.taken);
+                self.file = Some(Arc::new(file));
+            }
+            // It has written nothing so far. Should it have, what is missing at the end is counted.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => log::warn!("spool cannot be opened; attempt={} error={error}", self.attempt),
         }
     }
 
@@ -167,6 +179,8 @@ impl Feed {
         if block.len() < have + READ {
             block.resize(have + READ, 0);
         }
+        // What is missing there is told before anything behind it.
+        let up_to = self.missing.front().map_or(up_to, |lose| up_to.min(lose.at)).max(from);
         let (old, new) = block.split_at_mut(have);
         old.copy_from_slice(&self.tail);
         let length = usize::try_from(up_to.saturating_sub(from)).unwrap_or(READ).min(READ);
@@ -267,7 +281,7 @@ impl Feed {
         findings.lines += lines;
     }
 
-    fn head(&self) -> ChunkHead {
+    pub(super) fn head(&self) -> ChunkHead {
         ChunkHead {
             attempt: self.attempt,
             stream: self.stream,
@@ -284,47 +298,6 @@ impl Feed {
             continues: self.open,
             gap: 0,
         }
-    }
-
-    /// The backlog is over its limit and nothing can be stored: what is oldest goes, down to half the limit, and one
-    /// line says how much it was.
-    pub(crate) fn drop_backlog(&mut self, limit: u64, intake: &mut Intake<'_>) {
-        let size = self.size();
-        let Some(file) = self.file.clone().filter(|_| size.saturating_sub(self.taken) > limit) else {
-            return;
-        };
-        let goal = size - limit / 2;
-        let (mut at, mut lines) = (self.taken, 0_u64);
-        let mut block = vec![0; READ];
-        'skip: while at < size {
-            let Ok(read @ 1..) = file.read_at(&mut block, at) else { break };
-            let bytes = block.get(..read).unwrap_or_default();
-            for newline in memchr::memchr_iter(b'\n', bytes) {
-                lines += 1;
-                if at + newline as u64 + 1 >= goal {
-                    at += newline as u64 + 1;
-                    break 'skip;
-                }
-            }
-            at += read as u64;
-        }
-        self.seal();
-        let gone = at - self.taken;
-        log::warn!("output dropped; attempt={} lines={lines} bytes={gone}", self.attempt);
-        let mut head = self.head();
-        (head.lines, head.gap, head.to, head.raw_lengths) = (1, lines.max(1), at, vec![(0, gone)]);
-        *intake.number = (*intake.number + 1).max(intake.now.0 << 12);
-        head.pieces.push(Piece { number: *intake.number, line: 0, at_ms: intake.now.0 });
-        let bytes = format!(
-            "[{lines} lines ({gone} bytes) were dropped: they came faster than they could be stored]\n"
-        );
-        (self.held, self.unstored) = (self.held + bytes.len(), self.unstored + bytes.len());
-        self.recent
-            .push_back(Recent { chunk: Arc::new(Chunk { head, bytes: bytes.into_bytes() }), sent: false });
-        self.gaps += lines.max(1);
-        self.next_seq += lines.max(1);
-        (self.taken, self.open, self.told) = (at, false, None);
-        self.tail.clear();
     }
 
     /// Ends the chunk that is being built.
@@ -414,16 +387,28 @@ impl Feed {
         }
     }
 
+    /// Bytes of the spool that nobody needs: they are stored, or given up.
+    pub(super) fn released(&self) -> u64 {
+        let waiting =
+            self.recent.iter().map(|recent| &recent.chunk.head).filter(|head| head.to > self.stored);
+        let given_up = waiting.filter(|head| head.gap > 0);
+        self.stored + given_up.map(|head| head.to - head.from).sum::<u64>()
+    }
+
     /// The spool up to this place, if that is so much at least. What is less than a block of the disk is overwritten.
     fn give_back(&mut self, to: u64, least: u64, output: &Output) {
         let from = self.punched;
         let Some(file) = self.file.clone().filter(|_| to.saturating_sub(from) >= least) else { return };
-        let path = self.path.clone();
         self.punched = to;
-        let asked = output.read(move || punch(&file, &path, from, to));
-        if !asked {
+        if !self.punch(&file, from, to, output) {
             self.punched = from;
         }
+    }
+
+    /// Gives a part of the spool back, on another thread; false when that has too much to do.
+    pub(super) fn punch(&self, file: &Arc<File>, from: u64, to: u64, output: &Output) -> bool {
+        let (file, path) = (file.clone(), self.path.clone());
+        output.read(move || punch(&file, &path, from, to))
     }
 
     /// Everything is stored: the spool goes.

@@ -34,7 +34,7 @@ impl Follower {
 }
 
 pub(crate) enum Wait {
-    Drain { attempt: AttemptId, exit: ExitStatus, reply: Sender<Drained> },
+    Drain { attempt: AttemptId, exit: ExitStatus, more: bool, reply: Sender<Drained> },
     Query(Box<Follower>),
     Close { attempt: AttemptId, reply: Sender<()> },
 }

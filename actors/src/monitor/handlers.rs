@@ -4,7 +4,9 @@ use super::{
     actor::MonitorActor,
     attempt::Watched,
     goal::{Follower, Goal, Wait},
-    messages::{Close, Drain, Drained, Flush, GetRules, LastOutput, Query, QueryError, RuleInfo, Watch},
+    messages::{
+        Close, Drain, Drained, Flush, GetRules, LastOutput, Lose, Query, QueryError, RuleInfo, Watch,
+    },
     query,
 };
 use crate::{
@@ -39,7 +41,7 @@ impl Handler<Drain> for MonitorActor {
     fn handle(&mut self, drain: Drain, ctx: &mut Context<Self>) -> Self::Result {
         let (reply, answer) = oneshot::channel();
         let deadline = Some(clock::now().plus(Drain::LIMIT_MS));
-        let wait = Wait::Drain { attempt: drain.attempt, exit: drain.exit, reply };
+        let wait = Wait::Drain { attempt: drain.attempt, exit: drain.exit, more: drain.more, reply };
         self.goals.push(Goal::read(vec![(drain.attempt, drain.up_to)], deadline, wait));
         if self.goals.last().is_some_and(|goal| goal.missing(&self.watched).next().is_none()) {
             self.settle(ctx);
@@ -49,6 +51,18 @@ impl Handler<Drain> for MonitorActor {
         }
         // The answer is dropped when the actor ends before the output was read.
         Box::pin(async move { answer.await.unwrap_or_else(|_| Drained::unread()) })
+    }
+}
+
+impl Handler<Lose> for MonitorActor {
+    type Result = ();
+
+    fn handle(&mut self, lose: Lose, ctx: &mut Context<Self>) {
+        if let Some(watched) = self.watched.get_mut(&lose.attempt) {
+            watched.lose(&lose);
+            self.mark(lose.attempt);
+            self.pump(ctx);
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::machine::{by_exit_alone, silent};
 use crate::model::{
-    AttemptId, Counts, Evidence, ExitStatus, LogQuery, Page, Program, Spool, SpoolSizes, Timestamp,
+    AttemptId, Counts, Evidence, ExitStatus, LogQuery, Loss, Page, Program, Spool, SpoolSizes, Stream,
+    Timestamp,
 };
 use actix::Message;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,25 @@ pub struct Drain {
     pub exit: ExitStatus,
     /// Bytes written until then.
     pub up_to: SpoolSizes,
+    /// Whether it wrote more, which no spool has: then nothing follows from what was *not* read.
+    pub more: bool,
+}
+
+/// Output was lost before it reached its spool: put a line that says so, with how much it was, where it is missing. Counted
+/// by who tells, not in [`Drained::counts`].
+#[derive(Clone, Copy, Debug, Eq, Message, PartialEq)]
+#[rtype(result = "()")]
+pub struct Lose {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// Which of its streams.
+    pub stream: Stream,
+    /// The place in the spool where it is missing.
+    pub at: u64,
+    /// Bytes there that stand for it; 0: none do, and nothing follows.
+    pub length: u64,
+    /// How much.
+    pub loss: Loss,
 }
 
 impl Drain {
@@ -48,7 +68,7 @@ impl Drain {
     /// a restart is two changes of thread cheaper.
     #[must_use]
     pub fn of_silence(&self, program: &Program, now: Timestamp) -> Option<Drained> {
-        (self.up_to == SpoolSizes::default()).then(|| Drained {
+        (self.up_to == SpoolSizes::default() && !self.more).then(|| Drained {
             evidence: silent(program, self.exit, now),
             counts: Counts::default(),
             items: program.success_items.as_ref().map(|_| 0),

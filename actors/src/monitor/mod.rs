@@ -16,8 +16,10 @@
 //! - What is to be hidden is hidden as a whole: in stored pieces, in memory, in an unfinished line, in evidence.
 //! - A slow reader slows nobody: readers ask, nothing is pushed to them.
 //! - A store that stands still stops neither classification nor questions about what is in memory. What does not fit
-//!   there stays in the spool; only beyond the program's `backlog` and with `on_backlog = "drop"` the oldest is dropped, and a
-//!   line in its place says how much.
+//!   there stays in the spool. Beyond the program's `backlog` the keeper lets the child wait, and hears how far the store is;
+//!   once the store has stood still for `stall` (`on_backlog = "wait"`), or at once (`"drop"`), what is oldest is dropped, and
+//!   a line in its place says how much.
+//! - What is missing has a line in its place, with lines and bytes: dropped, not taken by any disk, a spool that was removed.
 //!
 //! # Non-promises
 //! - A reader that follows several streams at once may see again, after a crash of the supervisor, lines of the other
@@ -48,6 +50,7 @@ mod attempt;
 mod early;
 mod expiry;
 mod feed;
+mod gap;
 mod goal;
 mod handlers;
 mod hole;
@@ -55,6 +58,7 @@ mod intake;
 pub mod machine;
 mod messages;
 mod page_end;
+mod progress;
 mod query;
 mod recount;
 mod rulebook;

@@ -52,6 +52,14 @@ pub(crate) fn listen(fd: OwnedFd, to: Recipient<Wakes>) -> io::Result<impl Futur
     })
 }
 
+/// Tells the keeper up to where a spool is stored. Left out when there is no room: the next word says more.
+pub(crate) fn say(fd: &OwnedFd, name: u64, to: u64) {
+    let word = [name.to_le_bytes(), to.to_le_bytes()].concat();
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the descriptor is open during the call, which reads as many bytes as the buffer has.
+    unsafe { libc::send(fd.as_raw_fd(), word.as_ptr().cast(), word.len(), flags) };
+}
+
 fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
     // SAFETY: the descriptor is open during the calls, which touch no memory of ours.
     let done = unsafe {

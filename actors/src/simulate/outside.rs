@@ -150,6 +150,7 @@ fn lost(attempt: AttemptId) -> Recovered {
         stopped_by_keeper: false,
         spool: Spool { token: 0, stdout: "".into(), stderr: "".into() },
         sizes: SOMETHING,
+        losses: Default::default(),
         secrets: Vec::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! What the keeper promises, as scenarios with real processes; run once against a process and once against a thread.
 
+mod losses;
+
 use actix_process_actors::{
     keeper::{
         ExitRecord, Incoming, Keeper, WakeReceiver,
@@ -47,6 +49,26 @@ pub(crate) const EVERYWHERE: &[Scenario] = &[
         without_a_daemon_children_are_stopped_and_recorded,
     ),
     ("a_second_keeper_finds_the_lock_taken", a_second_keeper_finds_the_lock_taken),
+    ("a_spool_folder_that_was_removed_is_made_anew", losses::a_spool_folder_that_was_removed_is_made_anew),
+    (
+        "output_that_waits_at_the_end_is_told_and_kept_until_there_is_a_place",
+        losses::output_that_waits_at_the_end_is_told_and_kept_until_there_is_a_place,
+    ),
+    ("output_that_a_stop_cannot_wait_for_is_counted", losses::output_that_a_stop_cannot_wait_for_is_counted),
+    (
+        "with_patience_for_ever_a_child_waits_until_its_output_has_a_place",
+        losses::with_patience_for_ever_a_child_waits_until_its_output_has_a_place,
+    ),
+    (
+        "without_patience_what_has_no_place_is_dropped_whole_lines_and_counted",
+        losses::without_patience_what_has_no_place_is_dropped_whole_lines_and_counted,
+    ),
+    ("a_held_child_goes_on_at_the_readers_word", losses::a_held_child_goes_on_at_the_readers_word),
+    (
+        "a_reader_that_stands_still_is_waited_for_as_long_as_the_patience_lasts",
+        losses::a_reader_that_stands_still_is_waited_for_as_long_as_the_patience_lasts,
+    ),
+    ("a_ping_is_answered", losses::a_ping_is_answered),
 ];
 
 pub(crate) struct Bench {
@@ -140,6 +162,14 @@ impl Bench {
                 other => panic!("the keeper said {other:?}"),
             }
         }
+    }
+
+    /// Takes what was told of this kind so far.
+    pub(crate) fn heard(&mut self, wanted: impl Fn(&Event) -> bool) -> Vec<(Event, Vec<OwnedFd>)> {
+        let events = std::mem::take(&mut self.events);
+        let (heard, rest): (VecDeque<_>, _) = events.into_iter().partition(|(event, _)| wanted(event));
+        self.events = rest;
+        heard.into()
     }
 
     pub(crate) fn read(&self, token: u64, kind: &str) -> Vec<u8> {
@@ -364,7 +394,7 @@ fn a_held_spool_makes_the_child_wait() {
     const ALL: u64 = 8 << 20;
     let mut bench = Bench::new();
     let mut launch = bench.request(&["/bin/sh", "-c", "head -c 8388608 /dev/zero"]);
-    launch.hold_at = 1 << 20;
+    (launch.hold_at, launch.patience_ms) = (1 << 20, u64::MAX);
     let (token, _) = bench.launch(launch);
     let path = bench.path(token, "out");
     let mut patience = Patience::new();

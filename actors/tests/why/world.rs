@@ -368,6 +368,7 @@ impl World {
             stopped_by_keeper: true,
             spool: Spool { token: 1, stdout: "o".into(), stderr: "e".into() },
             sizes: SpoolSizes::default(),
+            losses: Default::default(),
             secrets: Vec::new(),
         });
         let recovered = recovered.collect();

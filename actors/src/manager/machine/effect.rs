@@ -67,6 +67,9 @@ pub enum Effect {
     /// Tell the Monitor to take in an attempt's output; no answer. No act: its start is written, and a
     /// [`Effect::Drain`] must not overtake it.
     Watch(monitor::Watch),
+    /// Tell the Monitor that output is missing; no answer. No act: it is told after the attempt's [`Effect::Watch`], and before
+    /// it is closed.
+    Lose(monitor::Lose),
     /// An act of the Monitor.
     Close(monitor::Close),
     /// The run is over: tell those who wait.
@@ -102,6 +105,7 @@ impl Effect {
             | Self::Settle(_)
             | Self::Judge(_)
             | Self::Watch(_)
+            | Self::Lose(_)
             | Self::Drain(_)
             | Self::AskDeadline(_)
             | Self::AskLastOutput(_)

@@ -66,6 +66,9 @@ fn state(run: &Run) -> String {
         Phase::Succeeded => format!("succeeded {after}"),
         Phase::Failed => format!("failed {after}"),
         Phase::Stopped => format!("was stopped {after}"),
+        Phase::Quarantined if run.end_reason == Some(EndReason::KeeperLost) => {
+            format!("is quarantined {after}: the keeper died each time soon after its start")
+        }
         Phase::Quarantined => {
             format!("is quarantined {after}: it was started again too often in too short a time")
         }
@@ -105,6 +108,17 @@ fn when(at: Timestamp, now: Timestamp) -> String {
 
 fn next(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> String {
     let run = &facts.run;
+    let ago = |since: Timestamp| say_duration_ms(seconds(now.since(since)));
+    let silent = facts.keeper_silent_since.filter(|_| run.phase.has_process());
+    let silent = silent.map(|since| format!("the keeper does not answer since {}; ", ago(since)));
+    let waits = facts.output_waits.as_ref().filter(|_| run.phase.has_process());
+    let waits = waits.map(|(since, why)| format!("its output waits, for {} now: {why}; ", ago(*since)));
+    let then = planned(facts, breakers, now);
+    format!("{}{}{then}", silent.unwrap_or_default(), waits.unwrap_or_default())
+}
+
+fn planned(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> String {
+    let run = &facts.run;
     match run.phase {
         Phase::Queued => format!("attempt {} starts when a place is free", run.attempt + 1),
         Phase::Starting => "its process is being started".into(),
@@ -138,6 +152,9 @@ fn help(run: &Run) -> Option<String> {
             "if it should run, put [program.{}] back into the configuration, reload, then: supervise start {id}",
             run.program
         )),
+        (Phase::Quarantined, Some(EndReason::KeeperLost)) => {
+            Some(format!("find out how it ends its parent process (kill $PPID?), then: supervise start {id}"))
+        }
         (Phase::Quarantined, _) => Some(format!(
             "find out why it ends so fast (supervise logs {id}), then: supervise start {id}{}",
             todo.map(|todo| format!("\n{todo}")).unwrap_or_default()

@@ -178,6 +178,7 @@ const fn gave_up_by(reason: EndReason) -> Option<&'static str> {
         EndReason::Intensity => Some("intensity"),
         EndReason::Budget => Some("budget"),
         EndReason::ProgramRemoved => Some("program_removed"),
+        EndReason::KeeperLost => Some("keeper_lost"),
         EndReason::Exit | EndReason::Operator => None,
     }
 }

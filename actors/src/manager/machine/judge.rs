@@ -164,8 +164,9 @@ impl Machine {
             return self
                 .after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
         }
-        let removed = self.instead_of_a_start(id);
-        let next = match (verdict.decision, removed) {
+        let ends_keepers = self.ends_keepers(id).map(|(phase, reason, why)| Next::Finish(phase, reason, why));
+        let instead = self.instead_of_a_start(id).or(ends_keepers);
+        let next = match (verdict.decision, instead) {
             (Decision::RetryAt { .. }, Some(end)) => end,
             (Decision::RetryAt { .. }, None) if live.stop == Some(StopCause::TooManyErrors) => {
                 let why = "its errors ended it, and inline.action = \"stop\" of their class".into();

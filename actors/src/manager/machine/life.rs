@@ -42,6 +42,7 @@ impl Machine {
         live.ended_at = None;
         live.closing = None;
         live.overdue_since = None;
+        live.unspooled = 0;
         live.error_at = None;
         live.errors = super::inline::Errors::default();
         live.free = false;
@@ -58,6 +59,7 @@ impl Machine {
     }
 
     pub(super) fn launcher(&mut self, report: Report) {
+        let Some(report) = self.carriage(report) else { return };
         match report {
             Report::Launched { attempt, pid, start_ticks, spool, secrets } => {
                 self.launched(attempt, pid, start_ticks);
@@ -93,7 +95,14 @@ impl Machine {
                 // What became of each is told with its end: lost is who ended unseen.
                 self.record(self.now, None, None, None, Event::KeeperLost { attempts, why });
                 self.commit(false);
+                self.keeper_died();
             }
+            // Taken before.
+            Report::OutputLost { .. }
+            | Report::OutputWaits { .. }
+            | Report::Unspooled { .. }
+            | Report::KeeperSilent { .. }
+            | Report::KeeperAnswers => {}
         }
     }
 
@@ -174,6 +183,8 @@ impl Machine {
             lasted_ms: 0,
             ended_at: None,
             output_complete: true,
+            lines_lost: 0,
+            unspooled: 0,
         };
         self.half_made.insert(attempt.run);
         self.record_run(attempt.run, true, None, event);
@@ -219,8 +230,10 @@ impl Machine {
                 self.effects.push(Effect::StopTree(stop));
             }
         }
-        let drain = monitor::Drain { attempt, exit, up_to: sizes };
-        let program = self.live.get(&attempt.run).map(|live| live.program.clone());
+        let live = self.live.get(&attempt.run);
+        let more = live.is_some_and(|live| live.unspooled > 0);
+        let drain = monitor::Drain { attempt, exit, up_to: sizes, more };
+        let program = live.map(|live| live.program.clone());
         match program.and_then(|program| drain.of_silence(&program, self.now)) {
             Some(drained) => self.drained(attempt, drained),
             None => self.effects.push(Effect::Drain(drain)),
@@ -229,6 +242,7 @@ impl Machine {
 
     fn emptied(&mut self, attempt: AttemptId, sizes: SpoolSizes) {
         self.trees.remove(&attempt);
+        self.carried(attempt);
         let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number)
         else {
             self.close(attempt, sizes);
@@ -279,6 +293,7 @@ impl Machine {
         let found = drained.evidence_of(&live.program, exit, now);
         let evidence = end_class(live, exit, found, lasted_ms, now);
         let class = evidence.as_ref().map(|evidence| evidence.class.clone());
+        let lines_lost = drained.counts.gaps + live.run.current().map_or(0, |current| current.lost);
         let before = live.run.current().map_or(0, |current| current.lines);
         live.run.counts.lines += drained.counts.lines.saturating_sub(before);
         live.run.counts.gaps += drained.counts.gaps;
@@ -319,7 +334,9 @@ impl Machine {
             retry_after_ms: evidence.as_ref().and_then(|evidence| evidence.retry_after_ms),
             lasted_ms,
             ended_at: live.ended_at.map(|_| ended),
-            output_complete: drained.complete,
+            output_complete: drained.complete && lines_lost == 0 && live.unspooled == 0,
+            lines_lost,
+            unspooled: live.unspooled,
         };
         live.evidence = evidence;
         let closing = live.closing.take();

@@ -20,6 +20,7 @@ mod life;
 mod line;
 mod on_open;
 mod operate;
+mod output;
 mod restore;
 mod timers;
 mod trim;
@@ -149,6 +150,8 @@ struct Live {
     exit: Option<ExitStatus>,
     /// When the leader ended, where that is known to be before it was heard of: while no supervisor ran.
     ended_at: Option<Timestamp>,
+    /// Bytes that the present attempt wrote until its end and no spool has.
+    unspooled: u64,
     /// Nobody of the present attempt's tree is left.
     empty: bool,
     /// Its final sizes, when the tree was empty before the end was recorded: its spool is closed after that.
@@ -182,6 +185,7 @@ impl Live {
             evidence: None,
             exit: None,
             ended_at: None,
+            unspooled: 0,
             empty: true,
             closing: None,
             overdue_since: None,
@@ -249,6 +253,8 @@ pub struct Machine {
     stirred: BTreeSet<Scope>,
     /// Attempts whose leader ended and whose trees are not known to be empty, and how each is stopped.
     trees: HashMap<AttemptId, launcher::Stop>,
+    /// What people are told of the keeper and of output on its way.
+    carriage: output::Carriage,
     timers: BTreeSet<(Timestamp, RunId, Timer)>,
     keys: HashMap<String, restore::Remembered>,
     /// Saved attempts that nobody needs, to be removed.

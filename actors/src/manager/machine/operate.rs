@@ -230,6 +230,7 @@ impl Machine {
         // What is written now has to be found as one that lives, should we die before the breakers answer.
         run.phase = Phase::Queued;
         run.end_reason = None;
+        run.keeper_deaths = 0;
         run.ended_at = None;
         run.forced = forced;
         let params = run.params.clone();

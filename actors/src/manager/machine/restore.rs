@@ -6,7 +6,7 @@ use crate::{
     launcher::{self, LeftSpool, Orphan, Recovered},
     model::{
         Attempt, AttemptId, ClockShift, Command, EndReason, Event, Evidence, ExitStatus, Phase, Program, Put,
-        Run, RunId, SavedClock, Spool, SpoolSizes, Timestamp, Wanted,
+        Run, RunId, SavedClock, Spool, SpoolSizes, Stream, Timestamp, Wanted,
     },
     monitor, retry,
 };
@@ -488,10 +488,15 @@ impl Machine {
         }
         live.ended_at = one.ended_at;
         let program = live.program.clone();
-        let Recovered { attempt, exit, spool, sizes, secrets, .. } = one;
+        let Recovered { attempt, exit, spool, sizes, losses, secrets, .. } = one;
+        live.unspooled = losses.iter().map(|loss| loss.bytes).sum();
         // A probe's permit did not outlive its supervisor: nobody waits for its first output.
         let watch = monitor::Watch { attempt, program, spool, secrets, first_output: false, judged: false };
         self.effects.push(Effect::Watch(watch));
+        let streams = [(Stream::Stdout, sizes.stdout), (Stream::Stderr, sizes.stderr)];
+        for ((stream, at), loss) in streams.into_iter().zip(losses).filter(|(_, loss)| !loss.is_none()) {
+            self.launcher(launcher::Report::OutputLost { attempt, stream, at, length: 0, loss });
+        }
         self.exited(attempt, exit, sizes, false);
         self.launcher(launcher::Report::Emptied { attempt, sizes });
     }
@@ -514,6 +519,7 @@ fn unseen(attempt: AttemptId) -> Recovered {
         stopped_by_keeper: false,
         spool: Spool { token: 0, stdout: PathBuf::new(), stderr: PathBuf::new() },
         sizes: SpoolSizes::default(),
+        losses: Default::default(),
         secrets: Vec::new(),
     }
 }

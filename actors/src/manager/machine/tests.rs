@@ -7,6 +7,7 @@ mod ends;
 mod figures;
 mod forced;
 mod lost;
+mod output;
 mod quarantine;
 mod retry_states;
 mod sentences;

@@ -134,7 +134,9 @@ impl Machine {
             return; // It ended while we asked.
         }
         let Some(limit) = live.program.idle_timeout_ms else { return };
-        let last = at.unwrap_or(self.now);
+        // Who waits for us is not idle.
+        let waits = self.waits_for(attempt).is_some() || self.keeper_silent_since().is_some();
+        let last = at.filter(|_| !waits).unwrap_or(self.now);
         if self.now.since(last) >= limit {
             self.stop_for(attempt.run, StopCause::Idle);
         } else {

@@ -155,11 +155,14 @@ pub struct ClassOverride {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backlog {
-    /// Drop, with a counted gap record.
-    #[default]
+    /// Drop what is oldest, with a counted gap record.
     Drop,
-    /// Stop reading, so that the child waits.
+    /// Stop reading, so that the child waits while the store makes progress. Once it has stood still for
+    /// [`stall_ms`](OutputPolicy::stall_ms), drop.
+    #[default]
     Wait,
+    /// Stop reading, so that the child waits, however long that is.
+    Block,
 }
 
 /// Where standard error goes.
@@ -185,8 +188,11 @@ pub struct OutputPolicy {
     pub stderr: StderrMode,
     /// Bytes written by the child and not yet stored. Default 256 MiB.
     pub backlog: u64,
-    /// What happens beyond. Default drop.
+    /// What happens beyond. Default wait.
     pub on_backlog: Backlog,
+    /// How long nothing is stored before what waits is dropped (`on_backlog = "wait"`). Milliseconds. Default 5s.
+    #[serde(default = "usual_stall")]
+    pub stall_ms: u64,
     /// Regular expressions on one line whose matches are stored, shown and told as `***`. A match is hidden as a whole wherever
     /// a line is split or not finished yet, up to 1 MiB of it; of a longer one the rest is looked at as a line of its own.
     pub redact: Vec<String>,
@@ -198,6 +204,11 @@ pub struct OutputPolicy {
     pub(crate) rejected: Vec<Problem>,
 }
 
+/// Longer than a store takes that has much to do, shorter than most time-outs of who waits for a child.
+const fn usual_stall() -> u64 {
+    5_000
+}
+
 impl Default for OutputPolicy {
     fn default() -> Self {
         Self {
@@ -205,7 +216,8 @@ impl Default for OutputPolicy {
             recent: 1 << 20,
             stderr: StderrMode::Separate,
             backlog: 256 << 20,
-            on_backlog: Backlog::Drop,
+            on_backlog: Backlog::Wait,
+            stall_ms: usual_stall(),
             redact: Vec::new(),
             strip_ansi: false,
             rejected: Vec::new(),

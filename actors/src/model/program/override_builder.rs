@@ -174,10 +174,19 @@ impl OutputPolicy {
         self
     }
 
-    /// What happens beyond the backlog. Default drop, with a counted gap record.
+    /// What happens beyond the backlog. Default wait: the child waits while the store makes progress.
     #[must_use]
     pub const fn on_backlog(mut self, on_backlog: Backlog) -> Self {
         self.on_backlog = on_backlog;
+        self
+    }
+
+    /// How long nothing is stored before what waits is dropped and counted ([`Backlog::Wait`]). Default 5 seconds.
+    #[must_use]
+    pub fn stall(mut self, time: impl AsRef<str>) -> Self {
+        if let Some(ms) = read_duration("output.stall", time.as_ref(), &mut self.rejected) {
+            self.stall_ms = ms;
+        }
         self
     }
 

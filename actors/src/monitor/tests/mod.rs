@@ -1,6 +1,7 @@
 //! The actor with real files, its store, and a manager that only listens.
 
 mod early;
+mod gaps;
 mod overtaken;
 mod paging;
 mod taking_in;
@@ -137,7 +138,10 @@ impl World {
     }
 
     async fn drain(&self, attempt: AttemptId, exit: ExitStatus, stdout: u64, stderr: u64) -> Drained {
-        self.monitor.send(Drain { attempt, exit, up_to: SpoolSizes { stdout, stderr } }).await.unwrap()
+        self.monitor
+            .send(Drain { attempt, exit, up_to: SpoolSizes { stdout, stderr }, more: false })
+            .await
+            .unwrap()
     }
 
     /// Ends the Monitor and its store without any farewell, as a crash does; what was not flushed is lost.

@@ -270,7 +270,7 @@ fn a_dropped_backlog_is_counted_line_by_line() {
         now: crate::clock::now(),
         number: &mut number,
     };
-    feed.drop_backlog(20_000, &mut intake);
+    feed.drop_backlog(20_000, &mut intake, &output);
     let mut block = Vec::new();
     while let (Reading::More | Reading::Some, length) = feed.read(u64::MAX, &mut block) {
         feed.take(&mut intake, false, &block[..length]);

@@ -6,7 +6,10 @@ use super::super::{
 };
 use crate::{
     breaker::Gate,
-    model::{Class, Event, JournalRecord, Phase, ProbeParams, Program, Run, RunId, Scope, Timestamp, Wanted},
+    model::{
+        AttemptId, Class, Event, JournalRecord, Phase, ProbeParams, Program, Run, RunId, Scope, Timestamp,
+        Wanted,
+    },
     retry,
 };
 use std::sync::Arc;
@@ -26,6 +29,10 @@ pub struct Facts {
     pub shared: Vec<(Scope, String)>,
     /// Its place among those that wait for the same thing, from 1, and how many these are.
     pub line: Option<(usize, usize)>,
+    /// Since when its output goes nowhere, and what it waits for.
+    pub output_waits: Option<(Timestamp, String)>,
+    /// Since when the keeper does not answer.
+    pub keeper_silent_since: Option<Timestamp>,
     /// What to ask Retry: what follows if it fails as it did the last time. Nothing when nothing can follow.
     pub forecast: Option<retry::Forecast>,
 }
@@ -43,6 +50,8 @@ impl Machine {
             holds_autostart: by_hand && program.as_ref().is_some_and(|program| program.autostart),
             shared: self.shared_params_of(&run),
             line: self.place_in_line(id),
+            output_waits: self.waits_for(AttemptId { run: id, number: run.attempt }),
+            keeper_silent_since: self.keeper_silent_since(),
             forecast: program.as_ref().and_then(|program| forecast(&run, program, &gates, now)),
             gates,
             program,

@@ -3,7 +3,10 @@
 use super::words::{changed, quoted, reads_output, with};
 use crate::{
     manager::Sentence,
-    model::{Class, Event, HeldReason, JournalRecord, ParamReason, Run, format_duration_ms, say_duration_ms},
+    model::{
+        Class, Event, HeldReason, JournalRecord, ParamReason, Run, Stream, format_duration_ms,
+        say_duration_ms,
+    },
 };
 use std::collections::BTreeSet;
 
@@ -107,6 +110,22 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
         // "stopped: stopped as asked" says it twice.
         Event::RunEnded { phase, why, .. } if why.starts_with(phase.name()) => why.clone(),
         Event::RunEnded { phase, why, .. } => format!("{}: {why}", phase.name()),
+        Event::SupervisorRestarted { .. }
+        | Event::ActorRestarted { .. }
+        | Event::StoreMoved { .. }
+        | Event::ClockSet { .. }
+        | Event::StoreDamaged { .. }
+        | Event::KeeperLost { .. }
+        | Event::KeeperSilent { .. }
+        | Event::KeeperAnswers { .. }
+        | Event::OutputWaits { .. }
+        | Event::OutputLost { .. } => return of_ourselves(&record.event, &attempt),
+    })
+}
+
+/// What became of supervisor and keeper, and of output on its way. Nothing for another event.
+fn of_ourselves(event: &Event, attempt: &str) -> Option<String> {
+    Some(match event {
         Event::SupervisorRestarted { down_ms, clean: true } => {
             let away = say_duration_ms(*down_ms);
             format!("the supervisor came back after an orderly end; it was away for {away}")
@@ -121,7 +140,17 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
         Event::StoreDamaged { what, lost: false } => format!("{what}; nothing is lost"),
         Event::ClockSet { by_ms } => clock_set(*by_ms),
         Event::KeeperLost { why, .. } => format!("the keeper died: {why}"),
+        Event::KeeperSilent { .. } => "the keeper does not answer".to_owned(),
+        Event::KeeperAnswers { silent_ms } => {
+            format!("the keeper answers again, after {}", say_duration_ms(*silent_ms))
+        }
+        Event::OutputWaits { why } => format!("the output of {attempt} waits: {why}"),
+        Event::OutputLost { stream, lines, bytes } => {
+            let stream = if *stream == Stream::Stdout { "standard output" } else { "standard error" };
+            format!("{stream} of {attempt} lost {}, {bytes} bytes: no disk took them", lines_of(*lines))
+        }
         Event::ActorRestarted { actor, why } => format!("the {actor} was started again: {why}"),
+        _ => return None,
     })
 }
 
@@ -156,6 +185,10 @@ fn readiness(after_ms: u64, slow_ready_ms: Option<u64>) -> String {
     }
 }
 
+fn lines_of(count: u64) -> String {
+    if count == 1 { "1 line".to_owned() } else { format!("{count} lines") }
+}
+
 fn by_whom(who: Option<&String>) -> String {
     who.map(|who| format!(" by {who}")).unwrap_or_default()
 }
@@ -173,6 +206,8 @@ fn end(event: &Event) -> Option<String> {
         lasted_ms,
         ended_at,
         output_complete,
+        lines_lost,
+        unspooled,
         ..
     } = event
     else {
@@ -209,7 +244,12 @@ fn end(event: &Event) -> Option<String> {
         }
         (Some(class), _, _) => format!(": {class}"),
     };
-    let incomplete = if *output_complete { "" } else { " (its output could not be read in time)" };
+    let incomplete = match (output_complete, lines_lost, unspooled) {
+        (true, ..) => String::new(),
+        (_, 0, 0) => " (its output could not be read in time)".to_owned(),
+        (_, 0, bytes) => format!(" (no disk took {bytes} bytes of its output)"),
+        (_, lines, _) => format!(" ({} of its output lost)", lines_of(*lines)),
+    };
     let preferred = preferred.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
     let found = if ended_at.is_some() { ", while no supervisor ran" } else { "" };
     Some(format!("{how}{found}{what}{preferred}{incomplete}"))

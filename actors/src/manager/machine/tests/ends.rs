@@ -10,8 +10,16 @@ fn spool() -> Spool {
 }
 
 fn recovered(attempt: AttemptId, exit: ExitStatus, ended_at: Option<Timestamp>) -> launcher::Recovered {
-    let (sizes, secrets) = (SOME, Vec::new());
-    launcher::Recovered { attempt, exit, ended_at, stopped_by_keeper: false, spool: spool(), sizes, secrets }
+    launcher::Recovered {
+        attempt,
+        exit,
+        ended_at,
+        stopped_by_keeper: false,
+        spool: spool(),
+        sizes: SOME,
+        losses: Default::default(),
+        secrets: Vec::new(),
+    }
 }
 
 fn ends(world: &World) -> Vec<&Event> {

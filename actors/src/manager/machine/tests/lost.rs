@@ -24,6 +24,7 @@ fn what_was_alive_when_the_supervisor_died_is_lost_and_retry_says_what_follows()
         stopped_by_keeper: true,
         spool: Spool { token: 1, stdout: "o".into(), stderr: "e".into() },
         sizes: SpoolSizes::default(),
+        losses: Default::default(),
         secrets: Vec::new(),
     };
     let effects = next.machine.resume(vec![recovered], &BTreeSet::new(), 5, false, next.now);

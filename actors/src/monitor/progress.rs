@@ -1,0 +1,73 @@
+//! How far the store is: memory and disk are given back behind it, and the keeper hears of it.
+
+use super::{
+    actor::{MAX_WAITING, MonitorActor, RETRY_MS},
+    attempt::Watched,
+    wake,
+};
+use crate::clock;
+use actix::{Context, Handler, Message};
+use std::os::fd::OwnedFd;
+
+/// While the store stands still and lines are dropped, it is looked this often whether there are too many again.
+pub(super) const STALLED_MS: u64 = 100;
+
+/// Tells the keeper how far the spools of an attempt are stored, when that is news.
+pub(super) fn tell(keeper: Option<&OwnedFd>, watched: &mut Watched) {
+    for (name, to) in watched.progress() {
+        if let Some(keeper) = keeper {
+            wake::say(keeper, name, to);
+        }
+    }
+}
+
+/// Chunks were stored.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Acked;
+
+impl MonitorActor {
+    /// The store has room again.
+    pub(super) fn release(&mut self, ctx: &Context<Self>) {
+        for attempt in std::mem::take(&mut self.held_back) {
+            if let Some(watched) = self.watched.get_mut(&attempt) {
+                watched.held_back = false;
+            }
+            self.send(attempt, ctx);
+            self.mark(attempt);
+        }
+    }
+}
+
+impl Handler<Acked> for MonitorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Acked, ctx: &mut Context<Self>) {
+        for (attempt, stream, to) in self.stored.take() {
+            match (to, self.watched.get_mut(&attempt)) {
+                (Ok(to), Some(watched)) => {
+                    self.complained = false;
+                    self.stored_at = clock::now();
+                    self.floor = self.floor.max(watched.stored_to(stream, to, &self.output));
+                    tell(self.keeper.as_ref(), watched);
+                    self.will_expire();
+                }
+                (Err(error), _) => {
+                    // Once for each time of trouble, however many pieces it holds up.
+                    if !std::mem::replace(&mut self.complained, true) {
+                        log::error!(
+                            "output cannot be stored and waits in its spool; attempt={attempt} error={error}"
+                        );
+                    }
+                    self.failed = true;
+                    self.retry_at = self.retry_at.or(Some(clock::now().plus(RETRY_MS)));
+                }
+                (Ok(_), None) => {}
+            }
+        }
+        if !self.failed && self.output.waiting() < MAX_WAITING / 2 {
+            self.release(ctx);
+        }
+        self.pump(ctx);
+    }
+}
