@@ -242,6 +242,9 @@ fn name_of(signal: u64) -> Option<&'static str> {
     known.iter().find(|(number, _)| u64::from(number.unsigned_abs()) == signal).map(|(_, name)| *name)
 }
 
+/// A child that lives longer was told of: its keeper's next turn does that.
+const UNHEARD_CHILD_NS: u64 = 100_000_000;
+
 /// Each line that it wrote is kept once and in order. It may have written the ones that it had begun to write.
 fn lines_are_whole(daemon: &Supervisor, case: &Case<'_>, found: &mut Found) -> Result<Option<u64>, Gone> {
     let stream = if case.read.stderr { "stderr" } else { "stdout" };
@@ -267,7 +270,10 @@ fn lines_are_whole(daemon: &Supervisor, case: &Case<'_>, found: &mut Found) -> R
     found.count("lines compared", next);
     if next < case.read.written {
         let lost = case.read.written - next;
-        if case.both_died {
+        // A keeper that dies before it has told of a child takes the only other end of the child's pipe with it.
+        let unheard =
+            case.keeper_died && case.read.ended_ns.saturating_sub(case.read.began_ns) < UNHEARD_CHILD_NS;
+        if case.both_died || unheard {
             found.count("lines lost with the last holder of their pipe", lost);
         } else {
             found.wrong(Wrong::LinesLost, case.evidence(&format!("{lost} lines are lost, {next} are kept")));
