@@ -154,6 +154,7 @@ impl Samples {
 
 impl ProcessManager {
     /// The soft limit of descriptors of this process.
+    #[cfg(feature = "web")]
     pub(crate) fn descriptors() -> u64 {
         actix_process_actors::keeper::open_files()
     }

@@ -16,7 +16,7 @@ pub fn options() -> OpenOptions {
     options
 }
 
-/// Opens a file of ours. Do not truncate by the options: what is opened is looked at first ([`write`] does it right).
+/// Opens a file of ours. Do not truncate by the options: what is opened is looked at first ([`write()`] does it right).
 ///
 /// # Errors
 /// The system's, and a sentence for what is no plain file of ours.
