@@ -226,7 +226,7 @@ impl Reader<'_> {
         bytes.cursor = self.cursor.take();
         let page = bytes.next(wait, None).map(|page| {
             self.printed += page.len() as u64;
-            self.screen.bytes(page).map(|()| page.len() as u64)
+            self.screen.bytes(&page).map(|()| page.len() as u64)
         });
         self.cursor = bytes.cursor;
         Ok(page??)

@@ -5,6 +5,8 @@ use std::{
     fs::File,
     io::{self, IsTerminal, Read, Write},
     os::{fd::AsFd, unix::fs::MetadataExt},
+    sync::mpsc::sync_channel,
+    thread,
 };
 
 /// The header that says where a page of bytes goes on.
@@ -15,16 +17,15 @@ pub(crate) struct Bytes<'a> {
     client: &'a Client,
     filters: Vec<(&'static str, String)>,
     pub(crate) cursor: Option<String>,
-    page: Vec<u8>,
 }
 
 impl<'a> Bytes<'a> {
     pub(crate) fn new(client: &'a Client, filters: Vec<(&'static str, String)>) -> Self {
-        Self { client, filters, cursor: None, page: Vec::new() }
+        Self { client, filters, cursor: None }
     }
 
-    /// What comes next, at most so many lines; nothing when nothing came within `wait`.
-    pub(crate) fn next(&mut self, wait: &str, lines: Option<u64>) -> Result<&[u8], Failure> {
+    /// What comes next, at most so many lines; empty when nothing came within `wait`.
+    pub(crate) fn next(&mut self, wait: &str, lines: Option<u64>) -> Result<Vec<u8>, Failure> {
         let lines = lines.map(|lines| lines.to_string());
         let mut query: Vec<_> = self.filters.iter().map(|(key, value)| (*key, value.as_str())).collect();
         query.extend([("dir", "fwd"), ("wait", wait)]);
@@ -33,12 +34,12 @@ impl<'a> Bytes<'a> {
         let response = self.client.open("/logs", &query, "text/plain")?;
         let cursor =
             response.headers().get(NEXT_CURSOR).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        self.page.clear();
-        let read = response.into_body().into_reader().read_to_end(&mut self.page);
+        let mut page = Vec::new();
+        let read = response.into_body().into_reader().read_to_end(&mut page);
         read.map_err(|error| self.client.unreachable(&error.to_string()))?;
         // Only now: what broke off on the way is asked for again.
         self.cursor = cursor.or(self.cursor.take());
-        Ok(&self.page)
+        Ok(page)
     }
 }
 
@@ -65,16 +66,23 @@ impl<'a> Passing<'a> {
         Ok(Self { ways })
     }
 
-    /// Everything that is there.
+    /// Everything that is there. While a page is written, the next one is fetched.
     pub(crate) fn pass_on(&mut self) -> Result<(), Failure> {
         for (bytes, outlet) in &mut self.ways {
-            loop {
-                let page = bytes.next("0s", None)?;
-                if page.is_empty() {
-                    break;
-                }
-                outlet.write(page)?;
-            }
+            thread::scope(|scope| {
+                let (pages, fetched) = sync_channel(1);
+                scope.spawn(move || {
+                    loop {
+                        let page = bytes.next("0s", None);
+                        let is_last = page.as_ref().map_or(true, Vec::is_empty);
+                        // Nobody takes it any more where the page before could not be written.
+                        if pages.send(page).is_err() || is_last {
+                            break;
+                        }
+                    }
+                });
+                fetched.into_iter().try_for_each(|page| -> Result<(), Failure> { Ok(outlet.write(&page?)?) })
+            })?;
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ impl Handler<Query> for MonitorActor {
         let about = self.about(&query);
         let targets = about
             .into_iter()
-            .filter_map(|id| Some((id, self.watched.get_mut(&id)?.sizes())))
+            .filter_map(|id| Some((id, query::fills_page(&query, id, self.watched.get_mut(&id)?.sizes()))))
             .collect::<Vec<_>>();
         let waits = wait_ms > 0 && query.direction == Direction::Forward;
         let deadline = if waits { now.plus(wait_ms) } else { now };

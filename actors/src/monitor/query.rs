@@ -9,7 +9,7 @@ use super::{
     unfinished::Unfinished,
 };
 use crate::{
-    model::{AttemptId, Cursor, Direction, LogQuery, Page, Record, Stream, Timestamp},
+    model::{AttemptId, Cursor, Direction, LogFilter, LogQuery, Page, Record, SpoolSizes, Stream, Timestamp},
     store::{Chunk, ChunkRef, Line, Output, Wanted},
 };
 use regex::bytes::{Regex, RegexBuilder};
@@ -63,6 +63,27 @@ pub(crate) fn wanted(query: &LogQuery) -> Wanted<'_> {
         class: filter.class.as_deref(),
         since_ms: filter.since.map(|at| at.0),
         until_ms: filter.until.map(|at| at.0),
+    }
+}
+
+/// How far an attempt has to be taken in for the answer, which has written so much: where bytes are asked for as they are,
+/// and come in streams that the asker has a place in, a page behind that place fills the answer. So who reads what is
+/// written faster than it can be taken in has its pages at once.
+pub(super) fn fills_page(query: &LogQuery, attempt: AttemptId, written: SpoolSizes) -> SpoolSizes {
+    let LogFilter { level, class, grep, since, until, .. } = &query.filter;
+    let is_narrow =
+        level.is_some() || class.is_some() || grep.is_some() || since.is_some() || until.is_some();
+    if !query.bytes || is_narrow {
+        return written;
+    }
+    // Twice the page: what is hidden in lines may make them shorter.
+    let least = |stream, size: u64| match query.place_in((attempt, stream)) {
+        Some(place) => size.min(place.offset + 2 * BYTES_PAGE as u64),
+        None => size,
+    };
+    SpoolSizes {
+        stdout: least(Stream::Stdout, written.stdout),
+        stderr: least(Stream::Stderr, written.stderr),
     }
 }
 
@@ -274,7 +295,7 @@ impl Reader<'_> {
             Item::Stored(segment, chunk) => {
                 let Some(output) = self.output else { return Ok(()) };
                 if let Some(chunk) = output.chunk(segment, &chunk).map_err(failed)? {
-                    self.pieces(Arc::new(chunk));
+                    self.pieces(chunk);
                 }
             }
             Item::Held(chunk) => self.pieces(chunk),
@@ -285,6 +306,9 @@ impl Reader<'_> {
 
     fn pieces(&mut self, chunk: Arc<Chunk>) {
         self.note_loaded(&chunk);
+        if self.is_given_whole(&chunk) {
+            return self.give_whole(&chunk);
+        }
         // Where an escape was cut in two, a line alone has its halves in the text.
         let matches = |grep: &Regex| grep.is_match(&plain(&chunk.bytes)) || grep.is_match(&chunk.bytes);
         let worth = self.grep_block.as_ref().is_none_or(matches);
@@ -307,6 +331,42 @@ impl Reader<'_> {
         for (piece, number) in numbers.into_iter().enumerate() {
             self.push(number, Item::Piece(opened.clone(), piece));
         }
+    }
+
+    /// Whether all of the chunk comes next, and as it was written: then nobody has to know its lines.
+    fn is_given_whole(&self, chunk: &Chunk) -> bool {
+        let (head, query) = (&chunk.head, &self.search.query);
+        let feed = (head.attempt, head.stream);
+        let is_next = self.queue.first_key_value().is_none_or(|((first, _), _)| *first > head.last_number());
+        let is_new = query.cursor.is_none_or(|cursor| cursor.block < head.first_number())
+            && query.place_in(feed).is_none_or(|place| place.offset <= head.from)
+            && self.given.get(&feed).is_none_or(|to| *to <= head.from);
+        let LogFilter { program, level, class, grep, since, until, .. } = &query.filter;
+        let is_wanted = program.as_ref().is_none_or(|program| **program == *head.program)
+            && level.is_none()
+            && class.is_none()
+            && grep.is_none()
+            && since.is_none()
+            && until.is_none();
+        query.bytes && self.forward() && self.limit == usize::MAX && is_next && is_new && is_wanted
+    }
+
+    fn give_whole(&mut self, chunk: &Chunk) {
+        let head = &chunk.head;
+        let Some(last) = head.pieces.last() else { return }; // A chunk has pieces.
+        self.at = Some(last.number);
+        self.seen = Some(Cursor {
+            block: last.number,
+            line: head.lines.saturating_sub(last.line),
+            attempt: head.attempt,
+            stream: head.stream,
+            offset: head.to,
+            seq: head.first_seq + if head.gap > 0 { head.gap } else { u64::from(head.lines) } - 1,
+        });
+        self.given.insert((head.attempt, head.stream), head.to);
+        self.written.extend_from_slice(&chunk.bytes);
+        self.lines += u64::from(head.lines);
+        self.full = self.written.len() >= BYTES_PAGE;
     }
 
     fn lines(&mut self, opened: &Opened, place: usize) {

@@ -39,7 +39,7 @@ fn each_chunk(
     };
     for (segment, ..) in output.segments(&wanted) {
         for found in output.chunks(segment, &wanted)? {
-            output.chunk(segment, &found)?.iter().for_each(&mut tell);
+            output.chunk(segment, &found)?.iter().for_each(|chunk| tell(chunk));
         }
     }
     Ok(())

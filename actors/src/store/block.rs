@@ -8,6 +8,7 @@ use super::{
     codec::{In, Out},
     entry::{Entry, Key, read_body},
     frame::{self, Kind},
+    packing::{compress, decompress},
 };
 
 /// Bytes of commits that make a block. Without zstd smaller: sled likes values that fit into its pages.
@@ -15,10 +16,6 @@ pub(super) const BLOCK_BYTES: usize = if cfg!(feature = "zstd") { 64 << 10 } els
 
 /// Bytes of a block that are believed; a commit alone stays far below.
 const MAX_RAW: u64 = 256 << 20;
-
-/// Speed counts: the next commits wait meanwhile.
-#[cfg(feature = "zstd")]
-const ZSTD_LEVEL: i32 = 1;
 
 /// Packs sealed commits.
 pub(super) fn pack<'a>(sealed: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
@@ -60,25 +57,4 @@ impl Block {
             Some((key, entry, body.len() + frame::HEADER))
         })
     }
-}
-
-#[cfg(feature = "zstd")]
-fn compress(raw: &[u8]) -> Option<Vec<u8>> {
-    zstd::bulk::compress(raw, ZSTD_LEVEL).ok()
-}
-
-#[cfg(not(feature = "zstd"))]
-const fn compress(_: &[u8]) -> Option<Vec<u8>> {
-    None
-}
-
-#[cfg(feature = "zstd")]
-fn decompress(packed: &[u8], length: usize, zstd: bool) -> Option<Vec<u8>> {
-    let raw = if zstd { zstd::bulk::decompress(packed, length).ok()? } else { packed.to_vec() };
-    (raw.len() == length).then_some(raw)
-}
-
-#[cfg(not(feature = "zstd"))]
-fn decompress(packed: &[u8], length: usize, zstd: bool) -> Option<Vec<u8>> {
-    (!zstd && packed.len() == length).then(|| packed.to_vec())
 }

@@ -65,6 +65,7 @@ mod memory;
 mod notices;
 mod output;
 mod owed;
+mod packing;
 mod read;
 mod reopen;
 mod segments;

@@ -260,3 +260,22 @@ async fn who_waits_for_bytes_gets_a_line_that_is_not_finished() {
     world.wakes.send(&2_u64.to_le_bytes()).unwrap();
     assert_eq!(waits.await.unwrap().unwrap().bytes, "€ end\n".as_bytes());
 }
+
+#[actix::test]
+async fn the_place_behind_a_page_of_whole_chunks_is_a_line() {
+    let world = World::new();
+    let id = attempt(1);
+    world.watch(id, &program()).await;
+    let lines: String = (1..=300_000).fold(String::new(), |all, n| all + &format!("line {n}\n"));
+    world.write(id, Stream::Stdout, lines.as_bytes());
+    let mut reader = Bytes::of(id, None, 0);
+    let page = world.query(reader.query.clone()).await;
+    let given = page.bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+    assert!(given < 300_000 && page.lines == given, "a page is not all of it");
+    let mut query = query_of(id, 1);
+    (query.direction, query.cursor) = (Direction::Forward, page.next);
+    let next = world.query(query).await;
+    assert_eq!((next.records[0].seq, text(&next.records)), (given + 1, vec![format!("line {}", given + 1)]));
+    reader.read(&world).await;
+    assert!(reader.out == lines.as_bytes(), "all pages together are what was written");
+}

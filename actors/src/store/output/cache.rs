@@ -138,6 +138,7 @@ impl Shared {
     }
 
     pub(super) fn forget(&self, number: u64) {
+        self.recent().forget(number);
         let mut cache = self.cache();
         cache.open.retain(|(have, _)| *have != number);
         cache.indexes.retain(|(have, _)| *have != number);
@@ -146,14 +147,26 @@ impl Shared {
 
     /// When it is to be looked at next; none when it holds nothing.
     pub(super) fn idle_at(&self) -> Option<Timestamp> {
-        self.cache().used_at.map(|at| at.plus(IDLE_MS))
+        let used_at = [self.cache().used_at, self.recent().asked_at()];
+        used_at.into_iter().flatten().min().map(|at| at.plus(IDLE_MS))
     }
 
     /// Gives back what nobody used for a while.
     pub(super) fn close_idle(&self, now: Timestamp) {
+        let is_idle = |used_at: Option<Timestamp>| used_at.is_some_and(|at| at.plus(IDLE_MS) <= now);
+        let mut recent = self.recent();
+        let forgot = is_idle(recent.asked_at());
+        if forgot {
+            recent.clear();
+        }
+        drop(recent);
         let idle = {
             let mut cache = self.cache();
-            if cache.used_at.is_none_or(|at| at.plus(IDLE_MS) > now) {
+            if !is_idle(cache.used_at) {
+                drop(cache);
+                if forgot {
+                    memory::give_back();
+                }
                 return;
             }
             let Cache { open, indexes, rescued, used_at, .. } = &mut *cache;

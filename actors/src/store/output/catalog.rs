@@ -5,6 +5,7 @@ use super::{
     carried::Carried,
     chunk::Chunk,
     gone::Gone,
+    recent::Recent,
     recover::recover,
     retention::Retention,
     salvage::Damage,
@@ -12,6 +13,7 @@ use super::{
     writer::{self, Job},
 };
 use crate::{
+    clock,
     model::{AttemptId, Stream},
     owned,
     store::{Notice, Store, StoreError, database},
@@ -81,6 +83,7 @@ pub(super) struct Shared {
     pub(super) root: PathBuf,
     catalog: Mutex<Catalog>,
     pub(super) cache: Mutex<Cache>,
+    recent: Mutex<Recent>,
     /// Readers have opened something that the writer's thread is to close some time.
     pub(super) opened: AtomicBool,
     pub(super) waiting: AtomicU64,
@@ -125,6 +128,7 @@ impl Output {
             root,
             catalog: Mutex::new(catalog),
             cache: Mutex::new(Cache::default()),
+            recent: Mutex::new(Recent::default()),
             waiting: AtomicU64::new(0),
             refusing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -280,9 +284,14 @@ impl Output {
     ///
     /// # Errors
     /// [`StoreError::Failed`] when there is no descriptor left, or no room, to open its segment.
-    pub fn chunk(&self, segment: u64, wanted: &ChunkRef) -> Result<Option<Chunk>, StoreError> {
+    pub fn chunk(&self, segment: u64, wanted: &ChunkRef) -> Result<Option<Arc<Chunk>>, StoreError> {
+        let (recent, is_first) = self.shared.recent().get(segment, wanted.key, clock::now());
+        self.shared.opened.fetch_or(is_first, Ordering::Relaxed);
+        if recent.is_some() {
+            return Ok(recent);
+        }
         if let Some(rescued) = self.shared.rescued(segment) {
-            return Ok(Some(rescued.chunk(wanted)));
+            return Ok(Some(Arc::new(rescued.chunk(wanted))));
         }
         let opened = self.shared.segment(segment);
         self.nudge();
@@ -295,7 +304,7 @@ impl Output {
                 None
             }
         };
-        Ok(Some(found.unwrap_or_else(|| self.shared.rescue(segment).chunk(wanted))))
+        Ok(Some(Arc::new(found.unwrap_or_else(|| self.shared.rescue(segment).chunk(wanted)))))
     }
 }
 
@@ -347,6 +356,11 @@ impl Shared {
     pub(super) fn catalog(&self) -> MutexGuard<'_, Catalog> {
         // Whoever panicked with the lock had finished or not begun a change: all changes are single assignments.
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn recent(&self) -> MutexGuard<'_, Recent> {
+        // Whoever panicked with the lock left at worst a chunk that is there and not counted.
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn path(&self, segment: u64) -> PathBuf {

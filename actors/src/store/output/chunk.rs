@@ -6,16 +6,13 @@ use crate::{
     store::{
         codec::{In, Out},
         frame::{self, Kind},
+        packing::{compress, decompress},
     },
 };
 use std::sync::Arc;
 
 /// Largest packed value: sled copies and splits larger ones at a price.
 const MAX_PACKED: usize = 13 << 10;
-
-/// Level 1 packs lines about fivefold at several hundred MB/s; higher levels cost more than the disk they save.
-#[cfg(feature = "zstd")]
-const ZSTD_LEVEL: i32 = 1;
 
 /// Largest raw chunk that is believed when it is read.
 const MAX_RAW: u64 = 64 << 20;
@@ -137,7 +134,7 @@ impl Chunk {
     /// The key under which it is stored needs so many values before its own; all of them, packed.
     pub(crate) fn pack(&self) -> (Vec<Vec<u8>>, Vec<u8>) {
         let packed = compress(&self.bytes);
-        let (mut parts, mut rest) = (Vec::new(), packed.as_slice());
+        let (mut parts, mut rest) = (Vec::new(), packed.as_deref().unwrap_or(&self.bytes));
         while rest.len() > MAX_PACKED {
             let (part, tail) = rest.split_at(MAX_PACKED);
             parts.push(part::seal(self.head.first_number(), parts.len() as u64, part));
@@ -146,7 +143,7 @@ impl Chunk {
         let mut out = Out::default();
         self.head.write(&mut out);
         out.var(self.bytes.len() as u64);
-        out.u8(u8::from(cfg!(feature = "zstd")));
+        out.u8(u8::from(packed.is_some()));
         out.var(parts.len() as u64);
         out.bytes(rest);
         let last = frame::seal(Kind::Chunk, &out.0);
@@ -205,30 +202,9 @@ impl Packed {
     fn join(self, parts: &[&[u8]]) -> Option<Chunk> {
         let mut packed = parts.concat();
         packed.extend_from_slice(&self.rest);
-        let bytes = decompress(packed, usize::try_from(self.raw_length).ok()?, self.zstd)?;
+        let bytes = decompress(&packed, usize::try_from(self.raw_length).ok()?, self.zstd)?;
         Some(Chunk { head: self.head, bytes })
     }
-}
-
-#[cfg(feature = "zstd")]
-fn compress(raw: &[u8]) -> Vec<u8> {
-    zstd::bulk::compress(raw, ZSTD_LEVEL).unwrap_or_default()
-}
-
-#[cfg(not(feature = "zstd"))]
-fn compress(raw: &[u8]) -> Vec<u8> {
-    raw.to_vec()
-}
-
-#[cfg(feature = "zstd")]
-fn decompress(packed: Vec<u8>, length: usize, zstd: bool) -> Option<Vec<u8>> {
-    let raw = if zstd { zstd::bulk::decompress(&packed, length).ok()? } else { packed };
-    (raw.len() == length).then_some(raw)
-}
-
-#[cfg(not(feature = "zstd"))]
-fn decompress(packed: Vec<u8>, length: usize, zstd: bool) -> Option<Vec<u8>> {
-    (!zstd && packed.len() == length).then_some(packed)
 }
 
 impl ChunkHead {

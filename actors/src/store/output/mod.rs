@@ -21,6 +21,7 @@ mod gone;
 mod lost;
 mod mark;
 mod part;
+mod recent;
 mod recover;
 mod retention;
 mod salvage;

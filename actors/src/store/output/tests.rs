@@ -24,7 +24,7 @@ fn noise(length: usize, seed: u64) -> Vec<u8> {
     (0..length).map(step).collect()
 }
 
-fn chunk(from: u64, bytes: &[u8]) -> Arc<Chunk> {
+pub(super) fn chunk(from: u64, bytes: &[u8]) -> Arc<Chunk> {
     let head = ChunkHead {
         attempt: attempt(),
         stream: Stream::Stdout,
@@ -65,7 +65,7 @@ fn all(output: &Output) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     for (segment, _, _) in output.segments(&wanted) {
         for found in output.chunks(segment, &wanted).unwrap() {
-            chunks.extend(output.chunk(segment, &found).unwrap());
+            chunks.extend(output.chunk(segment, &found).unwrap().map(Arc::unwrap_or_clone));
         }
     }
     chunks

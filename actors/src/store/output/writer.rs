@@ -136,7 +136,7 @@ fn work(shared: &Shared, group: Vec<Job>) {
         (catalog.summary.last_key + 1, catalog.head.clone())
     };
     let Some(head) = head else { return };
-    let mut written: Vec<ChunkRef> = Vec::new();
+    let mut written: Vec<(ChunkRef, Arc<Chunk>)> = Vec::new();
     let mut answers: Vec<(Done, u64, Result<(), StoreError>)> = Vec::new();
     let mut flushes = Vec::new();
     let mut due = false;
@@ -150,13 +150,15 @@ fn work(shared: &Shared, group: Vec<Job>) {
                 let result = if shared.refusing.load(Ordering::SeqCst) {
                     Err("an earlier chunk could not be stored".to_owned())
                 } else {
-                    head.append(next, &chunk).map(|chunk| {
-                        next = chunk.key + 1;
-                        written.push(chunk);
-                    })
+                    head.append(next, &chunk)
                 };
                 shared.refusing.fetch_or(result.is_err(), Ordering::SeqCst);
-                answers.push((done, chunk.bytes.len() as u64, result.map_err(StoreError::Failed)));
+                let size = chunk.bytes.len() as u64;
+                let result = result.map(|place| {
+                    next = place.key + 1;
+                    written.push((place, chunk));
+                });
+                answers.push((done, size, result.map_err(StoreError::Failed)));
             }
             Job::Flush(done) => flushes.push(done),
             Job::Look => due = true,
@@ -166,9 +168,13 @@ fn work(shared: &Shared, group: Vec<Job>) {
     shared.refusing.fetch_or(flushed.is_err(), Ordering::SeqCst);
     if flushed.is_ok() && !written.is_empty() {
         head.flushed(next - 1);
+        let number = shared.catalog().number;
+        let mut recent = shared.recent();
+        written.iter().for_each(|(place, chunk)| recent.put(number, place.key, chunk));
+        drop(recent);
         let mut catalog = shared.catalog();
-        written.iter().for_each(|chunk| catalog.summary.add(chunk));
-        catalog.refs.extend(written);
+        written.iter().for_each(|(place, _)| catalog.summary.add(place));
+        catalog.refs.extend(written.into_iter().map(|(place, _)| place));
     }
     for (done, size, result) in answers {
         shared.waiting.fetch_sub(size, Ordering::Relaxed);
