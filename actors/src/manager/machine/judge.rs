@@ -3,7 +3,7 @@
 use super::{Effect, Live, Machine, Next, Stage, StopCause};
 use crate::{
     breaker::{Changes, Gate, Outcome, Settle},
-    model::{Class, EndReason, Event, Phase, Program, Run, RunId, Scope},
+    model::{Attempt, Class, EndReason, Event, ExitStatus, Phase, Program, Run, RunId, Scope},
     retry::{self, Decision, Verdict},
 };
 use std::sync::Arc;
@@ -15,9 +15,9 @@ pub(super) fn longest_quarantine(gates: &[Gate]) -> Option<(Scope, u64)> {
     Some((scope.clone(), ms))
 }
 
-/// The rules by which this end is judged: the program's own. But a daemon that has run before and cannot be started finds
-/// something away that was there, as while it is deployed: where its rules say nothing of that, it is tried again by its
-/// ordinary delays. A job that cannot be started stays as it is.
+/// The rules by which this end is judged: the program's own. But a daemon that has run before and cannot be started, by us
+/// or by its shell, finds something away that was there, as while it is deployed: where its rules say nothing of that, it
+/// is tried again by its ordinary delays. A job that cannot be started stays as it is.
 pub(super) fn judged_by(run: &Run, program: &Arc<Program>, class: &str) -> Arc<Program> {
     if !comes_back(run, program, class) {
         return program.clone();
@@ -32,10 +32,15 @@ pub(super) fn judged_by(run: &Run, program: &Arc<Program>, class: &str) -> Arc<P
 fn comes_back(run: &Run, program: &Program, class: &str) -> bool {
     let says = program.classes.get(class).is_some_and(|own| own.retry.is_some());
     // So many attempts in a row are made of nothing else but this: it ran before those that are kept.
+    // A shell that found no program, or one that it may not execute, ran itself and not the program.
+    let only_shell = |attempt: &Attempt| matches!(attempt.exit, Some(ExitStatus::Code(126 | 127)));
     let has_run = || {
-        run.attempts.iter().any(|attempt| attempt.pid.is_some()) || run.attempts.len() == Run::ATTEMPTS_KEPT
+        run.attempts.iter().any(|attempt| attempt.pid.is_some() && !only_shell(attempt))
+            || run.attempts.len() == Run::ATTEMPTS_KEPT
     };
-    class == Class::SPAWN_PERMANENT && program.is_daemon() && !says && has_run()
+    let is_away = class == Class::SPAWN_PERMANENT
+        || class == Class::CONFIG && run.attempts.back().is_some_and(only_shell);
+    is_away && program.is_daemon() && !says && has_run()
 }
 
 impl Machine {

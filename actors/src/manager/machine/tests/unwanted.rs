@@ -181,3 +181,29 @@ fn a_daemon_that_has_run_finds_its_file_away_and_is_tried_again_and_a_job_is_not
         assert_eq!(rule.delay_ms, None, "its ordinary delays");
     }
 }
+
+#[test]
+fn a_daemon_whose_shell_finds_it_away_is_tried_again_if_it_has_run() {
+    for (daemon_, before, code, patient) in [
+        (true, Some(1), 127, true),
+        (true, Some(1), 126, true),
+        (true, None, 127, false),
+        (true, Some(127), 127, false),
+        (false, Some(1), 127, false),
+        (true, Some(1), 78, false),
+    ] {
+        let mut world = World::new(vec![if daemon_ { daemon("svc") } else { program("svc") }]);
+        let run = world.start("svc");
+        world.launched(run);
+        if let Some(before) = before {
+            (world.class, world.decisions) = (Some("crash"), vec![retry_in(&world, 0)]);
+            world.exited(run, ExitStatus::Code(before));
+            world.launched(run);
+        }
+        world.judged.clear();
+        (world.class, world.decisions) = (Some("config"), vec![retry_in(&world, 1_000)]);
+        world.exited(run, ExitStatus::Code(code));
+        let asked = world.judged.last().expect("Retry is asked");
+        assert_eq!(asked.program.class_rule("config").retry, patient, "{daemon_} {before:?} {code}");
+    }
+}
