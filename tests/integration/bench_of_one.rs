@@ -1,5 +1,6 @@
 //! A manager over a store that is thrown away: what every test of this binary begins with.
 
+use crate::recordings;
 use actix_process::{
     ProcessManager, Program, RunHandle, RunStatus,
     actors::model::{JournalRecord, Phase, Stream},
@@ -133,6 +134,7 @@ impl Bench {
 
     /// Every decision of the test is made again first, and must be the same.
     pub(crate) async fn end(self) {
+        recordings::keep(&self.pm).await;
         let compared = simulate::decide_again(&self.pm).await.expect("the journal reads");
         let differs: Vec<_> = compared.iter().filter(|one| !one.agrees()).collect();
         assert!(differs.is_empty(), "{} of {}: {:#?}", differs.len(), compared.len(), differs.first());

@@ -37,6 +37,7 @@ mod on_open;
 mod output;
 mod priority;
 mod readiness;
+mod recordings;
 mod replay;
 mod soak;
 mod spawn_errors;

@@ -8,7 +8,7 @@ use super::{
     codec::{In, Out},
     entry::{Entry, Key, read_body},
     frame::{self, Kind},
-    packing::{compress, decompress},
+    packing::{compress_once, decompress},
 };
 
 /// Bytes of commits that make a block. Without zstd smaller: sled likes values that fit into its pages.
@@ -23,7 +23,7 @@ pub(super) fn pack<'a>(sealed: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
         raw.extend_from_slice(commit);
         raw
     });
-    let packed = compress(&raw);
+    let packed = compress_once(&raw);
     let mut out = Out::default();
     out.u8(u8::from(packed.is_some()));
     out.var(raw.len() as u64);

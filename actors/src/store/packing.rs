@@ -1,7 +1,9 @@
 //! How values are packed: by zstd, where the feature is on.
 //!
-//! What zstd works in is kept by each thread that packs or unpacks: a chunk is 48 KiB, and to set up anew for each costs
-//! half of what the packing does. It is less than a megabyte for each of the store's four threads.
+//! What zstd works in is kept by each thread that packs or unpacks chunks: a chunk is 48 KiB, and to set up anew for each
+//! costs half of what the packing does. It is less than a megabyte for each of the store's threads. A block of the journal
+//! comes once in fifty decisions and sets up anew; by what it gives back then, malloc returns what the decisions left: kept,
+//! memory grew by 6 MiB over 20,000 restarts.
 
 /// Level 1 packs lines about fivefold at several hundred MB/s; higher levels cost more than the disk they save, and
 /// whoever waits for the store waits longer.
@@ -33,10 +35,21 @@ mod kept {
     }
 }
 
-/// The bytes packed; `None` where they stay as they are.
+/// The bytes packed, now and then; `None` where they stay as they are.
+#[cfg(feature = "zstd")]
+pub(super) fn compress_once(raw: &[u8]) -> Option<Vec<u8>> {
+    zstd::bulk::compress(raw, ZSTD_LEVEL).ok()
+}
+
+/// The bytes packed, one chunk after the other; `None` where they stay as they are.
 #[cfg(feature = "zstd")]
 pub(super) fn compress(raw: &[u8]) -> Option<Vec<u8>> {
     kept::compress(raw).ok()
+}
+
+#[cfg(not(feature = "zstd"))]
+pub(super) const fn compress_once(_: &[u8]) -> Option<Vec<u8>> {
+    None
 }
 
 #[cfg(not(feature = "zstd"))]
