@@ -81,6 +81,10 @@ impl Daemon {
         &self.url
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The answer of `/healthz`, which needs no token.
     pub(crate) fn health(&self) -> String {
         let address = self.url.trim_start_matches("http://");

@@ -31,6 +31,7 @@ mod launcher_of_others;
 mod library_errors;
 mod limits;
 mod load;
+mod memory;
 mod metrics;
 mod notify;
 mod on_open;

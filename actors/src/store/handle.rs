@@ -5,6 +5,7 @@ use super::{
     identity::{self, Identity, Known},
     journal::{Engine, Opened, Request},
     lock::{self, OpenError},
+    memory,
     notices::{Notice, Notices},
     segments::JournalRetention,
 };
@@ -94,6 +95,7 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]. Damage is none.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        memory::give_back_large_pieces();
         let dir = owned::claim(dir)?;
         owned::check_contents(&dir)?;
         let (lock, before) = lock::take(&dir)?;

@@ -13,7 +13,7 @@ use super::{
     facts::Facts,
     handle::{Commit, Loaded, StoreError},
     mark::{self, Marked},
-    memory::Burst,
+    memory::{self, Burst},
     owed::Owed,
     segments::{JournalRetention, Segments},
     state::{Checkpoint, State},
@@ -395,7 +395,10 @@ impl Engine {
         let full = self.base().is_ok_and(|base| base.segments.is_full(now_ms));
         let done = if full {
             // Nothing may depend on a segment that is sealed.
-            self.checkpoint().and_then(|()| self.base_mut()?.segments.begin_next())
+            let begun = self.checkpoint().and_then(|()| self.base_mut()?.segments.begin_next());
+            // Who is never quiet gives back what the old segment took here, while all wait for the new one anyway.
+            memory::give_back();
+            begun
         } else {
             Ok(())
         };

@@ -30,6 +30,39 @@ impl Burst {
     }
 }
 
+/// Pieces of this size and larger come from the system one by one, and go back to it when they are freed. glibc takes the
+/// largest piece that was ever freed, up to 32 MiB, as a sign of what it should keep for itself; then the tables of sled's
+/// pages, 6 MiB for each open database of which it uses some hundred kilobytes, are cut from memory that was used before,
+/// and all of them has to be cleared, so it is there as a whole. 38 MiB became 24 for the same store.
+#[cfg(target_env = "gnu")]
+const LARGE: libc::c_int = 1 << 20;
+
+/// What an arena may keep at its end before it gives it back: what was free of the dynamic rule at this size.
+#[cfg(target_env = "gnu")]
+const KEPT_AT_END: libc::c_int = 2 * LARGE;
+
+/// Whoever sets glibc's own variables knows better.
+#[cfg(target_env = "gnu")]
+const BY_HAND: [&str; 2] = ["MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"];
+
+/// Lets large pieces of memory go back when they are freed, once for the process.
+#[cfg(target_env = "gnu")]
+pub(super) fn give_back_large_pieces() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    if BY_HAND.iter().any(|name| std::env::var_os(name).is_some()) {
+        return;
+    }
+    // SAFETY: glibc allows both at any time and from any thread; they change where memory comes from, not what it holds.
+    ONCE.call_once(|| unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_AT_END);
+    });
+}
+
+/// Other allocators know by themselves, or cannot be told.
+#[cfg(not(target_env = "gnu"))]
+pub(super) const fn give_back_large_pieces() {}
+
 #[cfg(target_env = "gnu")]
 pub(super) fn give_back() {
     // SAFETY: glibc allows it at any time and from any thread.

@@ -25,6 +25,10 @@ const KEPT_INDEXES: usize = 8;
 /// comes later opens a segment again, which takes some ten milliseconds.
 const IDLE_MS: u64 = 3_000;
 
+/// So many bytes of lines make a burst of reading, also where it opens nothing because all of it is in the head. What fewer
+/// take, the next reader uses again: who follows a program is no burst.
+const BURST: u64 = 4 << 20;
+
 #[derive(Default)]
 pub(super) struct Cache {
     open: Vec<(u64, Arc<Segment>)>,
@@ -33,7 +37,7 @@ pub(super) struct Cache {
     rescued: Option<(u64, Arc<Rescued>)>,
     /// Damaged segments that were told of.
     told: BTreeSet<u64>,
-    /// When it was used last; none when it holds nothing.
+    /// When it was used last, or much was read; none since what that took was given back.
     used_at: Option<Timestamp>,
 }
 
@@ -46,6 +50,13 @@ impl Shared {
     fn used(&self, cache: &mut Cache) {
         if cache.used_at.replace(clock::now()).is_none() {
             self.opened.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Somebody reads so many bytes of lines.
+    pub(super) fn count_read(&self, bytes: u64) {
+        if self.read.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) >= BURST {
+            self.used(&mut self.cache());
         }
     }
 
@@ -145,7 +156,7 @@ impl Shared {
         cache.rescued.take_if(|(have, _)| *have == number);
     }
 
-    /// When it is to be looked at next; none when it holds nothing.
+    /// When it is to be looked at next; none when there is nothing to give back.
     pub(super) fn idle_at(&self) -> Option<Timestamp> {
         let used_at = [self.cache().used_at, self.recent().asked_at()];
         used_at.into_iter().flatten().min().map(|at| at.plus(IDLE_MS))
@@ -171,6 +182,7 @@ impl Shared {
             }
             let Cache { open, indexes, rescued, used_at, .. } = &mut *cache;
             *used_at = None;
+            self.read.store(0, Ordering::Relaxed);
             self.opened.store(false, Ordering::Relaxed);
             (std::mem::take(open), std::mem::take(indexes), rescued.take())
         };

@@ -86,6 +86,8 @@ pub(super) struct Shared {
     recent: Mutex<Recent>,
     /// Readers have opened something that the writer's thread is to close some time.
     pub(super) opened: AtomicBool,
+    /// Bytes of lines that were read since memory was given back last.
+    pub(super) read: AtomicU64,
     pub(super) waiting: AtomicU64,
     pub(super) refusing: AtomicBool,
     /// The newest segment's database refused something.
@@ -134,6 +136,7 @@ impl Output {
             broken: AtomicBool::new(false),
             damage,
             opened: AtomicBool::new(false),
+            read: AtomicU64::new(0),
             store: store.clone(),
         });
         let (writer, jobs) = sync_channel(WRITER_QUEUE);
@@ -294,6 +297,7 @@ impl Output {
             return Ok(Some(Arc::new(rescued.chunk(wanted))));
         }
         let opened = self.shared.segment(segment);
+        self.shared.count_read(wanted.to.saturating_sub(wanted.from));
         self.nudge();
         let found = match opened {
             Ok(None) => return Ok(None),
