@@ -57,7 +57,8 @@
 //!   ask, and no other. After closing, starts are let through at least `ramp.spacing` apart.
 //! - It remembers no scope for ever: one that rests at level 0, without a holder, is forgotten with its row of failures once its
 //!   latest outcome is older than `window.age`, and a minute after its last use if nothing is known of it. One at a higher
-//!   level, or half-open, is kept until a success proves it.
+//!   level, or half-open, is kept until a success proves it, or nobody has used it for eight days. What an operator decided is
+//!   kept, and failures of a scope whose `window.age = "0s"` says that they do not grow old.
 //! - Which failure weighs how much, and in which scopes, is the class's rule, applied before [`Settle`].
 //!
 //! # What was rejected

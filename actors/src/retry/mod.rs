@@ -53,6 +53,8 @@
 //!   held is saved with the records that nothing depends on: a death of ours may give back the tokens of the last 20 ms.
 //! - No rule raises a parameter above what the run asked for: a pause that should *grow* when the other side complains
 //!   has to be asked for large and be lowered from there.
+//! - It remembers no shared value for ever: one with which no attempt has ended, and no daemon was healthy, for eight days is
+//!   forgotten with the next end of anything, or at the next start of ours. Who comes then begins with what it asks for.
 //! - A budget that is empty ends no run unless its rules say so (`on_empty`): there is nobody who waits for the answer, so
 //!   later is better than never. `max_failing` bounds the wait.
 //!

@@ -25,6 +25,11 @@ const UNKNOWN_MS: u64 = 60_000;
 /// them is a failure. A day: longer than the pause between the starts of a nightly job.
 const AGELESS_MS: u64 = 24 * 3_600_000;
 
+/// How long a scope is kept, after its last use, that no success has proved since it opened: half-open without a probe, or
+/// closed at a higher level. Eight days: longer than the pause between two starts of a weekly job. Time alone proves nothing,
+/// but without an end each host that ever failed is kept for ever; who comes later finds it closed at level 0.
+const UNPROVED_MS: u64 = 8 * 24 * 3_600_000;
+
 /// Classes of failures that a sentence can name. Eight fill a line; of longer rows the latest are named.
 const RECENT: usize = 8;
 
@@ -108,9 +113,16 @@ impl Circuit {
 
     /// When it may be forgotten, if nothing happens before.
     pub(super) fn idle_at(&self) -> Option<Timestamp> {
-        let rests = matches!(self.state, State::Closed | State::Disabled | State::MetricsOnly);
-        if !rests || self.by_hand.is_some() || self.level > 0 || self.out > 0 {
+        let rests = match &self.state {
+            State::Closed | State::Disabled | State::MetricsOnly => true,
+            State::HalfOpen { leases, .. } => leases.is_empty(),
+            State::Open { .. } | State::ForcedOpen { .. } => false,
+        };
+        if !rests || self.by_hand.is_some() || self.out > 0 {
             return None;
+        }
+        if self.level > 0 || matches!(self.state, State::HalfOpen { .. }) {
+            return Some(self.touched_at.max(self.changed_at).plus(UNPROVED_MS));
         }
         let known = self.row.count > 0 || !self.window.is_empty() || !self.starts.is_empty();
         let failed = self.row.count > 0 || self.window.share().failures > 0 || !self.starts.is_empty();

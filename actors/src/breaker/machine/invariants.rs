@@ -55,6 +55,8 @@
 //! | a failure that lowered a parameter counts in the share | `tests::rest::a_failure_that_lowered_a_parameter_opens_by_the_row_alone` |
 //! | a failure that lowered a parameter leaves the row | `tests::rest::a_failure_that_lowered_a_parameter_opens_by_the_row_alone` |
 //! | a scope is forgotten with a young row of failures | `tests::rest::a_row_of_failures_is_kept_as_long_as_its_latest_is_young` |
+//! | a half-open scope is forgotten as soon as one of which nothing is known | `tests::rest::a_half_open_scope_is_kept_for_eight_days_of_rest` |
+//! | a restart is a use | `tests::rest::a_level_is_kept_for_eight_days_of_rest_over_restarts` |
 
 mod saved_state;
 mod transitions;
@@ -255,12 +257,14 @@ impl World {
         self.machine.slots.values().map(deciding).collect()
     }
 
-    /// The scopes that may be forgotten as far as they themselves go: that is no decision.
+    /// The scopes that may be forgotten soon as far as they themselves go: that is no decision. Those that no success has
+    /// proved yet are none of them.
     fn resting(&self) -> BTreeSet<String> {
+        let soon = self.machine.last.plus(24 * 3_600_000);
         let rests = |slot: &&slots::Slot| {
             let mut circuit = slot.circuit.clone();
             circuit.out = 0;
-            circuit.idle_at().is_some()
+            circuit.idle_at().is_some_and(|at| at < soon)
         };
         self.machine.slots.values().filter(rests).map(|slot| slot.circuit.scope.to_string()).collect()
     }

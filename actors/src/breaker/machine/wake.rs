@@ -18,7 +18,7 @@ impl Circuit {
         let past = |at: Timestamp| Timestamp(now.0.saturating_sub(then.since(at)));
         let future = |at: Timestamp, longest: u64| now.plus(at.since(then).min(longest));
         self.seed = reader.seed;
-        self.touched_at = now;
+        self.touched_at = past(self.touched_at);
         self.heard_at = past(self.heard_at);
         self.changed_at = past(self.changed_at);
         self.window.map_times(past);

@@ -34,6 +34,9 @@ pub(super) struct Adjusted {
     /// It was lowered for errors of an attempt that still lives: the end of that attempt is the same incident.
     #[serde(default)]
     pub(super) inline: bool,
+    /// When somebody used it, where it is shared: to the day.
+    #[serde(default)]
+    pub(super) used_at: Option<Timestamp>,
 }
 
 impl Adjusted {
@@ -47,7 +50,7 @@ impl Adjusted {
 
     /// By the clock of now, after which nothing was.
     pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
-        for at in [&mut self.lowered_at, &mut self.raised_at] {
+        for at in [&mut self.lowered_at, &mut self.raised_at, &mut self.used_at] {
             *at = at.map(|at| shift.apply(at).min(now));
         }
         if let Some((_, at)) = &mut self.last_bad {
@@ -121,7 +124,15 @@ pub(super) fn step(
     let Some(value) = spec.value_at(raised).filter(|_| raised > at) else { return Step::Stay };
     let last_bad = kept.and_then(|kept| kept.last_bad.clone());
     let chain = kept.map(|kept| kept.chain.clone()).unwrap_or_default();
-    Step::Move(Adjusted { value, lowered_at, raised_at: Some(now), last_bad, chain, inline: false })
+    Step::Move(Adjusted {
+        value,
+        lowered_at,
+        raised_at: Some(now),
+        last_bad,
+        chain,
+        inline: false,
+        used_at: None,
+    })
 }
 
 /// One step down from `current`, which stands at `at`, towards `target`.
@@ -139,13 +150,29 @@ fn lower(
     if at <= floor {
         let (raised_at, last_bad) = kept.map_or((None, None), |kept| (kept.raised_at, kept.last_bad.clone()));
         let (value, lowered_at) = (current, Some(now));
-        return Step::Exhausted(Adjusted { value, lowered_at, raised_at, last_bad, chain, inline: false });
+        return Step::Exhausted(Adjusted {
+            value,
+            lowered_at,
+            raised_at,
+            last_bad,
+            chain,
+            inline: false,
+            used_at: None,
+        });
     }
     let whole = target.div_euclid(grain) * grain;
     let moved = spec.value_at(whole.min(at - grain).max(floor)).filter(|_| target != at);
     let Some(value) = moved else { return Step::Stay };
     let last_bad = Some((current, now));
-    Step::Move(Adjusted { value, lowered_at: Some(now), raised_at: None, last_bad, chain, inline: false })
+    Step::Move(Adjusted {
+        value,
+        lowered_at: Some(now),
+        raised_at: None,
+        last_bad,
+        chain,
+        inline: false,
+        used_at: None,
+    })
 }
 
 /// Why a failure at `now` leaves a parameter as it is which its class lowers, after "it stays so": nothing where it does not.
@@ -300,7 +327,7 @@ mod tests {
     fn at(value: i64, lowered_at: u64) -> Adjusted {
         let lowered_at = Some(Timestamp(lowered_at));
         let (value, chain) = (value.into(), Vec::new());
-        Adjusted { value, lowered_at, raised_at: None, last_bad: None, chain, inline: false }
+        Adjusted { value, lowered_at, raised_at: None, last_bad: None, chain, inline: false, used_at: None }
     }
 
     /// The value that a step leads to, and when it was lowered last.

@@ -80,16 +80,23 @@ impl Machine {
         }
         let mut judge = Judge { seed: *seed, curves, shared };
         let (mut decision, incident) = judge.decide(now, end, streak);
+        let success = matches!(decision, Decision::Done { .. });
+        // A success looks at all of them.
+        let unlooked = if success {
+            Vec::new()
+        } else {
+            shared.used_all(now, end.program, end.base, incident.as_ref().map(|incident| incident.adjust))
+        };
         let goes_on = matches!(decision, Decision::RetryAt { .. });
         let Change { events, mut saved, unchanged } = match incident {
             Some(incident) => shared.adjust_all(now, &incident, streak, goes_on),
             // A job's success is evidence of health. A daemon's clean end is not: its life was, each time it was told.
-            None if matches!(decision, Decision::Done { .. }) => {
-                shared.recover_all(now, end.program, end.base, None)
-            }
+            None if success => shared.recover_all(now, end.program, end.base, None),
             None => Change::default(),
         };
         decision.and(unchanged);
+        saved.extend(unlooked);
+        saved.extend(shared.forget_unused(now));
         let quarantined = goes_on && streak.probation;
         if goes_on {
             saved.push(saved::put_run(end.run, streak));
@@ -252,8 +259,7 @@ impl Machine {
                 }
                 Some(Read::Shared(path, mut adjusted)) => {
                     adjusted.wake(now, shift);
-                    moved.push(saved::put_shared(&path, Some(&adjusted)));
-                    self.shared.restore(path, adjusted);
+                    moved.push(self.shared.restore(now, path, adjusted));
                 }
                 Some(Read::Budget(scope, level)) => {
                     moved.extend(self.budgets.restore(now, shift, scope, level));
@@ -263,6 +269,13 @@ impl Machine {
         }
         if shift.is_none() {
             moved.clear();
+        }
+        loop {
+            let forgotten = self.shared.forget_unused(now);
+            if forgotten.is_empty() && !self.shared.has_idle(now) {
+                break;
+            }
+            moved.extend(forgotten);
         }
         (moved, unread)
     }

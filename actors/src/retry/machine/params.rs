@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{
     Adjust, Event, OnFloor, ParamReason, ParamReasons, ParamSpec, ParamValue, Params, ProbeParams, Program,
-    RunId, Scope, Timestamp, render_key,
+    Put, RunId, Scope, Timestamp, render_key,
 };
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -31,10 +31,30 @@ enum Wish {
     Unneeded,
 }
 
+/// How long a value is kept that siblings share and nobody has used. Eight days: longer than the pause between two starts of
+/// a weekly job. Whoever comes later begins with what it asks for, as the first of them did; without an end, what each host
+/// ever refused would be kept for ever, at a kilobyte.
+pub(super) const UNUSED_MS: u64 = 8 * 24 * 3_600_000;
+
+/// How exactly it is saved when a value was used last: once a day costs nothing, each end would be a write.
+const USED_STEP_MS: u64 = 24 * 3_600_000;
+
+/// Most values that are forgotten with one end: some tens of microseconds. The rest follows with the next.
+const FORGOTTEN_AT_ONCE: usize = 16;
+
 /// Adjusted values that siblings share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    values: HashMap<String, Adjusted, RandomState>,
+    values: HashMap<String, Kept, RandomState>,
+    /// All of them, by when it is looked at whether they may be forgotten: not moved with each use, but then.
+    idle: BTreeSet<(Timestamp, String)>,
+}
+
+/// A value, and its place in [`Shared::idle`].
+#[derive(Clone, Debug)]
+struct Kept {
+    adjusted: Adjusted,
+    looked_at: Timestamp,
 }
 
 /// Who shares a value: the siblings' key, a slash, and the parameter's name, which has none. One text, because it is
@@ -114,6 +134,7 @@ impl Shared {
                 Step::Stay => {
                     let why = adjust::not_lowered_because(base, kept, spec, *rule, now);
                     change.unchanged.extend(why.map(|why| stays(&why)));
+                    change.saved.extend(path.and_then(|path| self.used(now, &path)));
                     continue;
                 }
                 Step::Exhausted(adjusted) => {
@@ -130,8 +151,7 @@ impl Shared {
             };
             change.events.push((path.as_ref().map(|path| Scope(path.key().to_owned())), event));
             if let Some(path) = path {
-                change.saved.push(saved::put_shared(&path.text, Some(&adjusted)));
-                self.values.insert(path.text, adjusted);
+                change.saved.push(self.keep(now, path.text, adjusted));
             } else {
                 streak.rest.make().params.insert(name.clone(), adjusted);
             }
@@ -156,6 +176,7 @@ impl Shared {
             let Some(mut raise) = adjust::recover(base_value, kept, spec, now) else {
                 let why = adjust::not_raised_because(base_value, kept, spec, now);
                 change.unchanged.extend(why.map(|why| format!("{name} stays {}: {why}", kept.value)));
+                change.saved.extend(path.and_then(|path| self.used(now, &path)));
                 continue;
             };
             let why = raised_because(&raise, spec, base_value, path.as_ref());
@@ -166,11 +187,10 @@ impl Shared {
             let event = Event::ParamChanged { name: name.clone(), from, to, why };
             change.events.push((path.as_ref().map(|path| Scope(path.key().to_owned())), event));
             if let Some(path) = path {
-                change.saved.push(saved::put_shared(&path.text, raise.adjusted.as_ref()));
-                match raise.adjusted {
-                    Some(adjusted) => drop(self.values.insert(path.text, adjusted)),
-                    None => drop(self.values.remove(&path.text)),
-                }
+                change.saved.push(match raise.adjusted {
+                    Some(adjusted) => self.keep(now, path.text, adjusted),
+                    None => self.forget(&path.text),
+                });
             } else if let Some(streak) = streak.as_deref_mut() {
                 let params = &mut streak.rest.make().params;
                 match raise.adjusted {
@@ -182,9 +202,88 @@ impl Shared {
         change
     }
 
-    /// A saved value comes back.
-    pub(super) fn restore(&mut self, path: String, adjusted: Adjusted) {
-        self.values.insert(path, adjusted);
+    /// A saved value comes back. The state to save.
+    pub(super) fn restore(&mut self, now: Timestamp, path: String, adjusted: Adjusted) -> Put {
+        // Versions before this one did not say when it was used.
+        let used_at = adjusted.used_at.unwrap_or(now);
+        self.keep(used_at, path, adjusted)
+    }
+
+    /// A value that was used now. The state to save.
+    fn keep(&mut self, now: Timestamp, path: String, mut adjusted: Adjusted) -> Put {
+        adjusted.used_at = Some(now);
+        let put = saved::put_shared(&path, Some(&adjusted));
+        if let Some(kept) = self.values.get_mut(&path) {
+            kept.adjusted = adjusted;
+            return put;
+        }
+        let looked_at = now.plus(UNUSED_MS);
+        self.idle.insert((looked_at, path.clone()));
+        self.values.insert(path, Kept { adjusted, looked_at });
+        put
+    }
+
+    fn forget(&mut self, path: &str) -> Put {
+        if let Some((path, kept)) = self.values.remove_entry(path) {
+            self.idle.remove(&(kept.looked_at, path));
+        }
+        // A table that is three quarters empty is more than a burst of new values needs.
+        if self.values.capacity() / 4 > self.values.len() {
+            self.values.shrink_to(self.values.len() * 2);
+        }
+        saved::put_shared(path, None)
+    }
+
+    /// Somebody has run with this value. The state to save, if what is saved is old.
+    fn used(&mut self, now: Timestamp, path: &Path) -> Option<Put> {
+        let adjusted = &mut self.values.get_mut(&path.text)?.adjusted;
+        if adjusted.used_at.is_some_and(|at| now.since(at) < USED_STEP_MS) {
+            return None;
+        }
+        adjusted.used_at = Some(now);
+        Some(saved::put_shared(&path.text, Some(adjusted)))
+    }
+
+    /// An attempt ended that ran with the shared values of this program, of which `but` are looked at anyway.
+    pub(super) fn used_all(
+        &mut self,
+        now: Timestamp,
+        program: &Program,
+        base: &Params,
+        but: Option<&BTreeMap<String, Adjust>>,
+    ) -> Vec<Put> {
+        if self.values.is_empty() {
+            return Vec::new();
+        }
+        let wanted = |name: &str| but.is_none_or(|but| !but.contains_key(name));
+        let specs = program.params.iter().filter(|(name, _)| wanted(name));
+        let paths = specs.filter_map(|(name, spec)| Path::of(program, spec, name, base));
+        paths.filter_map(|path| self.used(now, &path)).collect()
+    }
+
+    /// Whether some value is to be looked at.
+    pub(super) fn has_idle(&self, now: Timestamp) -> bool {
+        self.idle.first().is_some_and(|(at, _)| *at <= now)
+    }
+
+    /// Forgets what nobody has used for [`UNUSED_MS`]. The state to save.
+    pub(super) fn forget_unused(&mut self, now: Timestamp) -> Vec<Put> {
+        let mut saved = Vec::new();
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            if !self.has_idle(now) {
+                break;
+            }
+            let Some((_, path)) = self.idle.pop_first() else { break };
+            let Some(kept) = self.values.get_mut(&path) else { continue };
+            let until = kept.adjusted.used_at.unwrap_or_default().plus(UNUSED_MS);
+            if until > now {
+                kept.looked_at = until;
+                self.idle.insert((until, path));
+            } else {
+                saved.push(self.forget(&path));
+            }
+        }
+        saved
     }
 
     /// What a run of this program shares, and nothing else.
@@ -192,13 +291,13 @@ impl Shared {
         let paths = program.params.iter().filter_map(|(name, spec)| Path::of(program, spec, name, base));
         let known =
             paths.filter_map(|path| self.values.get(&path.text).map(|kept| (path.text, kept.clone())));
-        Self { values: known.collect() }
+        Self { values: known.collect(), idle: BTreeSet::new() }
     }
 
     /// Everything, by its path.
     #[cfg(test)]
-    pub(super) const fn all(&self) -> &HashMap<String, Adjusted, RandomState> {
-        &self.values
+    pub(super) fn all(&self) -> BTreeMap<String, Adjusted> {
+        self.values.iter().map(|(path, kept)| (path.clone(), kept.adjusted.clone())).collect()
     }
 
     fn kept<'a>(
@@ -208,7 +307,7 @@ impl Shared {
         name: &str,
     ) -> Option<&'a Adjusted> {
         match path {
-            Some(path) => self.values.get(&path.text),
+            Some(path) => self.values.get(&path.text).map(|kept| &kept.adjusted),
             None => streak.and_then(|streak| streak.rest.get().params.get(name)),
         }
     }

@@ -189,6 +189,7 @@ mod tests {
             last_bad: Some((ParamValue::Integer(100), Timestamp(7))),
             chain: Vec::new(),
             inline: false,
+            used_at: None,
         };
         let put = put_shared("site:http://shop.example/a/qpi", Some(&adjusted));
         assert_eq!(

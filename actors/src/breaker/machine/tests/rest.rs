@@ -45,6 +45,57 @@ fn a_row_of_failures_is_kept_as_long_as_its_latest_is_young() {
     assert_eq!(site.machine.breakers(), []);
 }
 
+/// The day, in seconds, and the eight for which what no success has proved is kept.
+const DAY: u64 = 24 * 3_600;
+
+#[test]
+fn a_half_open_scope_is_kept_for_eight_days_of_rest() {
+    let mut site = Site::with(policy());
+    site.trip(0);
+    site.tick(5);
+    site.told(&["0 closed → open 1", "5 open → half_open 1"]);
+    site.tick(4 * DAY);
+    let prober = site.granted(4 * DAY, 1);
+    let _ = site.ends(4 * DAY + 1, 1, &prober, Outcome::Neutral, false);
+    site.tick(12 * DAY);
+    assert_eq!(site.machine.breakers()[0].state, "half_open", "eight days from its last probe");
+    site.tick(12 * DAY + 1);
+    assert_eq!(site.machine.breakers(), []);
+    assert_eq!(site.machine.next_alarm(), None);
+}
+
+#[test]
+fn a_level_is_kept_for_eight_days_of_rest_over_restarts() {
+    let mut site = Site::with(policy());
+    site.trip(0);
+    let _ = site.start_and_end(5, Outcome::Success);
+    site.told(&["0 closed → open 1", "5 open → half_open 1", "5 half_open → closed 1"]);
+    for day in [3, 6] {
+        let now = Timestamp(day * DAY * 1_000);
+        let reading = ClockReading { wall_ms: now.0, ..ClockReading::default() };
+        site.machine.set_clock(now, reading);
+        let saved = site.machine.save(now);
+        let saved: Vec<_> = saved.into_iter().map(|put| (put.key, put.value.unwrap())).collect();
+        site.machine = Machine::new(1);
+        site.machine.set_clock(now, reading);
+        let (changes, unread) = site.machine.restore(now, &saved);
+        assert!(changes.events.is_empty() && unread.is_empty());
+    }
+    site.tick(8 * DAY + 4);
+    assert_eq!(site.machine.breakers()[0].level, 1);
+    site.tick(8 * DAY + 5);
+    assert_eq!(site.machine.breakers(), []);
+}
+
+#[test]
+fn what_an_operator_decided_is_kept() {
+    let mut site = Site::with(policy());
+    let _ = site.start_and_end(0, Outcome::Neutral);
+    site.operate(1, OperatorAct::Disable);
+    site.tick(1_000 * DAY);
+    assert_eq!(site.machine.breakers()[0].state, "disabled");
+}
+
 #[test]
 fn a_failure_that_lowered_a_parameter_opens_by_the_row_alone() {
     let lowering = Outcome::Lowering { weight_permille: 1_000 };

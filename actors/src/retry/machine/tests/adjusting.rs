@@ -286,3 +286,66 @@ fn a_choice_is_stepped_down_for_failures_and_finds_its_way_back_by_steps() {
     assert_eq!(why.as_deref(), Some(expected));
     assert!(life.machine.shared.all().is_empty(), "nothing is left to remember");
 }
+
+const DAY: u64 = 24 * HOUR;
+
+/// A run of another host ends after so long, which forgets what is due.
+fn elsewhere(life: &mut Life, ms: u64) -> Vec<Put> {
+    life.now = life.now.plus(ms);
+    let base = std::mem::replace(&mut life.base, at_host("other.example"));
+    let verdict = life.end_of(run(6), &Outcome::Success, 0);
+    life.base = base;
+    verdict.saved
+}
+
+#[test]
+fn a_shared_value_is_forgotten_after_eight_days_without_use() {
+    let mut life = life(scraper());
+    let used_at = life.now;
+    let _ = life.end(&failed("rate_limited"), 0);
+    life.now = used_at;
+    assert_eq!(elsewhere(&mut life, 8 * DAY - 1), []);
+    assert_eq!(qpi(&life), "50");
+    let key = "param/site:shop.example/qpi".to_owned();
+    assert_eq!(elsewhere(&mut life, 1), [Put { key, value: None }]);
+    assert_eq!(qpi(&life), "100");
+    assert_eq!(elsewhere(&mut life, DAY), [], "once");
+}
+
+#[test]
+fn a_shared_value_that_somebody_runs_with_is_kept_over_restarts() {
+    let mut program = scraper();
+    if let Some(spec) = program.params.get_mut("qpi") {
+        spec.restore = None;
+    }
+    let mut life = life(program);
+    let mut saved: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut hear = |puts: Vec<Put>| {
+        for put in puts {
+            match put.value {
+                Some(value) => drop(saved.insert(put.key, value)),
+                None => drop(saved.remove(&put.key)),
+            }
+        }
+        saved.clone()
+    };
+    hear(life.end(&failed("rate_limited"), 10).saved);
+    for class in ["network", "rate_limited", "network"] {
+        life.now = life.now.plus(5 * DAY);
+        let verdict = life.end(&failed(class), 10);
+        let known: Vec<_> = hear(verdict.saved).into_iter().collect();
+        life.machine = Machine::new(1);
+        assert_eq!(life.machine.restore(life.now, ClockShift::default(), &known), (vec![], vec![]));
+    }
+    assert_eq!(qpi(&life), "25");
+    life.now = life.now.plus(5 * DAY);
+    hear(life.end_of(run(5), &Outcome::Success, 10).saved);
+    hear(elsewhere(&mut life, 7 * DAY));
+    assert_eq!(qpi(&life), "25", "a success that raises nothing is a use");
+    life.now = life.now.plus(9 * DAY);
+    let known: Vec<_> = hear(Vec::new()).into_iter().collect();
+    life.machine = Machine::new(1);
+    let (forgotten, _) = life.machine.restore(life.now, ClockShift::default(), &known);
+    assert_eq!(forgotten.iter().filter(|put| put.value.is_none()).count(), 1);
+    assert!(life.machine.shared.all().is_empty());
+}

@@ -20,6 +20,8 @@
 //! | paying leaves the tokens in the bucket | `tests::budgeting::a_retry_takes_a_token_and_the_next_ones_are_due_when_theirs_are_there` |
 //! | a start with enough tokens overtakes the line | `budget::tests::a_late_cheap_start_does_not_overtake_an_early_dear_one` |
 //! | a streak comes back without its first failure | `saved::tests::what_was_saved_is_read_back` |
+//! | a shared value that is in use is forgotten | `tests::adjusting::a_shared_value_that_somebody_runs_with_is_kept_over_restarts` |
+//! | a failure of another class is no use of a shared value | `tests::adjusting::a_shared_value_that_somebody_runs_with_is_kept_over_restarts` |
 
 mod clock;
 
