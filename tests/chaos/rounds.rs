@@ -210,6 +210,7 @@ impl Chaos {
             self.found.wrong(Wrong::NeverEnded, format!("{left} jobs do not come to their end"));
         }
         self.look(&daemon).expect("it lives");
+        keep_recording(&daemon);
         let any = self.journal.runs.keys().next().cloned().unwrap_or_default();
         let again = daemon.command(self.world.path(), &["simulate", "--from-journal", &any]);
         let said = String::from_utf8_lossy(&again.stderr).into_owned();
@@ -225,6 +226,26 @@ impl Chaos {
         self.found.count("journal records", self.journal.records as u64);
         crate::verdict(&self.found, self.world);
     }
+}
+
+/// Writes what the daemons were told and decided, where `KEEP_RECORDINGS` names a folder: one commit a line, as
+/// `tests/integration/recordings.rs` reads it.
+fn keep_recording(daemon: &Supervisor) {
+    let Some(folder) = std::env::var_os("KEEP_RECORDINGS") else { return };
+    let (mut text, mut cursor) = (String::new(), "0.0".to_owned());
+    loop {
+        let page = daemon.json(&format!("/recording?cursor={cursor}")).expect("it lives");
+        if text.is_empty() {
+            text = format!("{}\n", serde_json::json!({"seed": page["seed"]}));
+        }
+        let commits = page["items"].as_array().expect("a list");
+        commits.iter().for_each(|commit| text.push_str(&format!("{commit}\n")));
+        if commits.is_empty() {
+            break;
+        }
+        cursor = page["next_cursor"].as_str().expect("a text").to_owned();
+    }
+    std::fs::write(std::path::Path::new(&folder).join("chaos.jsonl"), text).expect("the folder takes it");
 }
 
 /// `CHAOS_ROUNDS` and `CHAOS_SEED` make it longer and different.
