@@ -355,7 +355,7 @@ impl ManagerActor {
             let (tell, told) = oneshot::channel();
             store.close(move |result| drop(tell.send(result)));
             let closed = told.await;
-            if gone.is_err() || stored.is_err() || !matches!(closed, Ok(Ok(()))) {
+            if gone.is_err() || !matches!(stored, Ok(true)) || !matches!(closed, Ok(Ok(()))) {
                 log::error!("the end was not orderly; launcher={gone:?} monitor={stored:?} store={closed:?}");
             }
             for waiter in waiters {

@@ -350,7 +350,9 @@ impl Watched {
         let seen = if complete { seen } else { Seen::default() };
         let evidence = seen.verdict(&self.rules, &self.program, exit, now);
         let lines = self.stdout.lines + u64::from(!self.stdout.tail.is_empty());
-        let items = self.items.as_deref().map(|items| {
+        // A count of what is left is no count.
+        let all = self.feeds().all(|feed| feed.all_items && feed.gaps == 0);
+        let items = self.items.as_deref().filter(|_| all).map(|items| {
             let told = |feed: &Feed| feed.items_by_now(items, &self.redactor);
             items.together(told(&self.stdout), told(&self.stderr))
         });

@@ -76,6 +76,8 @@ pub(crate) struct Feed {
     pub(crate) errors: u64,
     pub(crate) gaps: u64,
     pub(crate) items: u64,
+    /// Whether all output was looked at for them: what was stored by an earlier Monitor and is gone may have told of more.
+    pub(crate) all_items: bool,
 }
 
 impl Feed {
@@ -89,6 +91,9 @@ impl Feed {
         output: &Output,
     ) -> Self {
         let at = output.position(attempt, stream);
+        let (items, all_items) = items
+            .filter(|_| at.to > 0)
+            .map_or((0, true), |items| stored_items(items, (attempt, stream), at.to, output));
         Self {
             attempt,
             stream,
@@ -115,9 +120,8 @@ impl Feed {
             lines: at.lines,
             errors: at.errors,
             gaps: at.gaps,
-            items: items
-                .filter(|_| at.to > 0)
-                .map_or(0, |items| stored_items(items, attempt, stream, output)),
+            items,
+            all_items,
         }
     }
 

@@ -145,7 +145,7 @@ impl Handler<GetRules> for MonitorActor {
 }
 
 impl Handler<Flush> for MonitorActor {
-    type Result = ResponseFuture<()>;
+    type Result = ResponseFuture<bool>;
 
     fn handle(&mut self, _: Flush, ctx: &mut Context<Self>) -> Self::Result {
         let all: Vec<_> = self.watched.keys().copied().collect();
@@ -157,10 +157,11 @@ impl Handler<Flush> for MonitorActor {
             self.send(*attempt, ctx);
         }
         let (reply, answer) = oneshot::channel();
-        self.output.flush(move || {
-            let _ = reply.send(());
+        self.output.flush(move |stored| {
+            let _ = reply.send(stored); // Who asked may have gone.
         });
         self.settle(ctx);
-        Box::pin(async move { answer.await.unwrap_or_default() })
+        // The answer is dropped when the writer ends before it came to it.
+        Box::pin(async move { answer.await.unwrap_or(false) })
     }
 }

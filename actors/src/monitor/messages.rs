@@ -84,7 +84,8 @@ pub struct Drained {
     pub evidence: Option<Evidence>,
     /// What the attempt has written so far.
     pub counts: Counts,
-    /// Items that it told of; nothing when its program does not count them.
+    /// Items that it told of; nothing when its program does not count them, or part of the output could not be looked at: it
+    /// was dropped, or deleted before a Monitor went on with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
     /// False when the output up to the exit could not be read in time. Then `evidence` is by the exit alone where the
@@ -171,9 +172,10 @@ pub struct RuleInfo {
     pub weight_permille: u32,
 }
 
-/// Store everything taken in so far; answers when it is safe. Part of an orderly end.
+/// Store everything taken in so far; answers when that is done. False: not all of it is stored, and what is not lies in the
+/// spools until the next supervisor takes it in. Part of an orderly end.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub struct Flush;
 
 /// What the Monitor tells the Manager.

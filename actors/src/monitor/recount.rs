@@ -10,10 +10,18 @@ use crate::{
     store::{Chunk, Output, StoreError, Wanted},
 };
 
-/// The items that the stored output of this stream tells of. What cannot be read tells of none.
-pub(super) fn stored_items(items: &Items, attempt: AttemptId, stream: Stream, output: &Output) -> u64 {
-    let mut count = 0;
+/// The items that the stored output of this stream tells of, and whether that is all of it up to this place: what retention
+/// or damage took, or cannot be read, tells of none, and then nobody knows how many there were.
+pub(super) fn stored_items(
+    items: &Items,
+    (attempt, stream): (AttemptId, Stream),
+    to: u64,
+    output: &Output,
+) -> (u64, bool) {
+    let (mut count, mut reached, mut whole) = (0, 0, true);
     let tell = |chunk: &Chunk| {
+        whole &= chunk.head.from == reached && chunk.head.gap == 0;
+        reached = chunk.head.to;
         // Where lines were lost stands one of ours.
         if chunk.head.gap == 0 {
             chunk.lines().for_each(|line| count = items.in_line(count, &plain(line.bytes)));
@@ -21,8 +29,9 @@ pub(super) fn stored_items(items: &Items, attempt: AttemptId, stream: Stream, ou
     };
     if let Err(error) = each_chunk(attempt, stream, output, tell) {
         log::warn!("stored output not read for its items; attempt={attempt} error={error}");
+        whole = false;
     }
-    count
+    (count, whole && reached == to)
 }
 
 fn each_chunk(

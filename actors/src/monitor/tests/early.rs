@@ -192,6 +192,6 @@ async fn rules_ready_items_and_grep_look_through_colours() {
         let mut grep = query_of(id, 10);
         grep.filter.grep = Some("^HTTP 429".to_owned());
         assert_eq!(world.forward(grep).await.len(), 1, "stored: {stored}");
-        world.monitor.send(Flush).await.unwrap();
+        assert!(world.monitor.send(Flush).await.unwrap());
     }
 }

@@ -16,7 +16,7 @@ async fn history(world: &World) -> (AttemptId, AttemptId) {
             world.query(query_of(id, 1)).await;
         }
         if round == 20 {
-            world.monitor.send(Flush).await.unwrap();
+            assert!(world.monitor.send(Flush).await.unwrap());
         }
     }
     world.close(a).await;
@@ -219,7 +219,7 @@ async fn read_bytes_of(seed: usize) {
             }
         }
         if (state >> 50).is_multiple_of(40) {
-            world.monitor.send(Flush).await.unwrap();
+            assert!(world.monitor.send(Flush).await.unwrap());
         }
     }
     world.close(id).await;

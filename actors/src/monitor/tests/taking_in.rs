@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     model::{Class, ClassifyRule, Matcher, StreamChoice},
-    monitor::{Close, LastOutput},
+    monitor::{Close, LastOutput, machine::Items, recount::stored_items},
 };
 
 fn noise(length: usize, seed: u64) -> Vec<u8> {
@@ -115,7 +115,7 @@ async fn items_are_counted_in_both_streams_also_by_the_one_that_goes_on_after_a_
             (stdout, stderr) = (stdout + lines.len() as u64, stderr + 53 + u64::from(round < 2));
             world.all(id, 10_000).await;
             if round < 2 {
-                world.monitor.send(Flush).await.unwrap();
+                assert!(world.monitor.send(Flush).await.unwrap());
                 let dir = world.crash().await;
                 world = World::in_dir(dir);
             }
@@ -313,8 +313,8 @@ fn lines_that_are_too_old_leave_memory_and_spool_of_a_living_program() {
     feed.seal();
     feed.send(&output, &Arc::default(), &|| {});
     let (done, wait) = std::sync::mpsc::channel();
-    output.flush(move || done.send(()).unwrap());
-    wait.recv().unwrap();
+    output.flush(move |stored| done.send(stored).unwrap());
+    assert!(wait.recv().unwrap());
     assert_eq!(feed.expire(now.plus(1), &output), (0, Some(now)), "what is not known to be stored stays");
     feed.stored_to(15, usize::MAX, &output);
     assert_eq!(
@@ -329,4 +329,21 @@ fn lines_that_are_too_old_leave_memory_and_spool_of_a_living_program() {
         assert!(crate::clock::now() < until, "the spool is given back");
         std::thread::yield_now();
     }
+}
+
+#[actix::test]
+async fn items_of_output_that_is_gone_are_not_taken_for_none() {
+    let id = attempt(1);
+    let program = program().success_items("scraped", 3);
+    let items = Items::of(&program).unwrap();
+    let world = World::new();
+    world.watch(id, &program).await;
+    world.write(id, Stream::Stdout, b"scraped a\nscraped b\n");
+    world.all(id, 10).await;
+    assert!(world.monitor.send(Flush).await.unwrap());
+    let output = world.output.as_ref().unwrap();
+    let found = |stream, to| stored_items(&items, (id, stream), to, output);
+    assert_eq!(found(Stream::Stdout, 20), (2, true));
+    assert_eq!(found(Stream::Stdout, 31), (2, false), "the last bytes are gone");
+    assert_eq!(found(Stream::Stderr, 20), (0, false), "all is gone");
 }

@@ -207,11 +207,12 @@ impl Output {
         self.shared.waiting.load(Ordering::Relaxed)
     }
 
-    /// Answers once everything given before is stored. Never blocks.
-    pub fn flush(&self, done: impl FnOnce() + Send + 'static) {
+    /// Answers once everything given before is stored; false when some of it is not, because the disk refused it or the
+    /// writer makes no progress. Never blocks.
+    pub fn flush(&self, done: impl FnOnce(bool) + Send + 'static) {
         if let Err(Job::Flush(done)) = self.lanes.write(Job::Flush(Box::new(done))) {
             log::warn!("output not flushed: the writer makes no progress");
-            done();
+            done(false);
         }
     }
 

@@ -5,7 +5,11 @@ use crate::{
     model::{AttemptId, RunId, Stream},
     store::Store,
 };
-use std::{fs, path::Path, sync::Arc, sync::mpsc::channel};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::Ordering, mpsc::channel},
+};
 use tempfile::{TempDir, tempdir};
 
 fn attempt() -> AttemptId {
@@ -118,8 +122,8 @@ fn segments_are_sealed_found_again_and_deleted_oldest_first() {
         written.push((*chunk).clone());
     }
     let (done, wait) = channel();
-    output.flush(move || done.send(()).unwrap());
-    wait.recv().unwrap();
+    output.flush(move |stored| done.send(stored).unwrap());
+    assert!(wait.recv().unwrap());
     assert!(output.segments(&Wanted::default()).len() >= 4);
     let none = Wanted { program: Some("q"), ..Wanted::default() };
     assert!(output.segments(&none).is_empty());
@@ -129,8 +133,8 @@ fn segments_are_sealed_found_again_and_deleted_oldest_first() {
     assert_eq!(all(&output), written);
     output.set_retention(Retention::new(50 << 20, u64::MAX));
     let (done, wait) = channel();
-    output.flush(move || done.send(()).unwrap());
-    wait.recv().unwrap();
+    output.flush(move |stored| done.send(stored).unwrap());
+    assert!(wait.recv().unwrap());
     append(&output, &chunk(at, b"more\n"));
     let left = all(&output);
     assert!(left.len() < written.len() && left.last().unwrap().bytes == b"more\n");
@@ -223,8 +227,8 @@ fn lines_are_what_the_head_says() {
 /// Everything that was asked for is done.
 fn flushed(output: &Output) {
     let (done, wait) = channel();
-    output.flush(move || done.send(()).unwrap());
-    wait.recv().unwrap();
+    output.flush(move |stored| done.send(stored).unwrap());
+    assert!(wait.recv().unwrap());
 }
 
 fn chunk_of(from: u64, bytes: &[u8], at_ms: u64) -> Arc<Chunk> {
@@ -377,4 +381,21 @@ fn one_wrong_bit_beside_a_sealed_segment_loses_nothing() {
             assert_whole(&dir, &written, &format!("{name}, byte {place}"));
         }
     }
+}
+
+#[test]
+fn a_flush_says_when_the_disk_refused_some_of_it() {
+    let dir = tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let output = Output::open(&store, Retention::default()).unwrap();
+    let flush = || {
+        let (tell, told) = channel();
+        output.flush(move |stored| tell.send(stored).unwrap());
+        told.recv().unwrap()
+    };
+    assert!(flush());
+    output.shared.refusing.store(true, Ordering::SeqCst); // As after a chunk that was refused.
+    assert!(!flush());
+    output.resume();
+    assert!(flush());
 }

@@ -35,7 +35,7 @@ const QUIET_MS: u64 = 2_000;
 
 pub(super) enum Job {
     Append(Arc<Chunk>, Box<dyn FnOnce(Result<(), StoreError>) + Send>),
-    Flush(Box<dyn FnOnce() + Send>),
+    Flush(Box<dyn FnOnce(bool) + Send>),
     /// There is something that may be due, now or later.
     Look,
 }
@@ -183,7 +183,9 @@ fn work(shared: &Shared, group: Vec<Job>) {
             log::error!("an answer of the output's writer panicked");
         }
     }
-    let _ = catch_unwind(AssertUnwindSafe(move || flushes.into_iter().for_each(|done| done())));
+    // Until the Monitor has given again what was refused.
+    let stored = !shared.refusing.load(Ordering::SeqCst);
+    let _ = catch_unwind(AssertUnwindSafe(move || flushes.into_iter().for_each(|done| done(stored))));
     drop(head);
     shared.broken.fetch_or(shared.refusing.load(Ordering::SeqCst), Ordering::SeqCst);
     if due || shared.seal_due() {
