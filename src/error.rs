@@ -3,7 +3,7 @@
 use crate::RunStatus;
 use actix_process_actors::{
     clock,
-    manager::{GetRun, LookupError, OpenError, RetryRunError, RunError, StartError},
+    manager::{GetRun, LookupError, NoAnswer, OpenError, RetryRunError, RunError, StartError},
     model::{ParamProblem, did_you_mean, edit_distance},
     monitor::QueryError,
 };
@@ -39,6 +39,8 @@ pub enum ErrorKind {
     ShuttingDown,
     /// The supervisor is gone: shut down, or its thread died.
     Closed,
+    /// A part of the supervisor has ended, by a fault of ours, and what it knows cannot be told.
+    NoAnswer,
     /// The store cannot be opened, read or written.
     Store,
     /// Another process owns the store.
@@ -67,6 +69,7 @@ impl ErrorKind {
             Self::NotRunning => "not_running",
             Self::ShuttingDown => "shutting_down",
             Self::Closed => "shut_down",
+            Self::NoAnswer => "no_answer",
             Self::Store => "store",
             Self::StoreLocked => "store_locked",
             Self::Keeper => "keeper",
@@ -236,6 +239,7 @@ impl From<StartError> for Error {
                 "for a new run use a new key; to ask again after a lost answer send what was sent first",
             ),
             StartError::ShuttingDown => Self::new(ErrorKind::ShuttingDown, message),
+            StartError::NoAnswer(error) => error.into(),
             StartError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
             // The contract may grow; an error that nobody knows here still has its own words.
             _ => Self::new(ErrorKind::Store, message),
@@ -252,6 +256,14 @@ fn queue_help(program: &str) -> String {
 
 /// What to do about a store that refuses.
 const STORE_HELP: &str = "look at the free space and the permissions of the store's folder";
+
+impl From<NoAnswer> for Error {
+    fn from(error: NoAnswer) -> Self {
+        Self::new(ErrorKind::NoAnswer, error.to_string()).with_help(
+            "start the supervisor again on the same store, and report what its log says of a panic",
+        )
+    }
+}
 
 impl From<RunError> for Error {
     fn from(error: RunError) -> Self {
@@ -275,6 +287,7 @@ impl From<RunError> for Error {
                 Self::new(ErrorKind::QueueFull, message).with_help(queue_help(&program))
             }
             RunError::ShuttingDown => Self::new(ErrorKind::ShuttingDown, message),
+            RunError::NoAnswer(error) => error.into(),
             RunError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
             _ => Self::new(ErrorKind::Store, message),
         }

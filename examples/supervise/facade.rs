@@ -47,6 +47,7 @@ impl Daemon {
         let mut builder = ProcessManager::builder()
             .store(&config.store.path)
             .programs(config.programs)
+            .log_advice(false) // Its warnings stand on standard error.
             .keep_logs_bytes(config.store.logs_max_bytes)
             .keep_logs_for(Duration::from_millis(config.store.logs_max_age_ms))
             .keep_runs(config.store.runs_max_count as usize)

@@ -4,7 +4,7 @@ use super::{ProcessManager, shutdown};
 use crate::{Error, ErrorKind, Result};
 use actix_process_actors::{
     manager::{Autostart, Options, open},
-    model::{BreakerPolicy, Program, RetryBudget},
+    model::{Advised, BreakerPolicy, Problem, Program, RetryBudget, advice_between},
 };
 use std::{
     os::unix::fs::DirBuilderExt,
@@ -26,6 +26,9 @@ pub struct ProcessManagerBuilder {
     runs_max_age: Option<Duration>,
     journal_max_bytes: Option<u64>,
     journal_max_age: Option<Duration>,
+    quiet: bool,
+    /// Its doubtful places were told when its file was read.
+    told: bool,
 }
 
 impl ProcessManagerBuilder {
@@ -101,6 +104,13 @@ impl ProcessManagerBuilder {
         self
     }
 
+    /// Whether what is allowed in a program but probably not meant is logged as a warning when the program is added or
+    /// changed. Default true; false for who shows [`config::Config::warnings`](crate::config::Config::warnings) to somebody.
+    pub fn log_advice(mut self, log: bool) -> Self {
+        self.quiet = !log;
+        self
+    }
+
     /// Opens the store, takes up what the last manager left, and starts the programs with `autostart`.
     ///
     /// # Errors
@@ -131,10 +141,10 @@ impl ProcessManagerBuilder {
         let running = running?;
         let addr = running.addr.clone();
         let threads = shutdown::Threads::new(running, private);
-        let pm = ProcessManager::new(addr, threads, store);
+        let pm = ProcessManager::new(addr, threads, store, !self.quiet);
         // First: the programs take up what waited for it.
         pm.set_retry_budget(self.retry_budget).await?;
-        pm.configure(self.programs, self.shared_breakers).await?;
+        pm.configure_with(self.programs, self.shared_breakers, !self.told).await?;
         pm.ask(Autostart).await?;
         Ok(pm)
     }
@@ -191,6 +201,33 @@ pub(super) fn check_programs(programs: &[Program]) -> Result<()> {
     })
 }
 
+/// What is allowed but probably not meant: in these programs, as far as their names are among those, and between them.
+pub(super) fn advice(
+    programs: &[Program],
+    shared_breakers: &[(String, BreakerPolicy)],
+    names: &[String],
+) -> Vec<(String, Problem)> {
+    let new = |program: &&Program| names.contains(&program.name);
+    let mut found: Vec<_> = programs
+        .iter()
+        .filter(new)
+        .flat_map(|program| program.advice().into_iter().map(|problem| (program.name.clone(), problem)))
+        .collect();
+    for (about, problem) in advice_between(programs, shared_breakers) {
+        match about {
+            Advised::Program(at) => {
+                let program = programs.get(at).filter(new);
+                found.extend(program.map(|program| (program.name.clone(), problem)));
+            }
+            Advised::Breaker(at) if !names.is_empty() => {
+                found.extend(shared_breakers.get(at).map(|(pattern, _)| (pattern.clone(), problem)));
+            }
+            Advised::Breaker(_) => {}
+        }
+    }
+    found
+}
+
 /// Checks a retry budget likewise.
 pub(super) fn check_budget(budget: Option<RetryBudget>) -> Result<()> {
     let problems = budget.map(|budget| budget.check()).unwrap_or_default();
@@ -212,7 +249,7 @@ pub(super) fn from_config(path: &Path) -> Result<ProcessManagerBuilder> {
         log::warn!("the configuration has a doubtful place; warning={}", warning.message);
     }
     let kept = config.store;
-    let mut builder = ProcessManagerBuilder::default()
+    let mut builder = ProcessManagerBuilder { told: true, ..ProcessManagerBuilder::default() }
         .store(kept.path)
         .programs(config.programs)
         .keep_logs_bytes(kept.logs_max_bytes)
@@ -224,4 +261,33 @@ pub(super) fn from_config(path: &Path) -> Result<ProcessManagerBuilder> {
     builder.shared_breakers = config.shared_breakers;
     builder.retry_budget = config.retry_budget;
     Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubtful_places_of_new_programs_are_told_once() {
+        let doubtful = |name: &str| {
+            let path = "-c";
+            Program::new(
+                name,
+                actix_process_actors::model::Command::Argv(vec!["sh".into(), path.into(), "echo {x}".into()]),
+            )
+            .param(actix_process_actors::model::ParamSpec::string("x"))
+        };
+        let programs = [doubtful("old"), doubtful("new")];
+        assert!(check_programs(&programs).is_ok(), "it is allowed");
+        let told = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+            let told = advice(&programs, &[], &names);
+            told.into_iter()
+                .filter(|(_, problem)| problem.code == "config.shell")
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&["new"]), ["new"]);
+        assert!(told(&[]).is_empty(), "nothing is new");
+    }
 }

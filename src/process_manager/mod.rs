@@ -14,10 +14,10 @@ use actix_process_actors::{
     manager::{
         Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetMetrics,
         GetPrograms, GetRun, GetRuns, GetSomeBreakers, Info, LookupError, ManagerActor, OperateBreaker,
-        ProgramStatus, SetRetryBudget, Subscribe, WhyProgram,
+        OperateError, ProgramStatus, SetRetryBudget, Subscribe, WhyProgram,
         recording::{GetRecording, Recording},
     },
-    model::{BreakerPolicy, JournalRecord, Program, Restart, RetryBudget, Scope},
+    model::{BreakerPolicy, JournalRecord, Problem, Program, Restart, RetryBudget, Scope},
     monitor::RuleInfo,
 };
 use futures_util::future::Either;
@@ -47,6 +47,7 @@ struct Shared {
     /// every page would cost more than the page.
     max_attempts: RwLock<BTreeMap<String, Option<u32>>>,
     samples: usage::Samples,
+    log_advice: bool,
 }
 
 /// Everything at a glance.
@@ -79,16 +80,21 @@ impl Status {
 const RUNS_TO_SUGGEST: usize = 200;
 
 impl ProcessManager {
-    fn new(addr: Addr<ManagerActor>, threads: shutdown::Threads, store: std::path::PathBuf) -> Self {
+    fn new(
+        addr: Addr<ManagerActor>,
+        threads: shutdown::Threads,
+        store: std::path::PathBuf,
+        log_advice: bool,
+    ) -> Self {
         let (max_attempts, samples) = Default::default();
-        Self { shared: Arc::new(Shared { addr, threads, store, max_attempts, samples }) }
+        Self { shared: Arc::new(Shared { addr, threads, store, max_attempts, samples, log_advice }) }
     }
 
     /// A facade without a supervisor behind it: every question is answered by [`ErrorKind::Closed`].
     #[cfg(all(test, feature = "web"))]
     pub(crate) fn of_nobody() -> Self {
         let (sender, _) = actix::dev::channel::channel(1);
-        Self::new(Addr::new(sender), shutdown::Threads::none(), "nowhere".into())
+        Self::new(Addr::new(sender), shutdown::Threads::none(), "nowhere".into(), false)
     }
 
     /// A manager to be configured and started.
@@ -244,17 +250,17 @@ impl ProcessManager {
     /// Every breaker as it stands now.
     ///
     /// # Errors
-    /// The supervisor is gone.
+    /// The supervisor is gone, or its Breaker is: an absent answer is not "none".
     pub async fn breakers(&self) -> Result<Vec<BreakerStatus>> {
-        self.ask(GetBreakers).await
+        Ok(self.ask(GetBreakers).await??)
     }
 
     /// The same in pages: at most so many, after this scope in their order.
     ///
     /// # Errors
-    /// The supervisor is gone.
+    /// As [`breakers`](Self::breakers).
     pub async fn breakers_after(&self, after: Option<Scope>, limit: usize) -> Result<Vec<BreakerStatus>> {
-        self.ask(GetSomeBreakers { after, limit }).await
+        Ok(self.ask(GetSomeBreakers { after, limit }).await??)
     }
 
     /// Tells a breaker what to do; who and why stand in the journal. To force open, to switch off and to let only watch
@@ -271,12 +277,15 @@ impl ProcessManager {
     ) -> Result<BreakerStatus> {
         let scope = Scope(scope.into());
         let answer = self.ask(OperateBreaker { scope: scope.clone(), act, by, reason }).await?;
-        let why = match answer {
-            Ok(status) => return Ok(status),
-            Err(why) => why,
-        };
-        let known = self.breakers().await.unwrap_or_default();
-        Err(Error::unknown_scope(why, &scope.0, known.iter().map(|breaker| breaker.scope.0.as_str())))
+        match answer {
+            Ok(status) => Ok(status),
+            Err(OperateError::NoAnswer(error)) => Err(error.into()),
+            Err(why) => {
+                let known = self.breakers().await?;
+                let names = known.iter().map(|breaker| breaker.scope.0.as_str());
+                Err(Error::unknown_scope(why.to_string(), &scope.0, names))
+            }
+        }
     }
 
     /// The classification rules in force for a program, in the order they are tried; without one the built-in rules.
@@ -291,6 +300,9 @@ impl ProcessManager {
     /// a run uses the new definition. Of a removed program what lives goes on to its end and is listed until then
     /// ([`Configured::living`]); nothing more is started for it.
     ///
+    /// What is allowed but probably not meant in an added or changed program is a warning in the log
+    /// ([`ProcessManagerBuilder::log_advice`]).
+    ///
     /// # Errors
     /// A program does not fit together; nothing is changed then.
     pub async fn configure(
@@ -298,10 +310,30 @@ impl ProcessManager {
         programs: Vec<Program>,
         shared_breakers: Vec<(String, BreakerPolicy)>,
     ) -> Result<Configured> {
+        self.configure_with(programs, shared_breakers, true).await
+    }
+
+    /// As [`configure`](Self::configure); doubtful places are told of at most where they were not before.
+    async fn configure_with(
+        &self,
+        programs: Vec<Program>,
+        shared_breakers: Vec<(String, BreakerPolicy)>,
+        tell: bool,
+    ) -> Result<Configured> {
         builder::check_programs(&programs)?;
+        let advice = (tell && self.shared.log_advice).then(|| (programs.clone(), shared_breakers.clone()));
         let limits = programs.iter().map(|program| (program.name.clone(), max_attempts(program))).collect();
         let configured = self.ask(Configure::new(programs, shared_breakers)).await?;
         *self.shared.max_attempts.write().unwrap_or_else(PoisonError::into_inner) = limits;
+        if let Some((programs, shared_breakers)) = advice {
+            let names: Vec<_> = configured.added.iter().chain(&configured.changed).cloned().collect();
+            for (name, problem) in builder::advice(&programs, &shared_breakers, &names) {
+                let Problem { path, message, help, .. } = problem;
+                log::warn!(
+                    "a setting is probably not meant so; of={name} key={path} why={message} help={help}"
+                );
+            }
+        }
         Ok(configured)
     }
 
@@ -399,6 +431,8 @@ impl ProcessManager {
 
     /// Stops every tree, writes everything down, ends the keeper and joins the supervisor's threads. Runs that are
     /// wanted go on with the next manager on this store. A second call, on any clone, returns once the first is done.
+    /// A keeper that does not answer for 6 s meanwhile (it is stopped, or hangs) is killed, and its trees with it; the
+    /// journal and the log say so.
     ///
     /// # Errors
     /// None today; a later version may report what could not be written.

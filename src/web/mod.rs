@@ -30,6 +30,7 @@
 //! | <span id="breaker_open">`breaker_open`</span> | 503 | a breaker refuses, and the start asked to be refused; see `retry_after_s` |
 //! | <span id="queue_full">`queue_full`</span> | 429 | as many runs wait as the program allows |
 //! | <span id="shutting_down">`shutting_down`</span>, <span id="shut_down">`shut_down`</span>, <span id="slow">`slow`</span> | 503 | the supervisor ends, has ended, or does not answer in time |
+//! | <span id="no_answer">`no_answer`</span> | 503 | a part of the supervisor has ended, by a fault of ours: what it knows (breakers, forecasts) cannot be told until the next one starts |
 //! | <span id="store">`store`</span> | 503 | the store takes or gives nothing just now, such as on a full disk; `/healthz` is degraded; see `retry_after_s` |
 //! | <span id="store_locked">`store_locked`</span>, <span id="keeper">`keeper`</span> | 500 | something of ours does not work; the log says more |
 //! | <span id="no_token">`no_token`</span> | 401 | the bearer token is missing or wrong |

@@ -174,9 +174,11 @@ const fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::InvalidQuery => StatusCode::BAD_REQUEST,
         ErrorKind::QueueFull => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::AlreadyRunning | ErrorKind::NotRunning => StatusCode::CONFLICT,
-        ErrorKind::Blocked | ErrorKind::ShuttingDown | ErrorKind::Closed | ErrorKind::Store => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        ErrorKind::Blocked
+        | ErrorKind::ShuttingDown
+        | ErrorKind::Closed
+        | ErrorKind::NoAnswer
+        | ErrorKind::Store => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::StoreLocked | ErrorKind::Keeper => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -53,14 +53,7 @@ fn output_without_a_place_is_never_called_complete_and_is_kept_until_there_is_on
     assert!(daemon.cli(&["status"]).contains("its spool takes nothing: Not a directory"));
     daemon.cli(&["run", "q"]);
     let end = |events: &str| events.lines().find(|line| line.contains("\"exit\":1")).map(str::to_owned);
-    until("its end", || end(&daemon.cli(&["events"])).is_some());
-    let ended = end(&daemon.cli(&["events"])).expect("seen");
-    assert!(ended.contains("\"output_complete\":false") && ended.contains("\"unspooled\":9"), "{ended}");
-    assert!(daemon.cli(&["why", "q"]).contains("(no disk took 9 bytes of its output)"));
-    unblock(folder.path());
-    until("the line", || daemon.logged("q") == ["HTTP 429"]);
-    until("the flood", || daemon.logged("flood").len() == 300_000);
-    until("all is well", || daemon.health().contains("\"ok\""));
+    until("its end", || daemon.cli(&["why", "asks"]).contains("its errors ended it"));
     daemon.end();
 }
 
@@ -138,5 +131,38 @@ fn a_flood_is_kept_to_the_last_line_by_default() {
     let lines = daemon.logged("flood");
     assert!(lines.iter().enumerate().all(|(n, line)| *line == (n + 1).to_string()), "every line");
     assert_eq!(lines.len(), 200_000);
+    daemon.end();
+}
+
+#[test]
+fn an_end_does_not_wait_for_a_keeper_that_stands_still() {
+    let folder = tempfile::tempdir().expect("a folder");
+    configure(folder.path(), "[program.tick]\ncommand = [\"sh\", \"-c\", \"echo up; exec sleep 1000\"]\n");
+    let daemon = Daemon::up(folder.path());
+    daemon.cli(&["run", "tick"]);
+    until("its output", || daemon.cli(&["logs", "tick", "-o", "cat"]) == "up\n");
+    signal(daemon.keeper(), libc::SIGSTOP);
+    daemon.end(); // It would wait for ever.
+    let daemon = Daemon::up(folder.path());
+    let events = daemon.cli(&["events"]);
+    assert!(events.contains("\"keeper_silent\""), "{events}");
+    assert!(events.contains("it did not answer while the supervisor ended, and was killed"), "{events}");
+    // Nobody is left of the tree, and the run goes on with the next attempt.
+    until("the next attempt", || daemon.logged("tick") == ["up", "up"]);
+    daemon.end();
+}
+
+#[test]
+fn an_unfinished_line_is_an_error_that_inline_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let asks = "[program.asks]\nrestart = \"on-failure\"\ncommand = [\"sh\", \"-c\", \"printf 'HTTP 429 again? '; exec sleep 1000\"]\n\
+        [[program.asks.classify]]\nclass = \"rate_limited\"\npattern = 'HTTP 429'\n\
+        [program.asks.classes.rate_limited]\ninline = { count = 1, per = \"1m\", action = \"stop\" }\n";
+    configure(folder.path(), asks);
+    let daemon = Daemon::up(folder.path());
+    daemon.cli(&["run", "asks"]);
+    until("its end", || daemon.cli(&["ps", "-a"]).contains("failed"));
+    let why = daemon.cli(&["why", "asks"]);
+    assert!(why.contains("its errors ended it"), "{why}");
     daemon.end();
 }

@@ -132,6 +132,14 @@ impl Keeper {
         }
     }
 
+    /// Kills its process, which hears nothing else when it is stopped; its socket closes then. False where it has no process
+    /// of its own: a thread cannot be stopped without us.
+    #[must_use]
+    pub fn kill(&self) -> bool {
+        // SAFETY: it is our child, and only `join`, which takes `self`, reaps it: the number is still its own.
+        self.pid().is_some_and(|pid| unsafe { libc::kill(pid, libc::SIGKILL) } == 0)
+    }
+
     /// Sends a request; never blocks.
     ///
     /// # Errors

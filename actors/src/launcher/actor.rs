@@ -6,7 +6,8 @@ use super::{
     link::{Heard, Link},
     machine::{Variables, out_of_descriptors, scarce},
     messages::{
-        Acknowledge, ForgetSecrets, KeepSecrets, Launch, Recover, Recovery, Report, Shutdown, Signal, Stop,
+        Acknowledge, Ending, ForgetSecrets, KeepSecrets, Launch, Recover, Recovery, Report, Shutdown, Signal,
+        Stop,
     },
     pulse::Pulse,
     recover::{self, Bereaved, Settled},
@@ -64,6 +65,8 @@ pub struct LauncherActor {
     inherited: Variables,
     pub(super) keeper: KeeperState,
     pub(super) pulse: Pulse,
+    /// The supervisor is about to end.
+    pub(super) ending: bool,
     /// Counts keepers, so that words of an earlier one are known as such.
     generation: u64,
     /// Boxed: a table has twice the room that it needs.
@@ -138,6 +141,7 @@ impl LauncherActor {
             inherited: own_environment(),
             keeper: KeeperState::None,
             pulse: Pulse::default(),
+            ending: false,
             generation: 0,
             living: HashMap::new(),
             tokens: HashMap::new(),
@@ -277,7 +281,7 @@ impl LauncherActor {
         let KeeperState::Up { link, hello } = std::mem::replace(&mut self.keeper, KeeperState::Busy) else {
             return;
         };
-        self.forget_pulse(ctx);
+        let killed = self.forget_pulse(ctx);
         let keeper = link.into_keeper();
         let orderly = !self.enders.is_empty() && self.living.is_empty();
         let (mut lost, mut told) = (Vec::new(), HashMap::new());
@@ -314,8 +318,11 @@ impl LauncherActor {
             this.keeper = KeeperState::None;
             if hello && !orderly {
                 log::error!("keeper lost; attempts={attempts}");
-                let why = "the keeper ended without being told to".to_owned();
-                this.report(Report::KeeperLost { attempts, why });
+                let why = match killed {
+                    true => "it did not answer while the supervisor ended, and was killed",
+                    false => "the keeper ended without being told to",
+                };
+                this.report(Report::KeeperLost { attempts, why: why.to_owned() });
             }
             let settled = settled.unwrap_or_else(|error| {
                 log::error!("what a keeper left could not be settled; error={error}");
@@ -490,12 +497,22 @@ impl Handler<Recover> for LauncherActor {
     }
 }
 
+impl Handler<Ending> for LauncherActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ending, ctx: &mut Self::Context) {
+        self.end_with_keeper(ctx);
+    }
+}
+
 impl Handler<Shutdown> for LauncherActor {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
-        let KeeperState::Up { link, .. } = &self.keeper else { return Box::pin(async {}) };
-        link.send(&Request::End);
+    fn handle(&mut self, _: Shutdown, ctx: &mut Self::Context) -> Self::Result {
+        if !self.ask_keeper(&Request::End) {
+            return Box::pin(async {});
+        }
+        self.end_with_keeper(ctx);
         let (sender, receiver) = oneshot::channel();
         self.enders.push(sender);
         Box::pin(async move {

@@ -79,6 +79,11 @@ impl Link {
         self.keeper.get_ref().pid()
     }
 
+    /// Kills the keeper's process; false where it has none of its own, or is not ours any more.
+    pub(super) fn kill(&self) -> bool {
+        self.keeper.get_ref().kill()
+    }
+
     /// Takes the keeper back after its end was heard, to wait for its process or thread.
     pub(super) fn into_keeper(self) -> Option<Keeper> {
         self.queue.borrow_mut().clear();

@@ -143,6 +143,12 @@ pub struct Recovered {
     pub secrets: Vec<String>,
 }
 
+/// The supervisor is about to end: from now on a keeper that does not answer is killed, and its trees are stopped and their
+/// pipes rescued as after any death of it. Without this, an end would wait for as long as the keeper is stopped.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Ending;
+
 /// End the keeper once every tree is empty; answers when it is gone.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

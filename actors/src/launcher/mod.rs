@@ -19,6 +19,11 @@
 //!   (`stat` of the files it names).
 //!
 //! # What it does not promise
+//! - That a file system which does not answer (a dead network mount, a FUSE that hangs) harms only those whose files lie on it:
+//!   PATH, scripts and working directories are looked up on this thread, which Manager, Retry and Breaker share, so that a
+//!   look that hangs holds up every start and stop until it is back. Output and children go on meanwhile. A look beside it
+//!   would cost each start two more changes of thread, and a restart has four in all; the env file is read that way, because
+//!   few have one.
 //! - That a file is the same when the kernel opens it as when it was found: what a start needs is checked by path.
 //! - That a limit of the host lets it hold copies of every child's pipes: three descriptors for each living attempt.
 //!   Beyond the limit children run all the same, and only the rescue after a keeper's death is lost for them.

@@ -3,8 +3,14 @@
 //! A keeper that is stopped (SIGSTOP, a frozen cgroup, a debugger) is alive for the kernel, and its socket takes what is
 //! sent. So whoever asks it for something waits for its word: any word will do. When all is quiet it is asked for one twice
 //! a minute while there are children: somebody whose output fills its pipe waits for the keeper without our knowing.
+//!
+//! While we live, a silent keeper is told of and left alone: it may go on, and nobody loses anything. When we end there is
+//! nobody who could wait for it, so it is killed then.
 
-use super::{actor::LauncherActor, messages::Report};
+use super::{
+    actor::{KeeperState, LauncherActor},
+    messages::Report,
+};
 use crate::{clock, keeper::protocol::Request, model::Timestamp};
 use actix::{AsyncContext, Context, SpawnHandle};
 
@@ -27,6 +33,7 @@ pub(super) struct Pulse {
     heard: bool,
     doubted: bool,
     silent: bool,
+    killed: bool,
     alarm: Option<(Timestamp, SpawnHandle)>,
 }
 
@@ -51,10 +58,31 @@ impl LauncherActor {
         }
     }
 
-    /// There is none, or another one.
-    pub(super) fn forget_pulse(&mut self, ctx: &mut Context<Self>) {
-        if let Some((_, alarm)) = std::mem::take(&mut self.pulse).alarm {
+    /// There is none, or another one. Whether we killed the one that was.
+    pub(super) fn forget_pulse(&mut self, ctx: &mut Context<Self>) -> bool {
+        let Pulse { alarm, killed, .. } = std::mem::take(&mut self.pulse);
+        if let Some((_, alarm)) = alarm {
             ctx.cancel_future(alarm);
+        }
+        killed
+    }
+
+    /// The supervisor ends: nobody waits for a keeper that does not answer.
+    pub(super) fn end_with_keeper(&mut self, ctx: &mut Context<Self>) {
+        self.ending = true;
+        if self.pulse.silent {
+            self.kill_keeper();
+        } else if self.ask_keeper(&Request::Ping) {
+            self.expect_answer(ctx);
+        }
+    }
+
+    fn kill_keeper(&mut self) {
+        if let KeeperState::Up { link, .. } = &self.keeper
+            && link.kill()
+        {
+            log::error!("keeper killed, it does not answer and the supervisor ends");
+            self.pulse.killed = true;
         }
     }
 
@@ -86,6 +114,9 @@ impl LauncherActor {
                 self.pulse.silent = true;
                 log::error!("keeper does not answer; pid={}", self.keeper_pid().unwrap_or(0));
                 self.report(Report::KeeperSilent { since });
+                if self.ending {
+                    self.kill_keeper();
+                }
             }
             None if !self.has_living() => {}
             None if std::mem::take(&mut self.pulse.heard) => self.look_at_pulse_by(now.plus(QUIET_MS), ctx),

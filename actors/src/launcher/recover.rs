@@ -80,14 +80,18 @@ pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
         .iter()
         .map(|one| Tree::new(one.pid, one.start_ticks, places.tag(one.attempt).into_bytes()))
         .collect();
-    // Before and after: should we die in between, what they had written by now is safe.
-    for one in &bereaved {
-        rescue_all(one, false);
-    }
-    kill_trees(trees, None);
+    let ends: Vec<_> = bereaved
+        .iter()
+        .flat_map(|one| {
+            let spools = [one.spool.stdout.as_path(), one.spool.stderr.as_path()];
+            one.pipes.iter().map(AsFd::as_fd).zip(spools)
+        })
+        .collect();
+    let mut losses = rescue_around(&ends, || kill_trees(trees, None)).into_iter();
     let mut settled = Vec::with_capacity(bereaved.len());
     for (one, by_itself) in bereaved.into_iter().zip(by_itself) {
-        let losses = rescue_all(&one, true);
+        let own = losses.by_ref().take(one.pipes.len().min(2)).collect::<Vec<_>>();
+        let losses = [0, 1].map(|at| own.get(at).copied().unwrap_or_default());
         // Always asked: a keeper on a thread leaves us its zombies.
         let word = exit_of(one.pid, one.pidfd.as_ref().map(AsFd::as_fd));
         // An end by our own SIGKILL says nothing of the program.
@@ -98,14 +102,35 @@ pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
     settled
 }
 
-/// Moves what the pipes hold into the spools; with `last`, what these do not take is counted.
-fn rescue_all(one: &Bereaved, last: bool) -> [Loss; 2] {
-    let mut losses = [Loss::default(); 2];
-    let spools = [&one.spool.stdout, &one.spool.stderr];
-    for ((pipe, path), loss) in one.pipes.iter().zip(spools).zip(&mut losses) {
-        *loss = rescue_or_say(pipe.as_fd(), path, last);
+/// Moves what the pipes hold into the spools, stops who writes into them, and moves the rest; what the spools do not take of it
+/// is counted. Twice, because we may die in between: what was written by then is safe.
+fn rescue_around(ends: &[(BorrowedFd<'_>, &Path)], stop: impl FnOnce()) -> Vec<Loss> {
+    for (pipe, path) in ends {
+        rescue_or_say(*pipe, path, false);
     }
-    losses
+    stop();
+    ends.iter().map(|(pipe, path)| rescue_or_say(*pipe, path, true)).collect()
+}
+
+/// The same for ends of pipes that were found; what was lost of each pair.
+fn rescue_found(pipes: &[(Spool, [Option<OwnedFd>; 2])], stop: impl FnOnce()) -> Vec<[Loss; 2]> {
+    let mut places = Vec::new();
+    let mut ends = Vec::new();
+    for (number, (spool, two)) in pipes.iter().enumerate() {
+        for (stream, (end, path)) in two.iter().zip([&spool.stdout, &spool.stderr]).enumerate() {
+            if let Some(end) = end {
+                places.push((number, stream));
+                ends.push((end.as_fd(), path.as_path()));
+            }
+        }
+    }
+    let mut lost = vec![[Loss::default(); 2]; pipes.len()];
+    for ((number, stream), loss) in places.into_iter().zip(rescue_around(&ends, stop)) {
+        if let Some(place) = lost.get_mut(number).and_then(|two| two.get_mut(stream)) {
+            *place = loss;
+        }
+    }
+    lost
 }
 
 /// After a restart: reads the old keeper's records, stops who is left, rescues what the pipes hold, and finds spools that
@@ -130,20 +155,15 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
         };
         pipes.push((spool, ends));
     }
-    if same_boot {
-        let prefix = places.tag_prefix().into_bytes();
-        // Started by a child of our predecessor, we carry such a tag ourselves, and so does who has nothing to do with it.
-        let is_ours_too = tag_of(own_pid()).is_some_and(|tag| tag.starts_with(&prefix));
-        kill_trees(trees, (!is_ours_too).then_some(prefix.as_slice()));
-    }
-    let mut lost = vec![[Loss::default(); 2]; orphans.len()];
-    for ((spool, ends), losses) in pipes.iter().zip(&mut lost) {
-        for ((end, path), loss) in ends.iter().zip([&spool.stdout, &spool.stderr]).zip(losses) {
-            if let Some(end) = end {
-                *loss = rescue_or_say(end.as_fd(), path, true);
-            }
+    let lost = rescue_found(&pipes, || {
+        if same_boot {
+            let prefix = places.tag_prefix().into_bytes();
+            // Started by a child of our predecessor, we carry such a tag ourselves, and so does who has nothing to do with it.
+            let is_ours_too = tag_of(own_pid()).is_some_and(|tag| tag.starts_with(&prefix));
+            kill_trees(trees, (!is_ours_too).then_some(prefix.as_slice()));
         }
-    }
+    });
+    let mut lost = lost.into_iter();
     remove_strange_records(places, &orphans);
     let secrets = Secrets::of(&places.store);
     let mut tokens = first_token..;
@@ -151,7 +171,8 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
         let spool = places.spool(attempt, tokens.next().unwrap_or(first_token));
         (sizes_of(&spool), spool, secrets.load(attempt.run).into_values().collect())
     };
-    let ends = orphans.iter().zip(records).zip(lost).map(|((orphan, record), rescue)| {
+    let ends = orphans.iter().zip(records).map(|(orphan, record)| {
+        let rescue = lost.next().unwrap_or_default(); // Of another boot there are no pipes.
         let (sizes, spool, secrets) = spool_of(orphan.attempt);
         let told = record.map(|record| (record.sizes, record.losses)).unwrap_or_default();
         let mut losses = told.1;
@@ -388,6 +409,21 @@ pub(super) fn kill_keeper(places: &Places) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn what_pipes_hold_is_safe_before_anybody_is_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let (read, mut write) = io::pipe().unwrap();
+        write.write_all(b"before\n").unwrap();
+        let losses = rescue_around(&[(read.as_fd(), &path)], || {
+            assert_eq!(fs::read(&path).unwrap(), b"before\n", "should we die now, it is not lost");
+            write.write_all(b"after\n").unwrap();
+        });
+        assert_eq!(fs::read(&path).unwrap(), b"before\nafter\n");
+        assert!(losses.iter().all(Loss::is_none));
+    }
 
     #[test]
     fn who_locks_a_file_is_known_without_a_look_at_its_descriptors() {

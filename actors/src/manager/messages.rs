@@ -126,6 +126,9 @@ pub enum StartError {
     /// The manager is being shut down.
     #[error("the supervisor is shutting down")]
     ShuttingDown,
+    /// A room that has to be asked has ended.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// The run could not be written down, so it was not started.
     #[error("the run could not be stored: {0}")]
     Store(String),
@@ -194,6 +197,9 @@ pub enum RunError {
     /// The manager is being shut down.
     #[error("the supervisor is shutting down")]
     ShuttingDown,
+    /// A room that has to be asked has ended.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// The decision could not be written down, so it was not carried out.
     #[error("the decision could not be stored: {0}")]
     Store(String),
@@ -446,14 +452,23 @@ pub struct GetClasses {
     pub program: Option<String>,
 }
 
+/// A room of the supervisor gives no answer, because it has ended: a fault of ours, whose cause the log has. Children and
+/// their output go on; whoever starts a supervisor on this store again finds all as it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the {room} gives no answer: it has ended, and only the next supervisor will have one again")]
+pub struct NoAnswer {
+    /// Its name.
+    pub room: &'static str,
+}
+
 /// Every breaker as it stands now, in order of scope.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Vec<BreakerStatus>")]
+#[rtype(result = "Result<Vec<BreakerStatus>, NoAnswer>")]
 pub struct GetBreakers;
 
 /// The same in pages: there may be a scope for each of a hundred thousand hosts.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Vec<BreakerStatus>")]
+#[rtype(result = "Result<Vec<BreakerStatus>, NoAnswer>")]
 pub struct GetSomeBreakers {
     /// After this scope; nothing: from the first.
     pub after: Option<Scope>,
@@ -463,7 +478,7 @@ pub struct GetSomeBreakers {
 
 /// An operator's word to a breaker.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<BreakerStatus, String>")]
+#[rtype(result = "Result<BreakerStatus, OperateError>")]
 pub struct OperateBreaker {
     /// The scope.
     pub scope: Scope,
@@ -473,6 +488,18 @@ pub struct OperateBreaker {
     pub by: Option<String>,
     /// Why.
     pub reason: Option<String>,
+}
+
+/// Why an operator's word to a breaker has no effect.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperateError {
+    /// No run has used the scope.
+    #[error("there is no breaker `{0}`")]
+    Unknown(Scope),
+    /// The Breaker has ended.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
 }
 
 /// Stop every tree, write everything down, end the keeper. Runs that are wanted go on with the next manager.

@@ -20,6 +20,9 @@ use tokio::sync::oneshot;
 /// Records read at once.
 pub(super) const JOURNAL_PAGE: usize = 1_000;
 
+/// No answer is not "no breakers": who hears that starts what an open breaker would have refused.
+pub(super) const NO_BREAKER: NoAnswer = NoAnswer { room: "Breaker" };
+
 impl Handler<GetPrograms> for ManagerActor {
     type Result = MessageResult<GetPrograms>;
 
@@ -193,30 +196,30 @@ impl Handler<GetClasses> for ManagerActor {
             },
         };
         let answer = self.rooms.monitor.get_rules.send(monitor::GetRules { program });
-        Box::pin(async { answer.await.map_err(|error| StartError::Store(error.to_string())) })
+        Box::pin(async { Ok(answer.await.map_err(|_| NoAnswer { room: "Monitor" })?) })
     }
 }
 
 impl Handler<GetBreakers> for ManagerActor {
-    type Result = ResponseFuture<Vec<breaker::BreakerStatus>>;
+    type Result = ResponseFuture<Result<Vec<breaker::BreakerStatus>, NoAnswer>>;
 
     fn handle(&mut self, _: GetBreakers, _: &mut Context<Self>) -> Self::Result {
         let answer = self.rooms.breaker.get.send(breaker::GetBreakers::All);
-        Box::pin(async { answer.await.unwrap_or_default() })
+        Box::pin(async { answer.await.map_err(|_| NO_BREAKER) })
     }
 }
 
 impl Handler<GetSomeBreakers> for ManagerActor {
-    type Result = ResponseFuture<Vec<breaker::BreakerStatus>>;
+    type Result = ResponseFuture<Result<Vec<breaker::BreakerStatus>, NoAnswer>>;
 
     fn handle(&mut self, ask: GetSomeBreakers, _: &mut Context<Self>) -> Self::Result {
         let answer = self.rooms.breaker.get.send(breaker::GetBreakers::After(ask.after, ask.limit));
-        Box::pin(async { answer.await.unwrap_or_default() })
+        Box::pin(async { answer.await.map_err(|_| NO_BREAKER) })
     }
 }
 
 impl Handler<OperateBreaker> for ManagerActor {
-    type Result = ResponseFuture<Result<breaker::BreakerStatus, String>>;
+    type Result = ResponseFuture<Result<breaker::BreakerStatus, OperateError>>;
 
     fn handle(&mut self, operate: OperateBreaker, ctx: &mut Context<Self>) -> Self::Result {
         let OperateBreaker { scope, act, by, reason } = operate;
@@ -234,13 +237,12 @@ impl Handler<OperateBreaker> for ManagerActor {
         });
         let get = self.rooms.breaker.get.clone();
         Box::pin(async move {
-            let unknown = || format!("there is no breaker `{scope}`");
-            if !told.await.map_err(|error| error.to_string())? {
-                return Err(unknown());
+            if !told.await.map_err(|_| NO_BREAKER)? {
+                return Err(OperateError::Unknown(scope));
             }
             let one = breaker::GetBreakers::Of(vec![scope.clone()]);
-            let found = get.send(one).await.map_err(|error| error.to_string())?;
-            found.into_iter().next().ok_or_else(unknown)
+            let found = get.send(one).await.map_err(|_| NO_BREAKER)?;
+            found.into_iter().next().ok_or(OperateError::Unknown(scope))
         })
     }
 }

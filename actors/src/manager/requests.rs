@@ -6,6 +6,7 @@ use super::{
     actor::RECORDED_MAX,
     machine::{Checked, Input, SavedKey},
     messages::*,
+    queries::NO_BREAKER,
     recording::{Happening, Recovered, Saved},
 };
 use crate::{
@@ -231,7 +232,7 @@ impl Handler<Start> for ManagerActor {
         let (keep_secrets, manager) = (self.rooms.launcher.keep_secrets.clone(), ctx.address());
         Box::pin(async move {
             if let Some(answer) = refusal
-                && let Ok(Some(refused)) = answer.await
+                && let Some(refused) = answer.await.map_err(|_| NO_BREAKER)?
             {
                 return Err(refused);
             }
@@ -286,7 +287,7 @@ impl ManagerActor {
         self.when_written(run)
     }
 
-    /// Looks whether the breakers would refuse a start; the refusal, if so.
+    /// Looks whether the breakers would refuse a start; the refusal, if so. Without an answer the channel closes.
     fn peek(
         &mut self,
         program: &str,
@@ -443,6 +444,7 @@ impl Handler<Shutdown> for ManagerActor {
         self.shutdown.get_or_insert_default().push(tell);
         let now = self.begin();
         self.record(Happening::Shutdown);
+        self.rooms.launcher.ending.do_send(launcher::Ending);
         let effects = self.machine.shutdown(now);
         self.carry_out(effects, ctx);
         Box::pin(async {

@@ -39,6 +39,7 @@ ways! {
         keep_secrets: launcher::KeepSecrets,
         forget_secrets: launcher::ForgetSecrets,
         recover: launcher::Recover,
+        ending: launcher::Ending,
         shutdown: launcher::Shutdown,
     }
     /// What the Monitor is told.

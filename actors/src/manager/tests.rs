@@ -4,13 +4,13 @@ use super::*;
 use crate::{
     breaker, launcher,
     model::{
-        AttemptId, Command, Counts, Event, Evidence, ExitStatus, JournalRecord, Params, Phase, Program,
-        Scope, Spool, SpoolSizes, Timestamp,
+        AttemptId, Command, Counts, Event, Evidence, ExitStatus, IfBlocked, JournalRecord, Params, Phase,
+        Program, Scope, Spool, SpoolSizes, Timestamp,
     },
     monitor, retry,
     store::Store,
 };
-use actix::{Actor, Addr, Context, Handler, Message, MessageResult};
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message, MessageResult};
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex};
 
@@ -51,6 +51,7 @@ records! {
     launcher::KeepSecrets => |_, _| Ok(());
     launcher::ForgetSecrets => |_, _| ();
     launcher::Recover => |_, _| launcher::Recovery::default();
+    launcher::Ending => |_, _| ();
     launcher::Shutdown => |_, _| ();
     monitor::Watch => |_, _| ();
     monitor::Drain => |me, drain| monitor::Drained {
@@ -73,7 +74,7 @@ records! {
     monitor::LastOutput => |_, _| None;
     monitor::Query => |_, _| Ok(crate::model::Page::default());
     monitor::GetRules => |_, _| Vec::new();
-    monitor::Flush => |_, _| ();
+    monitor::Flush => |_, _| true;
     retry::Prepare => |_, prepare| retry::Prepared { params: prepare.base, ..Default::default() };
     retry::Ended => |_, ended| retry::Verdict {
         decision: match ended.outcome {
@@ -127,17 +128,23 @@ struct Bench {
 }
 
 async fn bench(fail_first: bool) -> Bench {
+    bench_with(fail_first, |_| ()).await
+}
+
+/// A bench some of whose rooms are others.
+async fn bench_with(fail_first: bool, change: impl FnOnce(&mut Rooms)) -> Bench {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path()).expect("a store");
     let saved = store.load().expect("an empty store");
     let heard = Heard::default();
     let recorder = Recorder { heard: heard.clone(), fail_first, due: None }.start();
-    let rooms = Rooms {
+    let mut rooms = Rooms {
         launcher: ToLauncher::new(&recorder),
         monitor: ToMonitor::new(&recorder),
         retry: ToRetry::new(&recorder),
         breaker: ToBreaker::new(&recorder),
     };
+    change(&mut rooms);
     let manager = ManagerActor::new(store, saved, rooms, machine::Limits::default(), 7).start();
     let programs = vec![Program::new("job", Command::Argv(vec!["true".into()]))];
     manager.send(Configure { programs, shared_breakers: Vec::new() }).await.expect("the manager lives");
@@ -306,4 +313,47 @@ async fn a_follower_that_is_told_of_a_record_does_not_hold_the_next_one_up() {
     });
     let (starters, followers) = (join_all(starters), join_all(followers));
     futures_util::future::join(starters, followers).await;
+}
+
+/// A room that has ended.
+fn dead() -> Addr<Recorder> {
+    Recorder::create(|ctx| {
+        ctx.stop();
+        Recorder { heard: Heard::default(), fail_first: false, due: None }
+    })
+}
+
+#[actix::test]
+async fn a_breaker_that_has_ended_is_not_no_breakers() {
+    let bench = bench_with(false, |rooms| rooms.breaker = ToBreaker::new(&dead())).await;
+    let ended = NoAnswer { room: "Breaker" };
+    let manager = &bench.manager;
+    assert_eq!(manager.send(GetBreakers).await.expect("it lives"), Err(ended));
+    let some = GetSomeBreakers { after: None, limit: 9 };
+    assert_eq!(manager.send(some).await.expect("it lives"), Err(ended));
+    let why = WhyProgram { program: "job".into() };
+    assert_eq!(manager.send(why.clone()).await.expect("it lives"), Err(StartError::NoAnswer(ended)));
+    let (act, scope) = (breaker::OperatorAct::Reset, Scope("site:x".into()));
+    let operate = OperateBreaker { scope, act, by: None, reason: None };
+    assert_eq!(manager.send(operate).await.expect("it lives"), Err(ended.into()));
+    let look = Start { program: "job".into(), if_blocked: IfBlocked::Refuse, ..Start::default() };
+    let refused = manager.send(look).await.expect("it lives").expect_err("nobody said that it may start");
+    assert_eq!(refused, StartError::NoAnswer(ended));
+    assert!(manager.send(GetRuns::default()).await.expect("it lives").is_empty());
+    let run = bench.start().await.id;
+    assert_eq!(manager.send(Why { run }).await.expect("it lives"), Err(RunError::NoAnswer(ended)));
+    assert_eq!(manager.send(why).await.expect("it lives"), Err(StartError::NoAnswer(ended)));
+}
+
+#[actix::test]
+async fn an_explanation_without_retrys_forecast_is_an_error() {
+    let bench = bench_with(false, |rooms| rooms.retry.forecast = dead().recipient()).await;
+    let run = bench.start().await.id;
+    bench.heard("launcher::Launch").await;
+    let spool = Spool { token: 1, stdout: "out".into(), stderr: "err".into() };
+    let attempt = AttemptId { run, number: 1 };
+    let launched = launcher::Report::Launched { attempt, pid: 7, start_ticks: 1, spool, secrets: Vec::new() };
+    bench.manager.send(launched).await.expect("it lives");
+    let why = bench.manager.send(Why { run }).await.expect("it lives");
+    assert_eq!(why.err(), Some(RunError::NoAnswer(NoAnswer { room: "Retry" })));
 }

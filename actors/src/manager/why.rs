@@ -3,8 +3,8 @@
 use super::{
     ManagerActor,
     machine::{Facts, explain},
-    messages::{Explanation, RunError, StartError, Why, WhyProgram},
-    queries::{JOURNAL_PAGE, read_journal},
+    messages::{Explanation, NoAnswer, RunError, StartError, Why, WhyProgram},
+    queries::{JOURNAL_PAGE, NO_BREAKER, read_journal},
 };
 use crate::{
     breaker::{BreakerStatus, GetBreakers},
@@ -27,7 +27,7 @@ impl Handler<Why> for ManagerActor {
             return Box::pin(async move { Err(RunError::Unknown(run)) });
         };
         let told = self.tell(facts, Vec::new());
-        Box::pin(async move { Ok(told.await.map_err(RunError::Store)?.0) })
+        Box::pin(async move { Ok(told.await?.0) })
     }
 }
 
@@ -44,14 +44,20 @@ impl Handler<WhyProgram> for ManagerActor {
         };
         let facts = overview.main_run().and_then(|run| self.machine.facts(run, now));
         let scopes: Vec<_> = overview.gates.iter().map(|gate| gate.scope.clone()).collect();
-        let told = facts.map(|facts| self.tell(facts, scopes));
+        let Some(facts) = facts else {
+            let breakers = self.rooms.breaker.get.send(GetBreakers::Of(scopes));
+            return Box::pin(async move {
+                let breakers = breakers.await.map_err(|_| NO_BREAKER)?;
+                Ok(overview.explain(None, &breakers, clock::now()))
+            });
+        };
+        let told = self.tell(facts, scopes);
         Box::pin(async move {
-            let (story, breakers) = match told {
-                Some(told) => told.await.map(|(story, breakers)| (Some(story), breakers)),
-                None => Ok((None, Vec::new())),
-            }
-            .map_err(StartError::Store)?;
-            Ok(overview.explain(story, &breakers, clock::now()))
+            let (story, breakers) = told.await.map_err(|error| match error {
+                RunError::NoAnswer(error) => StartError::NoAnswer(error),
+                other => StartError::Store(other.to_string()),
+            })?;
+            Ok(overview.explain(Some(story), &breakers, clock::now()))
         })
     }
 }
@@ -62,7 +68,7 @@ impl ManagerActor {
         &mut self,
         facts: Facts,
         scopes: Vec<Scope>,
-    ) -> impl Future<Output = Result<(Explanation, Vec<BreakerStatus>), String>> + use<> {
+    ) -> impl Future<Output = Result<(Explanation, Vec<BreakerStatus>), RunError>> + use<> {
         let (store, written) = (self.store.clone(), self.written());
         let newest = self.machine.last_seq();
         let outlook = facts.forecast.clone().map(|ask| self.rooms.retry.forecast.send(ask));
@@ -70,13 +76,13 @@ impl ManagerActor {
         let breakers = self.rooms.breaker.get.send(GetBreakers::Of(scopes));
         async move {
             let _ = written.await; // What is decided and not yet written belongs to the answer.
-            let records = records_about(&store, &facts, newest).await?;
-            // A room that does not answer costs its part of the answer, and not the rest.
+            let records = records_about(&store, &facts, newest).await.map_err(RunError::Store)?;
+            // An explanation without what a room knows reads as if there were nothing to know.
             let outlook = match outlook {
-                Some(answer) => answer.await.ok(),
+                Some(answer) => Some(answer.await.map_err(|_| NoAnswer { room: "Retry" })?),
                 None => None,
             };
-            let breakers = breakers.await.unwrap_or_default();
+            let breakers = breakers.await.map_err(|_| NO_BREAKER)?;
             let gates = |status: &&BreakerStatus| facts.gates.iter().any(|gate| gate.scope == status.scope);
             let own: Vec<_> = breakers.iter().filter(gates).cloned().collect();
             Ok((explain(&facts, &records, outlook.as_ref(), &own, clock::now()), breakers))
