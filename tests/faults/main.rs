@@ -1,8 +1,8 @@
 //! Faults put into the rule books by hand, one at a time: each must make a test fail, or that test proves nothing.
 //!
-//! `breaker.toml` and `retry.toml` list them: `what` the fault is, the `file` of the room's machine, the text that it stands
+//! `breaker.toml`, `retry.toml` and `manager.toml` list them: `what` the fault is, the `file` of the room's machine, the text that it stands
 //! for (`from`, once in that file) and what is put there (`to`), and the test below that machine which catches it
-//! (`caught_by`). The tables in the rooms' `invariants.rs` say the same to who reads the tests.
+//! (`caught_by`). The tables in the rooms' `invariants.rs` (the Manager's `tests.rs`) say the same to who reads the tests.
 //!
 //! ```sh
 //! cargo test --test faults -- --ignored --nocapture               # 10 to 20 minutes: builds the rooms once for each fault
@@ -20,9 +20,10 @@ use std::{
 };
 
 /// The rooms, and where the table of their faults is.
-const ROOMS: [(&str, &str, &str); 2] = [
+const ROOMS: [(&str, &str, &str); 3] = [
     ("breaker", include_str!("breaker.toml"), "actors/src/breaker/machine/invariants.rs"),
     ("retry", include_str!("retry.toml"), "actors/src/retry/machine/tests/invariants.rs"),
+    ("manager", include_str!("manager.toml"), "actors/src/manager/machine/tests.rs"),
 ];
 
 #[derive(Deserialize)]

@@ -1,6 +1,9 @@
 //! Each mistake: where it is found, and what is said.
 
 use super::{bad, good};
+use crate::config::{ConfigErrors, parse};
+use actix_process_actors::model::is_obeyed;
+use std::path::Path;
 
 /// One mistake in a file; everything else in it is right.
 #[track_caller]
@@ -372,5 +375,42 @@ fn errors_of_one_table_are_told_all_at_once() {
         "breaker = { failures = 0, failure_rate = \"x\" }",
     ] {
         assert_eq!(told(text).len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn no_message_of_a_file_obeys_what_the_file_says() {
+    let files = [
+        "include = [\"a\\u001b[31mb\"]\n",
+        "[program.\"a\\u202eb\"]\nscript = 5\n",
+        "[program.p]\nscript = \"x\"\n\"k\\u0007\\u009b31m\" = 1\n",
+        "[program.p]\nscript = \"x\"\nargs = [\"{a\\u001b]0;t\\u0007}\"]\n",
+        "[program.p]\nscript = \"x\"\nrestart = \"\\u001b[2J\"\n",
+        "[program.p]\nscript = \"x\"\nbreakers = [\"\\u200b\\u2028{no}\"]\n",
+        "version = 1 # \u{1b}[31m\n[program.p\n",
+    ];
+    for file in files {
+        let path = Path::new("/etc/sh\u{1b}[31mop/\u{202e}supervise.toml");
+        let Err(ConfigErrors(errors)) = parse(file, path) else { panic!("accepted: {file:?}") };
+        for error in errors {
+            let shown = error.to_string();
+            let obeyed = shown.chars().find(|&c| is_obeyed(c) && c != '\n');
+            assert_eq!(obeyed, None, "{file:?}: {shown:?}");
+        }
+    }
+}
+
+#[test]
+fn a_lease_is_as_short_as_what_proves_the_probe() {
+    let table =
+        |half_open: &str| format!("[program.p]\nscript = \"x\"\nbreaker = {{ half_open = {half_open} }}\n");
+    good(&table("{ success = \"exit\", stable = \"1s\", lease = \"4s\" }"));
+    good(&table("{ success = \"first_output\", lease = \"1s\" }"));
+    for (half_open, code) in [
+        ("{ success = \"exit\", lease = \"999ms\" }", "config.range"),
+        ("{ success = \"auto\", stable = \"1s\", lease = \"4s\" }", "config.conflict"),
+        ("{ stable = \"1s\", lease = \"60s\" }", "config.conflict"),
+    ] {
+        assert_eq!(bad(&table(half_open))[0].code, code, "{half_open}");
     }
 }

@@ -57,6 +57,7 @@
 //! | a scope is forgotten with a young row of failures | `tests::rest::a_row_of_failures_is_kept_as_long_as_its_latest_is_young` |
 //! | a half-open scope is forgotten as soon as one of which nothing is known | `tests::rest::a_half_open_scope_is_kept_for_eight_days_of_rest` |
 //! | a restart is a use | `tests::rest::a_level_is_kept_for_eight_days_of_rest_over_restarts` |
+//! | the first scope that refuses is told, whoever refuses longer | `tests::of_several_scopes_the_one_that_refuses_longest_is_named` |
 
 mod saved_state;
 mod transitions;

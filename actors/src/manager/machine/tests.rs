@@ -1,4 +1,15 @@
 //! The Manager's rules, without a room in sight: scripted answers, recorded effects.
+//!
+//! Faults that are put into the machine (and into what it asks of an end), one at a time, and a test that catches each;
+//! `cargo test --test faults -- --ignored` puts them in again.
+//!
+//! | fault | caught by |
+//! |---|---|
+//! | an end that nobody could read is a success | `tests::ends::an_end_that_nobody_could_read_is_judged_by_its_exit` |
+//! | what was decided is judged again in the next life | `tests::ends::what_was_decided_holds_when_all_die_while_the_rest_is_stopped` |
+//! | what a reload removed is started again | `tests::unwanted::what_lives_of_a_removed_program_ends_and_is_not_started_again` |
+//! | an overdue start is put off anew by each supervisor | `tests::ends::an_overdue_start_is_put_off_once_however_often_we_die` |
+//! | of an end found later the delay counts from now | `tests::ends::an_end_found_later_has_its_own_time_and_the_delay_counts_from_it` |
 
 mod breakers;
 mod crowd;

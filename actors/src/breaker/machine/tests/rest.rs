@@ -132,3 +132,22 @@ fn pages_of_scopes_follow_each_other_in_their_order() {
     let of = [Scope("site:9".into()), Scope("site:4".into()), Scope("site:2".into())];
     assert_eq!(names(machine.breakers_of(&of)), ["site:2", "site:4"]);
 }
+
+#[test]
+fn failures_in_code_are_failures_in_a_row_and_no_share() {
+    let opens = |policy: BreakerPolicy, outcomes: &[Outcome]| {
+        let mut site = Site::with(policy.penalty_jitter(0.0));
+        for (at, outcome) in outcomes.iter().enumerate() {
+            let _ = site.start_and_end(at as u64, *outcome);
+            if !site.told.is_empty() {
+                return true;
+            }
+        }
+        false
+    };
+    // Two of three, for longer than any window needs.
+    let mostly: Vec<_> = (0..90).map(|n| if n % 3 == 2 { Outcome::Success } else { FAILED }).collect();
+    assert!(!opens(BreakerPolicy::failures(3), &mostly), "never three in a row");
+    assert!(opens(BreakerPolicy::failures(3), &[FAILED; 3]));
+    assert!(opens(BreakerPolicy::failures(3).failure_rate(0.5), &mostly), "who gives a share means it");
+}

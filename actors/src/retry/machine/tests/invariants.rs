@@ -22,6 +22,7 @@
 //! | a streak comes back without its first failure | `saved::tests::what_was_saved_is_read_back` |
 //! | a shared value that is in use is forgotten | `tests::adjusting::a_shared_value_that_somebody_runs_with_is_kept_over_restarts` |
 //! | a failure of another class is no use of a shared value | `tests::adjusting::a_shared_value_that_somebody_runs_with_is_kept_over_restarts` |
+//! | a value that stays within its cooldown does so without a word | `tests::adjusting::errors_of_a_living_attempt_lower_what_siblings_share_at_once` |
 
 mod clock;
 
