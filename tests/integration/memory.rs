@@ -1,7 +1,7 @@
 //! What a burst of output and its reading took of memory is given back once things are quiet.
 //!
 //! `cargo test --test integration memory_is_given_back -- --ignored --nocapture` prints the figures; `DUMP_MIB` changes how
-//! much one dump writes (default 128).
+//! much one dump writes (default 64).
 
 use crate::death::{Daemon, supervise};
 use std::{
@@ -10,9 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What may stay in KiB beside what there was before: buffers of threads that were not there yet, and what glibc keeps
-/// between what is in use.
-const STAYS: u64 = 16 << 10;
+/// What output and its first reading may leave in KiB, however much it was: the newest segment, which grows to 24 MiB on the
+/// disk, with what sled keeps of its pages and our list of its chunks. 29 MiB were measured for 770 MB of lines.
+const HEAD: u64 = 36 << 10;
+
+/// What more of the same may add to it in KiB: the head has not always grown as far, and glibc keeps some between what is in use.
+const AGAIN: u64 = 10 << 10;
 
 /// Things are quiet after two seconds and what readers opened is closed after three; this is generous.
 const QUIET: Duration = Duration::from_secs(20);
@@ -35,25 +38,26 @@ fn asks(daemon: &Daemon, args: &[&str]) {
     assert!(status.success(), "{args:?}: {status:?}");
 }
 
-/// Does it, and waits until memory is back at about what it was.
-fn comes_back(daemon: &Daemon, before: u64, what: &str, act: impl FnOnce()) {
+/// Does it, and waits until memory is not much above what it was. What it is then.
+fn comes_back(daemon: &Daemon, most: u64, what: &str, act: impl FnOnce()) -> u64 {
     act();
     let (after, begun) = (memory(daemon, "RssAnon"), Instant::now());
     sleep(SOON);
     let mut now = memory(daemon, "RssAnon");
-    while now > before + STAYS && begun.elapsed() < QUIET {
+    while now > most && begun.elapsed() < QUIET {
         sleep(Duration::from_millis(200));
         now = memory(daemon, "RssAnon");
     }
     let (hwm, took) = (memory(daemon, "VmHWM"), begun.elapsed().as_secs_f64());
-    eprintln!("{what}: {after} KiB at its end, {now} KiB {took:.1} s later; {before} before, VmHWM {hwm}");
-    assert!(now <= before + STAYS, "{what}: {now} KiB stay, {before} were there before");
+    eprintln!("{what}: {after} KiB at its end, {now} KiB {took:.1} s later; {most} allowed, VmHWM {hwm}");
+    assert!(now <= most, "{what}: {now} KiB stay, {most} are allowed");
+    now
 }
 
 #[test]
 #[ignore = "writes and reads some hundred megabytes; prints figures"]
 fn memory_is_given_back_after_dumps_and_full_reads() {
-    let mib: u64 = std::env::var("DUMP_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(128);
+    let mib: u64 = std::env::var("DUMP_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(64);
     let folder = tempfile::tempdir().expect("a folder");
     let lines = mib * (1 << 20) / 100;
     let text = "a line of a dump that is as long as lines of programs are, with a number at its end: %010.0f";
@@ -66,16 +70,23 @@ fn memory_is_given_back_after_dumps_and_full_reads() {
     asks(&daemon, &["run", "small", "--wait"]);
     asks(&daemon, &["logs", "small", "-n", "all"]);
     sleep(Duration::from_secs(5));
-    let before = memory(&daemon, "RssAnon");
-    comes_back(&daemon, before, "three dumps", || {
-        (0..3).for_each(|_| asks(&daemon, &["run", "dump", "--wait"]));
-    });
-    comes_back(&daemon, before, "all output", || asks(&daemon, &["logs", "dump", "-n", "all", "-o", "cat"]));
-    comes_back(&daemon, before, "a search of all", || {
-        asks(&daemon, &["logs", "dump", "-n", "all", "-g", "end: 0000000001$"]);
-    });
-    comes_back(&daemon, before, "all output as JSON", || {
-        asks(&daemon, &["logs", "dump", "-n", "all", "-o", "json"]);
-    });
+    let mut most = memory(&daemon, "RssAnon") + HEAD;
+    for round in [1, 2] {
+        comes_back(&daemon, most, "three dumps", || {
+            (0..3).for_each(|_| asks(&daemon, &["run", "dump", "--wait"]));
+        });
+        comes_back(&daemon, most, "all output", || {
+            asks(&daemon, &["logs", "dump", "-n", "all", "-o", "cat"]);
+        });
+        comes_back(&daemon, most, "a search of all", || {
+            asks(&daemon, &["logs", "dump", "-n", "all", "-g", "end: 0000000001$"]);
+        });
+        let now = comes_back(&daemon, most, "all output as JSON", || {
+            asks(&daemon, &["logs", "dump", "-n", "all", "-o", "json"]);
+        });
+        if round == 1 {
+            most = now + AGAIN;
+        }
+    }
     daemon.end();
 }

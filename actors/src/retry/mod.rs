@@ -54,7 +54,8 @@
 //! - No rule raises a parameter above what the run asked for: a pause that should *grow* when the other side complains
 //!   has to be asked for large and be lowered from there.
 //! - It remembers no shared value for ever: one with which no attempt has ended, and no daemon was healthy, for eight days is
-//!   forgotten with the next end of anything, or at the next start of ours. Who comes then begins with what it asks for.
+//!   forgotten with the next end of anything, or at the next start of ours. Who comes then begins with what it asks for. What a
+//!   scope's retry budget held is forgotten at the next start of ours, when nobody has used it for so long: it is full then.
 //! - A budget that is empty ends no run unless its rules say so (`on_empty`): there is nobody who waits for the answer, so
 //!   later is better than never. `max_failing` bounds the wait.
 //!

@@ -249,7 +249,7 @@ impl Machine {
         shift: ClockShift,
         saved: &[(String, Vec<u8>)],
     ) -> (Vec<Put>, Vec<String>) {
-        let (mut moved, mut unread) = (Vec::new(), Vec::new());
+        let (mut moved, mut forgotten, mut unread) = (Vec::new(), Vec::new(), Vec::new());
         for (key, value) in saved {
             match saved::read(key, value) {
                 Some(Read::Run(run, mut streak)) => {
@@ -261,6 +261,11 @@ impl Machine {
                     adjusted.wake(now, shift);
                     moved.push(self.shared.restore(now, path, adjusted));
                 }
+                Some(Read::Budget(Some(scope), level))
+                    if now.since(shift.apply(level.at)) >= params::UNUSED_MS =>
+                {
+                    forgotten.push(saved::put_budget(Some(&scope), None));
+                }
                 Some(Read::Budget(scope, level)) => {
                     moved.extend(self.budgets.restore(now, shift, scope, level));
                 }
@@ -270,13 +275,10 @@ impl Machine {
         if shift.is_none() {
             moved.clear();
         }
-        loop {
-            let forgotten = self.shared.forget_unused(now);
-            if forgotten.is_empty() && !self.shared.has_idle(now) {
-                break;
-            }
-            moved.extend(forgotten);
+        while self.shared.has_idle(now) {
+            forgotten.extend(self.shared.forget_unused(now));
         }
+        moved.extend(forgotten);
         (moved, unread)
     }
 }

@@ -224,3 +224,16 @@ fn where_the_rules_say_so_who_finds_too_few_tokens_gives_up() {
     assert_eq!(life.machine.reserve(now, run(2), 0, &site), Leave::Denied { why });
     assert_eq!(life.machine.next_due(), None, "it stands in no line");
 }
+
+#[test]
+fn what_a_scope_held_is_forgotten_after_eight_days_without_use() {
+    let at = Timestamp(1_000_000);
+    let scope = Scope("site:shop.example".into());
+    let put = saved::put_budget(Some(&scope), Some(budget::Level { units: 0, at }));
+    let records = [(put.key.clone(), put.value.unwrap_or_default())];
+    let forgotten = [Put { key: put.key, value: None }];
+    for (age_ms, expected) in [(params::UNUSED_MS - 1, &[][..]), (params::UNUSED_MS, &forgotten[..])] {
+        let found = Machine::new(1).restore(at.plus(age_ms), ClockShift::default(), &records);
+        assert_eq!(found, (expected.to_vec(), vec![]), "{age_ms}");
+    }
+}
