@@ -22,8 +22,9 @@ use std::{
     sync::Arc,
 };
 
-/// Bytes taken in before other messages get their turn: some milliseconds.
-const TURN: usize = 4 << 20;
+/// Bytes taken in before other messages get their turn: some five milliseconds. A reader beside a flood waits two or three
+/// turns for each of its pages.
+const TURN: usize = 1 << 20;
 
 /// A chunk is stored at this age even when it is small: what a kill of the whole machine may cost beyond the spool, and
 /// how long a quiet child's line stays out of the index.

@@ -26,8 +26,13 @@ const DEFAULT_LIMIT: usize = 100;
 /// Bytes of lines in one page; a page ends there whatever its limit says, so that memory stays flat.
 const PAGE_BYTES: usize = 8 << 20;
 
-/// The same where bytes are asked for: a reader has one page while the next is being read.
-const BYTES_PAGE: usize = 2 << 20;
+/// The same where bytes are asked for: a reader has one page while the next is being read. Smaller ones spend more time on
+/// the way than in being read.
+const BYTES_PAGE: usize = 4 << 20;
+
+/// From this size on a page of bytes is given the room of a whole one: growing it piece by piece would copy it again. The
+/// last chunk of a page, which may go beyond it, has at most this size.
+const LARGE_PAGE: usize = 256 << 10;
 
 /// Largest compiled pattern of a question, in bytes; a larger one is refused.
 const PATTERN_BYTES: usize = 1 << 20;
@@ -364,6 +369,9 @@ impl Reader<'_> {
             seq: head.first_seq + if head.gap > 0 { head.gap } else { u64::from(head.lines) } - 1,
         });
         self.given.insert((head.attempt, head.stream), head.to);
+        if self.written.len() > LARGE_PAGE {
+            self.written.reserve_exact((BYTES_PAGE + LARGE_PAGE).saturating_sub(self.written.len()));
+        }
         self.written.extend_from_slice(&chunk.bytes);
         self.lines += u64::from(head.lines);
         self.full = self.written.len() >= BYTES_PAGE;

@@ -7,7 +7,7 @@ use super::chunk::Chunk;
 use crate::model::Timestamp;
 use std::{collections::VecDeque, sync::Arc};
 
-/// Bytes of lines that are kept: a reader is at most a page of 2 MiB behind, and has the next one read ahead. Whoever is
+/// Bytes of lines that are kept: a reader is at most a page of 4 MiB behind, and has the next one read ahead. Whoever is
 /// farther behind reads from the disk.
 const MOST: usize = 8 << 20;
 
