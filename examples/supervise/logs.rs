@@ -27,6 +27,8 @@ const PAGE: u64 = 1000;
 const POLL: &str = "20s";
 /// The same for a run: the end of its output is no output, so it has to be looked for.
 const RUN_POLL: &str = "1s";
+/// Pages that may be empty although more was written, each after 2 s: beyond them the daemon's store stands still.
+const MOST_EMPTY: u32 = 5;
 /// How often a follower asks again for a daemon that went away, a second apart, before it gives up.
 const RECONNECTS: u32 = 60;
 
@@ -43,7 +45,8 @@ pub(crate) fn logs(client: &Client, screen: &mut Screen, ask: &Logs) -> Result<(
     if !ask.follow && !ask.show_cursor && ask.output != LogFormat::Short {
         return stream(client, ask, &filters, lines);
     }
-    let mut reader = Reader { client, screen, ask, filters, cursor: ask.after_cursor.clone(), printed: 0 };
+    let mut reader =
+        Reader { client, screen, ask, filters, cursor: ask.after_cursor.clone(), printed: 0, behind: false };
     match lines {
         Lines::All => reader.forward(u64::MAX)?,
         Lines::Newest(count) if ask.after_cursor.is_some() => reader.forward(count)?,
@@ -113,6 +116,8 @@ struct Reader<'a> {
     /// The place after the last record seen.
     cursor: Option<String>,
     printed: u64,
+    /// More had been written than the last page could have.
+    behind: bool,
 }
 
 impl Reader<'_> {
@@ -127,6 +132,7 @@ impl Reader<'_> {
             query.extend([("dir", "back"), ("limit", limit.as_str())]);
             query.extend(before.as_deref().map(|cursor| ("cursor", cursor)));
             let page = self.client.get("/logs", &query)?;
+            self.behind |= is_true(&page, "behind");
             let found = items(&page).len() as u64;
             left = left.saturating_sub(found);
             before = next_cursor(&page);
@@ -148,12 +154,14 @@ impl Reader<'_> {
             while self.pass("0s")? > 0 {}
             return Ok(());
         }
-        let mut left = count;
+        let (mut left, mut empty) = (count, 0);
         while left > 0 {
             let page = self.page(left.min(PAGE), None)?;
+            self.behind = is_true(&page, "behind");
             let found = self.take(&page)?;
             left = left.saturating_sub(found);
-            if found == 0 {
+            empty = if found == 0 { empty + 1 } else { 0 };
+            if found == 0 && (!self.behind || empty > MOST_EMPTY) {
                 break;
             }
         }
@@ -284,7 +292,13 @@ impl Reader<'_> {
         if let Some(cursor) = self.cursor.as_deref().filter(|_| self.ask.show_cursor) {
             self.screen.line(&format!("-- cursor: {}", escape(cursor)))?;
         }
-        Ok(self.screen.flush()?)
+        self.screen.flush()?;
+        if self.behind && !self.ask.follow {
+            eprintln!(
+                "supervise: more was written than the daemon has taken in so far; `supervise status` says what it waits for"
+            );
+        }
+        Ok(())
     }
 }
 

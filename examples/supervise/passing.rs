@@ -12,16 +12,21 @@ use std::{
 /// The header that says where a page of bytes goes on.
 const NEXT_CURSOR: &str = "next-cursor";
 
+/// The header of a page before which more was written than the daemon could take in.
+const BEHIND: &str = "output-behind";
+
 /// Output as it was written, a page at a time, from one place to the next.
 pub(crate) struct Bytes<'a> {
     client: &'a Client,
     filters: Vec<(&'static str, String)>,
     pub(crate) cursor: Option<String>,
+    /// More had been written than the last page could have.
+    pub(crate) behind: bool,
 }
 
 impl<'a> Bytes<'a> {
     pub(crate) fn new(client: &'a Client, filters: Vec<(&'static str, String)>) -> Self {
-        Self { client, filters, cursor: None }
+        Self { client, filters, cursor: None, behind: false }
     }
 
     /// What comes next, at most so many lines; empty when nothing came within `wait`.
@@ -34,11 +39,13 @@ impl<'a> Bytes<'a> {
         let response = self.client.open("/logs", &query, "text/plain")?;
         let cursor =
             response.headers().get(NEXT_CURSOR).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let behind = response.headers().contains_key(BEHIND);
         let mut page = Vec::new();
         let read = response.into_body().into_reader().read_to_end(&mut page);
         read.map_err(|error| self.client.unreachable(&error.to_string()))?;
         // Only now: what broke off on the way is asked for again.
         self.cursor = cursor.or(self.cursor.take());
+        self.behind = behind;
         Ok(page)
     }
 }
@@ -74,7 +81,7 @@ impl<'a> Passing<'a> {
                 scope.spawn(move || {
                     loop {
                         let page = bytes.next("0s", None);
-                        let is_last = page.as_ref().map_or(true, Vec::is_empty);
+                        let is_last = page.as_ref().map_or(true, |page| page.is_empty() && !bytes.behind);
                         // Nobody takes it any more where the page before could not be written.
                         if pages.send(page).is_err() || is_last {
                             break;

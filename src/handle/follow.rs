@@ -19,6 +19,10 @@ use std::{
 /// short enough that one whose reader is gone is soon forgotten by the Monitor too.
 const WAIT_MS: u64 = 15_000;
 
+/// Answers in a row that may bring nothing although more was written, each after 2 s: beyond them the store stands still,
+/// and a reader is told so, not left with a part that looks like all.
+const MOST_STALLED: u32 = 5;
+
 /// What to ask next, and when to stop: the rules of reading on, without anybody to ask.
 #[derive(Clone, Debug)]
 pub(super) struct Follow {
@@ -91,7 +95,7 @@ impl Follow {
             self.cursor = page.next;
         }
         self.also = std::mem::take(&mut page.also);
-        if !page.more && !self.live {
+        if !page.more && !page.behind && !self.live {
             self.done = true;
         }
         self.count(page)
@@ -146,12 +150,14 @@ pub(crate) struct Pages {
     /// The end of the run, when there is one to wait for.
     end: Option<End>,
     answer: Option<Answer>,
+    /// Answers in a row that brought nothing, although more was written.
+    stalled: u32,
 }
 
 impl Pages {
     pub(super) fn new(pm: ProcessManager, run: Option<RunId>, follow: Follow) -> Self {
         let end = run.filter(|_| follow.live).map(|run| -> End { Box::pin(pm.ask(Wait { run })) });
-        let mut pages = Self { pm, follow, end, answer: None };
+        let mut pages = Self { pm, follow, end, answer: None, stalled: 0 };
         pages.send();
         pages
     }
@@ -189,6 +195,11 @@ impl Pages {
                 Ok(page) => page,
                 Err(error) => return Poll::Ready(Some(Err(error))),
             };
+            self.stalled = if page.behind && page.is_empty() { self.stalled + 1 } else { 0 };
+            if self.stalled > MOST_STALLED {
+                let why = "more was written than the store takes in; what it lacks is told by the status";
+                return Poll::Ready(Some(Err(QueryError::Store(why.to_owned()).into())));
+            }
             let page = self.follow.take(page);
             self.send();
             if !page.is_empty() {

@@ -31,6 +31,9 @@ const LEVELS: [(&str, Level); 5] = [
 /// Where a page of bytes goes on.
 const NEXT_CURSOR: &str = "next-cursor";
 
+/// Says `true` where more was written than could be taken in before a page of bytes was answered.
+const BEHIND: &str = "output-behind";
+
 /// How long an answer that goes on is held back for its first page.
 const FIRST_PAGE: Duration = Duration::from_millis(500);
 
@@ -230,6 +233,9 @@ async fn page_of_bytes(mut question: Question, wait_ms: u64, pm: &ProcessManager
     if !places.is_empty() {
         response.insert_header((NEXT_CURSOR, places.join(",")));
     }
+    if found.behind {
+        response.insert_header((BEHIND, "true"));
+    }
     Ok(response.body(found.bytes))
 }
 
@@ -278,7 +284,11 @@ async fn page(question: Question, pm: &ProcessManager) -> Answer {
     // Forwards there is always a place to go on from, once there was one.
     let next = found.next.or(cursor.filter(|_| forward));
     let items: Vec<_> = found.records.iter().map(wire::Record::of).collect();
-    Ok(HttpResponse::Ok().json(wire::list(&items, next.map(|cursor| cursor.to_string()))))
+    let mut list = wire::list(&items, next.map(|cursor| cursor.to_string()));
+    if found.behind {
+        list["behind"] = true.into();
+    }
+    Ok(HttpResponse::Ok().json(list))
 }
 
 /// The journal, oldest first; it may wait for the next record.

@@ -224,6 +224,9 @@ pub struct Page {
     pub next: Option<Cursor>,
     /// Whether there may be more right now.
     pub more: bool,
+    /// Whether more had been written when the question came than could be taken in within the 2 s that it waits for that:
+    /// the answer is what was there.
+    pub behind: bool,
 }
 
 impl Page {

@@ -238,15 +238,20 @@ impl MonitorActor {
                     let complete = goal.targets.iter().all(|target| target.read(&self.watched));
                     let _ = reply.send(self.drained(attempt, exit, complete, more));
                 }
-                Wait::Query(follower) => self.ask(*follower, ctx),
+                Wait::Query(mut follower) => {
+                    follower.behind = !reached;
+                    self.ask(*follower, ctx);
+                }
                 Wait::Close { attempt, reply } => {
                     self.forget(attempt);
                     let _ = reply.send(());
                 }
             }
         }
-        for follower in std::mem::take(&mut self.followers) {
+        for mut follower in std::mem::take(&mut self.followers) {
             if follower.due || follower.deadline <= now {
+                // Whoever waited is told of what comes as it comes.
+                follower.behind = false;
                 self.ask(follower, ctx);
             } else {
                 self.followers.push(follower);

@@ -17,6 +17,8 @@ pub(crate) struct Follower {
     pub(crate) waits: bool,
     /// Output came that it may want.
     pub(crate) due: bool,
+    /// Not all that was written before the question could be taken in.
+    pub(crate) behind: bool,
     pub(crate) newest_at_start: u64,
     pub(crate) reply: Sender<Result<Page, QueryError>>,
 }
@@ -29,7 +31,7 @@ impl Follower {
 
     pub(crate) fn reply(self, answer: Result<Page, QueryError>) {
         // Nobody may listen any more.
-        let _ = self.reply.send(answer);
+        let _ = self.reply.send(answer.map(|page| Page { behind: self.behind, ..page }));
     }
 }
 

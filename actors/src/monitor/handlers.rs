@@ -17,7 +17,7 @@ use actix::{Context, Handler, MessageResult, ResponseFuture};
 use tokio::sync::oneshot;
 
 /// A question waits so long for output that is written faster than it can be taken in; then it is answered with what is
-/// there.
+/// there, and the answer says so.
 const QUESTION_MS: u64 = 2_000;
 
 impl Handler<Watch> for MonitorActor {
@@ -100,8 +100,16 @@ impl Handler<Query> for MonitorActor {
             .collect::<Vec<_>>();
         let waits = wait_ms > 0 && query.direction == Direction::Forward;
         let deadline = if waits { now.plus(wait_ms) } else { now };
-        let follower =
-            Follower { query, grep, deadline, waits, due: false, newest_at_start: self.number, reply };
+        let follower = Follower {
+            query,
+            grep,
+            deadline,
+            waits,
+            due: false,
+            behind: false,
+            newest_at_start: self.number,
+            reply,
+        };
         let goal = Goal::read(targets, Some(now.plus(QUESTION_MS)), Wait::Query(Box::new(follower)));
         let behind: Vec<_> = goal.missing(&self.watched).collect();
         self.goals.push(goal);

@@ -113,6 +113,6 @@ impl Reader<'_> {
             (false, false) => None,
         };
         let (bytes, lines) = (self.written, self.lines);
-        Page { records: self.records.into(), bytes, lines, also, next, more: self.full }
+        Page { records: self.records.into(), bytes, lines, also, next, more: self.full, behind: false }
     }
 }

@@ -111,3 +111,20 @@ fn who_waits_drops_when_the_store_stood_still_for_long_enough() {
         assert_eq!(!words.is_empty(), drops, "the keeper hears that there is room again");
     }
 }
+
+#[actix::test]
+async fn an_answer_says_when_more_was_written_than_could_be_taken_in() {
+    let world = World::new();
+    let id = attempt(1);
+    world.watch(id, &program()).await;
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    world.output.as_ref().unwrap().flush(move |_| held.recv().unwrap());
+    world.write(id, Stream::Stdout, &b"a line of the flood\n".repeat(1 << 19));
+    let mut query = query_of(id, 1);
+    query.direction = Direction::Forward;
+    let page = world.query(query.clone()).await;
+    assert!(page.behind && !page.is_empty(), "the store stands still, and most of it is in the spool");
+    let_go.send(()).unwrap();
+    query.cursor = page.next;
+    while world.query(query.clone()).await.behind {}
+}

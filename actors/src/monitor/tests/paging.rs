@@ -266,12 +266,12 @@ async fn the_place_behind_a_page_of_whole_chunks_is_a_line() {
     let world = World::new();
     let id = attempt(1);
     world.watch(id, &program()).await;
-    let lines: String = (1..=300_000).fold(String::new(), |all, n| all + &format!("line {n}\n"));
+    let lines: String = (1..=500_000).fold(String::new(), |all, n| all + &format!("line {n}\n"));
     world.write(id, Stream::Stdout, lines.as_bytes());
     let mut reader = Bytes::of(id, None, 0);
     let page = world.query(reader.query.clone()).await;
     let given = page.bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-    assert!(given < 300_000 && page.lines == given, "a page is not all of it");
+    assert!(given < 500_000 && page.lines == given, "a page is not all of it");
     let mut query = query_of(id, 1);
     (query.direction, query.cursor) = (Direction::Forward, page.next);
     let next = world.query(query).await;
