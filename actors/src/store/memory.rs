@@ -33,7 +33,7 @@ impl Burst {
 /// Pieces of this size and larger come from the system one by one, and go back to it when they are freed. glibc takes the
 /// largest piece that was ever freed, up to 32 MiB, as a sign of what it should keep for itself; then the tables of sled's
 /// pages, 6 MiB for each open database of which it uses some hundred kilobytes, are cut from memory that was used before,
-/// and all of them has to be cleared, so it is there as a whole. 38 MiB became 24 for the same store. The
+/// and all of them has to be cleared, so it is there as a whole. 38 MiB became 20 to 33 for the same. The
 /// pages of output that readers are given, some 4 MiB, are below it: taken from the system one by one, and cleared each
 /// time, they cost readers a third of their speed.
 #[cfg(target_env = "gnu")]
