@@ -15,6 +15,9 @@ const NEXT_CURSOR: &str = "next-cursor";
 /// The header of a page before which more was written than the daemon could take in.
 const BEHIND: &str = "output-behind";
 
+/// Memory that is taken for a page before it comes, in bytes, whatever its header says: twice what the daemon sends.
+const LARGEST_PAGE: usize = 10 << 20;
+
 /// Output as it was written, a page at a time, from one place to the next.
 pub(crate) struct Bytes<'a> {
     client: &'a Client,
@@ -40,7 +43,9 @@ impl<'a> Bytes<'a> {
         let cursor =
             response.headers().get(NEXT_CURSOR).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let behind = response.headers().contains_key(BEHIND);
-        let mut page = Vec::new();
+        // A page grows to 5 MiB: what doubled on the way would be copied each time.
+        let length = response.body().content_length().and_then(|length| usize::try_from(length).ok());
+        let mut page = Vec::with_capacity(length.unwrap_or(0).min(LARGEST_PAGE));
         let read = response.into_body().into_reader().read_to_end(&mut page);
         read.map_err(|error| self.client.unreachable(&error.to_string()))?;
         // Only now: what broke off on the way is asked for again.

@@ -52,6 +52,8 @@ impl Found {
 
     pub(crate) fn wrong(&mut self, what: Wrong, evidence: String) {
         *self.by_who.entry(self.who).or_default().1.entry(what).or_default() += 1;
+        // At once: a long run that is cut off has said what it knew.
+        crate::say(&format!("WRONG {what:?} in {}\n    {evidence}\n", self.scene));
         self.wrong.push((what, self.scene.clone(), evidence));
     }
 

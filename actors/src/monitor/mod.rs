@@ -1,7 +1,7 @@
 //! The Monitor: takes in the output of children, keeps its recent part, stores it, classifies it, answers questions.
 //!
 //! The keeper writes what a child says into *spool* files and tells which ones grew. The Monitor reads them in blocks,
-//! finds where lines end, takes out what must not be stored, looks for errors with one automaton, and appends the block to
+//! finds where lines end, takes out what must not be stored, looks for errors, and appends the block to
 //! the chunk that is being built. A chunk of some 48 KiB, or of one second, goes to the store; behind it the spool is
 //! given back. The same chunks are the recent part in memory.
 //!

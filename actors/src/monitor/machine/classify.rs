@@ -1,14 +1,16 @@
 //! Which class a line shows.
 //!
-//! All patterns of a program are one automaton that looks at a whole block; only lines in which it finds something are
-//! looked at again, one by one. What it finds may reach over the end of a line: then the line is none, and the
-//! search goes on at the next line. So the answer never depends on where blocks begin and end.
+//! A whole block is looked at first, and only lines in which something is found are looked at again, one by one: by
+//! [`Words`] for the built-in patterns, by one automaton for a program's own ones. What the automaton finds may reach over
+//! the end of a line: then the line is none, and the search goes on at the next line. So the answer never depends on where
+//! blocks begin and end.
 
 use super::{
     cut::Cut,
     hint::wait_ms,
     level::level,
     packs::{AFTER_SIGNALS, BEFORE_SIGNALS, Pack},
+    words::Words,
 };
 use crate::model::{
     Class, ExitStatus, Level, Matcher, Program, Stream, StreamChoice, Timestamp, signal_name,
@@ -84,9 +86,21 @@ pub struct Rules {
     rules: Vec<Rule>,
     /// The rule of each pattern of `set`.
     of_pattern: Vec<usize>,
-    block: Option<Regex>,
+    /// Of the built-in patterns; `None` where the processor has no quick search, and they are part of the automaton.
+    words: Option<Words>,
+    block: Block,
     set: RegexSet,
     problems: Vec<String>,
+}
+
+/// How lines that a pattern may match are found in a block.
+#[derive(Clone, Debug)]
+enum Block {
+    /// There are no patterns.
+    Empty,
+    Automaton(Regex),
+    /// By looking at each.
+    EachLine,
 }
 
 impl Rules {
@@ -105,6 +119,7 @@ impl Rules {
                 Matcher::Signal(number) => made.push(&name, &rule.class, What::Signal(*number)),
             }
         }
+        made.own = made.patterns.len();
         USAGE.iter().for_each(|(name, code)| made.push(name, Class::CONFIG, What::ExitCode(*code)));
         BEFORE_SIGNALS.iter().for_each(|pack| made.pack(pack));
         made.push(SIGNALLED, Class::CRASH, What::AnySignal);
@@ -129,11 +144,25 @@ impl Rules {
     /// The lines of a block that show a class, in order, each with the first rule that matches.
     #[must_use]
     pub fn find(&self, bytes: &[u8], lines: &Cut, stream: Stream) -> Vec<Hit> {
-        let mut hits = Vec::new();
-        each_candidate(self.block.as_ref(), bytes, lines, |line, text| {
-            hits.extend(self.line(text, stream).map(|rule| Hit { line, rule }));
-        });
-        hits
+        let mut candidates = self.words.as_ref().map_or_else(Vec::new, |words| words.lines(bytes, lines));
+        let known = candidates.len();
+        match &self.block {
+            Block::Empty => {}
+            Block::Automaton(block) => {
+                each_candidate(Some(block), bytes, lines, |line, _| candidates.push(line));
+            }
+            Block::EachLine => each_candidate(None, bytes, lines, |line, _| candidates.push(line)),
+        }
+        if known > 0 && known < candidates.len() {
+            candidates.sort_unstable();
+            candidates.dedup();
+        }
+        let end_of = |line: usize| lines.ends.get(line).map_or(bytes.len(), |end| *end as usize);
+        let hit = |line: usize| {
+            let text = bytes.get(line.checked_sub(1).map_or(0, end_of)..end_of(line)).unwrap_or_default();
+            self.line(text, stream).map(|rule| Hit { line, rule })
+        };
+        candidates.into_iter().filter_map(hit).collect()
     }
 
     /// The first rule that matches this line.
@@ -196,6 +225,8 @@ struct Making {
     rules: Vec<Rule>,
     patterns: Vec<String>,
     of_pattern: Vec<usize>,
+    /// How many of the patterns are the program's own; they come first.
+    own: usize,
     problems: Vec<String>,
 }
 
@@ -242,13 +273,9 @@ impl Making {
     }
 
     fn finish(mut self) -> Rules {
-        // Anchors of the whole text mean the line; in a block they would mean the block. Then each line is looked at.
-        let by_block = !self.patterns.iter().any(|pattern| looks_at_lines(pattern));
-        let block = if by_block && !self.patterns.is_empty() {
-            build(&self.patterns.join("|")).map_err(|error| self.problems.push(error.to_string())).ok()
-        } else {
-            None
-        };
+        let words = Words::of(packs().flat_map(|pack| pack.words.iter().copied()));
+        let searched = if words.is_some() { self.own } else { self.patterns.len() };
+        let block = block_of(self.patterns.get(..searched).unwrap_or_default());
         let set = RegexSetBuilder::new(&self.patterns)
             .multi_line(true)
             .crlf(true)
@@ -258,8 +285,26 @@ impl Making {
                 self.problems.push(error.to_string());
                 RegexSet::empty()
             });
-        Rules { rules: self.rules, of_pattern: self.of_pattern, block, set, problems: self.problems }
+        Rules { rules: self.rules, of_pattern: self.of_pattern, words, block, set, problems: self.problems }
     }
+}
+
+/// What finds the candidates of these patterns in a block.
+fn block_of(patterns: &[String]) -> Block {
+    if patterns.is_empty() {
+        return Block::Empty;
+    }
+    // Anchors of the whole text mean the line; in a block they would mean the block.
+    if patterns.iter().any(|pattern| looks_at_lines(pattern)) {
+        return Block::EachLine;
+    }
+    // All together may be larger than an automaton can be, though none of them is.
+    build(&patterns.join("|")).map_or(Block::EachLine, Block::Automaton)
+}
+
+/// All built-in rules by pattern.
+pub(super) fn packs() -> impl Iterator<Item = &'static Pack> {
+    BEFORE_SIGNALS.iter().chain(AFTER_SIGNALS)
 }
 
 /// Whether it means another thing in a block than in each of its lines.

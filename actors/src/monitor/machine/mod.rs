@@ -11,6 +11,7 @@ mod ready;
 mod redact;
 mod seam;
 mod verdict;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,10 @@ fn assert_class(line: &str, expected: Option<&str>) {
     let class = found.map(|rule| rules.list()[rule].class.to_string());
     let name = found.map(|rule| rules.list()[rule].name.to_string());
     assert_eq!(class.as_deref(), expected, "{line:?} by {name:?}");
+    let block = format!("200 OK\n{line}\n\n");
+    let hits =
+        rules.find(block.as_bytes(), &cut(block.as_bytes(), 1_000, None, 1_000, false), Stream::Stderr);
+    assert_eq!(hits, Vec::from_iter(found.map(|rule| Hit { line: 1, rule })), "{line:?} in a block");
 }
 
 #[test]

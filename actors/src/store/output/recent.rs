@@ -7,9 +7,9 @@ use super::chunk::Chunk;
 use crate::model::Timestamp;
 use std::{collections::VecDeque, sync::Arc};
 
-/// Bytes of lines that are kept: a reader is at most a page of 4 MiB behind, and has the next one read ahead. Whoever is
-/// farther behind reads from the disk.
-const MOST: usize = 8 << 20;
+/// Bytes of lines that are kept: a fifth of a second of the quickest child. A reader on a busy machine is that far behind
+/// now and then, and to read a chunk back costs what it took to write it. Whoever is farther behind reads from the disk.
+const MOST: usize = 32 << 20;
 
 #[derive(Default)]
 pub(super) struct Recent {
