@@ -12,6 +12,7 @@
 //! | [`breaker`] | moves CLOSED / OPEN / HALF_OPEN and hands out permits |
 //! | [`manager`] | brings *actual* to *wanted*, is the only writer of state |
 //!
+//! [`explain`] answers "why?" in sentences, [`figures`] counts what was decided, [`simulate`] decides it without processes.
 //! [`model`] holds the nouns that the rooms share, [`store`] is sled, [`clock`] the only reader of a clock,
 //! [`user_file`] the only place that opens a file whose path a user wrote, and [`owned`] the one that knows whose a store is.
 //!
@@ -61,6 +62,8 @@ compile_error!(
 
 pub mod breaker;
 pub mod clock;
+pub mod explain;
+pub mod figures;
 pub mod keeper;
 pub mod launcher;
 pub mod manager;

@@ -52,11 +52,33 @@ pub(crate) fn why(client: &Client, screen: &mut Screen, ask: &Question) -> Resul
             moment(screen, &at.unwrap_or_default(), text(step, "text"))?;
         }
     }
-    for line in text(&answer, "help").lines() {
+    for advice in list("advice") {
         let word = screen.paint(Tint::Strong, "help");
-        screen.line(&format!("{word}: {}", escape(line)))?;
+        let command = command(advice).map(|command| format!(": supervise {command}")).unwrap_or_default();
+        screen.line(&format!("{word}: {}", escape(&format!("{}{command}", text(advice, "text")))))?;
     }
     Ok(screen.flush()?)
+}
+
+/// The command that does what is advised; `None` where it is done elsewhere, or by a daemon that knows more than we do.
+fn command(advice: &Value) -> Option<String> {
+    let run = text(advice, "run");
+    let whose = match run.get(run.len().saturating_sub(SHOWN_OF_ID)..) {
+        Some(end) if !end.is_empty() => end,
+        _ => text(advice, "program"),
+    };
+    let force = advice.get("force").and_then(Value::as_bool).unwrap_or(false);
+    match text(advice, "act") {
+        "start" if force => Some(format!("start {whose} --force")),
+        act @ ("logs" | "start" | "retry" | "stop") => Some(format!("{act} {whose}")),
+        "run" => {
+            let required = advice.get("required").and_then(Value::as_array).into_iter().flatten();
+            let given: String = required.filter_map(Value::as_str).map(|name| format!(" {name}=…")).collect();
+            Some(format!("run {whose}{given}"))
+        }
+        "breaker_reset" => Some(format!("breaker reset {}", text(advice, "scope"))),
+        _ => None,
+    }
 }
 
 fn heading(screen: &mut Screen, text: &str) -> Result<(), Failure> {

@@ -3,7 +3,8 @@
 use super::{LogReader, RetryRequest};
 use crate::{ProcessManager, Result, RunStatus};
 use actix_process_actors::{
-    manager::{Explanation, GetAttempts, GetRun, Restart, SignalRun, Stop, Wait, WaitAttempt, Why},
+    explain::Explanation,
+    manager::{GetAttempts, GetRun, Restart, SignalRun, Stop, Wait, WaitAttempt, Why},
     model::{Attempt, EndReason, ExitStatus, Phase, Reason, RunId, Timestamp},
 };
 

@@ -12,7 +12,8 @@ mod tests;
 
 use actix_process_actors::{
     breaker::BreakerStatus,
-    manager::{Delays, Figures, Metrics, ProgramMetrics, ScopeFigures},
+    figures::{Delays, Figures, ScopeFigures},
+    manager::{Metrics, ProgramMetrics},
     model::Phase,
 };
 use exposition::{Family, Page, seconds};

@@ -11,10 +11,11 @@ use crate::{Error, ErrorKind, LogReader, Result, RunEnd, RunHandle, RunStatus, S
 use actix::{Addr, Handler, Message, Recipient, dev::ToEnvelope};
 use actix_process_actors::{
     breaker::{BreakerStatus, OperatorAct},
+    explain::Explanation,
     manager::{
-        Configure, Configured, Explanation, GetBreakers, GetClasses, GetEvents, GetInfo, GetMetrics,
-        GetPrograms, GetRun, GetRuns, GetSomeBreakers, Info, LookupError, ManagerActor, OperateBreaker,
-        OperateError, ProgramStatus, SetRetryBudget, Subscribe, WhyProgram,
+        Configure, Configured, GetBreakers, GetClasses, GetEvents, GetInfo, GetMetrics, GetPrograms, GetRun,
+        GetRuns, GetSomeBreakers, Info, LookupError, ManagerActor, OperateBreaker, OperateError,
+        ProgramStatus, SetRetryBudget, Subscribe, WhyProgram,
         recording::{GetRecording, Recording},
     },
     model::{BreakerPolicy, JournalRecord, Problem, Program, Restart, RetryBudget, Scope},

@@ -4,7 +4,7 @@ use super::{asked::Asked, problem::Problem, runs::Answer, wire};
 use crate::{ProcessManager, RunStatus, Status, Usage};
 use actix_process_actors::{
     clock,
-    manager::{Figures, Tally},
+    figures::{Figures, Tally},
     model::RunId,
 };
 use actix_web::{HttpRequest, HttpResponse, web::Data};

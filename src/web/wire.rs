@@ -5,7 +5,8 @@ use crate::Usage;
 use actix_process_actors::{
     breaker::BreakerStatus,
     clock,
-    manager::{Explanation, Foreseen, ProgramStatus, RunInShort, Sentence},
+    explain::{Act, Advice, Explanation, Foreseen, RunInShort, Sentence},
+    manager::ProgramStatus,
     model::{
         self, Command, Counts, ExitStatus, Level, ParamKind, ParamReasons, ParamSpec, Params, Restart,
         Stream, Timestamp, class_help, signal_name,
@@ -350,6 +351,7 @@ pub(super) fn explanation(why: &Explanation) -> Value {
     let step =
         |step: &Sentence| json!({"at": time(step.at), "cursor": step.seq.to_string(), "text": step.text});
     let run = |run: &RunInShort| json!({"run": run.run.to_string(), "text": run.text});
+    let help: Vec<_> = why.advice.iter().map(|advice| advice.text.as_str()).collect();
     let ahead = |step: &Foreseen| json!({"at": time_or_null(step.at), "text": step.text});
     json!({
         "summary": why.summary,
@@ -361,8 +363,31 @@ pub(super) fn explanation(why: &Explanation) -> Value {
         "forecast": why.forecast.as_ref().map(|forecast| {
             json!({"given": forecast.given, "steps": forecast.steps.iter().map(ahead).collect::<Vec<_>>()})
         }),
-        "help": why.help,
+        "help": help.join("\n"),
+        "advice": why.advice.iter().map(advice).collect::<Vec<_>>(),
     })
+}
+
+/// One thing that somebody can do. Whatever it is about has the key that requests have for it.
+fn advice(advice: &Advice) -> Value {
+    let mut entry = json!({"text": advice.text, "act": advice.act.as_ref().map(Act::name)});
+    let (key, value) = match &advice.act {
+        Some(
+            Act::ReadOutput(run) | Act::Start(run) | Act::ForceStart(run) | Act::Retry(run) | Act::Stop(run),
+        ) => ("run", run.to_string().into()),
+        Some(Act::ReadOutputOf(program) | Act::StopAll(program) | Act::StartNew { program, .. }) => {
+            ("program", program.clone().into())
+        }
+        Some(Act::ResetBreaker(scope)) => ("scope", scope.0.to_string().into()),
+        _ => return entry,
+    };
+    entry[key] = value;
+    match &advice.act {
+        Some(Act::ForceStart(_)) => entry["force"] = true.into(),
+        Some(Act::StartNew { required, .. }) => entry["required"] = required.clone().into(),
+        _ => {}
+    }
+    entry
 }
 
 pub(super) fn rule(rule: &RuleInfo) -> Value {

@@ -24,7 +24,7 @@ async fn why_foresees_the_next_starts_and_the_giving_up_of_a_run_and_of_its_prog
         "{}",
         end.text
     );
-    assert!(why.help.is_some_and(|help| help.contains("no rule knows why")));
+    assert!(why.advice.iter().any(|advice| advice.text.contains("no rule knows why")));
     assert_eq!(run.status().await.expect("known").next_attempt_at, due, "asking moved nothing");
 
     let program = bench.pm.why_program("job").await.expect("configured");

@@ -6,12 +6,15 @@ use super::{
     closing::Closing,
     ids::Ids,
     machine::{Effect, Input, Limits, Machine},
+    metrics::{count, count_lines},
     outbox::Outbox,
     questions::Heard,
     recording::{Happening, Recorded},
 };
 use crate::{
-    breaker, clock, launcher,
+    breaker, clock,
+    figures::Counters,
+    launcher,
     model::{AttemptId, JournalRecord, Run, RunId, Timestamp},
     monitor, retry,
     store::{Loaded, Store, StoreError},
@@ -47,6 +50,8 @@ pub struct ManagerActor {
     /// What the store lost last since this manager runs.
     pub(super) damage: Option<(Timestamp, String)>,
     pub(super) started_at: Timestamp,
+    /// What was decided since then, for monitoring.
+    pub(super) counters: Counters,
     pub(super) ids: Ids,
     pub(super) waiters: HashMap<RunId, Vec<oneshot::Sender<Run>>>,
     /// Who waits for the end of an attempt and its tree.
@@ -88,6 +93,7 @@ impl ManagerActor {
             taken_up: false,
             damage: None,
             started_at: clock::now(),
+            counters: Counters::default(),
             ids: Ids::new(seed),
             waiters: HashMap::new(),
             attempt_waiters: Vec::new(),
@@ -146,6 +152,7 @@ impl ManagerActor {
                     if self.machine.is_clock_due(self.at) {
                         puts.push(self.machine.save_clock(&clock::all()));
                     }
+                    count(&mut self.counters, &self.machine, &records);
                     let inputs = std::mem::take(&mut self.recorded);
                     self.outbox.push(records, puts, inputs);
                     self.send_out(ctx);
@@ -451,6 +458,7 @@ impl Handler<monitor::Report> for ManagerActor {
     type Result = ();
 
     fn handle(&mut self, report: monitor::Report, ctx: &mut Context<Self>) {
+        count_lines(&mut self.counters, &self.machine, &report, clock::now());
         self.step(Input::Monitor(report), ctx);
     }
 }

@@ -1,9 +1,11 @@
 //! Everything that is counted, in one moment: for monitoring.
 
-use super::{Figures, ManagerActor, ScopeFigures};
+use super::{ManagerActor, machine::Machine};
 use crate::{
     clock,
-    model::{Phase, Timestamp},
+    figures::{Counters, Figures, ScopeFigures},
+    model::{Event, HeldReason, JournalRecord, Phase, Timestamp},
+    monitor,
     store::Condition,
 };
 use actix::{Context, Handler, Message, MessageResult};
@@ -46,7 +48,7 @@ impl Handler<GetMetrics> for ManagerActor {
     fn handle(&mut self, _: GetMetrics, _: &mut Context<Self>) -> Self::Result {
         let now = clock::now();
         let figures = |name: String| {
-            let figures = self.machine.figures(&name, self.started_at, now);
+            let figures = self.counters.of_program(&name, self.started_at, now);
             (name, ProgramMetrics { figures, living: BTreeMap::new() })
         };
         let mut programs: BTreeMap<_, _> = self.machine.program_names().into_iter().map(figures).collect();
@@ -59,9 +61,39 @@ impl Handler<GetMetrics> for ManagerActor {
         MessageResult(Metrics {
             started_at: self.started_at,
             programs,
-            scopes: self.machine.scope_figures(),
-            keepers_lost: self.machine.keepers_lost(),
+            scopes: self.counters.of_scopes(),
+            keepers_lost: self.counters.keepers_lost(),
             store: self.store.condition(),
         })
+    }
+}
+
+/// Counts records that are about to be written, some by the class of the latest failure of their run.
+pub(super) fn count(counters: &mut Counters, machine: &Machine, records: &[JournalRecord]) {
+    for record in records {
+        let by_class = matches!(
+            record.event,
+            Event::RunEnded { .. }
+                | Event::RetryScheduled { .. }
+                | Event::StartBlocked { reason: HeldReason::Budget, .. }
+        );
+        let run = record.run.filter(|_| by_class).and_then(|id| machine.run(id));
+        let class = run.and_then(|run| run.reason.as_ref()).map(|reason| reason.class.as_str());
+        counters.hear(record, class);
+    }
+}
+
+/// Counts lines of a living attempt in which the Monitor found an error.
+pub(super) fn count_lines(
+    counters: &mut Counters,
+    machine: &Machine,
+    report: &monitor::Report,
+    now: Timestamp,
+) {
+    let monitor::Report::ErrorSeen { attempt, evidence, count } = report else { return };
+    let run = machine.run(attempt.run).filter(|run| !run.phase.is_ended() && run.attempt == attempt.number);
+    // Of an attempt that is over the report comes too late: its run may be another attempt's by now.
+    if let Some(run) = run {
+        counters.lines(&run.program, &evidence.class, *count, now);
     }
 }

@@ -49,11 +49,8 @@
 //!   answer is awaited (the machine's own stage) are three facts.
 
 mod actor;
-mod again;
 mod closing;
-mod configure;
 mod ids;
-mod info;
 pub mod machine;
 mod messages;
 mod metrics;
@@ -64,6 +61,7 @@ pub mod recording;
 mod requests;
 mod rooms;
 mod store_said;
+mod trouble;
 mod why;
 mod wiring;
 
@@ -72,7 +70,6 @@ mod tests;
 
 pub use self::{
     actor::ManagerActor,
-    machine::{Delays, Figures, ScopeFigures, Tally},
     messages::*,
     metrics::{GetMetrics, Metrics, ProgramMetrics},
     rooms::{Rooms, ToBreaker, ToLauncher, ToMonitor, ToRetry},

@@ -3,10 +3,10 @@
 
 use super::{
     ManagerActor,
-    info::{keeper_trouble, store_trouble, with_output},
     machine::Input,
     messages::*,
     recording::{GetRecording, Happening, Recording},
+    trouble::{keeper_trouble, store_trouble, with_output},
 };
 use crate::{
     breaker, clock,
@@ -40,7 +40,7 @@ impl Handler<GetPrograms> for ManagerActor {
         let status = |name: String| {
             let program = self.machine.program_or_last(&name)?.clone();
             let removed = self.machine.program(&name).is_none();
-            let figures = self.machine.figures(&name, self.started_at, now);
+            let figures = self.counters.of_program(&name, self.started_at, now);
             let living = living.remove(name.as_str()).unwrap_or_default();
             let last = last.remove(name.as_str());
             let stopped_by_hand = self.machine.stopped_by_hand(&name);
@@ -257,7 +257,7 @@ impl Handler<GetInfo> for ManagerActor {
             let phases = if run.phase.is_ended() { &mut ended } else { &mut living };
             *phases.entry(Phase::name(run.phase)).or_default() += 1;
         }
-        let (attempts_started, restarts) = self.machine.starts();
+        let (attempts_started, restarts) = self.counters.starts();
         let now = clock::now();
         MessageResult(Info {
             started_at: self.started_at,

@@ -74,6 +74,7 @@ impl Handler<Configure> for ManagerActor {
         let clock = SavedClock { at: now, reading: clock::reading() };
         let shift = saved.as_ref().map(|saved| self.machine.set_clock(&saved.state, &clock));
         let (configured, effects) = self.machine.configure(configure, now);
+        self.counters.keep(|name| self.machine.program(name).is_some());
         self.record_rules(&configured);
         self.carry_out(effects, ctx);
         let (Some(saved), Some(shift)) = (saved, shift) else { return Box::pin(async { configured }) };

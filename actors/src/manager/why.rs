@@ -1,14 +1,14 @@
-//! "Why?": gathers what the machine, the journal, Retry and the breakers know, and lets the machine's sentences tell it.
+//! "Why?": gathers what the machine, the journal, Retry and the breakers know, and has it told in sentences.
 
 use super::{
     ManagerActor,
-    machine::{Facts, explain},
-    messages::{Explanation, NoAnswer, RunError, StartError, Why, WhyProgram},
+    messages::{NoAnswer, RunError, StartError, Why, WhyProgram},
     queries::{JOURNAL_PAGE, NO_BREAKER, read_journal},
 };
 use crate::{
     breaker::{BreakerStatus, GetBreakers},
     clock,
+    explain::{Explanation, Facts, explain},
     model::{JournalRecord, Scope},
     store::Store,
 };

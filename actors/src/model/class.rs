@@ -73,6 +73,16 @@ impl Class {
         Self::BREAKER_STOP,
     ];
 
+    /// Whether a class says why the supervisor ended an attempt: that is no failure of the program, and leaves the run's
+    /// last reason alone.
+    #[must_use]
+    pub fn is_ours(class: &str) -> bool {
+        matches!(
+            class,
+            Self::OPERATOR_STOP | Self::SHUTDOWN | Self::LOST | Self::CLEAN_EXIT | Self::BREAKER_STOP
+        )
+    }
+
     /// The class of this name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {

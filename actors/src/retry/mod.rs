@@ -85,6 +85,6 @@ mod tests;
 
 pub use self::{
     actor::RetryActor,
-    machine::{End, Machine, Supposed, Why, startup_spread_ms},
+    machine::{End, Machine, Supposed, Why, judged_by, startup_spread_ms},
     messages::*,
 };

@@ -7,7 +7,7 @@
 mod world;
 
 use actix_process_actors::{
-    manager::Explanation,
+    explain::{Advice, Explanation},
     model::{
         Adjust, BreakerPolicy, ClassOverride, Classify, Command, Jitter, ParamSpec, Phase, Program, Ready,
         Restart, RetryBudget, RetryPolicy, SpawnFailure, SpawnProblem, Timestamp, format_duration_ms,
@@ -44,8 +44,9 @@ fn page(why: &Explanation) -> String {
             let _ = writeln!(page, "  {at:<11}  {}", step.text);
         }
     }
-    for line in why.help.iter().flat_map(|help| help.lines()) {
-        let _ = writeln!(page, "help: {line}");
+    for Advice { text, act, .. } in &why.advice {
+        let act = act.as_ref().map(|act| format!(" ({act})")).unwrap_or_default();
+        let _ = writeln!(page, "help: {text}{act}");
     }
     page
 }

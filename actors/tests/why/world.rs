@@ -3,10 +3,11 @@
 
 use actix_process_actors::{
     breaker::{self, Outcome},
+    explain::{Explanation, Facts, explain},
     launcher,
     manager::{
-        Configure, Explanation, Restart, Start,
-        machine::{Effect, Facts, Input, Limits, Machine, explain},
+        Configure, Restart, Start,
+        machine::{Effect, Input, Limits, Machine},
     },
     model::{
         AttemptId, BreakerPolicy, Counts, Evidence, ExitStatus, JournalRecord, Params, Phase, Program,

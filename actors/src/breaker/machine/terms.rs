@@ -13,6 +13,14 @@ pub struct Gate {
     pub policy: Arc<BreakerPolicy>,
 }
 
+/// The longest `quarantine` of these scopes, in milliseconds; of equal ones that of the first.
+#[must_use]
+pub fn longest_quarantine(gates: &[Gate]) -> Option<(Scope, u64)> {
+    let given = gates.iter().filter_map(|gate| Some((&gate.scope, gate.policy.quarantine_ms?)));
+    let (scope, ms) = given.rev().max_by_key(|(_, ms)| *ms)?;
+    Some((scope.clone(), ms))
+}
+
 /// Leave to start under one scope, stamped with the scope's epoch: an outcome of another epoch changes nothing.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Permit {

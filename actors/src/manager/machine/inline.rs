@@ -60,7 +60,6 @@ impl Machine {
             live.error_at = Some(evidence.at);
         }
         live.run.counts.errors += count;
-        self.counters.lines(&live.run.program, &evidence.class, count, self.now);
         let class = evidence.class.as_str();
         let rule = live.program.class_rule(class).inline;
         let acts = live.stage == super::Stage::Running && live.stop.is_none();

@@ -2,46 +2,11 @@
 
 use super::{Effect, Live, Machine, Next, Stage, StopCause};
 use crate::{
-    breaker::{Changes, Gate, Outcome, Settle},
-    model::{Attempt, Class, EndReason, Event, ExitStatus, Phase, Program, Run, RunId, Scope},
+    breaker::{self, Changes, Outcome, Settle},
+    model::{Class, EndReason, Event, Phase, RunId, Scope},
     retry::{self, Decision, Verdict},
 };
 use std::sync::Arc;
-
-/// The longest `quarantine` of these scopes, in milliseconds; of equal ones that of the first.
-pub(super) fn longest_quarantine(gates: &[Gate]) -> Option<(Scope, u64)> {
-    let given = gates.iter().filter_map(|gate| Some((&gate.scope, gate.policy.quarantine_ms?)));
-    let (scope, ms) = given.rev().max_by_key(|(_, ms)| *ms)?;
-    Some((scope.clone(), ms))
-}
-
-/// The rules by which this end is judged: the program's own. But a daemon that has run before and cannot be started, by us
-/// or by its shell, finds something away that was there, as while it is deployed: where its rules say nothing of that, it
-/// is tried again by its ordinary delays. A job that cannot be started stays as it is.
-pub(super) fn judged_by(run: &Run, program: &Arc<Program>, class: &str) -> Arc<Program> {
-    if !comes_back(run, program, class) {
-        return program.clone();
-    }
-    let mut patient = Program::clone(program);
-    let own = patient.classes.entry(class.to_owned()).or_default();
-    (own.retry, own.counts) = (Some(true), own.counts.or(Some(true)));
-    Arc::new(patient)
-}
-
-/// Whether what cannot be started now could be before.
-fn comes_back(run: &Run, program: &Program, class: &str) -> bool {
-    let says = program.classes.get(class).is_some_and(|own| own.retry.is_some());
-    // So many attempts in a row are made of nothing else but this: it ran before those that are kept.
-    // A shell that found no program, or one that it may not execute, ran itself and not the program.
-    let only_shell = |attempt: &Attempt| matches!(attempt.exit, Some(ExitStatus::Code(126 | 127)));
-    let has_run = || {
-        run.attempts.iter().any(|attempt| attempt.pid.is_some() && !only_shell(attempt))
-            || run.attempts.len() == Run::ATTEMPTS_KEPT
-    };
-    let is_away = class == Class::SPAWN_PERMANENT
-        || class == Class::CONFIG && run.attempts.back().is_some_and(only_shell);
-    is_away && program.is_daemon() && !says && has_run()
-}
 
 impl Machine {
     /// Tells every breaker that granted the start how it went: those that the class names hear of a failure, the rest
@@ -141,7 +106,7 @@ impl Machine {
         let ended = retry::Ended {
             at: now,
             run: id,
-            program: judged_by(&live.run, &live.program, class),
+            program: retry::judged_by(&live.run, &live.program, class),
             base: live.run.params.clone(),
             effective,
             outcome,
@@ -156,7 +121,11 @@ impl Machine {
         if !self.scoped_quarantines {
             return None;
         }
-        longest_quarantine(&self.gates(&live.program, &live.run.params, live.run.requested_by.as_deref()))
+        breaker::longest_quarantine(&self.gates(
+            &live.program,
+            &live.run.params,
+            live.run.requested_by.as_deref(),
+        ))
     }
 
     pub(super) fn judged(&mut self, id: RunId, verdict: Verdict) {

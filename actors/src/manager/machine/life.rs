@@ -305,7 +305,7 @@ impl Machine {
             current.items = drained.items;
         }
         if let Some(evidence) = &evidence
-            && !is_ours(&evidence.class)
+            && !Class::is_ours(&evidence.class)
         {
             live.run.reason = Some(Reason {
                 class: evidence.class.clone(),
@@ -354,14 +354,6 @@ impl Machine {
 fn help_of(evidence: &Evidence) -> String {
     let help = rule_help(&evidence.rule).or_else(|| class_help(&evidence.class));
     help.unwrap_or_default().to_owned()
-}
-
-/// Classes that say why *we* ended an attempt: they are no failure of the program and leave its last reason alone.
-pub(super) fn is_ours(class: &str) -> bool {
-    matches!(
-        class,
-        Class::OPERATOR_STOP | Class::SHUTDOWN | Class::LOST | Class::CLEAN_EXIT | Class::BREAKER_STOP
-    )
 }
 
 /// The class of an end: ours when we caused it, a daemon's own rules, else what the Monitor found.

@@ -5,14 +5,13 @@
 //! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
 //! (process made, ended), `judge` (what follows), `operate` (what people ask), `inline` (errors of a living attempt),
 //! `early` (it is ready, it writes), `budget` (tokens), `unwanted` (program removed, stopped by hand), `timers`, `restore`
-//! (after our own death), `trim` (what goes), `line` (who waits), `explain`, `figures`.
+//! (after our own death), `trim` (what goes), `line` (who waits), `facts` (for "why?").
 
 mod admit;
 mod budget;
 mod early;
 mod effect;
-mod explain;
-mod figures;
+mod facts;
 mod idempotency;
 mod inline;
 mod judge;
@@ -33,8 +32,6 @@ pub(in crate::manager) use self::restore::{SavedKey, decode_attempt};
 pub use self::{
     admit::Checked,
     effect::{Effect, Input},
-    explain::{Facts, Overview, explain},
-    figures::{Delays, Figures, ScopeFigures, Tally},
 };
 
 use crate::{
@@ -261,7 +258,6 @@ pub struct Machine {
     rests: Vec<Put>,
     /// Programs whose last run an operator stopped: they are not started with the manager.
     stopped_by_hand: BTreeMap<String, RunId>,
-    counters: figures::Counters,
     next_seq: u64,
     shutting_down: bool,
     /// Whether retries need tokens of the budget of all programs …
@@ -479,7 +475,6 @@ impl Machine {
         self.write_wanted = false;
         self.write_at = None;
         let batch = std::mem::take(&mut self.batch);
-        self.count(&batch.records);
         let mut puts = batch.puts;
         for id in batch.dirty {
             match (self.live.get(&id), self.ended.get(&id)) {

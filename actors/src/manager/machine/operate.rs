@@ -27,7 +27,6 @@ impl Machine {
         changes.removed = self.program_names();
         self.programs = programs;
         changes.living = self.unconfigured();
-        self.counters.keep(|name| self.programs.contains_key(name));
         self.shared_breakers = configure.shared_breakers;
         let own = self.programs.values().filter_map(|program| program.breaker.as_ref());
         let mut policies = own.chain(self.shared_breakers.iter().map(|(_, policy)| policy));

@@ -30,8 +30,12 @@ mod waiting;
 use super::{Effect, Input, Limits, Machine};
 use crate::{
     breaker::{Admission, Admit, Changes, Gate, Permit},
+    figures::Counters,
     launcher::{self, Report},
-    manager::{self, Configure, Start, StartError},
+    manager::{
+        self, Configure, Start, StartError,
+        metrics::{count, count_lines},
+    },
     model::{
         AttemptId, ClockReading, Command, Counts, EndReason, Event, Evidence, ExitStatus, JournalRecord,
         Phase, Program, Restart, RunId, SavedClock, Scope, SpawnFailure, SpawnProblem, Spool, SpoolSizes,
@@ -45,6 +49,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A machine whose questions are answered by what the test says.
 struct World {
     machine: Machine,
+    counters: Counters,
     now: Timestamp,
     acts: Vec<String>,
     records: Vec<JournalRecord>,
@@ -66,6 +71,7 @@ impl World {
     fn new(programs: Vec<Program>) -> Self {
         let mut world = Self {
             machine: Machine::new(1, Limits::default()),
+            counters: Counters::default(),
             now: Timestamp(1_000_000),
             acts: Vec::new(),
             records: Vec::new(),
@@ -88,6 +94,9 @@ impl World {
     }
 
     fn input(&mut self, input: Input) {
+        if let Input::Monitor(report) = &input {
+            count_lines(&mut self.counters, &self.machine, report, self.now);
+        }
         let effects = self.machine.step(input, self.now);
         self.run(effects);
     }
@@ -172,6 +181,7 @@ impl World {
     fn note(&mut self, effect: Effect) {
         let act = match effect {
             Effect::Commit { records, puts, .. } => {
+                count(&mut self.counters, &self.machine, &records);
                 self.records.extend(records);
                 for put in puts {
                     match put.value {

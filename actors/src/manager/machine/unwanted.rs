@@ -1,6 +1,6 @@
 //! Runs of programs that are not configured any more, and programs that an operator stopped.
 
-use super::{Effect, Live, Machine, Next, Stage, life::is_ours};
+use super::{Effect, Live, Machine, Next, Stage};
 use crate::model::{AttemptId, Class, EndReason, Event, Phase, Program, Run, RunId, Timestamp, Wanted};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -135,5 +135,5 @@ fn end_of_removed(live: &Live) -> (Phase, String) {
 fn is_well(live: &Live) -> bool {
     let class = live.run.current().map(|current| current.class.as_deref());
     live.program.is_daemon()
-        && class.is_some_and(|class| class.is_none_or(|c| is_ours(c) && c != Class::LOST))
+        && class.is_some_and(|class| class.is_none_or(|c| Class::is_ours(c) && c != Class::LOST))
 }

@@ -8,6 +8,7 @@ mod forecast;
 mod intensity;
 mod jitter;
 mod judge;
+mod judged_by;
 mod law;
 mod params;
 mod saved;
@@ -21,6 +22,7 @@ pub use self::{
     decision::{Change, Decision, End, Leave, Outcome, Verdict},
     forecast::{Foreseen, Outlook, Supposed},
     jitter::startup_spread_ms,
+    judged_by::judged_by,
     why::Why,
 };
 

@@ -47,31 +47,17 @@ fn starts_ends_and_errors_are_counted_by_class_and_stops_of_ours_are_no_errors()
     let effects = world.machine.write_out();
     world.run(effects);
 
-    let figures = world.machine.figures("job", began, world.now);
+    let figures = world.counters.of_program("job", began, world.now);
     assert_eq!((figures.attempts_started, figures.restarts), (4, 1));
     assert_eq!(figures.runs_ended, [("failed", 1), ("stopped", 1), ("succeeded", 1)].into());
     assert_eq!(figures.runs_failed, [("exit_nonzero".to_owned(), 1)].into());
-    let totals = |tallies: &BTreeMap<String, manager::Tally>| -> Vec<_> {
+    let totals = |tallies: &BTreeMap<String, crate::figures::Tally>| -> Vec<_> {
         tallies.iter().map(|(class, tally)| (class.clone(), tally.total)).collect()
     };
     assert_eq!(totals(&figures.failures), [("exit_nonzero".to_owned(), 2)]);
     assert_eq!(totals(&figures.error_lines), [("rate_limited".to_owned(), 3)]);
     assert!(!figures.failures.contains_key(Class::OPERATOR_STOP));
-    assert_eq!(world.machine.figures("other", began, world.now), Default::default());
+    assert_eq!(world.counters.of_program("other", began, world.now), Default::default());
     assert_eq!(figures.gave_up, [("max_retries", 1)].into(), "a success and a stop are no giving up");
-    assert_eq!(world.machine.starts(), (4, 1));
-}
-
-#[test]
-fn a_program_that_is_removed_takes_its_figures_with_it() {
-    let mut world = World::new(vec![program("job")]);
-    let run = world.start("job");
-    world.launched(run);
-    world.exited(run, ExitStatus::Code(0));
-    for programs in [Vec::new(), vec![program("job")]] {
-        let configure = Configure { programs, shared_breakers: Vec::new() };
-        let (_, effects) = world.machine.configure(configure, world.now);
-        world.run(effects);
-    }
-    assert_eq!(world.machine.figures("job", world.now, world.now), Default::default());
+    assert_eq!(world.counters.starts(), (4, 1));
 }

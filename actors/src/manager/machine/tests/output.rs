@@ -52,7 +52,7 @@ fn what_no_disk_took_until_the_end_is_told_with_the_end() {
     let Event::AttemptEnded { output_complete, unspooled, .. } = world.last_end() else { unreachable!() };
     assert_eq!((*output_complete, *unspooled), (false, 9));
     let facts = world.machine.facts(run, world.now).expect("known");
-    let told = manager::machine::explain(&facts, &world.records, None, &[], world.now);
+    let told = explain(&facts, &world.records, None, &[], world.now);
     let told: Vec<_> = told.chain.iter().map(|sentence| sentence.text.as_str()).collect();
     assert!(told.iter().any(|text| text.ends_with("(no disk took 9 bytes of its output)")), "{told:?}");
 }
@@ -93,7 +93,7 @@ fn who_waits_for_a_place_for_its_output_is_told_of_and_is_not_idle() {
     world.input(Input::Tick);
     world.assert_phase(run, Phase::Running);
     let facts = world.machine.facts(run, world.now).expect("known");
-    let told = manager::machine::explain(&facts, &world.records, None, &[], world.now);
+    let told = explain(&facts, &world.records, None, &[], world.now);
     assert!(told.next.starts_with("its output waits, for 12s now: its spool takes nothing"), "{}", told.next);
     assert_eq!(world.machine.output_trouble(), Some((1, "its spool takes nothing: no space")));
     world.told(waits(None));
@@ -125,7 +125,7 @@ fn a_run_that_ends_the_keeper_each_time_is_left_alone() {
     world.assert_phase(tick, Phase::Backoff);
     assert_eq!(world.machine.run(killer).and_then(|run| run.end_reason), Some(EndReason::KeeperLost));
     let facts = world.machine.facts(killer, world.now).expect("known");
-    let told = manager::machine::explain(&facts, &world.records, None, &[], world.now);
+    let told = explain(&facts, &world.records, None, &[], world.now);
     assert!(told.summary.contains("the keeper died each time soon after its start"), "{}", told.summary);
 }
 
@@ -151,7 +151,7 @@ fn a_keeper_that_does_not_answer_is_told_of_until_it_does() {
     world.now = world.now.plus(6_000);
     world.told(Report::KeeperSilent { since });
     let facts = world.machine.facts(run, world.now).expect("known");
-    let told = manager::machine::explain(&facts, &world.records, None, &[], world.now);
+    let told = explain(&facts, &world.records, None, &[], world.now);
     assert!(told.next.starts_with("the keeper does not answer since 6s; "), "{}", told.next);
     world.told(Report::KeeperAnswers);
     assert_eq!(world.machine.keeper_silent_since(), None);

@@ -1,12 +1,15 @@
 //! What `why` says, read as people read it.
 
 use super::*;
-use crate::{manager::Explanation, model::Class};
+use crate::{
+    explain::{Explanation, explain},
+    model::Class,
+};
 
 fn why(world: &World, run: RunId) -> Explanation {
     let facts = world.machine.facts(run, world.now).expect("it is known");
     let records: Vec<_> = world.records.iter().filter(|record| record.run == Some(run)).cloned().collect();
-    super::super::explain(&facts, &records, None, &[], world.now)
+    explain(&facts, &records, None, &[], world.now)
 }
 
 #[track_caller]

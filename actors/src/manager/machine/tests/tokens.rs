@@ -63,7 +63,7 @@ fn a_start_without_tokens_is_blocked_by_the_budget_and_goes_on_when_they_are_the
     world.input(Input::Due(run));
     world.assert_phase(run, Phase::Starting);
     assert!(told(&mut world) <= 1, "told once, not at every look");
-    let figures = world.machine.figures("job", world.now, world.now);
+    let figures = world.counters.of_program("job", world.now, world.now);
     let class = world.machine.run(run).and_then(|run| run.reason.as_ref()).expect("it failed").class.clone();
     assert_eq!(figures.deferred, [(class.clone(), 1)].into(), "counted once, by the class that led to it");
     assert_eq!(figures.held_back, [("budget", 1)].into());

@@ -1,20 +1,21 @@
 //! How much of what: starts, ends and errors of each program, in total and of late.
 //!
 //! A fold over what the Manager writes down: each figure is a sum of journal records, so that it can be checked against
-//! them, and lines come from the Monitor's reports. It stands in the Manager's room. Retry, the other candidate,
-//! hears of ends that it has to judge, and of no stop, no lost process, no line that a living process wrote; and a figure
-//! that decides nothing should not be carried by the one who decides.
+//! them, and lines come from the Monitor's reports. The Manager's actor keeps the counters: its machine decides, and a
+//! figure that decides nothing is no part of a decision, nor of deciding it again.
 //!
-//! Figures begin at nought with each manager. They were not stored: a count that goes on over restarts would cost a
+//! Figures begin at 0 with each manager. They are not stored: a count that goes on over restarts would cost a
 //! write with every line that a rule classifies, and the journal can be summed up by whoever wants history.
+//!
+//! Retry was the other candidate for keeping them. It hears of ends that it has to judge, and of no stop, no lost
+//! process, no line that a living process wrote.
 
 mod delays;
 mod scopes;
 
 pub use self::{delays::Delays, scopes::ScopeFigures};
 
-use super::{Machine, life::is_ours};
-use crate::model::{EndReason, Event, HeldReason, JournalRecord, Phase, Timestamp};
+use crate::model::{Class, EndReason, Event, HeldReason, JournalRecord, Phase, Timestamp};
 use std::collections::BTreeMap;
 
 /// What a program did since the manager started.
@@ -155,7 +156,7 @@ struct OfProgram {
 
 /// The counters of every program, and of every scope.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     programs: BTreeMap<String, OfProgram>,
     scopes: scopes::Scopes,
     keepers_lost: u64,
@@ -191,7 +192,7 @@ fn of_class<'a, T: Default>(classes: &'a mut BTreeMap<String, T>, class: &str) -
 
 impl Counters {
     /// Counts one record. `class` is that of the latest failure of its run.
-    fn hear(&mut self, record: &JournalRecord, class: Option<&str>) {
+    pub(crate) fn hear(&mut self, record: &JournalRecord, class: Option<&str>) {
         self.scopes.hear(record);
         if matches!(record.event, Event::KeeperLost { .. }) {
             self.keepers_lost += 1;
@@ -204,7 +205,7 @@ impl Counters {
                 counted.attempts_started += 1;
                 counted.restarts += u64::from(record.attempt.is_some_and(|number| number > 1));
             }
-            Event::AttemptEnded { class: Some(class), .. } if !is_ours(class) => {
+            Event::AttemptEnded { class: Some(class), .. } if !Class::is_ours(class) => {
                 of_class(&mut self.of(program).failures, class).add(1, record.at);
             }
             Event::RetryScheduled { delay_ms, .. } => {
@@ -242,38 +243,20 @@ impl Counters {
     }
 
     /// Counts lines that a rule classified.
-    pub(super) fn lines(&mut self, program: &str, class: &str, count: u64, at: Timestamp) {
+    pub(crate) fn lines(&mut self, program: &str, class: &str, count: u64, at: Timestamp) {
         of_class(&mut self.of(program).error_lines, class).add(count, at);
     }
 
     /// Programs that are gone take their figures with them.
-    pub(super) fn keep(&mut self, is_known: impl Fn(&str) -> bool) {
+    pub(crate) fn keep(&mut self, is_known: impl Fn(&str) -> bool) {
         self.programs.retain(|program, _| is_known(program));
     }
 }
 
-impl Machine {
-    /// Counts what is about to be written.
-    pub(super) fn count(&mut self, records: &[JournalRecord]) {
-        for record in records {
-            let of_class = matches!(
-                record.event,
-                Event::RunEnded { .. }
-                    | Event::RetryScheduled { .. }
-                    | Event::StartBlocked { reason: HeldReason::Budget, .. }
-            );
-            let run = record.run.filter(|_| of_class);
-            let run = run.and_then(|id| {
-                self.live.get(&id).map(|live| &live.run).or(self.ended.get(&id).map(Box::as_ref))
-            });
-            let class = run.and_then(|run| run.reason.as_ref()).map(|reason| reason.class.as_str());
-            self.counters.hear(record, class);
-        }
-    }
-
-    /// The figures of a program; `since` is when the manager started.
-    pub fn figures(&self, program: &str, since: Timestamp, now: Timestamp) -> Figures {
-        let Some(counted) = self.counters.programs.get(program) else { return Figures::default() };
+impl Counters {
+    /// The figures of a program; `since` is when counting began.
+    pub(crate) fn of_program(&self, program: &str, since: Timestamp, now: Timestamp) -> Figures {
+        let Some(counted) = self.programs.get(program) else { return Figures::default() };
         let tallies = |counters: &BTreeMap<String, Counter>| {
             counters.iter().map(|(class, counter)| (class.clone(), counter.tally(since, now))).collect()
         };
@@ -295,18 +278,18 @@ impl Machine {
     }
 
     /// What breakers did, by scope.
-    pub fn scope_figures(&self) -> BTreeMap<String, ScopeFigures> {
-        self.counters.scopes.0.clone()
+    pub(crate) fn of_scopes(&self) -> BTreeMap<String, ScopeFigures> {
+        self.scopes.0.clone()
     }
 
     /// Keepers that died.
-    pub const fn keepers_lost(&self) -> u64 {
-        self.counters.keepers_lost
+    pub(crate) const fn keepers_lost(&self) -> u64 {
+        self.keepers_lost
     }
 
-    /// Attempts started since the manager started, and how many of them were not the first of their run.
-    pub fn starts(&self) -> (u64, u64) {
-        let all = self.counters.programs.values();
+    /// Attempts started, and how many of them were not the first of their run.
+    pub(crate) fn starts(&self) -> (u64, u64) {
+        let all = self.programs.values();
         all.fold((0, 0), |(starts, restarts), one| (starts + one.attempts_started, restarts + one.restarts))
     }
 }
@@ -341,6 +324,16 @@ mod tests {
         counter.add(1, START.plus(100_000));
         counter.add(7, START);
         assert_eq!(counter.tally(START, START.plus(100_000)).recent, 8);
+    }
+
+    #[test]
+    fn a_program_that_is_removed_takes_its_figures_with_it() {
+        let mut counters = Counters::default();
+        counters.lines("job", "network", 1, START);
+        counters.lines("other", "network", 1, START);
+        counters.keep(|name| name == "other");
+        assert_eq!(counters.of_program("job", START, START), Figures::default());
+        assert_eq!(counters.of_program("other", START, START).error_lines["network"].total, 1);
     }
 
     #[test]

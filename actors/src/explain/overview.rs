@@ -1,9 +1,8 @@
 //! A program at a glance: its living runs, the breakers that gate them, its last run, and what to do.
 
-use super::{Facts, ahead, next, seconds, state};
+use super::{Explanation, Facts, RunInShort, advice, ahead, next, seconds, state};
 use crate::{
     breaker::{BreakerStatus, Gate},
-    manager::{Explanation, RunInShort, machine::Machine},
     model::{Phase, Program, Run, RunId, Scope, Timestamp, say_duration_ms},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -25,34 +24,6 @@ pub struct Overview {
     pub gates: Vec<Gate>,
 }
 
-impl Machine {
-    /// What is known of a program; nothing when there is none of this name.
-    #[must_use]
-    pub fn overview(&self, name: &str, now: Timestamp) -> Option<Overview> {
-        let program = self.program_or_last(name)?.clone();
-        let mut counts = BTreeMap::new();
-        let mut ids = Vec::new();
-        for run in self.living().rev().filter(|run| run.program == name) {
-            *counts.entry(run.phase).or_default() += 1;
-            if ids.len() < Explanation::RUNS_MAX {
-                ids.push(run.id);
-            }
-        }
-        let living: Vec<_> = ids.into_iter().filter_map(|id| self.facts(id, now)).collect();
-        let last = self.runs().find(|run| run.program == name && run.phase.is_ended()).cloned();
-        let mut gates: Vec<Gate> = Vec::new();
-        let of_last = last.as_ref().and_then(|run| self.facts(run.id, now)).map(|facts| facts.gates);
-        let of_living = living.iter().map(|facts| facts.gates.clone());
-        for gate in of_living.chain(of_last).flatten() {
-            if gates.iter().all(|known| known.scope != gate.scope) {
-                gates.push(gate);
-            }
-        }
-        let removed = self.program(name).is_none();
-        Some(Overview { program, removed, living, counts, last, gates })
-    }
-}
-
 impl Overview {
     /// The run whose story is told: the newest living one, else the last one.
     #[must_use]
@@ -68,8 +39,9 @@ impl Overview {
         breakers: &[BreakerStatus],
         now: Timestamp,
     ) -> Explanation {
-        let Explanation { chain, holds, next: then, forecast, help, .. } = story.unwrap_or_default();
+        let Explanation { chain, holds, next: then, forecast, mut advice, .. } = story.unwrap_or_default();
         let gate = |scope: &Scope| self.gates.iter().find(|gate| gate.scope == *scope);
+        advice.extend(advice::about_program(&self.program, &self.living));
         let known = breakers.iter().filter(|status| gate(&status.scope).is_some());
         Explanation {
             summary: self.summary(now),
@@ -79,7 +51,7 @@ impl Overview {
             holds,
             next: if then.is_empty() { "nothing, until somebody starts it".into() } else { then },
             forecast,
-            help: Some(self.help(help)),
+            advice,
         }
     }
 
@@ -122,20 +94,6 @@ impl Overview {
             short(run, format!("{}; it ended {} ago", state(run), say_duration_ms(ago)))
         });
         living.chain(last).collect()
-    }
-
-    /// What an operator can do; `help` is about the run whose story is told.
-    fn help(&self, help: Option<String>) -> String {
-        let name = &self.program.name;
-        let more = if self.living.is_empty() {
-            let required =
-                self.program.params.values().filter(|spec| spec.required && spec.default.is_none());
-            let given: String = required.map(|spec| format!(" {}=…", spec.name)).collect();
-            format!("to start it: supervise run {name}{given}")
-        } else {
-            format!("to stop all of it: supervise stop {name}; to see its output: supervise logs {name}")
-        };
-        help.map_or_else(|| more.clone(), |help| format!("{help}\n{more}"))
     }
 }
 

@@ -1,12 +1,11 @@
 //! What happened, record by record.
 
-use super::words::{changed, quoted, reads_output, with};
-use crate::{
-    manager::Sentence,
-    model::{
-        Class, Event, HeldReason, JournalRecord, ParamReason, Run, Stream, format_duration_ms,
-        say_duration_ms,
-    },
+use super::{
+    Sentence,
+    words::{changed, quoted, reads_output, with},
+};
+use crate::model::{
+    Class, Event, HeldReason, JournalRecord, ParamReason, Run, Stream, format_duration_ms, say_duration_ms,
 };
 use std::collections::BTreeSet;
 
@@ -45,7 +44,7 @@ pub(super) fn chain(run: &Run, records: &[JournalRecord]) -> Vec<Sentence> {
         let cut = chain.len() - TOLD;
         let last = chain.drain(1..=cut).next_back();
         if let Some(last) = last {
-            let text = format!("… {cut} steps are left out here; supervise events has them all");
+            let text = format!("… {cut} steps are left out here; the journal has them all");
             chain.insert(1, Sentence { at: last.at, seq: last.seq, text });
         }
     }

@@ -1,12 +1,11 @@
 //! What comes: of itself, and if it goes on as it did.
 
 use super::{
-    Facts, when,
+    Facts, Forecast, Foreseen, when,
     words::{about, changed, nth, with},
 };
 use crate::{
     breaker::{BreakerStatus, Gate, penalty_ms_of_level},
-    manager::{Forecast, Foreseen},
     model::{ClassRule, Decimal, HeldReason, Params, Phase, Timestamp, format_duration_ms},
     retry::{self, Decision, Outlook},
 };

@@ -1,15 +1,8 @@
 //! What the Manager itself knows about a run that somebody asks about, taken in one moment.
 
-use super::super::{
-    Machine, Stage,
-    judge::{judged_by, longest_quarantine},
-};
 use crate::{
-    breaker::Gate,
-    model::{
-        AttemptId, Class, Event, JournalRecord, Phase, ProbeParams, Program, Run, RunId, Scope, Timestamp,
-        Wanted,
-    },
+    breaker::{Gate, longest_quarantine},
+    model::{Class, Event, JournalRecord, Phase, ProbeParams, Program, Run, Scope, Timestamp, Wanted},
     retry,
 };
 use std::sync::Arc;
@@ -19,7 +12,7 @@ use std::sync::Arc;
 pub struct Facts {
     /// The run.
     pub run: Run,
-    /// Its definition, as its next attempt would have it; nothing when it is no longer configured.
+    /// Its definition, as its next attempt would have it; `None` when it is no longer configured.
     pub program: Option<Arc<Program>>,
     /// Whether an operator stopped it and nothing was started since, so that `autostart` waits for him.
     pub holds_autostart: bool,
@@ -33,45 +26,17 @@ pub struct Facts {
     pub output_waits: Option<(Timestamp, String)>,
     /// Since when the keeper does not answer.
     pub keeper_silent_since: Option<Timestamp>,
-    /// What to ask Retry: what follows if it fails as it did the last time. Nothing when nothing can follow.
+    /// What to ask Retry: what follows if it fails as it did the last time. `None` when nothing can follow.
     pub forecast: Option<retry::Forecast>,
 }
 
-impl Machine {
-    /// What is known of a run.
-    #[must_use]
-    pub fn facts(&self, id: RunId, now: Timestamp) -> Option<Facts> {
-        let run = self.run(id)?.clone();
-        let program = self.programs.get(&run.program).cloned();
-        let gates = program.as_ref().map(|p| self.gates(p, &run.params, run.requested_by.as_deref()));
-        let gates = gates.unwrap_or_default();
-        let by_hand = self.stopped_by_hand(&run.program) == Some(id);
-        Some(Facts {
-            holds_autostart: by_hand && program.as_ref().is_some_and(|program| program.autostart),
-            shared: self.shared_params_of(&run),
-            line: self.place_in_line(id),
-            output_waits: self.waits_for(AttemptId { run: id, number: run.attempt }),
-            keeper_silent_since: self.keeper_silent_since(),
-            forecast: program.as_ref().and_then(|program| forecast(&run, program, &gates, now)),
-            gates,
-            program,
-            run,
-        })
-    }
-
-    fn place_in_line(&self, id: RunId) -> Option<(usize, usize)> {
-        let live = self.live.get(&id)?;
-        let line = match live.stage {
-            Stage::Queued => self.queues.get(&live.run.program)?,
-            Stage::Blocked => self.blocked.get(live.run.held.as_ref()?.scope.as_ref()?)?,
-            _ => return None,
-        };
-        let place = line.iter().position(|(_, _, run)| *run == id)?;
-        Some((place + 1, line.len()))
-    }
-}
-
-fn forecast(run: &Run, program: &Arc<Program>, gates: &[Gate], now: Timestamp) -> Option<retry::Forecast> {
+/// What to ask Retry of a run that fails as it did the last time; `None` when nothing can follow.
+pub(crate) fn forecast(
+    run: &Run,
+    program: &Arc<Program>,
+    gates: &[Gate],
+    now: Timestamp,
+) -> Option<retry::Forecast> {
     if run.wanted == Wanted::Down {
         return None;
     }
@@ -97,7 +62,8 @@ fn forecast(run: &Run, program: &Arc<Program>, gates: &[Gate], now: Timestamp) -
     let gate = gates.iter().find(|gate| Some(&gate.scope) == held).or(gates.first());
     let probe = gate.map_or(ProbeParams::Floor, |gate| gate.policy.half_open.params);
     let class = run.reason.as_ref().map_or(Class::EXIT_NONZERO, |reason| &reason.class).to_owned();
-    let (program, base, priority) = (judged_by(run, program, &class), run.params.clone(), run.priority);
+    let (program, base, priority) =
+        (retry::judged_by(run, program, &class), run.params.clone(), run.priority);
     let budget = |gate: &Gate| Some((gate.scope.clone(), gate.policy.retry_budget?));
     let budgets = gates.iter().filter_map(budget).collect();
     Some(retry::Forecast {

@@ -1,19 +1,38 @@
 //! "Why?", in sentences: from the journal's records, from what stands now, and from what Retry and the breakers say
 //! would follow.
+//!
+//! The Manager gathers [`Facts`] of a run, or an [`Overview`] of a program, in one moment; this room turns them into an
+//! [`Explanation`] and decides nothing.
+//!
+//! # Promises
+//! - Every sentence is from something that was written down, or from the rules that will decide: a forecast asks the
+//!   same machine as the decision will.
+//! - What can be done is [`Advice`]: an act as data. Commands are words of the command line, calls those of an application.
+//!
+//! # Rejected
+//! - *Sentences with commands in them.* They named those of the example to the users of every application.
+//! - *A part of the Manager's machine*, where it was first: 1,100 lines that decide nothing stood between those that do.
 
+mod advice;
 mod ahead;
+mod answer;
 mod facts;
 mod overview;
 mod story;
 mod words;
 
-pub use self::{facts::Facts, overview::Overview};
+pub(crate) use self::facts::forecast;
+pub use self::{
+    advice::{Act, Advice},
+    answer::{Explanation, Forecast, Foreseen, RunInShort, Sentence},
+    facts::Facts,
+    overview::Overview,
+};
 
 use self::words::{about, failure, nth, seconds};
 use crate::{
     breaker::BreakerStatus,
-    manager::Explanation,
-    model::{EndReason, HeldReason, JournalRecord, Phase, Run, Timestamp, class_help, say_duration_ms},
+    model::{EndReason, HeldReason, JournalRecord, Phase, Run, Timestamp, say_duration_ms},
     retry::Outlook,
 };
 
@@ -40,7 +59,7 @@ pub fn explain(
         forecast: outlook
             .filter(|_| !over)
             .and_then(|outlook| ahead::forecast(facts, outlook, breakers, now)),
-        help: help(run),
+        advice: advice::about_run(run),
     }
 }
 
@@ -139,47 +158,5 @@ fn planned(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> String 
         Phase::Failed | Phase::Stopped | Phase::Quarantined => {
             "nothing, until somebody starts it again".into()
         }
-    }
-}
-
-fn help(run: &Run) -> Option<String> {
-    let id = run.id.short();
-    let reason = run.reason.as_ref();
-    let own = reason.map(|reason| reason.help.as_str()).filter(|help| !help.is_empty());
-    let todo = own.or_else(|| class_help(&reason?.class)).map(str::to_owned);
-    match (run.phase, run.end_reason) {
-        (Phase::Failed | Phase::Stopped, Some(EndReason::ProgramRemoved)) => Some(format!(
-            "if it should run, put [program.{}] back into the configuration, reload, then: supervise start {id}",
-            run.program
-        )),
-        (Phase::Quarantined, Some(EndReason::KeeperLost)) => {
-            Some(format!("find out how it ends its parent process (kill $PPID?), then: supervise start {id}"))
-        }
-        (Phase::Quarantined, _) => Some(format!(
-            "find out why it ends so fast (supervise logs {id}), then: supervise start {id}{}",
-            todo.map(|todo| format!("\n{todo}")).unwrap_or_default()
-        )),
-        (Phase::Failed, Some(EndReason::MaxRetries | EndReason::Deadline | EndReason::Exit)) => {
-            let again =
-                format!("look at its output (supervise logs {id}), then try again: supervise retry {id}");
-            Some(todo.map_or_else(|| again.clone(), |todo| format!("{todo}\n{again}")))
-        }
-        (Phase::Failed, _) => Some(todo.map_or_else(
-            || format!("when it is mended: supervise retry {id}"),
-            |todo| format!("{todo}\nwhen it is mended: supervise retry {id}"),
-        )),
-        (Phase::Stopped, _) => Some(format!("to let it go on: supervise start {id}")),
-        (Phase::Blocked, _) => {
-            let scope = run.held.as_ref()?.scope.as_ref()?;
-            Some(format!(
-                "to let it through all the same: supervise breaker reset {scope}\n\
-                 to start it alone and leave the breaker as it is: supervise start {id} --force"
-            ))
-        }
-        (Phase::Backoff, _) => {
-            let now = format!("to try it now: supervise start {id}; to give it up: supervise stop {id}");
-            Some(todo.map_or_else(|| now.clone(), |todo| format!("{todo}\n{now}")))
-        }
-        (Phase::Queued | Phase::Starting | Phase::Running | Phase::Stopping | Phase::Succeeded, _) => None,
     }
 }
