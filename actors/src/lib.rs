@@ -61,6 +61,7 @@ compile_error!(
 );
 
 pub mod breaker;
+pub mod clerk;
 pub mod clock;
 pub mod explain;
 pub mod figures;

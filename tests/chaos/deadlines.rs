@@ -153,11 +153,16 @@ impl Deadlines {
             // While somebody lives, reading its output comes between an end and its judgement.
             let unattended =
                 deaths.first_chance(first.ended_ns).is_some_and(|at| at > first.ended_ns + 300 * MS);
-            if unattended && promise.due_ns > meant + LATE_MS * MS {
-                let late = (promise.due_ns - meant) / MS;
+            let late = promise.due_ns.saturating_sub(meant) / MS;
+            // A machine that stood still let the keeper see the end late.
+            let missed = heartbeat.missed_ms(first.ended_ns, promise.due_ns);
+            if unattended && late > LATE_MS + missed {
                 found.wrong(
                     Wrong::EndDatedLate,
-                    format!("{what}: due {late} ms later than that, because nobody saw the end at once"),
+                    format!(
+                        "{what}: due {late} ms later than that, because nobody saw the end at once; \
+                         the machine stood still for {missed} ms of them"
+                    ),
                 );
             }
         }

@@ -76,7 +76,7 @@ fn side_by_side(
 ) -> Result<(), Gone> {
     world.read_ledgers(ledgers);
     journal.read(daemon)?;
-    world.read_ledgers_again(ledgers);
+    world.read_ledgers_again(ledgers, journal.attempts.keys());
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The folder of a test: the configuration with programs of every kind, the store, and the ledgers beside it.
 
 use crate::{
-    ledgers::{Ledgers, read_again, read_on},
+    ledgers::{AttemptKey, Ledgers, read_again, read_on},
     supervisor::example,
 };
 use std::{
@@ -108,9 +108,13 @@ impl World {
         read_on(&self.ledgers(), known);
     }
 
-    /// Reads those again that are known.
-    pub(crate) fn read_ledgers_again(&self, known: &mut Ledgers) {
-        read_again(&self.ledgers(), known);
+    /// Reads those again that are known, or told by the journal.
+    pub(crate) fn read_ledgers_again<'a>(
+        &self,
+        known: &mut Ledgers,
+        told: impl Iterator<Item = &'a AttemptKey>,
+    ) {
+        read_again(&self.ledgers(), known, told);
     }
 
     /// Names of the files between children and store.

@@ -81,14 +81,15 @@
 //!   clocks that outlive a process said when it was saved.
 //! - *Trusting a record that reads "closed" but is damaged.* It may have read otherwise; one probe finds out.
 
-mod actor;
+mod ask;
 pub mod machine;
-mod messages;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    actor::BreakerActor,
+    ask::*,
     machine::{Machine, penalty_ms_of_level},
-    messages::*,
 };
+
+/// The actor; it is asked by [`Asked`](crate::clerk::Asked).
+pub type BreakerActor = crate::clerk::Clerk<Machine>;

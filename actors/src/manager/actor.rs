@@ -12,7 +12,9 @@ use super::{
     recording::{Happening, Recorded},
 };
 use crate::{
-    breaker, clock,
+    breaker,
+    clerk::Due,
+    clock,
     figures::Counters,
     launcher,
     model::{AttemptId, JournalRecord, Run, RunId, Timestamp},
@@ -463,30 +465,29 @@ impl Handler<monitor::Report> for ManagerActor {
     }
 }
 
-impl Handler<retry::Report> for ManagerActor {
+impl Handler<Due<retry::Machine>> for ManagerActor {
     type Result = ();
 
-    fn handle(&mut self, retry::Report::Due: retry::Report, ctx: &mut Context<Self>) {
+    fn handle(&mut self, _: Due<retry::Machine>, ctx: &mut Context<Self>) {
         let at = self.begin();
         self.record(Happening::RetryRang);
-        let answer = self.rooms.retry.take_due.send(retry::TakeDue { at });
+        let answer = self.rooms.retry.take_due(at);
         self.ask_then(answer, ctx, move |manager, due, ctx| {
-            let Some(run) = due else { return };
+            let Some(run) = due else { return }; // It was the last one.
             let effects = manager.machine.step(Input::Due(run), at);
             manager.carry_out(effects, ctx);
-            // The next one after whoever has come meanwhile: thousands may be due at once.
-            ctx.address().do_send(retry::Report::Due);
+            // The next one after whatever has come meanwhile: thousands may be due at once.
+            ctx.address().do_send(Due::<retry::Machine>::new());
         });
     }
 }
 
-impl Handler<breaker::Report> for ManagerActor {
+impl Handler<Due<breaker::Machine>> for ManagerActor {
     type Result = ();
 
-    fn handle(&mut self, breaker::Report::Due: breaker::Report, ctx: &mut Context<Self>) {
+    fn handle(&mut self, _: Due<breaker::Machine>, ctx: &mut Context<Self>) {
         let at = self.begin();
         self.record(Happening::BreakerRang);
-        let answer = self.rooms.breaker.advance.send(breaker::Advance { at });
-        self.question(answer, ctx, Input::Breaker);
+        self.question(self.rooms.breaker.take_due(at), ctx, Input::BreakerDue);
     }
 }

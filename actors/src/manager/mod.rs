@@ -72,6 +72,6 @@ pub use self::{
     actor::ManagerActor,
     messages::*,
     metrics::{GetMetrics, Metrics, ProgramMetrics},
-    rooms::{Rooms, ToBreaker, ToLauncher, ToMonitor, ToRetry},
+    rooms::{Rooms, ToLauncher, ToMonitor},
     wiring::{OpenError, Options, Running, open},
 };

@@ -9,7 +9,9 @@ use super::{
     trouble::{keeper_trouble, store_trouble, with_output},
 };
 use crate::{
-    breaker, clock,
+    breaker,
+    clerk::Door,
+    clock,
     model::{JournalRecord, Phase, Run, RunId},
     monitor,
 };
@@ -200,12 +202,35 @@ impl Handler<GetClasses> for ManagerActor {
     }
 }
 
+/// Breakers as they stand now.
+pub(super) fn breakers(
+    door: &Door<breaker::Machine>,
+    which: breaker::GetBreakers,
+) -> impl Future<Output = Result<Vec<breaker::BreakerStatus>, NoAnswer>> + use<> {
+    let answer = door.ask(clock::now(), breaker::Ask::Get(which));
+    async {
+        match answer.await {
+            Ok(breaker::Answer::Breakers(breakers)) => Ok(breakers),
+            Ok(_) | Err(_) => Err(NO_BREAKER),
+        }
+    }
+}
+
+impl ManagerActor {
+    /// The same.
+    pub(super) fn breakers(
+        &self,
+        which: breaker::GetBreakers,
+    ) -> impl Future<Output = Result<Vec<breaker::BreakerStatus>, NoAnswer>> + use<> {
+        breakers(&self.rooms.breaker, which)
+    }
+}
+
 impl Handler<GetBreakers> for ManagerActor {
     type Result = ResponseFuture<Result<Vec<breaker::BreakerStatus>, NoAnswer>>;
 
     fn handle(&mut self, _: GetBreakers, _: &mut Context<Self>) -> Self::Result {
-        let answer = self.rooms.breaker.get.send(breaker::GetBreakers::All);
-        Box::pin(async { answer.await.map_err(|_| NO_BREAKER) })
+        Box::pin(self.breakers(breaker::GetBreakers::All))
     }
 }
 
@@ -213,8 +238,7 @@ impl Handler<GetSomeBreakers> for ManagerActor {
     type Result = ResponseFuture<Result<Vec<breaker::BreakerStatus>, NoAnswer>>;
 
     fn handle(&mut self, ask: GetSomeBreakers, _: &mut Context<Self>) -> Self::Result {
-        let answer = self.rooms.breaker.get.send(breaker::GetBreakers::After(ask.after, ask.limit));
-        Box::pin(async { answer.await.map_err(|_| NO_BREAKER) })
+        Box::pin(self.breakers(breaker::GetBreakers::After(ask.after, ask.limit)))
     }
 }
 
@@ -227,21 +251,20 @@ impl Handler<OperateBreaker> for ManagerActor {
         let what = Happening::Operate { scope: scope.clone(), act, by: by.clone(), reason: reason.clone() };
         self.record(what);
         let (tell, told) = oneshot::channel();
-        let message = breaker::Operate { at, scope: scope.clone(), act, by, reason };
-        let answer = self.rooms.breaker.operate.send(message);
-        self.ask_then(answer, ctx, move |manager, changes, ctx| {
-            let known = changes.is_some();
-            let effects = manager.machine.step(Input::Breaker(changes.unwrap_or_default()), at);
+        let word = breaker::Ask::Operate { scope: scope.clone(), act, by, reason };
+        let answer = self.rooms.breaker.ask(at, word);
+        self.ask_then(answer, ctx, move |manager, answer, ctx| {
+            let known = matches!(answer, breaker::Answer::Operated(Some(_)));
+            let effects = manager.machine.step(Input::Breaker(answer), at);
             manager.carry_out(effects, ctx);
             let _ = tell.send(known); // Who asked may have gone.
         });
-        let get = self.rooms.breaker.get.clone();
+        let door = self.rooms.breaker.clone();
         Box::pin(async move {
             if !told.await.map_err(|_| NO_BREAKER)? {
                 return Err(OperateError::Unknown(scope));
             }
-            let one = breaker::GetBreakers::Of(vec![scope.clone()]);
-            let found = get.send(one).await.map_err(|_| NO_BREAKER)?;
+            let found = breakers(&door, breaker::GetBreakers::Of(vec![scope.clone()])).await?;
             found.into_iter().next().ok_or(OperateError::Unknown(scope))
         })
     }

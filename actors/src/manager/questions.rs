@@ -9,7 +9,7 @@ use super::{
     ManagerActor,
     machine::{Effect, Input},
 };
-use crate::{monitor, retry};
+use crate::monitor;
 use actix::{ActorFutureExt, AsyncContext, Context, MailboxError, Message, fut::wrap_future};
 
 /// An answer of a room on another thread, or our own alarm.
@@ -20,15 +20,9 @@ pub(super) struct Heard(pub(super) Input);
 impl ManagerActor {
     pub(super) fn ask(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
-            Effect::Admit(admit) => {
-                let (run, peek) = (admit.run, admit.peek);
-                let answer = self.rooms.breaker.admit.send(admit);
-                self.question(answer, ctx, move |admission| Input::Admitted { run, peek, admission });
-            }
-            Effect::Settle(settle) => {
-                let (run, keep) = (settle.run, settle.keep);
-                let answer = self.rooms.breaker.settle.send(settle);
-                self.question(answer, ctx, move |changes| Input::Settled { run, keep, changes });
+            Effect::AskRetry(ask) => self.question(self.rooms.retry.ask(self.at, ask), ctx, Input::Retry),
+            Effect::AskBreaker(ask) => {
+                self.question(self.rooms.breaker.ask(self.at, ask), ctx, Input::Breaker);
             }
             Effect::Watch(watch) => self.rooms.monitor.watch.do_send(watch),
             Effect::Lose(lose) => self.rooms.monitor.lose.do_send(lose),
@@ -45,56 +39,6 @@ impl ManagerActor {
                 let answer = self.rooms.monitor.last_output.send(monitor::LastOutput { attempt });
                 ask_outside(answer, ctx, move |at| Input::WroteLast { attempt, at: at.flatten() });
             }
-            of_retry => self.ask_retry(of_retry, ctx),
-        }
-    }
-
-    fn ask_retry(&mut self, effect: Effect, ctx: &mut Context<Self>) {
-        let (to, at) = (&self.rooms.retry, self.at);
-        match effect {
-            Effect::Prepare(prepare) => {
-                let run = prepare.run;
-                let answer = to.prepare.send(prepare);
-                self.question(answer, ctx, move |prepared| Input::Prepared { run, prepared });
-            }
-            Effect::Judge(ended) => {
-                let run = ended.run;
-                let answer = to.ended.send(*ended);
-                self.question(answer, ctx, move |verdict| Input::Judged { run, verdict });
-            }
-            Effect::AskDeadline(ask) => {
-                let run = ask.run;
-                let answer = to.deadline.send(ask);
-                self.question(answer, ctx, move |at| Input::FailsUntil { run, at });
-            }
-            Effect::Healthy(healthy) => {
-                let run = healthy.run;
-                let answer = to.healthy.send(healthy);
-                self.question(answer, ctx, move |change| Input::Changed { run, change });
-            }
-            Effect::Adjust(adjust) => {
-                let run = adjust.run;
-                let answer = to.adjust.send(adjust);
-                self.question(answer, ctx, move |change| Input::Changed { run, change });
-            }
-            Effect::Reserve(reserve) => {
-                let run = reserve.run;
-                let answer = to.reserve.send(reserve);
-                self.question(answer, ctx, move |leave| Input::Reserved { run, leave });
-            }
-            Effect::Pay(run) => self.question(to.pay.send(retry::Pay { at, run }), ctx, Input::Saved),
-            Effect::Deposit(deposit) => self.question(to.deposit.send(deposit), ctx, Input::Saved),
-            Effect::Forgive(run) => {
-                self.question(to.forgive.send(retry::Forgive { run }), ctx, Input::Saved);
-            }
-            Effect::Overrule(run) => {
-                self.question(to.overrule.send(retry::Overrule { run }), ctx, Input::Saved);
-            }
-            Effect::Forget(run) => self.question(to.forget.send(retry::Forget { run }), ctx, Input::Saved),
-            Effect::Release(run) => to.release.do_send(retry::Release { run }),
-            Effect::SetBudget(budget) => to.set_budget.do_send(retry::SetBudget { at, budget }),
-            Effect::Schedule(schedule) => to.schedule.do_send(schedule),
-            Effect::Cancel(run) => to.cancel.do_send(retry::Cancel { run }),
             act => log::error!("an act was taken for a question; effect={act:?}"),
         }
     }

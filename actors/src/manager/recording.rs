@@ -362,16 +362,7 @@ impl Happening {
             Input::WroteLast { attempt, at } => Self::WroteLast { attempt: *attempt, wrote_at: *at },
             Input::StoreSaid(event) => Self::StoreSaid { event: event.clone() },
             Input::Tick => Self::Tick,
-            Input::Admitted { .. }
-            | Input::Prepared { .. }
-            | Input::Settled { .. }
-            | Input::Judged { .. }
-            | Input::FailsUntil { .. }
-            | Input::Saved(_)
-            | Input::Changed { .. }
-            | Input::Reserved { .. }
-            | Input::Due(_)
-            | Input::Breaker(_) => return None,
+            Input::Retry(_) | Input::Breaker(_) | Input::Due(_) | Input::BreakerDue(_) => return None,
         })
     }
 

@@ -140,12 +140,11 @@ impl ManagerActor {
         }
         self.record(Happening::restored(clock));
         let (tell, told) = oneshot::channel();
-        let answer = self.rooms.retry.restore.send(retry::Restore { at, saved: for_retry, shift });
+        let answer = self.rooms.retry.ask(at, retry::Ask::Restore { saved: for_retry, shift });
         self.ask_then(answer, ctx, move |manager, moved, ctx| {
-            let answer =
-                manager.rooms.breaker.restore.send(breaker::Restore { at, clock, saved: for_breaker });
+            let answer = manager.rooms.breaker.ask(at, breaker::Ask::Restore { clock, saved: for_breaker });
             manager.ask_then(answer, ctx, move |manager, changes, ctx| {
-                for input in [Input::Breaker(changes), Input::Saved(moved)] {
+                for input in [Input::Breaker(changes), Input::Retry(moved)] {
                     let effects = manager.machine.step(input, at);
                     manager.carry_out(effects, ctx);
                 }
@@ -299,15 +298,19 @@ impl ManagerActor {
         let (tell, told) = oneshot::channel();
         let (at, program) = (self.begin(), program.to_owned());
         self.record(Happening::BreakerRang); // A look takes nothing: it is as if only time had passed.
-        let answer = self.rooms.breaker.admit.send(breaker::Admit { at, run, gates, peek: true });
-        self.ask_then(answer, ctx, move |manager, admission, ctx| {
+        let admit = breaker::Admit { run, gates, peek: true };
+        let answer = self.rooms.breaker.ask(at, breaker::Ask::Admit(admit));
+        self.ask_then(answer, ctx, move |manager, answer, ctx| {
+            let breaker::Answer::Admitted { admission, .. } = answer else {
+                return log::error!("the Breaker answers another question; answer={answer:?}");
+            };
             let (changes, refused) = match admission {
                 breaker::Admission::Granted { changes, .. } => (changes, None),
                 breaker::Admission::Denied { scope, retry_at, why, changes } => {
                     (changes, Some(StartError::Blocked { program, scope, retry_at, why }))
                 }
             };
-            let effects = manager.machine.step(Input::Breaker(changes), at);
+            let effects = manager.machine.step(Input::BreakerDue(changes), at);
             manager.carry_out(effects, ctx);
             let _ = tell.send(refused); // Who asked may have gone.
         });

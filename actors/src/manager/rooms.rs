@@ -1,6 +1,6 @@
 //! Ways to the other rooms. Recipients, not addresses, so that a recorder can stand in for any of them.
 
-use crate::{breaker, launcher, monitor, retry};
+use crate::{breaker, clerk::Door, launcher, monitor, retry};
 use actix::{Actor, Addr, Context, Handler, Recipient};
 
 macro_rules! ways {
@@ -53,36 +53,6 @@ ways! {
         get_rules: monitor::GetRules,
         flush: monitor::Flush,
     }
-    /// What Retry is told.
-    ToRetry {
-        prepare: retry::Prepare,
-        ended: retry::Ended,
-        healthy: retry::Healthy,
-        adjust: retry::AdjustInline,
-        set_budget: retry::SetBudget,
-        reserve: retry::Reserve,
-        pay: retry::Pay,
-        release: retry::Release,
-        deposit: retry::Deposit,
-        forgive: retry::Forgive,
-        overrule: retry::Overrule,
-        take_due: retry::TakeDue,
-        schedule: retry::Schedule,
-        cancel: retry::Cancel,
-        forget: retry::Forget,
-        deadline: retry::GetDeadline,
-        forecast: retry::Forecast,
-        restore: retry::Restore,
-    }
-    /// What the Breaker is told.
-    ToBreaker {
-        admit: breaker::Admit,
-        settle: breaker::Settle,
-        advance: breaker::Advance,
-        get: breaker::GetBreakers,
-        operate: breaker::Operate,
-        restore: breaker::Restore,
-    }
 }
 
 /// Ways to all four rooms.
@@ -93,7 +63,7 @@ pub struct Rooms {
     /// To the Monitor.
     pub monitor: ToMonitor,
     /// To Retry.
-    pub retry: ToRetry,
+    pub retry: Door<retry::Machine>,
     /// To the Breaker.
-    pub breaker: ToBreaker,
+    pub breaker: Door<breaker::Machine>,
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::{
-    breaker, launcher,
+    breaker,
+    clerk::{Asked, Door, Due, Rules, TakeDue},
+    launcher,
     model::{
         AttemptId, Command, Counts, Event, Evidence, ExitStatus, IfBlocked, JournalRecord, Params, Phase,
         Program, Scope, Spool, SpoolSizes, Timestamp,
@@ -27,15 +29,29 @@ impl Actor for Recorder {
     type Context = Context<Self>;
 }
 
+/// `launcher::Launch`, `retry::Judge`, `retry::TakeDue`: the room, and what it is told.
+fn told<M: std::fmt::Debug>(message: &M) -> String {
+    let path = std::any::type_name::<M>();
+    let of = |inner: &str| inner.split("::").nth(1).unwrap_or_default().to_owned();
+    let word = |text: &str| text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
+    let Some((message_name, room)) = path.split_once('<') else {
+        return format!("{}::{}", of(path), path.rsplit("::").next().unwrap_or_default());
+    };
+    let said = format!("{message:?}");
+    let name = match said.split_once("ask: ") {
+        Some((_, ask)) => word(ask),
+        None => message_name.rsplit("::").next().unwrap_or_default().to_owned(),
+    };
+    format!("{}::{name}", of(room))
+}
+
 macro_rules! records {
     ($($message:ty => $answer:expr;)*) => {$(
         impl Handler<$message> for Recorder {
             type Result = MessageResult<$message>;
 
             fn handle(&mut self, message: $message, _: &mut Context<Self>) -> Self::Result {
-                let name = std::any::type_name::<$message>().rsplit("::").take(3).collect::<Vec<_>>();
-                let name = format!("{}::{}", name.get(2).unwrap_or(&""), name.first().unwrap_or(&""));
-                self.heard.lock().expect("no panic").push(name);
+                self.heard.lock().expect("no panic").push(told(&message));
                 let answer: fn(&mut Recorder, $message) -> <$message as Message>::Result = $answer;
                 MessageResult(answer(self, message))
             }
@@ -75,50 +91,28 @@ records! {
     monitor::Query => |_, _| Ok(crate::model::Page::default());
     monitor::GetRules => |_, _| Vec::new();
     monitor::Flush => |_, _| true;
-    retry::Prepare => |_, prepare| retry::Prepared { params: prepare.base, ..Default::default() };
-    retry::Ended => |_, ended| retry::Verdict {
-        decision: match ended.outcome {
-            retry::Outcome::Success => retry::Decision::Done { why: "exit 0".into() },
-            retry::Outcome::Failed { .. } => retry::Decision::RetryAt {
+    Asked<retry::Machine> => |me, Asked { ask, .. }| match ask {
+        retry::Ask::Judge(ended) if ended.outcome != retry::Outcome::Success => {
+            let decision = retry::Decision::RetryAt {
                 at: crate::clock::now().plus(60_000),
                 n: 1,
                 raw_ms: 60_000,
                 delay_ms: 60_000,
                 why: "failure 1".into(),
-            },
-        },
-        events: Vec::new(),
-        saved: Vec::new(),
-        quarantined: false,
+            };
+            let verdict =
+                retry::Verdict { decision, events: Vec::new(), saved: Vec::new(), quarantined: false };
+            retry::Answer::Judged { run: ended.run, verdict }
+        }
+        retry::Ask::Schedule { run, .. } => {
+            me.due = Some(run);
+            retry::Answer::Done
+        }
+        ask => retry::Machine::new(7).answer(crate::clock::now(), ask),
     };
-    retry::Healthy => |_, _| retry::Change::default();
-    retry::AdjustInline => |_, _| retry::Change::default();
-    retry::SetBudget => |_, _| ();
-    retry::Reserve => |_, _| retry::Leave::Free;
-    retry::Pay => |_, _| Vec::new();
-    retry::Release => |_, _| ();
-    retry::Deposit => |_, _| Vec::new();
-    retry::Forgive => |_, _| Vec::new();
-    retry::Overrule => |_, _| Vec::new();
-    retry::TakeDue => |me, _| me.due.take();
-    retry::Schedule => |me, schedule| me.due = Some(schedule.run);
-    retry::Cancel => |_, _| ();
-    retry::Forget => |_, _| Vec::new();
-    retry::GetDeadline => |_, _| None;
-    retry::Forecast => |_, _| retry::Outlook::default();
-    retry::Restore => |_, _| Vec::new();
-    breaker::Admit => |_, admit| breaker::Admission::Granted {
-        permits: admit.gates.into_iter()
-            .map(|gate| breaker::Permit::plain(gate.scope, 1))
-            .collect(),
-        probe: None,
-        changes: breaker::Changes::default(),
-    };
-    breaker::Settle => |_, _| breaker::Changes::default();
-    breaker::Advance => |_, _| breaker::Changes::default();
-    breaker::GetBreakers => |_, _| Vec::new();
-    breaker::Operate => |_, _| None;
-    breaker::Restore => |_, _| breaker::Changes::default();
+    TakeDue<retry::Machine> => |me, _| me.due.take();
+    Asked<breaker::Machine> => |_, Asked { at, ask }| breaker::Machine::new(7).answer(at, ask);
+    TakeDue<breaker::Machine> => |_, _| breaker::Changes::default();
 }
 
 struct Bench {
@@ -141,8 +135,8 @@ async fn bench_with(fail_first: bool, change: impl FnOnce(&mut Rooms)) -> Bench 
     let mut rooms = Rooms {
         launcher: ToLauncher::new(&recorder),
         monitor: ToMonitor::new(&recorder),
-        retry: ToRetry::new(&recorder),
-        breaker: ToBreaker::new(&recorder),
+        retry: Door::new(&recorder),
+        breaker: Door::new(&recorder),
     };
     change(&mut rooms);
     let manager = ManagerActor::new(store, saved, rooms, machine::Limits::default(), 7).start();
@@ -195,14 +189,14 @@ async fn one_run_asks_every_room_in_order() {
         "monitor::Watch",
         "monitor::Drain",
         "breaker::Settle",
-        "retry::Ended",
+        "retry::Judge",
         "retry::Schedule",
         "monitor::Close",
         "launcher::Acknowledge",
     ];
     assert_eq!(order, expected);
 
-    bench.manager.do_send(retry::Report::Due);
+    bench.manager.do_send(Due::<retry::Machine>::new());
     assert_eq!(
         bench.heard("launcher::Launch").await,
         ["retry::TakeDue", "breaker::Admit", "retry::TakeDue", "launcher::Launch"]
@@ -325,7 +319,7 @@ fn dead() -> Addr<Recorder> {
 
 #[actix::test]
 async fn a_breaker_that_has_ended_is_not_no_breakers() {
-    let bench = bench_with(false, |rooms| rooms.breaker = ToBreaker::new(&dead())).await;
+    let bench = bench_with(false, |rooms| rooms.breaker = Door::new(&dead())).await;
     let ended = NoAnswer { room: "Breaker" };
     let manager = &bench.manager;
     assert_eq!(manager.send(GetBreakers).await.expect("it lives"), Err(ended));
@@ -347,7 +341,7 @@ async fn a_breaker_that_has_ended_is_not_no_breakers() {
 
 #[actix::test]
 async fn an_explanation_without_retrys_forecast_is_an_error() {
-    let bench = bench_with(false, |rooms| rooms.retry.forecast = dead().recipient()).await;
+    let bench = bench_with(false, |rooms| rooms.retry = Door::new(&dead())).await;
     let run = bench.start().await.id;
     bench.heard("launcher::Launch").await;
     let spool = Spool { token: 1, stdout: "out".into(), stderr: "err".into() };

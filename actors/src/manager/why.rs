@@ -3,13 +3,14 @@
 use super::{
     ManagerActor,
     messages::{NoAnswer, RunError, StartError, Why, WhyProgram},
-    queries::{JOURNAL_PAGE, NO_BREAKER, read_journal},
+    queries::{JOURNAL_PAGE, read_journal},
 };
 use crate::{
     breaker::{BreakerStatus, GetBreakers},
     clock,
     explain::{Explanation, Facts, explain},
     model::{JournalRecord, Scope},
+    retry,
     store::Store,
 };
 use actix::{Context, Handler, ResponseFuture};
@@ -45,9 +46,9 @@ impl Handler<WhyProgram> for ManagerActor {
         let facts = overview.main_run().and_then(|run| self.machine.facts(run, now));
         let scopes: Vec<_> = overview.gates.iter().map(|gate| gate.scope.clone()).collect();
         let Some(facts) = facts else {
-            let breakers = self.rooms.breaker.get.send(GetBreakers::Of(scopes));
+            let breakers = self.breakers(GetBreakers::Of(scopes));
             return Box::pin(async move {
-                let breakers = breakers.await.map_err(|_| NO_BREAKER)?;
+                let breakers = breakers.await?;
                 Ok(overview.explain(None, &breakers, clock::now()))
             });
         };
@@ -71,18 +72,22 @@ impl ManagerActor {
     ) -> impl Future<Output = Result<(Explanation, Vec<BreakerStatus>), RunError>> + use<> {
         let (store, written) = (self.store.clone(), self.written());
         let newest = self.machine.last_seq();
-        let outlook = facts.forecast.clone().map(|ask| self.rooms.retry.forecast.send(ask));
+        let forecast = |ask| self.rooms.retry.ask(clock::now(), retry::Ask::Forecast(Box::new(ask)));
+        let outlook = facts.forecast.clone().map(forecast);
         let scopes = facts.gates.iter().map(|gate| gate.scope.clone()).chain(scopes).collect();
-        let breakers = self.rooms.breaker.get.send(GetBreakers::Of(scopes));
+        let breakers = self.breakers(GetBreakers::Of(scopes));
         async move {
             let _ = written.await; // What is decided and not yet written belongs to the answer.
             let records = records_about(&store, &facts, newest).await.map_err(RunError::Store)?;
             // An explanation without what a room knows reads as if there were nothing to know.
             let outlook = match outlook {
-                Some(answer) => Some(answer.await.map_err(|_| NoAnswer { room: "Retry" })?),
+                Some(answer) => match answer.await {
+                    Ok(retry::Answer::Foreseen(outlook)) => Some(outlook),
+                    Ok(_) | Err(_) => return Err(NoAnswer { room: "Retry" }.into()),
+                },
                 None => None,
             };
-            let breakers = breakers.await.map_err(|_| NO_BREAKER)?;
+            let breakers = breakers.await?;
             let gates = |status: &&BreakerStatus| facts.gates.iter().any(|gate| gate.scope == status.scope);
             let own: Vec<_> = breakers.iter().filter(gates).cloned().collect();
             Ok((explain(&facts, &records, outlook.as_ref(), &own, clock::now()), breakers))

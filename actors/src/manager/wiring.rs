@@ -1,12 +1,13 @@
 //! Opens a store and starts the five actors on threads of their own.
 
-use super::{ManagerActor, Rooms, ToBreaker, ToLauncher, ToMonitor, ToRetry, machine::Limits};
+use super::{ManagerActor, Rooms, ToLauncher, ToMonitor, machine::Limits};
 use crate::{
-    breaker::BreakerActor,
+    breaker::{self, BreakerActor},
+    clerk::Door,
     keeper::wake_pair,
     launcher::{LauncherActor, LauncherConfig},
     monitor::MonitorActor,
-    retry::RetryActor,
+    retry::{self, RetryActor},
     store::{self, JournalRetention, Loaded, Output, Retention, Store},
 };
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
@@ -178,8 +179,8 @@ fn start(parts: Parts) -> Result<(Addr<ManagerActor>, Arbiter), OpenError> {
     let mut config = LauncherConfig::new(dir, manager_id, addr.clone().recipient(), wake);
     config.at_home = store.is_at_home();
     let launcher = LauncherActor::new(config).map_err(keeper)?.start();
-    let retry = RetryActor::new(chance, addr.clone().recipient()).start();
-    let breaker = BreakerActor::new(chance, addr.clone().recipient()).start();
+    let retry = RetryActor::new(retry::Machine::new(chance), addr.clone().recipient()).start();
+    let breaker = BreakerActor::new(breaker::Machine::new(chance), addr.clone().recipient()).start();
     let reports = addr.clone().recipient();
     // A thread of its own: it reads and classifies while decisions are made here.
     let arbiter = Arbiter::new();
@@ -188,8 +189,8 @@ fn start(parts: Parts) -> Result<(Addr<ManagerActor>, Arbiter), OpenError> {
     let rooms = Rooms {
         launcher: ToLauncher::new(&launcher),
         monitor: ToMonitor::new(&monitor),
-        retry: ToRetry::new(&retry),
-        breaker: ToBreaker::new(&breaker),
+        retry: Door::new(&retry),
+        breaker: Door::new(&breaker),
     };
     Ok((context.run(ManagerActor::new(store, saved, rooms, limits, seed)), arbiter))
 }

@@ -77,14 +77,15 @@
 //!   and remembers the last bad value.
 //! - *A timer for each run.* Pending timers slow every message of an actor down. There is one alarm, for the earliest.
 
-mod actor;
+mod ask;
 pub mod machine;
-mod messages;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    actor::RetryActor,
-    machine::{End, Machine, Supposed, Why, judged_by, startup_spread_ms},
-    messages::*,
+    ask::*,
+    machine::{End, Machine, Supposed, Why, comes_back, judged_by, startup_spread_ms},
 };
+
+/// The actor; it is asked by [`Asked`](crate::clerk::Asked).
+pub type RetryActor = crate::clerk::Clerk<Machine>;

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::{
+    clerk::{Door, Due},
     clock,
     model::{Command, Jitter, Params, Program, RunId, Timestamp},
 };
-use actix::{Actor, Addr, Context, Handler};
+use actix::{Actor, Context, Handler};
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 /// Who was due, and how long after the test began.
@@ -14,22 +15,22 @@ type Heard = Rc<RefCell<Vec<(RunId, u64)>>>;
 struct Recorder {
     heard: Heard,
     began: Timestamp,
-    retry: Option<Addr<RetryActor>>,
+    retry: Option<Door<Machine>>,
 }
 
 impl Actor for Recorder {
     type Context = Context<Self>;
 }
 
-impl Handler<Report> for Recorder {
+impl Handler<Due<Machine>> for Recorder {
     type Result = ();
 
     /// Takes everybody who is due, as the Manager does.
-    fn handle(&mut self, Report::Due: Report, _: &mut Context<Self>) {
+    fn handle(&mut self, _: Due<Machine>, _: &mut Context<Self>) {
         let (heard, began, retry) =
             (self.heard.clone(), self.began, self.retry.clone().expect("it was told"));
         actix_rt::spawn(async move {
-            while let Some(run) = retry.send(TakeDue { at: clock::now() }).await.expect("it lives") {
+            while let Some(run) = retry.take_due(clock::now()).await.expect("it lives") {
                 heard.borrow_mut().push((run, clock::now().since(began)));
             }
         });
@@ -38,7 +39,7 @@ impl Handler<Report> for Recorder {
 
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-struct Of(Addr<RetryActor>);
+struct Of(Door<Machine>);
 
 impl Handler<Of> for Recorder {
     type Result = ();
@@ -48,10 +49,11 @@ impl Handler<Of> for Recorder {
     }
 }
 
-fn start() -> (Addr<RetryActor>, Heard, Timestamp) {
+fn start() -> (Door<Machine>, Heard, Timestamp) {
     let (heard, began) = (Heard::default(), clock::now());
     let recorder = Recorder { heard: heard.clone(), began, retry: None }.start();
-    let retry = RetryActor::new(7, recorder.clone().recipient()).start();
+    let retry = RetryActor::new(Machine::new(7), recorder.clone().recipient()).start();
+    let retry = Door::new(&retry);
     recorder.do_send(Of(retry.clone()));
     (retry, heard, began)
 }
@@ -69,7 +71,7 @@ async fn each_run_is_due_at_its_own_time_and_once() {
     tokio::time::pause();
     let (retry, heard, began) = start();
     for (n, ms) in [(1, 3_000), (2, 1_000), (3, 2_000), (4, 1_000)] {
-        retry.send(Schedule { run: run(n), at: began.plus(ms) }).await.unwrap();
+        retry.ask(began, Ask::Schedule { run: run(n), at: began.plus(ms) }).await.unwrap();
     }
     after(10_000).await;
     let due: Vec<_> = heard.borrow().iter().map(|(run, ms)| (*run, ms / 100 * 100)).collect();
@@ -80,12 +82,12 @@ async fn each_run_is_due_at_its_own_time_and_once() {
 async fn a_later_word_replaces_and_a_cancelled_run_is_never_due() {
     tokio::time::pause();
     let (retry, heard, began) = start();
-    retry.send(Schedule { run: run(1), at: began.plus(1_000) }).await.unwrap();
-    retry.send(Schedule { run: run(1), at: began.plus(5_000) }).await.unwrap();
-    retry.send(Schedule { run: run(2), at: began.plus(2_000) }).await.unwrap();
-    retry.send(Cancel { run: run(2) }).await.unwrap();
-    retry.send(Schedule { run: run(3), at: began.plus(2_000) }).await.unwrap();
-    let _ = retry.send(Forget { run: run(3) }).await.unwrap();
+    retry.ask(began, Ask::Schedule { run: run(1), at: began.plus(1_000) }).await.unwrap();
+    retry.ask(began, Ask::Schedule { run: run(1), at: began.plus(5_000) }).await.unwrap();
+    retry.ask(began, Ask::Schedule { run: run(2), at: began.plus(2_000) }).await.unwrap();
+    retry.ask(began, Ask::Cancel(run(2))).await.unwrap();
+    retry.ask(began, Ask::Schedule { run: run(3), at: began.plus(2_000) }).await.unwrap();
+    retry.ask(began, Ask::Forget(run(3))).await.unwrap();
     after(4_900).await;
     assert!(heard.borrow().is_empty(), "the alarms of before are stale");
     after(200).await;
@@ -96,7 +98,7 @@ async fn a_later_word_replaces_and_a_cancelled_run_is_never_due() {
 async fn what_is_overdue_is_due_at_once() {
     tokio::time::pause();
     let (retry, heard, began) = start();
-    retry.send(Schedule { run: run(1), at: Timestamp(began.0 - 5_000) }).await.unwrap();
+    retry.ask(began, Ask::Schedule { run: run(1), at: Timestamp(began.0 - 5_000) }).await.unwrap();
     after(1).await;
     assert_eq!(heard.borrow().len(), 1);
 }
@@ -110,7 +112,6 @@ async fn an_end_is_answered_and_its_saved_state_brings_a_successor_to_the_same_p
     program.retry.max_failing_ms = Some(60_000);
     let program = Arc::new(program);
     let ended = Ended {
-        at: clock::now(),
         run: run(1),
         program: Arc::clone(&program),
         base: Params::new(),
@@ -119,16 +120,24 @@ async fn an_end_is_answered_and_its_saved_state_brings_a_successor_to_the_same_p
         uptime_ms: 10,
         quarantine: None,
     };
-    let verdict = retry.send(ended.clone()).await.unwrap();
+    let verdict = judge(&retry, &ended).await;
     assert!(matches!(verdict.decision, Decision::RetryAt { n: 1, delay_ms: 1_000, .. }));
     let (second, _, _) = start();
     let saved = verdict.saved.into_iter().map(|put| (put.key, put.value.unwrap())).collect();
     let shift = crate::model::ClockShift::default();
-    second.send(Restore { at: clock::now(), saved, shift }).await.unwrap();
-    let verdict = second.send(ended.clone()).await.unwrap();
+    second.ask(clock::now(), Ask::Restore { saved, shift }).await.unwrap();
+    let verdict = judge(&second, &ended).await;
     assert!(matches!(verdict.decision, Decision::RetryAt { n: 2, delay_ms: 2_000, .. }));
-    let deadline = GetDeadline { run: run(1), program: Arc::clone(&program) };
-    assert!(second.send(deadline).await.unwrap().is_some());
-    let prepare = Prepare { run: run(1), program, base: Params::new(), probe: None };
-    assert_eq!(second.send(prepare).await.unwrap().params, Params::new());
+    let deadline = Ask::Deadline { run: run(1), program: Arc::clone(&program) };
+    let until = second.ask(clock::now(), deadline).await.unwrap();
+    assert!(matches!(until, Answer::FailsUntil { at: Some(_), .. }), "{until:?}");
+    let prepare = Ask::Prepare { run: run(1), program, base: Params::new(), probe: None };
+    let prepared = second.ask(clock::now(), prepare).await.unwrap();
+    assert!(matches!(prepared, Answer::Prepared { prepared, .. } if prepared.params.is_empty()));
+}
+
+async fn judge(retry: &Door<Machine>, ended: &Ended) -> Verdict {
+    let answer = retry.ask(clock::now(), Ask::Judge(Box::new(ended.clone()))).await.unwrap();
+    let Answer::Judged { verdict, .. } = answer else { panic!("{answer:?}") };
+    verdict
 }

@@ -194,7 +194,7 @@ impl Simulation {
         let now = self.now;
         if self.machines.breaker.next_deadline().is_some_and(|at| at <= now) {
             let changes = self.machines.breaker.advance(now);
-            self.input(Input::Breaker(changes));
+            self.input(Input::BreakerDue(changes));
         }
         if self.machines.manager.next_deadline().is_some_and(|at| at <= now) {
             self.input(Input::Tick);

@@ -2,6 +2,7 @@
 
 use crate::{
     breaker,
+    clerk::Rules,
     manager::{
         Configure,
         machine::{Effect, Input, Limits, Machine},
@@ -17,16 +18,6 @@ pub(super) enum Wanted {
     Commit(Vec<JournalRecord>, Vec<Put>),
     /// Anything else that is no question between the machines.
     Other(Effect),
-}
-
-/// What an effect leads to at once.
-enum Answer {
-    /// It was a question.
-    Input(Input),
-    /// It was a word that needs no answer.
-    None,
-    /// It is for the world.
-    Wanted(Wanted),
 }
 
 /// Manager, Retry and Breaker as one machine: told something from outside, they decide until nobody has a question left,
@@ -70,69 +61,19 @@ impl Machines {
     /// Lets them ask each other until somebody wants something of the world.
     pub(super) fn next_wanted(&mut self, now: Timestamp) -> Option<Wanted> {
         loop {
-            let effect = self.effects.pop_front()?;
-            match self.answer(effect, now) {
-                Answer::Input(answer) => self.input(answer, now),
-                Answer::None => {}
-                Answer::Wanted(wanted) => return Some(wanted),
+            match self.effects.pop_front()? {
+                Effect::AskRetry(ask) => {
+                    let answer = self.retry.answer(now, ask);
+                    self.input(Input::Retry(answer), now);
+                }
+                Effect::AskBreaker(ask) => {
+                    let answer = self.breaker.answer(now, ask);
+                    self.input(Input::Breaker(answer), now);
+                }
+                Effect::Commit { records, puts } => return Some(Wanted::Commit(records, puts)),
+                other => return Some(Wanted::Other(other)),
             }
         }
-    }
-
-    fn answer(&mut self, effect: Effect, now: Timestamp) -> Answer {
-        Answer::Input(match effect {
-            Effect::Admit(ask) => {
-                let admission = self.breaker.admit(now, ask.run, ask.gates, ask.peek);
-                Input::Admitted { run: ask.run, peek: ask.peek, admission }
-            }
-            Effect::Settle(said) => {
-                let changes =
-                    self.breaker.settle(now, said.run, said.class.as_deref(), &said.outcomes, said.keep);
-                Input::Settled { run: said.run, keep: said.keep, changes }
-            }
-            Effect::Prepare(ask) => {
-                let params = self.retry.prepare(ask.run, &ask.program, &ask.base, ask.probe);
-                let reasons = self.retry.reasons(ask.run, &ask.program, &ask.base, &params, ask.probe);
-                Input::Prepared { run: ask.run, prepared: retry::Prepared { params, reasons } }
-            }
-            Effect::Judge(ended) => {
-                Input::Judged { run: ended.run, verdict: self.retry.ended(now, ended.as_end()) }
-            }
-            Effect::AskDeadline(ask) => {
-                Input::FailsUntil { run: ask.run, at: self.retry.deadline(ask.run, &ask.program) }
-            }
-            Effect::Healthy(well) => {
-                let change = self.retry.healthy(now, well.run, &well.program, &well.base);
-                Input::Changed { run: well.run, change }
-            }
-            Effect::Adjust(ask) => {
-                let change = self.retry.adjust(now, ask.run, &ask.program, &ask.base, &ask.class);
-                Input::Changed { run: ask.run, change }
-            }
-            Effect::Reserve(ask) => {
-                let leave = self.retry.reserve(now, ask.run, ask.priority, &ask.budgets);
-                Input::Reserved { run: ask.run, leave }
-            }
-            Effect::Pay(run) => Input::Saved(self.retry.pay(now, run)),
-            Effect::Deposit(ask) => Input::Saved(self.retry.deposit(now, &ask.budgets)),
-            Effect::Forgive(run) => Input::Saved(self.retry.forgive(run)),
-            Effect::Overrule(run) => Input::Saved(self.retry.cancel(run)),
-            Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
-            told => return self.tell(told, now),
-        })
-    }
-
-    /// What Retry is told without an answer; anything else comes back.
-    fn tell(&mut self, effect: Effect, now: Timestamp) -> Answer {
-        match effect {
-            Effect::Schedule(schedule) => self.retry.schedule(schedule.run, schedule.at),
-            Effect::Cancel(run) => drop(self.retry.cancel(run)),
-            Effect::Release(run) => self.retry.release(run),
-            Effect::SetBudget(budget) => self.retry.set_budget(now, budget),
-            Effect::Commit { records, puts } => return Answer::Wanted(Wanted::Commit(records, puts)),
-            other => return Answer::Wanted(Wanted::Other(other)),
-        }
-        Answer::None
     }
 
     /// What Retry and the Breaker saved. The Manager has restored, and its orphans are known.
@@ -153,7 +94,7 @@ impl Machines {
         let (moved, _) = self.retry.restore(now, shift, &of(&["retry/", "param/", "budget/"]));
         self.breaker.adopt(adopted.iter().copied());
         let (changes, _) = self.breaker.restore(now, &of(&["breaker/"]));
-        self.input(Input::Breaker(changes), now);
-        self.input(Input::Saved(moved), now);
+        self.input(Input::BreakerDue(changes), now);
+        self.input(Input::Retry(retry::Answer::Saved(moved)), now);
     }
 }

@@ -67,7 +67,7 @@ impl Simulation {
 
     fn operate_breaker(&mut self, scope: &Scope, act: OperatorAct) {
         if let Some(changes) = self.machines.breaker.operate(self.now, scope, act, None, None) {
-            self.input(Input::Breaker(changes));
+            self.input(Input::BreakerDue(changes));
         }
     }
 

@@ -118,11 +118,11 @@ impl Replay {
             }
             Happening::BreakerRang => {
                 let changes = machines.breaker.advance(at);
-                machines.input(Input::Breaker(changes), at);
+                machines.input(Input::BreakerDue(changes), at);
             }
             Happening::Operate { scope, act, by, reason } => {
                 let changes = machines.breaker.operate(at, &scope, act, by.as_deref(), reason.as_deref());
-                machines.input(Input::Breaker(changes.unwrap_or_default()), at);
+                machines.input(Input::BreakerDue(changes.unwrap_or_default()), at);
             }
             Happening::Saved { saved } => {
                 let value = saved.value();

@@ -2,7 +2,8 @@
 //! as they are told.
 
 use actix_process_actors::{
-    breaker::{self, Outcome},
+    breaker,
+    clerk::Rules as _,
     explain::{Explanation, Facts, explain},
     launcher,
     manager::{
@@ -176,7 +177,7 @@ impl World {
     fn settle(&mut self) {
         let changes = self.breaker.advance(self.now);
         if !changes.events.is_empty() {
-            self.input(Input::Breaker(changes));
+            self.input(Input::BreakerDue(changes));
         }
         while let Some(run) = self.retry.take_due(self.now) {
             self.input(Input::Due(run));
@@ -221,59 +222,15 @@ impl World {
                 }
                 return None;
             }
-            Effect::Admit(ask) => Input::Admitted {
-                run: ask.run,
-                peek: ask.peek,
-                admission: self.breaker.admit(now, ask.run, ask.gates, ask.peek),
-            },
-            Effect::Prepare(ask) => {
-                let params = self.retry.prepare(ask.run, &ask.program, &ask.base, ask.probe);
-                let reasons = self.retry.reasons(ask.run, &ask.program, &ask.base, &params, ask.probe);
-                Input::Prepared { run: ask.run, prepared: retry::Prepared { params, reasons } }
-            }
-            Effect::Settle(ask) => {
-                let outcomes: &[(_, Outcome)] = &ask.outcomes;
-                let changes = self.breaker.settle(now, ask.run, ask.class.as_deref(), outcomes, ask.keep);
-                Input::Settled { run: ask.run, keep: ask.keep, changes }
-            }
-            Effect::Judge(ask) => {
-                Input::Judged { run: ask.run, verdict: self.retry.ended(now, ask.as_end()) }
-            }
+            Effect::AskRetry(ask) => Input::Retry(self.retry.answer(now, ask)),
+            Effect::AskBreaker(ask) => Input::Breaker(self.breaker.answer(now, ask)),
             Effect::Drain(ask) => Input::Drained { attempt: ask.attempt, drained: self.drained(ask) },
-            Effect::AskDeadline(ask) => {
-                Input::FailsUntil { run: ask.run, at: self.retry.deadline(ask.run, &ask.program) }
-            }
             Effect::AskLastOutput(attempt) => {
                 Input::WroteLast { attempt, at: self.alive.get(&attempt).copied() }
             }
-            Effect::Healthy(tell) => {
-                let change = self.retry.healthy(self.now, tell.run, &tell.program, &tell.base);
-                Input::Changed { run: tell.run, change }
-            }
-            Effect::Adjust(ask) => {
-                let change = self.retry.adjust(self.now, ask.run, &ask.program, &ask.base, &ask.class);
-                Input::Changed { run: ask.run, change }
-            }
-            Effect::Reserve(ask) => {
-                let leave = self.retry.reserve(self.now, ask.run, ask.priority, &ask.budgets);
-                Input::Reserved { run: ask.run, leave }
-            }
-            Effect::Pay(run) => Input::Saved(self.retry.pay(self.now, run)),
-            Effect::Deposit(ask) => Input::Saved(self.retry.deposit(self.now, &ask.budgets)),
-            Effect::Forgive(run) => Input::Saved(self.retry.forgive(run)),
-            Effect::Overrule(run) => Input::Saved(self.retry.cancel(run)),
-            Effect::Forget(run) => Input::Saved(self.retry.forget(run)),
             Effect::Launch(launch) => self.launch(&launch),
             Effect::StopTree(stop) => {
                 self.stop_child(stop.attempt);
-                return None;
-            }
-            Effect::Schedule(tell) => {
-                self.retry.schedule(tell.run, tell.at);
-                return None;
-            }
-            Effect::Cancel(run) => {
-                self.retry.cancel(run);
                 return None;
             }
             _ => return None,

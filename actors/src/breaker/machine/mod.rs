@@ -21,7 +21,9 @@ mod window;
 mod words;
 
 pub use self::penalty::of_level as penalty_ms_of_level;
-pub use self::terms::{Admission, BreakerStatus, Change, Changes, Gate, OperatorAct, Outcome, Permit};
+pub use self::terms::{
+    Admission, BreakerStatus, Change, Changes, Gate, OperatorAct, Outcome, Permit, longest_quarantine,
+};
 
 use self::{
     circuit::Circuit,

@@ -2,7 +2,7 @@
 
 use super::{Effect, Live, Machine, Stage};
 use crate::{
-    breaker::{Admission, Admit, Changes, Gate},
+    breaker::{self, Admission, Admit, Changes, Gate},
     manager::{Start, StartError},
     model::{
         BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Run, RunId, Scope,
@@ -255,12 +255,7 @@ impl Machine {
                 if let Some(live) = self.live.get_mut(&id) {
                     live.stage = Stage::Reserving;
                 }
-                self.effects.push(Effect::Reserve(retry::Reserve {
-                    at: self.now,
-                    run: id,
-                    priority,
-                    budgets,
-                }));
+                self.ask_retry(retry::Ask::Reserve { run: id, priority, budgets });
                 return;
             }
         }
@@ -282,7 +277,7 @@ impl Machine {
         }
         // Behind somebody it only looks: which of its scopes refuses longest is to be told all the same.
         let peek = self.ahead(id, &gates).is_some();
-        self.effects.push(Effect::Admit(Admit { at: self.now, run: id, gates, peek }));
+        self.ask_breaker(breaker::Ask::Admit(Admit { run: id, gates, peek }));
     }
 
     /// The scopes that gate the next start of a living run.
@@ -330,8 +325,8 @@ impl Machine {
     pub(super) fn ask_deadline(&mut self, id: RunId) {
         let Some(live) = self.live.get(&id) else { return };
         if live.program.retry.max_failing_ms.is_some() {
-            let ask = retry::GetDeadline { run: id, program: live.program.clone() };
-            self.effects.push(Effect::AskDeadline(ask));
+            let program = live.program.clone();
+            self.ask_retry(retry::Ask::Deadline { run: id, program });
         }
     }
 
@@ -357,7 +352,7 @@ impl Machine {
             return;
         }
         live.probe = probe.is_some();
-        self.effects.push(Effect::Prepare(retry::Prepare { run: id, program, base, probe }));
+        self.ask_retry(retry::Ask::Prepare { run: id, program, base, probe });
     }
 
     pub(super) fn prepared(&mut self, id: RunId, prepared: retry::Prepared) {

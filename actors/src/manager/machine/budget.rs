@@ -4,16 +4,16 @@
 use super::{Effect, Machine, Stage};
 use crate::{
     model::{EndReason, Event, HeldBack, HeldReason, Phase, RetryBudget, RunId, Scope, Timestamp},
-    retry::{Deposit, Leave},
+    retry::{self, Leave},
 };
 
 impl Machine {
-    /// The budget that retries of all programs share from now on; nothing: none. Called before what was saved is
+    /// Replaces the budget that retries of all programs share; `None` removes it. Called before what was saved is
     /// restored, so that what the bucket held is found.
     pub fn set_budget(&mut self, budget: Option<RetryBudget>, now: Timestamp) -> Vec<Effect> {
         self.settle_time(now);
         self.under_budget = budget.is_some();
-        self.effects.push(Effect::SetBudget(budget));
+        self.ask_retry(retry::Ask::SetBudget(budget));
         self.take_effects()
     }
 
@@ -72,7 +72,7 @@ impl Machine {
         if let Some(live) = self.live.get_mut(&id)
             && std::mem::take(&mut live.promised)
         {
-            self.effects.push(Effect::Release(id));
+            self.ask_retry(retry::Ask::Release(id));
         }
     }
 
@@ -80,11 +80,11 @@ impl Machine {
     pub(super) fn account(&mut self, id: RunId, number: u32) {
         let Some(live) = self.live.get_mut(&id) else { return };
         if std::mem::take(&mut live.promised) {
-            self.effects.push(Effect::Pay(id));
+            self.ask_retry(retry::Ask::Pay(id));
         } else if number == 1 {
             let budgets = self.budgets_of(id);
             if self.under_budget || !budgets.is_empty() {
-                self.effects.push(Effect::Deposit(Deposit { at: self.now, budgets }));
+                self.ask_retry(retry::Ask::Deposit(budgets));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! What an attempt says before its end, beside errors: that it is ready, that it writes. Only breakers go by it.
 
-use super::{Effect, Live, Machine, Stage};
+use super::{Live, Machine, Stage};
 use crate::{
-    breaker::{Outcome, Settle},
+    breaker::{self, Outcome, Settle},
     model::{AttemptId, Event, ProbeSuccess, RunId, Timestamp},
     monitor,
 };
@@ -69,8 +69,8 @@ impl Machine {
             }
         }
         if !outcomes.is_empty() {
-            let settle = Settle { at: self.now, run, class: None, outcomes, keep: true };
-            self.effects.push(Effect::Settle(settle));
+            let settle = Settle { run, class: None, outcomes, keep: true };
+            self.ask_breaker(breaker::Ask::Settle(settle));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Errors of an attempt that lives on: counted by class, and acted on when so many have come within a time.
 
-use super::{Effect, Machine, StopCause};
+use super::{Machine, StopCause};
 use crate::{
     model::{
         AttemptId, Event, Evidence, Inline, InlineAction, RunId, StopAct, Timestamp, format_duration_ms,
@@ -76,8 +76,7 @@ impl Machine {
             InlineAction::Adjust => {
                 let (program, base) = (live.program.clone(), live.run.params.clone());
                 let class = evidence.class.clone();
-                let adjust = retry::AdjustInline { at: self.now, run, program, base, class };
-                self.effects.push(Effect::Adjust(adjust));
+                self.ask_retry(retry::Ask::Adjust { run, program, base, class });
                 return;
             }
             InlineAction::Restart => StopCause::Errors,

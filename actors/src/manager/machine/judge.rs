@@ -6,7 +6,6 @@ use crate::{
     model::{Class, EndReason, Event, Phase, RunId, Scope},
     retry::{self, Decision, Verdict},
 };
-use std::sync::Arc;
 
 impl Machine {
     /// Tells every breaker that granted the start how it went: those that the class names hear of a failure, the rest
@@ -51,7 +50,7 @@ impl Machine {
             })
             .collect();
         let class = class.map(str::to_owned);
-        self.effects.push(Effect::Settle(Settle { at: self.now, run: id, class, outcomes, keep: false }));
+        self.ask_breaker(breaker::Ask::Settle(Settle { run: id, class, outcomes, keep: false }));
     }
 
     pub(super) fn settled(&mut self, id: RunId, keep: bool, changes: Changes) {
@@ -104,7 +103,6 @@ impl Machine {
         let effective = current.map(|current| current.params.clone()).unwrap_or_default();
         let class = evidence.map_or("", |evidence| evidence.class.as_str());
         let ended = retry::Ended {
-            at: now,
             run: id,
             program: retry::judged_by(&live.run, &live.program, class),
             base: live.run.params.clone(),
@@ -113,7 +111,7 @@ impl Machine {
             uptime_ms,
             quarantine: self.quarantine_of(live),
         };
-        self.effects.push(Effect::Judge(Box::new(ended)));
+        self.ask_retry(retry::Ask::Judge(Box::new(ended)));
     }
 
     /// The longest `quarantine` of the scopes that gate the run's starts, and whose it is.
@@ -150,7 +148,7 @@ impl Machine {
                 let (mut why, now) = (why.to_string(), self.now);
                 if let Some(live) = self.live.get(&id)
                     && let Some(class) = live.run.current().and_then(|current| current.class.as_deref())
-                    && comes_back(&live.run, &live.program, class)
+                    && retry::comes_back(&live.run, &live.program, class)
                 {
                     why.push_str("; it has run before, and what it lacks may come back");
                 }
@@ -195,7 +193,7 @@ impl Machine {
                 live.run.next_attempt_at = Some(at);
                 self.batch.dirty.insert(id);
                 if !shutting_down {
-                    self.effects.push(Effect::Schedule(retry::Schedule { run: id, at }));
+                    self.ask_retry(retry::Ask::Schedule { run: id, at });
                 }
                 self.commit(true);
             }
@@ -236,11 +234,11 @@ impl Machine {
         self.note_end(&live.run);
         self.ended.insert(id, Box::new(live.run));
         self.act(Effect::ForgetSecrets(id));
-        self.effects.push(Effect::Cancel(id));
+        self.ask_retry(retry::Ask::Cancel(id));
         self.act(Effect::Ended(id));
         self.prune();
         self.commit(true);
-        self.effects.push(Effect::Forget(id));
+        self.ask_retry(retry::Ask::Forget(id));
         if !queued {
             self.release_place(&program);
         }

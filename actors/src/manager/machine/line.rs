@@ -4,9 +4,9 @@
 //! and by its breakers, so that nobody overtakes it meanwhile, and leaves when the start is made, refused by another scope,
 //! or not made after all.
 
-use super::{Effect, InLine, Machine, Stage, timers::Timer};
+use super::{InLine, Machine, Stage, timers::Timer};
 use crate::{
-    breaker::{Admission, Admit, Gate},
+    breaker::{self, Admission, Admit, Gate},
     model::{Event, HeldBack, HeldReason, Phase, RunId, Scope, Timestamp},
 };
 
@@ -53,7 +53,7 @@ impl Machine {
         match longest {
             // Nobody stands before it any more.
             None if stage == Some(Stage::Asking) => {
-                self.effects.push(Effect::Admit(Admit { at: self.now, run: id, gates, peek: false }));
+                self.ask_breaker(breaker::Ask::Admit(Admit { run: id, gates, peek: false }));
             }
             None => self.commit(false),
             Some((scope, retry_at, why)) => {
@@ -128,7 +128,7 @@ impl Machine {
             if sooner && live.stage == Stage::Blocked {
                 let gates = self.gates_of(id);
                 if gates.len() > 1 {
-                    self.effects.push(Effect::Admit(Admit { at: self.now, run: id, gates, peek: true }));
+                    self.ask_breaker(breaker::Ask::Admit(Admit { run: id, gates, peek: true }));
                 }
             }
         }

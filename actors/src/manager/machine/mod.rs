@@ -41,6 +41,7 @@ use crate::{
         Attempt, AttemptId, BreakerPolicy, ClockShift, Event, ExitStatus, JournalRecord, ParamValue, Phase,
         Program, Put, Run, RunId, SavedClock, Scope, SpoolSizes, Timestamp,
     },
+    retry,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -312,25 +313,19 @@ impl Machine {
 
     /// Takes one input and answers with what to do. Timers that are due fire first.
     pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+        if matches!(input, Input::Retry(retry::Answer::Done)) {
+            return Vec::new(); // What was heard without an answer is no moment of its own.
+        }
         self.settle_time(now);
         match input {
-            Input::Admitted { run, peek, admission } => self.admitted(run, peek, admission),
-            Input::Prepared { run, prepared } => self.prepared(run, prepared),
-            Input::Settled { run, keep, changes } => self.settled(run, keep, changes),
-            Input::Judged { run, verdict } => self.judged(run, verdict),
+            Input::Retry(answer) => self.hear_retry(answer),
+            Input::Breaker(answer) => self.hear_breaker(answer),
             Input::Drained { attempt, drained } => self.drained(attempt, drained),
-            Input::FailsUntil { run, at } => self.fails_until(run, at),
             Input::WroteLast { attempt, at } => self.wrote_last(attempt, at),
-            Input::Saved(puts) => {
-                self.batch.puts.extend(puts);
-                self.commit(false);
-            }
-            Input::Changed { run, change } => self.changed(run, change),
-            Input::Reserved { run, leave } => self.reserved(run, leave),
             Input::Launcher(report) => self.launcher(report),
             Input::Monitor(report) => self.monitor(report),
             Input::Due(run) => self.due(run),
-            Input::Breaker(changes) => self.breaker_changed(changes),
+            Input::BreakerDue(changes) => self.breaker_changed(changes),
             Input::StoreSaid(event) => {
                 self.record(self.now, None, None, None, event);
                 self.commit(false);
@@ -338,6 +333,40 @@ impl Machine {
             Input::Tick => {}
         }
         self.take_effects()
+    }
+
+    fn ask_retry(&mut self, ask: retry::Ask) {
+        self.effects.push(Effect::AskRetry(ask));
+    }
+
+    fn ask_breaker(&mut self, ask: breaker::Ask) {
+        self.effects.push(Effect::AskBreaker(ask));
+    }
+
+    fn hear_retry(&mut self, answer: retry::Answer) {
+        match answer {
+            retry::Answer::Prepared { run, prepared } => self.prepared(run, prepared),
+            retry::Answer::Judged { run, verdict } => self.judged(run, verdict),
+            retry::Answer::Changed { run, change } => self.changed(run, change),
+            retry::Answer::Reserved { run, leave } => self.reserved(run, leave),
+            retry::Answer::FailsUntil { run, at } => self.fails_until(run, at),
+            retry::Answer::Saved(puts) => {
+                self.batch.puts.extend(puts);
+                self.commit(false);
+            }
+            // For people who ask why, and for nothing that is decided.
+            retry::Answer::Foreseen(_) | retry::Answer::Done => {}
+        }
+    }
+
+    fn hear_breaker(&mut self, answer: breaker::Answer) {
+        match answer {
+            breaker::Answer::Admitted { run, peek, admission } => self.admitted(run, peek, admission),
+            breaker::Answer::Settled { run, keep, changes } => self.settled(run, keep, changes),
+            breaker::Answer::Changed(changes) => self.breaker_changed(changes),
+            breaker::Answer::Operated(changes) => self.breaker_changed(changes.unwrap_or_default()),
+            breaker::Answer::Breakers(_) => {} // For people who look.
+        }
     }
 
     /// When the next timer is due.

@@ -2,8 +2,7 @@
 
 use super::{Machine, Stage, StopCause};
 use crate::{
-    breaker::{Outcome, Permit, Settle},
-    manager::machine::Effect,
+    breaker::{self, Outcome, Permit, Settle},
     model::{Event, OnOpen, Program, RunId, Scope, ScopeKind, StopAct},
 };
 
@@ -58,8 +57,8 @@ impl Machine {
 
     pub(super) fn give_back(&mut self, id: RunId, permits: Vec<Permit>) {
         let outcomes = permits.into_iter().map(|permit| (permit, Outcome::Neutral)).collect();
-        let settle = Settle { at: self.now, run: id, class: None, outcomes, keep: false };
-        self.effects.push(Effect::Settle(settle));
+        let settle = Settle { run: id, class: None, outcomes, keep: false };
+        self.ask_breaker(breaker::Ask::Settle(settle));
     }
 
     fn stops_on_open(&self, scope: &Scope, program: &Program) -> bool {

@@ -84,10 +84,10 @@ impl Machine {
             if released {
                 live.run.next_attempt_at = Some(now);
             }
-            self.effects.push(Effect::Forgive(*id));
+            self.ask_retry(retry::Ask::Forgive(*id));
             if released {
                 self.batch.dirty.insert(*id);
-                self.effects.push(Effect::Schedule(retry::Schedule { run: *id, at: now }));
+                self.ask_retry(retry::Ask::Schedule { run: *id, at: now });
             }
         }
         let gave_up = |run: &&Run| matches!(run.phase, Phase::Failed | Phase::Quarantined);
@@ -190,7 +190,7 @@ impl Machine {
                 let (act, why) = (Some(StopAct::SkipDelay), "its delay was skipped".to_owned());
                 self.record_run(id, false, None, Event::StopRequested { act, by, why });
                 self.commit(true);
-                self.effects.push(Effect::Overrule(id));
+                self.ask_retry(retry::Ask::Overrule(id));
                 self.go_free(id);
             }
             Stage::Running if stop_running => {
@@ -238,7 +238,7 @@ impl Machine {
         let priority = live.run.priority;
         self.live.insert(id, live);
         self.record_run(id, false, None, Event::RunQueued { params, requested_by: by, forced, priority });
-        self.effects.push(Effect::Forget(id));
+        self.ask_retry(retry::Ask::Forget(id));
         self.enqueue(id);
         self.commit(true);
         Ok(self.take_effects())
@@ -256,7 +256,7 @@ impl Machine {
             return;
         }
         self.leave_lines(id);
-        self.effects.push(Effect::Overrule(id));
+        self.ask_retry(retry::Ask::Overrule(id));
         self.go_free(id);
     }
 

@@ -471,7 +471,7 @@ impl Machine {
                 let at = if at > now { at } else { live.spread(now) };
                 live.run.next_attempt_at = Some(at);
                 self.batch.dirty.insert(id);
-                self.effects.push(Effect::Schedule(retry::Schedule { run: id, at }));
+                self.ask_retry(retry::Ask::Schedule { run: id, at });
             }
             (Phase::Queued, _) => self.enqueue(id),
             _ => self.ask(id),

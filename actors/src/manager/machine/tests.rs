@@ -29,7 +29,7 @@ mod waiting;
 
 use super::{Effect, Input, Limits, Machine};
 use crate::{
-    breaker::{Admission, Admit, Changes, Gate, Permit},
+    breaker::{self, Admission, Admit, Changes, Gate, Permit, Settle},
     figures::Counters,
     launcher::{self, Report},
     manager::{
@@ -64,7 +64,15 @@ struct World {
     leaves: Vec<retry::Leave>,
     ids: u64,
     asked: Vec<RunId>,
-    breaker: Option<crate::breaker::Machine>,
+    breaker: Option<breaker::Machine>,
+}
+
+fn settled(settle: &Settle, changes: Changes) -> Input {
+    Input::Breaker(breaker::Answer::Settled { run: settle.run, keep: settle.keep, changes })
+}
+
+fn verdict(decision: Decision) -> Verdict {
+    Verdict { decision, events: Vec::new(), saved: Vec::new(), quarantined: false }
 }
 
 impl World {
@@ -116,40 +124,22 @@ impl World {
             Err(effect) => effect,
         };
         Some(match effect {
-            Effect::Admit(admit) => {
-                if admit.peek {
-                    return Some(Input::Admitted { run: admit.run, peek: true, admission: granted(&admit) });
-                }
-                self.asked.push(admit.run);
-                let admission =
-                    if self.admissions.is_empty() { granted(&admit) } else { self.admissions.remove(0) };
-                Input::Admitted { run: admit.run, peek: false, admission }
-            }
-            Effect::Prepare(prepare) => {
-                let prepared = retry::Prepared { params: prepare.base, ..retry::Prepared::default() };
-                Input::Prepared { run: prepare.run, prepared }
-            }
-            Effect::Settle(settle) => {
-                self.acts.push(format!("settle {:?}", settle.outcomes.first().map(|(_, outcome)| *outcome)));
-                Input::Settled { run: settle.run, keep: settle.keep, changes: Changes::default() }
-            }
-            Effect::Judge(ended) => {
-                let run = ended.run;
-                self.judged.push(*ended);
-                let decision = if self.decisions.is_empty() {
-                    Decision::Done { why: "done".into() }
+            Effect::AskRetry(ask) => return self.ask_retry(ask).map(Input::Retry),
+            Effect::AskBreaker(breaker::Ask::Admit(admit)) => {
+                let (run, peek) = (admit.run, admit.peek);
+                let admission = if peek || self.admissions.is_empty() {
+                    granted(&admit)
                 } else {
-                    self.decisions.remove(0)
+                    self.admissions.remove(0)
                 };
-                Input::Judged {
-                    run,
-                    verdict: Verdict {
-                        decision,
-                        events: Vec::new(),
-                        saved: Vec::new(),
-                        quarantined: self.quarantined,
-                    },
+                if !peek {
+                    self.asked.push(run);
                 }
+                Input::Breaker(breaker::Answer::Admitted { run, peek, admission })
+            }
+            Effect::AskBreaker(breaker::Ask::Settle(settle)) => {
+                self.acts.push(format!("settle {:?}", settle.outcomes.first().map(|(_, outcome)| *outcome)));
+                settled(&settle, Changes::default())
             }
             Effect::Drain(drain) => {
                 let evidence = self.class.map(|class| Evidence {
@@ -165,16 +155,46 @@ impl World {
                 let drained = Drained { evidence, counts: Counts::default(), items: None, complete: true };
                 Input::Drained { attempt: drain.attempt, drained }
             }
-            Effect::Reserve(ask) => {
-                Input::Reserved { run: ask.run, leave: self.leaves.pop().unwrap_or(retry::Leave::Free) }
-            }
-            Effect::AskDeadline(ask) => Input::FailsUntil { run: ask.run, at: self.fails_until },
             Effect::AskLastOutput(attempt) => Input::WroteLast { attempt, at: None },
             told => {
                 self.note(told);
                 return None;
             }
         })
+    }
+
+    /// Answers for Retry where the answer matters, and keeps what it was told.
+    fn ask_retry(&mut self, ask: retry::Ask) -> Option<retry::Answer> {
+        use retry::{Answer, Ask};
+        let told = match ask {
+            Ask::Prepare { run, base, .. } => {
+                let prepared = retry::Prepared { params: base, ..retry::Prepared::default() };
+                return Some(Answer::Prepared { run, prepared });
+            }
+            Ask::Judge(ended) => {
+                let run = ended.run;
+                self.judged.push(*ended);
+                let done = || Decision::Done { why: "done".into() };
+                let decision = if self.decisions.is_empty() { done() } else { self.decisions.remove(0) };
+                let verdict = Verdict { quarantined: self.quarantined, ..verdict(decision) };
+                return Some(Answer::Judged { run, verdict });
+            }
+            Ask::Reserve { run, .. } => {
+                let leave = self.leaves.pop().unwrap_or(retry::Leave::Free);
+                return Some(Answer::Reserved { run, leave });
+            }
+            Ask::Deadline { run, .. } => return Some(Answer::FailsUntil { run, at: self.fails_until }),
+            Ask::Schedule { at, .. } => format!("schedule in {}", at.since(self.now)),
+            Ask::Adjust { class, .. } => format!("adjust {class}"),
+            Ask::Pay(_) => "pay".into(),
+            Ask::Deposit(_) => "deposit".into(),
+            Ask::Forgive(_) => "forgive".into(),
+            Ask::Release(_) => "release".into(),
+            Ask::Overrule(_) => "overrule".into(),
+            _ => return None,
+        };
+        self.acts.push(told);
+        None
     }
 
     /// Keeps what nobody answers at once.
@@ -193,14 +213,7 @@ impl World {
             }
             Effect::Launch(launch) => format!("launch {}", launch.attempt.number),
             Effect::StopTree(stop) => format!("stop {}", stop.attempt.number),
-            Effect::Schedule(schedule) => format!("schedule in {}", schedule.at.since(self.now)),
             Effect::Ended(_) => "ended".into(),
-            Effect::Adjust(adjust) => format!("adjust {}", adjust.class),
-            Effect::Pay(_) => "pay".into(),
-            Effect::Deposit(_) => "deposit".into(),
-            Effect::Forgive(_) => "forgive".into(),
-            Effect::Release(_) => "release".into(),
-            Effect::Overrule(_) => "overrule".into(),
             _ => return,
         };
         self.acts.push(act);

@@ -2,7 +2,7 @@
 
 use super::{Effect, Machine, Stage, StopCause};
 use crate::{
-    breaker::{Outcome, Permit, Settle},
+    breaker::{self, Outcome, Permit, Settle},
     launcher,
     model::{AttemptId, EndReason, Event, HeldReason, Phase, RunId, StopAct, Timestamp},
     retry,
@@ -199,8 +199,8 @@ impl Machine {
     /// Tells the breakers what a living attempt has shown so far; its permits stay its own.
     fn goes_well(&mut self, run: RunId, outcomes: Vec<(Permit, Outcome)>) {
         if !outcomes.is_empty() {
-            let settle = Settle { at: self.now, run, class: None, outcomes, keep: true };
-            self.effects.push(Effect::Settle(settle));
+            let settle = Settle { run, class: None, outcomes, keep: true };
+            self.ask_breaker(breaker::Ask::Settle(settle));
         }
     }
 
@@ -216,7 +216,7 @@ impl Machine {
             let heard = live.permits.iter().filter(|permit| !permit.waits_for_a_word());
             let outcomes: Vec<_> = heard.map(|permit| (permit.clone(), Outcome::Success)).collect();
             let (program, base) = (live.program.clone(), live.run.params.clone());
-            self.effects.push(Effect::Healthy(retry::Healthy { at: self.now, run, program, base }));
+            self.ask_retry(retry::Ask::Healthy { run, program, base });
             self.goes_well(run, outcomes);
         }
         self.arm(run, self.now.plus(every), Timer::Healthy);

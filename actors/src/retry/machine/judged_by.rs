@@ -18,7 +18,8 @@ pub fn judged_by(run: &Run, program: &Arc<Program>, class: &str) -> Arc<Program>
 }
 
 /// Whether what cannot be started now could be before.
-fn comes_back(run: &Run, program: &Program, class: &str) -> bool {
+#[must_use]
+pub fn comes_back(run: &Run, program: &Program, class: &str) -> bool {
     let says = program.classes.get(class).is_some_and(|own| own.retry.is_some());
     // So many attempts in a row are made of nothing else but this: it ran before those that are kept.
     // A shell that found no program, or one that it may not execute, ran itself and not the program.

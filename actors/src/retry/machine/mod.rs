@@ -22,7 +22,7 @@ pub use self::{
     decision::{Change, Decision, End, Leave, Outcome, Verdict},
     forecast::{Foreseen, Outlook, Supposed},
     jitter::startup_spread_ms,
-    judged_by::judged_by,
+    judged_by::{comes_back, judged_by},
     why::Why,
 };
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     breaker::Change,
+    clerk::Rules,
     model::{BreakerPolicy, Class, ClassOverride, OnOpen, ScopeKind},
 };
 
@@ -20,11 +21,11 @@ fn changed(world: &World, scope: &Scope, from: &str, to: &str) -> Input {
         why: "because".into(),
     };
     let change = Change { at: world.now, scope: scope.clone(), run: None, event };
-    Input::Breaker(Changes { events: vec![change], ..Changes::default() })
+    Input::BreakerDue(Changes { events: vec![change], ..Changes::default() })
 }
 
 fn freed(scope: &Scope) -> Input {
-    Input::Breaker(Changes { freed: [scope.clone()].into(), ..Changes::default() })
+    Input::BreakerDue(Changes { freed: [scope.clone()].into(), ..Changes::default() })
 }
 
 impl World {
@@ -34,17 +35,13 @@ impl World {
         let now = self.now;
         let Some(breaker) = &mut self.breaker else { return Err(effect) };
         match effect {
-            Effect::Admit(admit) => {
-                if !admit.peek {
+            Effect::AskBreaker(ask) => {
+                if let breaker::Ask::Admit(admit) = &ask
+                    && !admit.peek
+                {
                     self.asked.push(admit.run);
                 }
-                let admission = breaker.admit(now, admit.run, admit.gates, admit.peek);
-                Ok(Input::Admitted { run: admit.run, peek: admit.peek, admission })
-            }
-            Effect::Settle(settle) => {
-                let class = settle.class.as_deref();
-                let changes = breaker.settle(now, settle.run, class, &settle.outcomes, settle.keep);
-                Ok(Input::Settled { run: settle.run, keep: settle.keep, changes })
+                Ok(Input::Breaker(breaker.answer(now, ask)))
             }
             other => Err(other),
         }
@@ -52,13 +49,13 @@ impl World {
 
     /// Lets time pass to the next deadline of either rule book.
     fn pass_time(&mut self) {
-        let breaker = self.breaker.as_ref().and_then(crate::breaker::Machine::next_deadline);
+        let breaker = self.breaker.as_ref().and_then(breaker::Machine::next_deadline);
         let next = self.machine.next_deadline().into_iter().chain(breaker).min();
         self.now = self.now.max(next.expect("something is due"));
         if let Some(breaker) = &mut self.breaker {
             let changes = breaker.advance(self.now);
             if !changes.events.is_empty() {
-                self.input(Input::Breaker(changes));
+                self.input(Input::BreakerDue(changes));
             }
         }
         self.input(Input::Tick);
@@ -271,7 +268,7 @@ fn a_class_that_trips_does_so_in_its_own_scopes_alone() {
     });
     let effects = world.machine.step(drained.expect("the Monitor is asked"), world.now);
     let outcomes = effects.into_iter().find_map(|effect| match effect {
-        Effect::Settle(settle) => Some(settle.outcomes),
+        Effect::AskBreaker(breaker::Ask::Settle(settle)) => Some(settle.outcomes),
         _ => None,
     });
     let outcomes = outcomes.expect("the breakers hear of it").into_iter();
@@ -285,7 +282,7 @@ fn fifty_runs_of_a_site_that_is_down_probe_one_by_one_and_come_back_in_order_and
     let mut job = program("job");
     job.breakers = vec!["site:x".into()];
     let mut world = World::new(vec![job]);
-    world.breaker = Some(crate::breaker::Machine::new(1));
+    world.breaker = Some(breaker::Machine::new(1));
     world.class = Some(Class::RATE_LIMITED);
     let failing: Vec<_> = (0..5).map(|_| world.start("job")).collect();
     for run in &failing {
@@ -380,7 +377,7 @@ fn of_all_scopes_that_refuse_the_one_that_refuses_longest_is_told() {
     };
     let mut world =
         World::new(vec![gated("one", &[&a]), gated("both", &[&a, &b]), gated("other", &[&b, &a])]);
-    let mut breaker = crate::breaker::Machine::new(1);
+    let mut breaker = breaker::Machine::new(1);
     for (scope, ttl_ms) in [(&a, 30_000), (&b, 300_000)] {
         let open = OperatorAct::ForceOpen { ttl_ms: Some(ttl_ms) };
         let _ = breaker.operate(world.now, scope, open, None, None);

@@ -45,7 +45,7 @@ fn server(breaker: BreakerPolicy) -> Program {
 
 fn world(program: Program) -> World {
     let mut world = World::new(vec![program]);
-    world.breaker = Some(crate::breaker::Machine::new(1));
+    world.breaker = Some(breaker::Machine::new(1));
     world
 }
 

@@ -125,26 +125,22 @@ fn an_end_and_what_follows_are_one_commit_whoever_ends_too() {
         let mut effects = world.step(Input::Drained { attempt, drained: Drained::unread() });
         while let Some(effect) = effects.pop() {
             match effect {
-                Effect::Settle(settle) => {
-                    let (run, keep, changes) = (settle.run, settle.keep, Changes::default());
-                    effects.extend(world.step(Input::Settled { run, keep, changes }));
+                Effect::AskBreaker(breaker::Ask::Settle(settle)) => {
+                    effects.extend(world.step(settled(&settle, Changes::default())));
                 }
-                Effect::Judge(ended) => judging.push(ended.run),
+                Effect::AskRetry(retry::Ask::Judge(ended)) => judging.push(ended.run),
                 Effect::Commit { records, .. } => panic!("written by halves: {records:?}"),
                 _ => {}
             }
         }
     }
     assert_eq!(judging, runs);
-    let verdict = |world: &World| Verdict {
-        decision: retry_in(world, 60_000),
-        events: Vec::new(),
-        saved: Vec::new(),
-        quarantined: false,
+    let judged = |world: &World, run| {
+        Input::Retry(retry::Answer::Judged { run, verdict: verdict(retry_in(world, 60_000)) })
     };
-    let first = world.step(Input::Judged { run: runs[1], verdict: verdict(&world) });
+    let first = world.step(judged(&world, runs[1]));
     assert!(!first.iter().any(|effect| matches!(effect, Effect::Commit { .. })), "{first:?}");
-    let both = world.step(Input::Judged { run: runs[0], verdict: verdict(&world) });
+    let both = world.step(judged(&world, runs[0]));
     world.run(both);
     let told = world.kinds();
     let count = |kind: &str| told.iter().filter(|told| *told == kind).count();

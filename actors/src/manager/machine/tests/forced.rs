@@ -130,7 +130,7 @@ fn a_forced_failure_trips_nothing_and_takes_no_probe() {
     let mut job = program("job");
     job.classes.insert(Class::EXIT_NONZERO.into(), ClassOverride { trips: Some(true), ..Default::default() });
     let mut world = World::new(vec![job]);
-    world.breaker = Some(crate::breaker::Machine::new(1));
+    world.breaker = Some(breaker::Machine::new(1));
     world.class = Some("exit_nonzero");
     let state = |world: &World| {
         let status = world.breaker.as_ref().and_then(|breaker| breaker.breakers().into_iter().next());

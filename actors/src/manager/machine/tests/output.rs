@@ -1,7 +1,10 @@
 //! Output that waits or is lost, and a keeper that dies or does not answer.
 
 use super::*;
-use crate::model::{Loss, Stream};
+use crate::{
+    explain::explain,
+    model::{Loss, Stream},
+};
 
 fn daemon(name: &str) -> Program {
     let mut program = program(name);

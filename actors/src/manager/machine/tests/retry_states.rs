@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::{
+    clerk::Rules,
     model::{Intensity, RetryBudget, Run},
     retry::Machine as Retry,
 };
@@ -144,33 +145,7 @@ impl Pair {
     fn answer(&mut self, effect: Effect) -> Option<Input> {
         let now = self.world.now;
         match effect {
-            Effect::Judge(ended) => {
-                Some(Input::Judged { run: ended.run, verdict: self.retry.ended(now, ended.as_end()) })
-            }
-            Effect::Reserve(ask) => {
-                let leave = self.retry.reserve(now, ask.run, ask.priority, &ask.budgets);
-                Some(Input::Reserved { run: ask.run, leave })
-            }
-            Effect::Pay(run) => Some(Input::Saved(self.retry.pay(now, run))),
-            Effect::Deposit(ask) => Some(Input::Saved(self.retry.deposit(now, &ask.budgets))),
-            Effect::Forgive(run) => Some(Input::Saved(self.retry.forgive(run))),
-            Effect::Overrule(run) => Some(Input::Saved(self.retry.cancel(run))),
-            Effect::Forget(run) => Some(Input::Saved(self.retry.forget(run))),
-            Effect::AskDeadline(ask) => {
-                Some(Input::FailsUntil { run: ask.run, at: self.retry.deadline(ask.run, &ask.program) })
-            }
-            Effect::Release(run) => {
-                self.retry.release(run);
-                None
-            }
-            Effect::Schedule(schedule) => {
-                self.retry.schedule(schedule.run, schedule.at);
-                None
-            }
-            Effect::Cancel(run) => {
-                let _ = self.retry.cancel(run);
-                None
-            }
+            Effect::AskRetry(ask) => Some(Input::Retry(Rules::answer(&mut self.retry, now, ask))),
             other => self.world.answer(other),
         }
     }

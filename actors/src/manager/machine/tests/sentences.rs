@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    explain::{Explanation, explain},
+    explain::{Act, Explanation, explain},
     model::Class,
 };
 
@@ -95,12 +95,8 @@ fn what_holds_a_run_back_is_named_with_the_way_out() {
     assert_eq!(why.summary, format!("job run {} is held back before its first attempt", run.short()));
     let holds = "the breaker site:x, for 5s now (forced open by alice, until somebody ends it)";
     assert_eq!(why.holds.as_deref(), Some(holds));
-    let help = format!(
-        "to let it through all the same: supervise breaker reset site:x\n\
-         to start it alone and leave the breaker as it is: supervise start {} --force",
-        run.short()
-    );
-    assert_eq!(why.help.as_deref(), Some(&*help));
+    let acts: Vec<_> = why.advice.into_iter().filter_map(|advice| advice.act).collect();
+    assert_eq!(acts, [Act::ResetBreaker(Scope("site:x".into())), Act::ForceStart(run)]);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn a_leave_to_start_that_comes_twice_does_not_touch_the_run_that_it_started() {
     let run = world.start("job");
     world.launched(run);
     let admission = Admission::Granted { permits: Vec::new(), probe: None, changes: Changes::default() };
-    world.input(Input::Admitted { run, peek: false, admission });
+    world.input(Input::Breaker(breaker::Answer::Admitted { run, peek: false, admission }));
     world.assert_phase(run, Phase::Running);
 }
 
