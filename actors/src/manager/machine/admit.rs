@@ -92,7 +92,7 @@ impl Machine {
         run.requested_by.clone_from(&start.requested_by);
         run.labels = program.labels.clone();
         run.labels.extend(start.labels.clone());
-        run.journal_from = self.next_seq;
+        run.journal_from = self.ledger.next_seq();
         run.forced = start.force;
         run.own_priority = start.priority;
         self.remember_key(start, id);
@@ -317,7 +317,7 @@ impl Machine {
 
     /// A refusal that follows an end is written with it at once, because acts wait for that; another one can wait.
     pub(super) fn commit_refusal(&mut self) {
-        let acts_wait = !self.batch.acts.is_empty();
+        let acts_wait = self.ledger.has_acts();
         self.commit(acts_wait);
     }
 
@@ -378,7 +378,7 @@ impl Machine {
         live.stage = Stage::Suspended;
         live.run.phase = Phase::Backoff;
         live.run.next_attempt_at = None;
-        self.batch.dirty.insert(id);
+        self.ledger.save_run(id);
         self.commit(true);
     }
 }

@@ -48,7 +48,7 @@ impl Machine {
         current.ready_at = Some(at);
         let after_ms = at.since(current.started_at);
         let slow_ready_ms = limits.into_iter().filter(|limit_ms| after_ms > *limit_ms).min();
-        self.batch.dirty_attempts.insert(attempt);
+        self.ledger.save_attempt(attempt);
         self.record_run(attempt.run, true, None, Event::AttemptReady { after_ms, slow_ready_ms });
         self.tell_early(attempt.run, Outcome::Ready { after_ms }, ProbeSuccess::Ready);
         self.commit(false);

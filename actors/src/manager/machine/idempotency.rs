@@ -34,7 +34,7 @@ impl Machine {
         let Some(key) = &start.idempotency_key else { return };
         let entry = (run, self.now, Some(self.checksum(start)));
         self.keys.insert(key.clone(), entry);
-        self.batch.puts.push(restore::put_key(key, &entry));
+        self.ledger.save([restore::put_key(key, &entry)]);
     }
 
     /// Of everything that the request says, but the key and the values of secrets.

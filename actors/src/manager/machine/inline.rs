@@ -98,7 +98,7 @@ impl Machine {
     pub(super) fn changed(&mut self, run: RunId, change: retry::Change) {
         let retry::Change { events, saved, .. } = change;
         let news = !events.is_empty();
-        self.batch.puts.extend(saved);
+        self.ledger.save(saved);
         for (scope, event) in events {
             self.record_run(run, true, scope, event);
         }

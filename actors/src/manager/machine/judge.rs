@@ -127,7 +127,7 @@ impl Machine {
     }
 
     pub(super) fn judged(&mut self, id: RunId, verdict: Verdict) {
-        self.batch.puts.extend(verdict.saved);
+        self.ledger.save(verdict.saved);
         for (scope, event) in verdict.events {
             self.record_run(id, true, scope, event);
         }
@@ -176,7 +176,7 @@ impl Machine {
         }
         live.stage = Stage::Emptying(next);
         live.run.phase = Phase::Stopping;
-        self.batch.dirty.insert(id);
+        self.ledger.save_run(id);
         self.commit(true);
     }
 
@@ -191,7 +191,7 @@ impl Machine {
                 live.stage = if shutting_down { Stage::Suspended } else { Stage::Backoff };
                 live.run.phase = Phase::Backoff;
                 live.run.next_attempt_at = Some(at);
-                self.batch.dirty.insert(id);
+                self.ledger.save_run(id);
                 if !shutting_down {
                     self.ask_retry(retry::Ask::Schedule { run: id, at });
                 }
@@ -233,9 +233,9 @@ impl Machine {
         let program = live.run.program.clone();
         self.note_end(&live.run);
         self.ended.insert(id, Box::new(live.run));
-        self.act(Effect::ForgetSecrets(id));
+        self.ledger.act(Effect::ForgetSecrets(id));
         self.ask_retry(retry::Ask::Cancel(id));
-        self.act(Effect::Ended(id));
+        self.ledger.act(Effect::Ended(id));
         self.prune();
         self.commit(true);
         self.ask_retry(retry::Ask::Forget(id));

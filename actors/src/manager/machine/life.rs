@@ -1,6 +1,6 @@
 //! From the decision to start an attempt to the decision what its end means.
 
-use super::{Effect, Machine, Stage, StopCause};
+use super::{About, Effect, Machine, Stage, StopCause};
 use crate::{
     launcher::{self, Report},
     model::{
@@ -49,12 +49,12 @@ impl Machine {
         live.empty = false;
         let attempt = live.attempt_id();
         let launch = launcher::Launch { attempt, program: live.program.clone(), params: params.clone() };
-        self.batch.dirty_attempts.insert(attempt);
-        self.batch.puts.extend(super::trim::forget_attempt_before(attempt));
+        self.ledger.save_attempt(attempt);
+        self.ledger.save(super::trim::forget_attempt_before(attempt));
         self.account(id, number);
         let event = Event::AttemptStarted { params, probe, forced, param_reasons: reasons };
         self.record_run(id, true, None, event);
-        self.act(Effect::Launch(launch));
+        self.ledger.act(Effect::Launch(launch));
         self.commit(true);
     }
 
@@ -65,7 +65,7 @@ impl Machine {
                 self.launched(attempt, pid, start_ticks);
                 if let Some(live) = self.live.get(&attempt.run) {
                     let (program, first_output) = (live.program.clone(), live.wants_first_output());
-                    self.effects.push(Effect::Watch(monitor::Watch {
+                    self.ledger.emit(Effect::Watch(monitor::Watch {
                         attempt,
                         program,
                         spool,
@@ -82,7 +82,7 @@ impl Machine {
                     let program = live.program.clone();
                     let (first_output, judged) = (false, false);
                     let watch = monitor::Watch { attempt, program, spool, secrets, first_output, judged };
-                    self.effects.push(Effect::Watch(watch));
+                    self.ledger.emit(Effect::Watch(watch));
                 }
                 self.exited(attempt, ExitStatus::Unknown, sizes, false);
                 self.emptied(attempt, sizes);
@@ -93,7 +93,7 @@ impl Machine {
             Report::Emptied { attempt, sizes } => self.emptied(attempt, sizes),
             Report::KeeperLost { attempts, why } => {
                 // What became of each is told with its end: lost is who ended unseen.
-                self.record(self.now, None, None, None, Event::KeeperLost { attempts, why });
+                self.ledger.record(self.now, About::default(), Event::KeeperLost { attempts, why });
                 self.commit(false);
                 self.keeper_died();
             }
@@ -118,7 +118,7 @@ impl Machine {
         live.stage = Stage::Running;
         let cause = live.stop.take();
         live.run.phase = Phase::Running;
-        self.batch.dirty_attempts.insert(attempt);
+        self.ledger.save_attempt(attempt);
         self.record_run(attempt.run, true, None, Event::AttemptSpawned { pid, start_ticks });
         self.arm_attempt(attempt.run);
         if let Some(cause) = cause {
@@ -170,7 +170,7 @@ impl Machine {
             current.spawn_error = Some(failure.message.clone());
             current.class = Some(class.to_owned());
         }
-        self.batch.dirty_attempts.insert(attempt);
+        self.ledger.save_attempt(attempt);
         let event = Event::AttemptEnded {
             exit: None,
             signal: None,
@@ -186,7 +186,7 @@ impl Machine {
             lines_lost: 0,
             unspooled: 0,
         };
-        self.half_made.insert(attempt.run);
+        self.ledger.begin_end(attempt.run);
         self.record_run(attempt.run, true, None, event);
         self.settle(attempt.run, Some(class));
     }
@@ -227,7 +227,7 @@ impl Machine {
                 self.record_run(attempt.run, true, None, Event::LeftoversFound { action });
             }
             if !keep {
-                self.effects.push(Effect::StopTree(stop));
+                self.ledger.emit(Effect::StopTree(stop));
             }
         }
         let live = self.live.get(&attempt.run);
@@ -236,7 +236,7 @@ impl Machine {
         let program = live.map(|live| live.program.clone());
         match program.and_then(|program| drain.of_silence(&program, self.now)) {
             Some(drained) => self.drained(attempt, drained),
-            None => self.effects.push(Effect::Drain(drain)),
+            None => self.ledger.emit(Effect::Drain(drain)),
         }
     }
 
@@ -276,8 +276,8 @@ impl Machine {
 
     /// Gives back what an attempt had whose end is recorded and whose tree is empty.
     pub(super) fn close(&mut self, attempt: AttemptId, sizes: SpoolSizes) {
-        self.act(Effect::Close(monitor::Close { attempt, sizes }));
-        self.act(Effect::Acknowledge(attempt));
+        self.ledger.act(Effect::Close(monitor::Close { attempt, sizes }));
+        self.ledger.act(Effect::Acknowledge(attempt));
     }
 
     pub(super) fn drained(&mut self, attempt: AttemptId, drained: Drained) {
@@ -340,8 +340,8 @@ impl Machine {
         };
         live.evidence = evidence;
         let closing = live.closing.take();
-        self.batch.dirty_attempts.insert(attempt);
-        self.half_made.insert(attempt.run);
+        self.ledger.save_attempt(attempt);
+        self.ledger.begin_end(attempt.run);
         self.record_run(attempt.run, true, None, event);
         if let Some(sizes) = closing {
             self.close(attempt, sizes);

@@ -1,7 +1,7 @@
 //! Every decision of the Manager, as a value: inputs and `now` come in, effects come out.
 //!
 //! A run walks through `Stage`s; [`Phase`] is what a user sees of them. One input makes at most a few steps: ask a
-//! room, take its answer, decide. What a decision changes is collected in the batch and written as one commit, and the
+//! room, take its answer, decide. What a decision changes is collected in the `ledger` and written as one commit, and the
 //! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
 //! (process made, ended), `judge` (what follows), `operate` (what people ask), `inline` (errors of a living attempt),
 //! `early` (it is ready, it writes), `budget` (tokens), `unwanted` (program removed, stopped by hand), `timers`, `restore`
@@ -15,6 +15,7 @@ mod facts;
 mod idempotency;
 mod inline;
 mod judge;
+mod ledger;
 mod life;
 mod line;
 mod on_open;
@@ -38,11 +39,12 @@ use crate::{
     breaker::{self, Permit},
     launcher,
     model::{
-        Attempt, AttemptId, BreakerPolicy, ClockShift, Event, ExitStatus, JournalRecord, ParamValue, Phase,
-        Program, Put, Run, RunId, SavedClock, Scope, SpoolSizes, Timestamp,
+        Attempt, AttemptId, BreakerPolicy, ClockShift, Event, ExitStatus, ParamValue, Phase, Program, Put,
+        Run, RunId, SavedClock, Scope, SpoolSizes, Timestamp,
     },
     retry,
 };
+use ledger::{About, Ledger};
 use serde::{Deserialize, Serialize};
 use std::{
     cmp::Reverse,
@@ -209,28 +211,10 @@ impl Live {
     }
 }
 
-/// What one decision changes, until it is written.
-#[derive(Debug, Default)]
-struct Batch {
-    records: Vec<JournalRecord>,
-    puts: Vec<Put>,
-    dirty: BTreeSet<RunId>,
-    dirty_attempts: BTreeSet<AttemptId>,
-    acts: Vec<Effect>,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.records.is_empty()
-            && self.puts.is_empty()
-            && self.dirty.is_empty()
-            && self.dirty_attempts.is_empty()
-    }
-}
-
 /// The Manager's whole knowledge.
 #[derive(Debug, Default)]
 pub struct Machine {
+    ledger: Ledger,
     programs: HashMap<String, Arc<Program>>,
     shared_breakers: Vec<(String, Arc<BreakerPolicy>)>,
     /// The rules of a shared scope that none of these names.
@@ -259,7 +243,6 @@ pub struct Machine {
     rests: Vec<Put>,
     /// Programs whose last run an operator stopped: they are not started with the manager.
     stopped_by_hand: BTreeMap<String, RunId>,
-    next_seq: u64,
     shutting_down: bool,
     /// Whether retries need tokens of the budget of all programs …
     under_budget: bool,
@@ -267,28 +250,39 @@ pub struct Machine {
     scoped_budgets: bool,
     /// Whether some scope has a `quarantine` of its own.
     scoped_quarantines: bool,
-    batch: Batch,
-    /// Runs whose end is in the batch and what follows it is not yet.
-    half_made: BTreeSet<RunId>,
-    /// Whether the batch is to be written as soon as no decision in it is half made.
-    write_wanted: bool,
     /// What saved times are moved by, until that is written.
     shift: ClockShift,
     /// What the clocks said at the beginning.
     clock: SavedClock,
     /// When they were saved last.
     clock_saved_at: Timestamp,
-    /// When the batch is written at the latest.
-    write_at: Option<Timestamp>,
-    effects: Vec<Effect>,
     now: Timestamp,
     limits: Limits,
 }
 
-/// How long a record that no act depends on waits for a decision to be written with: short enough that a reader of the
-/// journal does not notice, long enough that the life of a short child brings one. A death of ours in between loses
-/// the record, which then says nothing that the next manager could not find out.
-const COMPANY_MS: u64 = 20;
+/// What the ledger asks about runs.
+struct Known<'a> {
+    live: &'a BTreeMap<RunId, Box<Live>>,
+    ended: &'a BTreeMap<RunId, Box<Run>>,
+}
+
+impl ledger::Runs for Known<'_> {
+    fn is_being_decided(&self, run: RunId) -> bool {
+        self.live.get(&run).is_some_and(|live| live.stage.is_being_decided())
+    }
+
+    fn saved_run(&self, run: RunId) -> Option<Put> {
+        let living = self.live.get(&run).map(|live| restore::put_living(live));
+        living.or_else(|| self.ended.get(&run).map(|run| restore::put_ended(run)))
+    }
+
+    fn saved_attempt(&self, id: AttemptId) -> Option<Put> {
+        let living = self.live.get(&id.run).map(|live| &live.run);
+        let run = living.or_else(|| self.ended.get(&id.run).map(Box::as_ref))?;
+        let attempt = run.attempts.iter().find(|attempt| attempt.number == id.number)?;
+        Some(restore::put_attempt(id, attempt))
+    }
+}
 
 /// How much of the past is kept.
 #[derive(Clone, Copy, Debug)]
@@ -308,7 +302,7 @@ impl Default for Limits {
 impl Machine {
     /// A machine that knows nothing; `next_seq` is the first free place in the journal.
     pub fn new(next_seq: u64, limits: Limits) -> Self {
-        Self { next_seq, limits, ..Self::default() }
+        Self { ledger: Ledger::new(next_seq), limits, ..Self::default() }
     }
 
     /// Takes one input and answers with what to do. Timers that are due fire first.
@@ -327,7 +321,7 @@ impl Machine {
             Input::Due(run) => self.due(run),
             Input::BreakerDue(changes) => self.breaker_changed(changes),
             Input::StoreSaid(event) => {
-                self.record(self.now, None, None, None, event);
+                self.ledger.record(self.now, About::default(), event);
                 self.commit(false);
             }
             Input::Tick => {}
@@ -336,11 +330,11 @@ impl Machine {
     }
 
     fn ask_retry(&mut self, ask: retry::Ask) {
-        self.effects.push(Effect::AskRetry(ask));
+        self.ledger.emit(Effect::AskRetry(ask));
     }
 
     fn ask_breaker(&mut self, ask: breaker::Ask) {
-        self.effects.push(Effect::AskBreaker(ask));
+        self.ledger.emit(Effect::AskBreaker(ask));
     }
 
     fn hear_retry(&mut self, answer: retry::Answer) {
@@ -351,7 +345,7 @@ impl Machine {
             retry::Answer::Reserved { run, leave } => self.reserved(run, leave),
             retry::Answer::FailsUntil { run, at } => self.fails_until(run, at),
             retry::Answer::Saved(puts) => {
-                self.batch.puts.extend(puts);
+                self.ledger.save(puts);
                 self.commit(false);
             }
             // For people who ask why, and for nothing that is decided.
@@ -372,7 +366,7 @@ impl Machine {
     /// When the next timer is due.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|(at, _, _)| *at);
-        timer.into_iter().chain(self.write_at).min()
+        timer.into_iter().chain(self.ledger.write_at()).min()
     }
 
     /// Whether time alone changes something now, beyond what waits to be written.
@@ -382,69 +376,36 @@ impl Machine {
 
     /// Writes what waits for company: before somebody reads the journal, and at the end.
     pub fn write_out(&mut self) -> Vec<Effect> {
-        if self.write_at.is_some() {
+        if self.ledger.write_at().is_some() {
             self.commit(true);
         }
         self.take_effects()
     }
 
-    /// Questions come last: what one step decided is on its way before an answer can lead to the next decision.
     fn take_effects(&mut self) -> Vec<Effect> {
         self.follow_breakers();
-        if self.write_wanted {
+        if self.ledger.is_write_wanted() {
             self.commit(true);
         }
-        let mut effects = std::mem::take(&mut self.effects);
-        effects.sort_by_key(Effect::turn);
-        effects
+        self.ledger.take_effects()
     }
 
     fn settle_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.fire_timers();
-        if self.write_at.is_some_and(|at| at <= self.now) {
+        if self.ledger.write_at().is_some_and(|at| at <= self.now) {
             self.commit(true);
         }
     }
 
     // ── the batch ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    fn record(
-        &mut self,
-        at: Timestamp,
-        run: Option<&Run>,
-        attempt: Option<u32>,
-        scope: Option<Scope>,
-        event: Event,
-    ) {
-        let record = JournalRecord {
-            seq: self.next_seq,
-            at,
-            run: run.map(|run| run.id),
-            program: run.map(|run| run.program.clone()),
-            attempt,
-            scope,
-            event,
-        };
-        self.next_seq += 1;
-        self.batch.records.push(record);
-    }
-
-    /// A record about a living run.
+    /// A record about a living run, or about its present attempt.
     fn record_run(&mut self, run: RunId, attempt: bool, scope: Option<Scope>, event: Event) {
         let Some(live) = self.live.get(&run) else { return };
-        let (program, number) = (live.run.program.clone(), live.run.attempt);
-        self.batch.records.push(JournalRecord {
-            seq: self.next_seq,
-            at: self.now,
-            run: Some(run),
-            program: Some(program),
-            attempt: attempt.then_some(number),
-            scope,
-            event,
-        });
-        self.next_seq += 1;
-        self.batch.dirty.insert(run);
+        let about = if attempt { About::attempt(&live.run) } else { About::run(&live.run) };
+        self.ledger.record(self.now, about.at_scope(scope), event);
+        self.ledger.save_run(run);
     }
 
     /// Breaker changes become records. What they mean for runs that wait or live follows at the end of the step.
@@ -462,67 +423,16 @@ impl Machine {
                 _ => {}
             }
             let program = change.run.and_then(|id| self.run(id)).map(|run| run.program.clone());
-            self.batch.records.push(JournalRecord {
-                seq: self.next_seq,
-                at: change.at,
-                run: change.run,
-                program,
-                attempt: None,
-                scope: Some(change.scope),
-                event: change.event,
-            });
-            self.next_seq += 1;
+            let about = About { run: change.run, program, ..About::default() };
+            self.ledger.record(change.at, about.at_scope(Some(change.scope)), change.event);
         }
-        self.batch.puts.extend(changes.saved);
+        self.ledger.save(changes.saved);
     }
 
-    fn act(&mut self, effect: Effect) {
-        self.batch.acts.push(effect);
-    }
-
-    /// Writes the batch as one commit, and lets its acts follow. What no act depends on may wait for company
-    /// (`now` false): it goes out with the next decision, or after [`COMPANY_MS`].
-    ///
-    /// An end and what follows it are never in two commits: while one is decided without the other, everything waits.
-    /// That is for as long as Retry and the Breaker take to answer, within one `now`.
-    fn commit(&mut self, now: bool) {
-        let live = &self.live;
-        self.half_made.retain(|id| live.get(id).is_some_and(|live| live.stage.is_being_decided()));
-        if !self.half_made.is_empty() {
-            self.write_wanted |= now;
-            return;
-        }
-        let depends = !self.batch.acts.is_empty() && !self.batch.is_empty();
-        if !(now || self.write_wanted || depends) {
-            self.effects.append(&mut self.batch.acts);
-            if !self.batch.is_empty() {
-                let due = self.now.plus(COMPANY_MS);
-                self.write_at.get_or_insert(due);
-            }
-            return;
-        }
-        self.write_wanted = false;
-        self.write_at = None;
-        let batch = std::mem::take(&mut self.batch);
-        let mut puts = batch.puts;
-        for id in batch.dirty {
-            match (self.live.get(&id), self.ended.get(&id)) {
-                (Some(live), _) => puts.push(restore::put_living(live)),
-                (None, Some(run)) => puts.push(restore::put_ended(run)),
-                (None, None) => {} // Pruned in the same step, and removed by that.
-            }
-        }
-        for id in batch.dirty_attempts {
-            let attempt =
-                self.run(id.run).and_then(|run| run.attempts.iter().find(|a| a.number == id.number));
-            if let Some(attempt) = attempt {
-                puts.push(restore::put_attempt(id, attempt));
-            }
-        }
-        if !batch.records.is_empty() || !puts.is_empty() {
-            self.effects.push(Effect::Commit { records: batch.records, puts });
-        }
-        self.effects.extend(batch.acts);
+    /// Hands what was decided over; see [`Ledger::commit`].
+    fn commit(&mut self, at_once: bool) {
+        let Self { ledger, live, ended, .. } = self;
+        ledger.commit(self.now, at_once, &Known { live, ended });
     }
 
     // ── looking ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -572,7 +482,7 @@ impl Machine {
 
     /// The newest record's place in the journal.
     pub fn last_seq(&self) -> u64 {
-        self.next_seq.saturating_sub(1)
+        self.ledger.next_seq().saturating_sub(1)
     }
 
     /// Whether nobody's process may still be there.

@@ -1,6 +1,6 @@
 //! What people ask: stop, restart, signal, configure, shut down.
 
-use super::{Effect, Machine, Stage, StopCause, timers::Timer};
+use super::{About, Effect, Machine, Stage, StopCause, timers::Timer};
 use crate::{
     launcher,
     manager::{Configure, Configured, Restart, RunError, StartError},
@@ -37,10 +37,7 @@ impl Machine {
         {
             for name in names {
                 let event = Event::ProgramConfigured { change: change.to_owned() };
-                self.record(self.now, None, None, None, event);
-                if let Some(record) = self.batch.records.last_mut() {
-                    record.program = Some(name.clone());
-                }
+                self.ledger.record(self.now, About::program(name.clone()), event);
             }
         }
         for name in &changes.changed {
@@ -86,7 +83,7 @@ impl Machine {
             }
             self.ask_retry(retry::Ask::Forgive(*id));
             if released {
-                self.batch.dirty.insert(*id);
+                self.ledger.save_run(*id);
                 self.ask_retry(retry::Ask::Schedule { run: *id, at: now });
             }
         }
@@ -96,7 +93,7 @@ impl Machine {
             // Refused only where it would be one too many, and nobody waits for the answer.
             let again = Restart { by: Some("reload".to_owned()), ..Restart::new(id) };
             let effects = self.restart(again, now).unwrap_or_default();
-            self.effects.extend(effects);
+            self.ledger.emit_all(effects);
         }
     }
 
@@ -129,7 +126,7 @@ impl Machine {
                     signal: live.program.stop_signal,
                     timeout_ms: live.program.stop_timeout_ms,
                 };
-                self.act(Effect::StopTree(stop));
+                self.ledger.act(Effect::StopTree(stop));
                 self.commit(true);
             }
             Stage::Starting => {
@@ -303,7 +300,7 @@ impl Machine {
             return Err(RunError::NotRunning { run: id, phase: live.run.phase });
         }
         let attempt = live.attempt_id();
-        self.effects.push(Effect::Signal(launcher::Signal { attempt, signal }));
+        self.ledger.emit(Effect::Signal(launcher::Signal { attempt, signal }));
         Ok(self.take_effects())
     }
 
@@ -326,7 +323,7 @@ impl Machine {
         }
         // What outlived its leader with `leftovers = "keep"` may live as long as we do, but not longer.
         let stops: Vec<_> = self.trees.values().copied().map(Effect::StopTree).collect();
-        self.effects.extend(stops);
+        self.ledger.emit_all(stops);
         self.take_effects()
     }
 

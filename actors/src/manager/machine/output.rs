@@ -1,6 +1,6 @@
 //! Output on its way: what waits, what was lost, and the keeper that carries it.
 
-use super::{Effect, Machine, Stage};
+use super::{About, Effect, Machine, Stage};
 use crate::{
     launcher::Report,
     model::{AttemptId, EndReason, Event, Phase, RunId, Timestamp},
@@ -41,7 +41,7 @@ impl Machine {
             }
             Report::KeeperSilent { since } => {
                 self.carriage.silent_since = Some(since);
-                self.record(self.now, None, None, None, Event::KeeperSilent { since });
+                self.ledger.record(self.now, About::default(), Event::KeeperSilent { since });
                 self.commit(false);
             }
             Report::KeeperAnswers => self.keeper_answers(),
@@ -53,7 +53,7 @@ impl Machine {
     fn keeper_answers(&mut self) {
         if let Some(since) = self.carriage.silent_since.take() {
             let silent_ms = self.now.since(since);
-            self.record(self.now, None, None, None, Event::KeeperAnswers { silent_ms });
+            self.ledger.record(self.now, About::default(), Event::KeeperAnswers { silent_ms });
             self.commit(false);
         }
     }
@@ -68,11 +68,11 @@ impl Machine {
                 one.lost += lines;
             }
         }
-        self.batch.dirty.insert(attempt.run);
-        self.batch.dirty_attempts.insert(attempt);
+        self.ledger.save_run(attempt.run);
+        self.ledger.save_attempt(attempt);
         self.record_attempt(attempt, Event::OutputLost { stream, lines, bytes });
         self.commit(false);
-        self.effects.push(Effect::Lose(lose));
+        self.ledger.emit(Effect::Lose(lose));
     }
 
     fn output_waits(&mut self, attempt: AttemptId, why: Option<String>) {
@@ -110,7 +110,7 @@ impl Machine {
         if now.since(started) < YOUNG_MS {
             live.run.keeper_deaths += 1;
             let id = live.run.id;
-            self.batch.dirty.insert(id);
+            self.ledger.save_run(id);
         }
     }
 
@@ -141,15 +141,7 @@ impl Machine {
 
     fn record_attempt(&mut self, attempt: AttemptId, event: Event) {
         let program = self.run(attempt.run).map(|run| run.program.clone());
-        self.batch.records.push(crate::model::JournalRecord {
-            seq: self.next_seq,
-            at: self.now,
-            run: Some(attempt.run),
-            program,
-            attempt: Some(attempt.number),
-            scope: None,
-            event,
-        });
-        self.next_seq += 1;
+        let about = About { run: Some(attempt.run), program, attempt: Some(attempt.number), scope: None };
+        self.ledger.record(self.now, about, event);
     }
 }

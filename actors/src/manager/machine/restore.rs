@@ -1,6 +1,6 @@
 //! Saved state: how it is written, and what a new manager makes of it.
 
-use super::{Effect, Live, Machine, Next, Stage, StopCause};
+use super::{About, Effect, Live, Machine, Next, Stage, StopCause};
 use crate::{
     breaker::Permit,
     launcher::{self, LeftSpool, Orphan, Recovered},
@@ -300,7 +300,7 @@ impl Machine {
         now: Timestamp,
     ) -> Vec<Effect> {
         self.settle_time(now);
-        self.record(self.now, None, None, None, Event::SupervisorRestarted { down_ms, clean });
+        self.ledger.record(self.now, About::default(), Event::SupervisorRestarted { down_ms, clean });
         self.save_moved();
         self.write_trimmed();
         let mut recovered: BTreeMap<RunId, Recovered> =
@@ -367,7 +367,7 @@ impl Machine {
     /// Its end is in the journal and what follows is not: stores of before the two were one commit have such runs.
     fn take_up_unjudged(&mut self, one: Recovered) {
         let id = one.attempt.run;
-        self.half_made.insert(id);
+        self.ledger.begin_end(id);
         self.close_judged(one);
         let now = self.now;
         let Some(live) = self.live.get_mut(&id) else { return };
@@ -391,7 +391,7 @@ impl Machine {
     fn close_judged(&mut self, one: Recovered) {
         let Recovered { attempt, spool, sizes, secrets, .. } = one;
         self.take_in_rest(LeftSpool { attempt, spool, sizes, secrets });
-        self.act(Effect::Acknowledge(attempt));
+        self.ledger.act(Effect::Acknowledge(attempt));
     }
 
     fn take_in_rest(&mut self, left: LeftSpool) {
@@ -402,8 +402,8 @@ impl Machine {
         let program = living.or_else(|| self.programs.get(&name).cloned());
         let program = program.unwrap_or_else(|| unconfigured(name));
         let watch = monitor::Watch { attempt, program, spool, secrets, first_output: false, judged: true };
-        self.effects.push(Effect::Watch(watch));
-        self.act(Effect::Close(monitor::Close { attempt, sizes }));
+        self.ledger.emit(Effect::Watch(watch));
+        self.ledger.act(Effect::Close(monitor::Close { attempt, sizes }));
     }
 
     /// Output of attempts whose ends are journalled and that was not all stored when the last manager died; and the
@@ -417,7 +417,7 @@ impl Machine {
         self.settle_time(now);
         left.into_iter().for_each(|one| self.take_in_rest(one));
         for run in with_secrets.into_iter().filter(|run| !self.live.contains_key(run)).collect::<Vec<_>>() {
-            self.act(Effect::ForgetSecrets(run));
+            self.ledger.act(Effect::ForgetSecrets(run));
         }
         self.commit(false);
         self.take_effects()
@@ -429,15 +429,15 @@ impl Machine {
             return;
         }
         for live in self.live.values() {
-            self.batch.dirty.insert(live.run.id);
+            self.ledger.save_run(live.run.id);
             if live.run.phase.has_process() {
-                self.batch.dirty_attempts.insert(live.attempt_id());
+                self.ledger.save_attempt(live.attempt_id());
             }
         }
-        self.batch.puts.extend(self.keys.iter().map(|(key, entry)| put_key(key, entry)));
+        self.ledger.save(self.keys.iter().map(|(key, entry)| put_key(key, entry)));
         let clock = self.clock;
         let clock = self.save_clock(&clock);
-        self.batch.puts.push(clock);
+        self.ledger.save([clock]);
         self.commit(true);
     }
 
@@ -451,8 +451,8 @@ impl Machine {
         if let Some(current) = live.attempt() {
             current.adopted = true;
         }
-        self.batch.dirty.insert(id);
-        self.batch.dirty_attempts.insert(attempt);
+        self.ledger.save_run(id);
+        self.ledger.save_attempt(attempt);
         self.arm_attempt(id);
         if self.live.get(&id).is_some_and(|live| live.run.wanted == Wanted::Down) {
             self.stop_for(id, StopCause::Operator);
@@ -470,7 +470,7 @@ impl Machine {
                 live.stage = Stage::Backoff;
                 let at = if at > now { at } else { live.spread(now) };
                 live.run.next_attempt_at = Some(at);
-                self.batch.dirty.insert(id);
+                self.ledger.save_run(id);
                 self.ask_retry(retry::Ask::Schedule { run: id, at });
             }
             (Phase::Queued, _) => self.enqueue(id),
@@ -492,7 +492,7 @@ impl Machine {
         live.unspooled = losses.iter().map(|loss| loss.bytes).sum();
         // A probe's permit did not outlive its supervisor: nobody waits for its first output.
         let watch = monitor::Watch { attempt, program, spool, secrets, first_output: false, judged: false };
-        self.effects.push(Effect::Watch(watch));
+        self.ledger.emit(Effect::Watch(watch));
         let streams = [(Stream::Stdout, sizes.stdout), (Stream::Stderr, sizes.stderr)];
         for ((stream, at), loss) in streams.into_iter().zip(losses).filter(|(_, loss)| !loss.is_none()) {
             self.launcher(launcher::Report::OutputLost { attempt, stream, at, length: 0, loss });

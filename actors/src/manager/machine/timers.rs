@@ -124,7 +124,7 @@ impl Machine {
 
     fn ask_last_output(&mut self, run: RunId) {
         if let Some(live) = self.live.get(&run).filter(|live| live.stage == Stage::Running) {
-            self.effects.push(Effect::AskLastOutput(live.attempt_id()));
+            self.ledger.emit(Effect::AskLastOutput(live.attempt_id()));
         }
     }
 
@@ -180,7 +180,7 @@ impl Machine {
             let act = Some(if shutdown { StopAct::Shutdown } else { StopAct::Rule });
             self.record_run(run, true, None, Event::StopRequested { act, by: None, why });
         }
-        self.act(Effect::StopTree(stop));
+        self.ledger.act(Effect::StopTree(stop));
         self.commit(true);
     }
 

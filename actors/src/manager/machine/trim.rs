@@ -33,9 +33,9 @@ impl Machine {
             }
             let (id, last) = (*id, run.attempt);
             let first = last.saturating_sub(Run::ATTEMPTS_STORED) + 1;
-            self.batch.puts.push(Put { key: run_key(id), value: None });
+            self.ledger.save([Put { key: run_key(id), value: None }]);
             for number in first..=last {
-                self.batch.puts.push(gone(AttemptId { run: id, number }));
+                self.ledger.save([gone(AttemptId { run: id, number })]);
             }
             self.ended.remove(&id);
         }
@@ -63,7 +63,7 @@ impl Machine {
     pub(super) fn write_trimmed(&mut self) {
         while !self.rests.is_empty() {
             let puts = self.rests.split_off(self.rests.len().saturating_sub(RESTS_AT_ONCE));
-            self.effects.push(Effect::Commit { records: Vec::new(), puts });
+            self.ledger.emit(Effect::Commit { records: Vec::new(), puts });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Runs of programs that are not configured any more, and programs that an operator stopped.
 
-use super::{Effect, Live, Machine, Next, Stage};
+use super::{About, Effect, Live, Machine, Next, Stage};
 use crate::model::{AttemptId, Class, EndReason, Event, Phase, Program, Run, RunId, Timestamp, Wanted};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -65,7 +65,7 @@ impl Machine {
     /// The wall clock was set by so many milliseconds, which moves no deadline.
     pub fn clock_set(&mut self, by_ms: i64, now: Timestamp) -> Vec<Effect> {
         self.settle_time(now);
-        self.record(self.now, None, None, None, Event::ClockSet { by_ms });
+        self.ledger.record(self.now, About::default(), Event::ClockSet { by_ms });
         self.commit(false);
         self.take_effects()
     }
