@@ -17,13 +17,14 @@ const ROOMS: [&str; 4] = ["launcher", "monitor", "retry", "breaker"];
 /// What of a room carries and waits.
 const CLERKS: [&str; 5] = ["actor", "wiring", "queries", "requests", "rooms"];
 /// What reads, writes, waits or draws: nothing for rules.
-const IO: [&str; 17] = [
+const IO: [&str; 18] = [
     "actix::",
     "actix_rt::",
     "tokio::",
     "futures_util::",
     "sled::",
     "libc::",
+    "rustix::",
     "log::",
     "getrandom::",
     "std::fs",
@@ -375,7 +376,7 @@ fn paths(code: &str) -> Vec<String> {
         }
     }
     for root in
-        ["crate", "actix", "actix_process", "actix_process_actors", "tokio", "std", "sled", "libc", "log"]
+        ["crate", "actix", "actix_process", "actix_process_actors", "tokio", "std", "sled", "libc", "rustix", "log"]
     {
         let start = format!("{root}::");
         for (at, _) in code.match_indices(&start) {

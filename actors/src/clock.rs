@@ -5,6 +5,7 @@
 //! that pauses Tokio's time pauses ours.
 
 use crate::model::{ClockReading, SavedClock, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 use std::{
     sync::{
         OnceLock, PoisonError, RwLock,
@@ -138,9 +139,7 @@ pub fn reading() -> ClockReading {
 
 /// Milliseconds since boot, time of suspend included.
 fn boottime_ms() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec of ours. The call cannot fail on this clock, and 0 would be safe.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    let time = clock_gettime(ClockId::Boottime);
     let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
     seconds.unwrap_or(0).saturating_mul(1_000).saturating_add(nanoseconds.unwrap_or(0) / 1_000_000)
 }

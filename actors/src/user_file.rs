@@ -8,10 +8,7 @@
 use std::{
     fs::{File, Metadata, OpenOptions},
     io::{self, Read},
-    os::{
-        fd::AsRawFd,
-        unix::fs::{FileTypeExt, OpenOptionsExt},
-    },
+    os::unix::fs::{FileTypeExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -77,13 +74,8 @@ fn unusable(what: &str) -> io::Error {
 }
 
 fn is_of_the_kernel(file: &File) -> bool {
-    // SAFETY: all zeroes is a valid statfs, and the call writes nothing else.
-    let found = unsafe {
-        let mut found: libc::statfs = std::mem::zeroed();
-        (libc::fstatfs(file.as_raw_fd(), &raw mut found) == 0).then_some(found)
-    };
-    found
-        .is_some_and(|found| OF_THE_KERNEL.iter().any(|magic| i128::from(*magic) == i128::from(found.f_type)))
+    let is = |kind: i128| OF_THE_KERNEL.iter().any(|magic| i128::from(*magic) == kind);
+    rustix::fs::fstatfs(file).is_ok_and(|found| is(i128::from(found.f_type)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the daemon needs of the machine, looked at before anything is opened, and what it makes of itself.
 
 use crate::failure::{Failure, code};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use std::{
     io,
     sync::{Arc, RwLock},
@@ -24,8 +25,8 @@ pub(crate) fn prepare() -> Result<(), Failure> {
     raise_descriptors();
     hear_every_signal();
     keep_memory_to_ourselves();
-    enough_descriptors(limit(libc::RLIMIT_NOFILE).rlim_cur)?;
-    enough_address_space(limit(libc::RLIMIT_AS).rlim_cur)?;
+    enough_descriptors(limit(Resource::Nofile))?;
+    enough_address_space(limit(Resource::As))?;
     enough_threads()
 }
 
@@ -80,27 +81,24 @@ fn enough_threads() -> Result<(), Failure> {
     Err(too_little(what, "raise the limit of processes (ulimit -u, TasksMax=), or see who started so many"))
 }
 
-fn limit(of: libc::__rlimit_resource_t) -> libc::rlimit {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: the struct outlives the call, and a failure leaves it as it is.
-    unsafe { libc::getrlimit(of, &raw mut limit) };
-    limit
+/// The soft limit; [`u64::MAX`]: there is none.
+fn limit(of: Resource) -> u64 {
+    getrlimit(of).current.unwrap_or(u64::MAX)
 }
 
 /// Children get the limit that we were given, whatever we raise ours to. Every child needs descriptors of ours; the soft
 /// limit is a default for programs that use `select`, which we do not.
 fn raise_descriptors() {
-    let mut most = limit(libc::RLIMIT_NOFILE);
-    most.rlim_cur = most.rlim_max;
-    // SAFETY: the struct outlives the call.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const most) } != 0 {
-        log::warn!("descriptor limit not raised; error={}", io::Error::last_os_error());
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        log::warn!("descriptor limit not raised; error={}", io::Error::from(error));
     }
 }
 
 /// Whoever started us may have blocked the signals by which we are asked to end. Before there are threads, which inherit it.
 fn hear_every_signal() {
-    // SAFETY: all zeroes is valid memory for a set, which sigemptyset initialises and the next call reads.
+    // SAFETY: all zeroes is valid memory for a set, which sigemptyset initialises and the next call reads. `rustix` leaves
+    // masks to libc, which keeps some signals for itself.
     unsafe {
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
@@ -111,9 +109,8 @@ fn hear_every_signal() {
 /// Children run as the user that we run as: they must not read the token and secrets out of our memory, nor take our
 /// descriptors. It also means no core files of ours, and that only root can trace us.
 fn keep_memory_to_ourselves() {
-    // SAFETY: no memory is involved.
-    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) } != 0 {
-        log::warn!("children may look into this process; error={}", io::Error::last_os_error());
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        log::warn!("children may look into this process; error={}", io::Error::from(error));
     }
 }
 
@@ -131,6 +128,6 @@ mod tests {
             assert!(failure.what.contains(words) && failure.help.is_some(), "{failure}");
             assert_eq!(failure.code, code::FAILED);
         }
-        assert!(enough_descriptors(64).is_ok() && enough_address_space(libc::RLIM_INFINITY).is_ok());
+        assert!(enough_descriptors(64).is_ok() && enough_address_space(u64::MAX).is_ok());
     }
 }

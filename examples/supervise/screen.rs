@@ -133,10 +133,7 @@ fn columns() -> Option<usize> {
 }
 
 fn terminal_columns() -> Option<usize> {
-    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the call writes into the one struct, which outlives it.
-    let read = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
-    (read == 0).then_some(usize::from(size.ws_col))
+    rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col))
 }
 
 /// A text that has less room than it needs, with an ellipsis at its end; nothing when it fits.

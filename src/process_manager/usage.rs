@@ -192,19 +192,13 @@ fn machine() -> Option<Machine> {
     let uptime = fs::read_to_string("/proc/uptime").ok()?;
     let mut parts = uptime.split(' ').next()?.split('.');
     let (seconds, hundredths) = (parts.next()?.parse::<u64>().ok()?, parts.next()?.parse::<u64>().ok()?);
-    let ticks_per_second = system(libc::_SC_CLK_TCK)?;
+    let ticks_per_second = rustix::param::clock_ticks_per_second();
     Some(Machine {
         ticks_per_second,
-        page_bytes: system(libc::_SC_PAGESIZE)?,
+        page_bytes: rustix::param::page_size() as u64,
         uptime: (seconds * 100 + hundredths) * ticks_per_second / 100,
         now_ms: clock::now().0,
     })
-}
-
-fn system(name: libc::c_int) -> Option<u64> {
-    // SAFETY: sysconf reads no memory of ours and has no precondition; what it does not know is -1.
-    let value = unsafe { libc::sysconf(name) };
-    u64::try_from(value).ok()
 }
 
 #[cfg(test)]

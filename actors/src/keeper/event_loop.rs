@@ -7,10 +7,11 @@ use super::{
     socket::{Received, Socket},
     spawn::{Ends, spawn},
     stream::{Next, Stream, TRICKLE_PAUSE_NS, Terms},
-    syscall::{self, Epoll, now_ns, output_pipe, pidfd_open},
+    syscall::{self, Epoll, now_ns, output_pipe, own_pid, pidfd_open},
     tree::{Process, TAG, TagCache, Tree},
     wake::{WakeSender, spool_name},
 };
+use rustix::event::epoll::{Event as Ready, EventData, EventFlags};
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap, HashMap, VecDeque},
@@ -80,9 +81,9 @@ pub(super) struct Loop {
 impl Loop {
     pub(super) fn new(mode: Mode, control: Socket) -> io::Result<Self> {
         let epoll = Epoll::new()?;
-        epoll.add(control.as_fd(), CONTROL, libc::EPOLLIN)?;
+        epoll.add(control.as_fd(), CONTROL, EventFlags::IN)?;
         if let Mode::Process { signals, .. } = &mode {
-            epoll.add(signals.as_fd(), SIGNALS, libc::EPOLLIN)?;
+            epoll.add(signals.as_fd(), SIGNALS, EventFlags::IN)?;
         }
         Ok(Self {
             mode,
@@ -111,14 +112,14 @@ impl Loop {
 
     /// Goes on until every tree is empty and nobody wants another.
     pub(super) fn run(&mut self) -> io::Result<()> {
-        let mut buffer = vec![libc::epoll_event { events: 0, u64: 0 }; 256];
+        let mut buffer = vec![Ready { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 256];
         while !self.is_over() {
             let timeout = self.timeout(now_ns());
-            let ready: Vec<(u64, u32)> = self
+            let ready: Vec<(u64, EventFlags)> = self
                 .epoll
                 .wait(&mut buffer, timeout)?
                 .iter()
-                .map(|event| (event.u64, event.events))
+                .map(|event| (event.data.u64(), event.flags))
                 .collect();
             for (key, events) in ready {
                 match key {
@@ -159,8 +160,8 @@ impl Loop {
         (due != u64::MAX).then(|| due.saturating_sub(now))
     }
 
-    fn control_ready(&mut self, events: u32) {
-        if events & libc::EPOLLOUT as u32 != 0 {
+    fn control_ready(&mut self, events: EventFlags) {
+        if events.contains(EventFlags::OUT) {
             self.flush();
         }
         for _ in 0..REQUESTS {
@@ -205,14 +206,12 @@ impl Loop {
         self.wake = fds.into_iter().next().map(WakeSender::from);
         if let Some(wake) = &self.wake {
             // Without it a stream that waits for its reader is looked at four times a second.
-            drop(self.epoll.add(wake.as_fd(), READER, libc::EPOLLIN));
+            drop(self.epoll.add(wake.as_fd(), READER, EventFlags::IN));
         }
         match take_lock(Path::new(OsStr::from_bytes(lock))) {
             Ok(file) => {
                 self.lock = Some(file);
-                // SAFETY: no memory is involved.
-                let pid = unsafe { libc::getpid() };
-                self.emit(&Event::Hello { version: VERSION, pid }, &[]);
+                self.emit(&Event::Hello { version: VERSION, pid: own_pid() }, &[]);
             }
             Err(_) => {
                 self.emit(&Event::Locked, &[]);
@@ -295,14 +294,14 @@ impl Loop {
         for (stream, kind) in attempt.streams.iter().zip([STDOUT, STDERR]) {
             if let Some(pipe) = stream.pipe() {
                 // Failing here means no memory for a watch: the stream is visited by time instead.
-                let events = libc::EPOLLIN | libc::EPOLLONESHOT;
+                let events = EventFlags::IN | EventFlags::ONESHOT;
                 if self.epoll.add(pipe, token << 2 | kind, events).is_err() {
                     self.visits.push(Reverse((now_ns(), token << 2 | kind)));
                 }
             }
         }
         if let (Mode::Thread, Some(pidfd)) = (&self.mode, &attempt.pidfd) {
-            drop(self.epoll.add(pidfd.as_fd(), token << 2 | PIDFD, libc::EPOLLIN));
+            drop(self.epoll.add(pidfd.as_fd(), token << 2 | PIDFD, EventFlags::IN));
         }
         self.leaders.insert(attempt.pid, token);
         self.attempts.insert(token, attempt);
@@ -321,7 +320,7 @@ impl Loop {
         match next {
             Next::Armed => {
                 if let Some(pipe) = stream.pipe() {
-                    drop(self.epoll.modify(pipe, key, libc::EPOLLIN | libc::EPOLLONESHOT));
+                    drop(self.epoll.modify(pipe, key, EventFlags::IN | EventFlags::ONESHOT));
                 }
             }
             Next::After(pause) => {
@@ -443,7 +442,7 @@ const fn due_at(now: u64, pause: u64) -> u64 {
 fn take_lock(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    syscall::try_lock(file.as_fd())?;
+    file.try_lock()?;
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", std::process::id())?;

@@ -1,6 +1,6 @@
 //! What a child inherits of the process that it comes from, where that is not what we have ourselves.
 
-use super::syscall::open_files_limit;
+use super::syscall::open_files;
 use std::{fs, sync::OnceLock};
 
 /// The environment variable in which a keeper is told how many descriptors its children may have.
@@ -15,12 +15,12 @@ static GIVEN: OnceLock<u64> = OnceLock::new();
 
 /// Remembers the soft limit of descriptors, before anybody raises it for themselves.
 pub(super) fn remember_open_files() {
-    GIVEN.get_or_init(|| open_files_limit().rlim_cur);
+    GIVEN.get_or_init(open_files);
 }
 
 /// For the keeper's environment: the soft limit that children get. What the host has lowered since stays lowered.
 pub(super) fn open_files_mark() -> Vec<u8> {
-    let now = open_files_limit().rlim_cur;
+    let now = open_files();
     let given = GIVEN.get().map_or(now, |given| now.min(*given));
     format!("{OPEN_FILES}={given}").into_bytes()
 }
@@ -28,7 +28,7 @@ pub(super) fn open_files_mark() -> Vec<u8> {
 /// In the keeper: the soft limit that children get; its own where nobody said.
 pub(super) fn open_files_for_children() -> u64 {
     let told = std::env::var(OPEN_FILES).ok().and_then(|text| text.parse().ok());
-    told.unwrap_or_else(|| open_files_limit().rlim_cur)
+    told.unwrap_or_else(open_files)
 }
 
 /// Offers a child to the kernel before us. A kernel that has no such file, or a child that is somebody else's by now,

@@ -1,6 +1,6 @@
 //! What can still be learnt of a process after its keeper died.
 
-use super::syscall::reap;
+use super::syscall::{poll, reap};
 use crate::model::ExitStatus;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -23,9 +23,7 @@ struct PidfdInfo {
 /// Whether the process behind a descriptor has ended.
 #[must_use]
 pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one valid entry.
-    unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
+    !poll(pidfd).is_empty()
 }
 
 /// How a process ended whose keeper is dead: as our own child if the keeper was a thread, else as far as the kernel
@@ -37,7 +35,8 @@ pub fn exit_of(pid: i32, pidfd: Option<BorrowedFd<'_>>) -> ExitStatus {
     }
     let Some(pidfd) = pidfd else { return ExitStatus::Unknown };
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
-    // SAFETY: `info` has the size that is part of the request's number, and the kernel writes no more than that.
+    // SAFETY: `info` has the size that is part of the request's number, and the kernel writes no more than that. `rustix`
+    // does not have this question.
     let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
     if result < 0 || info.mask & PIDFD_INFO_EXIT == 0 {
         return ExitStatus::Unknown;

@@ -65,11 +65,11 @@ pub mod tree;
 mod wake;
 
 pub use self::{
-    headroom::{EACH, Headroom, open_files, who_holds},
+    headroom::{EACH, Headroom, who_holds},
     last_word::{exit_of, has_ended},
     record::ExitRecord,
     start::{Incoming, Keeper, init},
     stream::{give_up, rescue},
-    syscall::wait_any,
+    syscall::{open_files, wait_any},
     wake::{LOOK_AT_ALL, WakeReceiver, WakeSender, spool_name, wake_pair},
 };

@@ -6,7 +6,7 @@ use super::{
     protocol::Event,
     record::ExitRecord,
     stream::{Last, Stream},
-    syscall::{self, kill_group, now_ns, peek_ended, read_signals, reap, wall_ms},
+    syscall::{self, kill_group, now_ns, own_pid, peek_ended, read_signals, reap, wall_ms},
     tree::Snapshot,
 };
 use crate::model::ExitStatus;
@@ -176,8 +176,7 @@ impl Loop {
 
     /// Our last act as a process: whoever is still below us strayed from some tree and hid its tag.
     pub(super) fn end_strays(&self) {
-        // SAFETY: no memory is involved.
-        let own = unsafe { libc::getpid() };
+        let own = own_pid();
         for _ in 0..SWEEPS {
             while let Ok(Some(pid)) = peek_ended() {
                 let _: Option<ExitStatus> = reap(pid);

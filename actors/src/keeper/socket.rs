@@ -1,11 +1,19 @@
 //! Datagrams with descriptors over the control socket.
 
-use super::syscall::{check, socket_pair};
+use super::syscall::socket_pair;
+use rustix::{
+    fs::{MemfdFlags, memfd_create},
+    io::{Errno, retry_on_intr},
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+        SendFlags, recvmsg, sendmsg,
+    },
+};
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
-    ptr,
+    io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write},
+    mem::MaybeUninit,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
 /// Largest message sent as it is: far below the socket's buffer (208 KiB), so that several fit. A larger one travels
@@ -21,9 +29,8 @@ const FDS: usize = 4;
 /// First byte of a message whose content is in the memory file sent with it; no message begins so.
 const ENCLOSED_MARK: u8 = 0xff;
 
-/// Room for the control part of a message, aligned as the kernel wants it.
-#[repr(C, align(8))]
-struct Control([u8; 64]);
+/// Room for the control part of a message: [`FDS`] descriptors.
+const CONTROL: usize = rustix::cmsg_space!(ScmRights(FDS));
 
 /// What came in.
 pub(super) enum Received {
@@ -58,67 +65,35 @@ impl Socket {
     }
 
     fn send_raw(&self, message: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let mut part = libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
-        let mut control = Control([0; 64]);
-        // SAFETY: all zeroes is a valid msghdr.
-        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-        header.msg_iov = &raw mut part;
-        header.msg_iovlen = 1;
         let fds = fds.get(..FDS.min(fds.len())).unwrap_or_default();
-        if !fds.is_empty() {
-            let bytes = u32::try_from(size_of_val(fds)).unwrap_or(0);
-            header.msg_control = control.0.as_mut_ptr().cast();
-            // SAFETY: these only compute; `control` holds CMSG_SPACE of FDS descriptors (32 bytes).
-            unsafe {
-                header.msg_controllen = libc::CMSG_SPACE(bytes) as _;
-                let first = libc::CMSG_FIRSTHDR(&raw const header);
-                (*first).cmsg_level = libc::SOL_SOCKET;
-                (*first).cmsg_type = libc::SCM_RIGHTS;
-                (*first).cmsg_len = libc::CMSG_LEN(bytes) as _;
-                // A BorrowedFd is its number in memory, and both areas have `bytes` bytes.
-                ptr::copy_nonoverlapping(fds.as_ptr().cast::<u8>(), libc::CMSG_DATA(first), bytes as usize);
-            }
+        let mut space = [MaybeUninit::uninit(); CONTROL];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(io::ErrorKind::InvalidInput.into());
         }
-        loop {
-            let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
-            // SAFETY: the header points to areas that live until the call is over.
-            let sent = unsafe { libc::sendmsg(self.0.as_raw_fd(), &raw const header, flags) };
-            if sent >= 0 {
-                return Ok(());
-            }
-            let error = io::Error::last_os_error();
-            match error.raw_os_error() {
-                Some(libc::EINTR) => {}
-                // Too many descriptors are under way: room comes when the other side reads.
-                Some(libc::ETOOMANYREFS | libc::ENOBUFS) => return Err(io::ErrorKind::WouldBlock.into()),
-                _ => return Err(error),
-            }
+        let part = [IoSlice::new(message)];
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        match retry_on_intr(|| sendmsg(&self.0, &part, &mut control, flags)) {
+            Ok(_) => Ok(()),
+            // Too many descriptors are under way: room comes when the other side reads.
+            Err(Errno::TOOMANYREFS | Errno::NOBUFS) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// Receives one message.
     pub(super) fn receive(&self) -> io::Result<Received> {
         let mut buffer = vec![0_u8; DATAGRAM];
-        let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-        let mut control = Control([0; 64]);
-        // SAFETY: all zeroes is a valid msghdr.
-        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-        header.msg_iov = &raw mut part;
-        header.msg_iovlen = 1;
-        header.msg_control = control.0.as_mut_ptr().cast();
-        header.msg_controllen = control.0.len() as _;
-        let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
-        // SAFETY: the header points to areas that live until the call is over.
-        let read = unsafe { libc::recvmsg(self.0.as_raw_fd(), &raw mut header, flags) };
-        let Ok(read) = usize::try_from(read) else {
-            let error = io::Error::last_os_error();
-            return match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(Received::Empty),
-                io::ErrorKind::ConnectionReset => Ok(Received::Closed),
-                _ => Err(error),
-            };
+        let mut space = [MaybeUninit::uninit(); CONTROL];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        let read = match recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut control, flags) {
+            Ok(received) => received.bytes,
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(Received::Empty),
+            Err(Errno::CONNRESET) => return Ok(Received::Closed),
+            Err(error) => return Err(error.into()),
         };
-        let fds = take_fds(&header);
+        let fds = take_fds(&mut control);
         if read == 0 {
             return Ok(Received::Closed);
         }
@@ -146,31 +121,16 @@ impl AsRawFd for Socket {
 
 /// The descriptors of a received message. When our own limit is reached the kernel leaves some out, and the message is
 /// valid without them.
-fn take_fds(header: &libc::msghdr) -> Vec<OwnedFd> {
-    let mut fds = Vec::new();
-    // SAFETY: the kernel has filled the control area; the CMSG functions stay inside the length it wrote, and each
-    // descriptor in it is new and ours.
-    unsafe {
-        let mut part = libc::CMSG_FIRSTHDR(header);
-        while !part.is_null() {
-            if (*part).cmsg_level == libc::SOL_SOCKET && (*part).cmsg_type == libc::SCM_RIGHTS {
-                let bytes = ((*part).cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
-                let data = libc::CMSG_DATA(part).cast::<libc::c_int>();
-                for index in 0..bytes / size_of::<libc::c_int>() {
-                    fds.push(OwnedFd::from_raw_fd(data.add(index).read_unaligned()));
-                }
-            }
-            part = libc::CMSG_NXTHDR(header, part);
-        }
-    }
-    fds
+fn take_fds(control: &mut RecvAncillaryBuffer<'_>) -> Vec<OwnedFd> {
+    let rights = control.drain().filter_map(|part| match part {
+        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    rights.flatten().collect()
 }
 
 fn memory_file(content: &[u8]) -> io::Result<File> {
-    // SAFETY: the name is a C string.
-    let fd = check(unsafe { libc::memfd_create(c"launch".as_ptr(), libc::MFD_CLOEXEC) })?;
-    // SAFETY: the descriptor is new and ours.
-    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut file = File::from(memfd_create(c"launch", MemfdFlags::CLOEXEC)?);
     file.write_all(content)?;
     Ok(file)
 }

@@ -1,10 +1,13 @@
 //! `posix_spawn`: the child borrows our memory until it execs, so the cost does not grow with it.
+//!
+//! It is libc's, and so is `unsafe`: the kernel has no such call, and `rustix` has only what the kernel has.
 
 use super::{
     inherited::{make_more_killable, open_files_mark},
     protocol::Launch,
-    syscall::{check, empty_signals, open_files_limit, set_open_files_limit},
+    syscall::{every_signal, no_signals, open_files_limit, set_open_files_limit},
 };
+use rustix::process::Rlimit;
 use std::{
     ffi::CString,
     io,
@@ -45,7 +48,8 @@ pub(super) fn spawn(launch: &Launch, ends: &Ends<'_>) -> io::Result<i32> {
     let attributes = Attributes::new()?;
     let raised = ends.open_files.map(|soft| {
         let raised = open_files_limit();
-        set_open_files_limit(libc::rlimit { rlim_cur: soft.min(raised.rlim_max), rlim_max: raised.rlim_max });
+        let soft = soft.min(raised.maximum.unwrap_or(u64::MAX));
+        set_open_files_limit(Rlimit { current: Some(soft), ..raised });
         raised
     });
     let mut pid = 0;
@@ -170,9 +174,7 @@ impl Attributes {
             let mut attributes = std::mem::zeroed();
             error_number(libc::posix_spawnattr_init(&raw mut attributes))?;
             let mut attributes = Self(attributes);
-            let none = empty_signals();
-            let mut all = empty_signals();
-            check(libc::sigfillset(&raw mut all))?;
+            let (none, all) = (no_signals(), every_signal());
             let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
             let flags = flags as libc::c_short | libc::POSIX_SPAWN_SETSID as libc::c_short;
             error_number(libc::posix_spawnattr_setflags(&raw mut attributes.0, flags))?;

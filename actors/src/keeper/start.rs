@@ -7,10 +7,11 @@ use super::{
     socket::{Received, Socket},
     spawn::spawn_self,
     syscall::{
-        check, empty_signals, is_seqpacket, open_files_limit, set_open_files_limit, signal_fd, wait_for,
+        block_signals, is_seqpacket, kill_child, open_files_limit, set_open_files_limit, signal_fd, wait_for,
     },
     wake::WakeSender,
 };
+use rustix::process::{DumpableBehavior, Rlimit, getpid, set_child_subreaper, set_dumpable_behavior};
 use std::{
     fs::File,
     io,
@@ -19,7 +20,6 @@ use std::{
         unix::ffi::OsStrExt,
     },
     path::Path,
-    ptr,
     sync::atomic::{AtomicBool, Ordering},
     thread::JoinHandle,
 };
@@ -53,20 +53,19 @@ pub fn init() {
 
 /// Makes this process what a parent of everybody's children should be.
 fn become_keeper() -> io::Result<Mode> {
-    // SAFETY: no memory is involved but constant strings; the process has one thread.
-    unsafe {
-        libc::prctl(libc::PR_SET_NAME, c"keeper".as_ptr());
-        check(libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1))?;
-        // We hold everybody's output: no child of the same user may take a descriptor of ours, read our memory or trace
-        // us. A child can be dumped again once it executes its own program.
-        check(libc::prctl(libc::PR_SET_DUMPABLE, 0))?;
-        // A host's descriptors that it forgot to mark are not ours to hold open.
-        libc::close_range(4, libc::c_uint::MAX, 0);
-        // Our working directory must not keep a file system busy; every path we get is absolute.
-        libc::chdir(c"/".as_ptr());
-    }
+    let _ = rustix::thread::set_name(c"keeper");
+    set_child_subreaper(Some(getpid()))?;
+    // We hold everybody's output: no child of the same user may take a descriptor of ours, read our memory or trace us. A
+    // child can be dumped again once it executes its own program.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // A host's descriptors that it forgot to mark are not ours to hold open.
+    // SAFETY: the process has one thread, which has opened nothing yet but the control socket. `rustix` does not have it,
+    // because whose descriptors are closed only the caller knows.
+    unsafe { libc::close_range(4, libc::c_uint::MAX, 0) };
+    // Our working directory must not keep a file system busy; every path we get is absolute.
+    let _ = std::env::set_current_dir("/");
     let (limit, open_files) = (open_files_limit(), open_files_for_children());
-    set_open_files_limit(libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max });
+    set_open_files_limit(Rlimit { current: limit.maximum, ..limit });
     Ok(Mode::Process { signals: signal_fd()?, open_files })
 }
 
@@ -112,6 +111,7 @@ impl Keeper {
         } else {
             let thread = std::thread::Builder::new().name("keeper".into());
             Body::Thread(thread.spawn(move || {
+                // The host's signals are handled by the host's threads.
                 block_signals();
                 // An error closes the socket, and the daemon hears that.
                 drop(Loop::new(Mode::Thread, theirs).and_then(|mut keeper| keeper.run()));
@@ -136,8 +136,8 @@ impl Keeper {
     /// of its own: a thread cannot be stopped without us.
     #[must_use]
     pub fn kill(&self) -> bool {
-        // SAFETY: it is our child, and only `join`, which takes `self`, reaps it: the number is still its own.
-        self.pid().is_some_and(|pid| unsafe { libc::kill(pid, libc::SIGKILL) } == 0)
+        // Only `join`, which takes `self`, reaps it: the number is still its own.
+        self.pid().is_some_and(kill_child)
     }
 
     /// Sends a request; never blocks.
@@ -186,15 +186,5 @@ impl Keeper {
 impl AsRawFd for Keeper {
     fn as_raw_fd(&self) -> RawFd {
         self.control.as_raw_fd()
-    }
-}
-
-/// The host's signals are handled by the host's threads.
-fn block_signals() {
-    let mut all = empty_signals();
-    // SAFETY: the set is initialised; the old mask is not asked for.
-    unsafe {
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, ptr::null_mut());
     }
 }

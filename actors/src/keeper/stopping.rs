@@ -5,7 +5,7 @@ use super::{
     event_loop::{Loop, Mode},
     pursuit::pursue,
     stream::{Last, Stream},
-    syscall::{kill_group, now_ns},
+    syscall::{kill_group, now_ns, own_pid},
     tree::{Process, Snapshot, Strays, dies_of},
 };
 
@@ -52,8 +52,7 @@ impl Loop {
             return;
         };
         let strays = match self.mode {
-            // SAFETY: no memory is involved.
-            Mode::Process { .. } => Strays::ChildrenOf(unsafe { libc::getpid() }),
+            Mode::Process { .. } => Strays::ChildrenOf(own_pid()),
             Mode::Thread => Strays::Anywhere,
         };
         let leaders = &self.leaders;

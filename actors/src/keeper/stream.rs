@@ -3,8 +3,9 @@
 //! Bytes move by `splice`: at any moment a byte is in the pipe or in the file, never in a buffer of ours, so a keeper
 //! that is killed loses none and doubles none.
 
-use super::syscall::{grow_pipe, now_ns, read_some, splice, waiting};
+use super::syscall::{grow_pipe, now_ns, poll, read_some, splice, waiting};
 use crate::model::Loss;
+use rustix::event::PollFlags;
 use std::{
     ffi::OsStr,
     fs::{DirBuilder, File, OpenOptions},
@@ -26,7 +27,7 @@ const VISIT: u64 = 1 << 20;
 const BUSY: u64 = 32 << 10;
 
 /// Size of a busy stream's pipe. Not from the beginning: a user's pipes may take 64 MiB together unless privileged.
-const LARGE_PIPE: libc::c_int = 1 << 20;
+const LARGE_PIPE: usize = 1 << 20;
 
 /// Pause after a visit to a busy stream: long enough for the writer to fill much of its pipe undisturbed, short enough
 /// that it does not fill it whole at a gigabyte per second.
@@ -167,7 +168,7 @@ impl Stream {
 
     /// Whether somebody can still write into its pipe.
     pub(super) fn has_writer(&self) -> bool {
-        self.pipe.as_ref().is_some_and(|pipe| poll(pipe.as_fd()) & libc::POLLHUP == 0)
+        self.pipe.as_ref().is_some_and(|pipe| !poll(pipe.as_fd()).contains(PollFlags::HUP))
     }
 
     pub(super) const fn size(&self) -> u64 {
@@ -403,15 +404,7 @@ enum Drained {
 
 /// Whether nobody can write into this empty pipe any more.
 fn ended(pipe: BorrowedFd<'_>) -> bool {
-    poll(pipe) & (libc::POLLHUP | libc::POLLIN) == libc::POLLHUP
-}
-
-fn poll(pipe: BorrowedFd<'_>) -> libc::c_short {
-    use std::os::fd::AsRawFd;
-    let mut poll = libc::pollfd { fd: pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: `poll` is one valid entry.
-    unsafe { libc::poll(&raw mut poll, 1, 0) };
-    poll.revents
+    poll(pipe) & (PollFlags::HUP | PollFlags::IN) == PollFlags::HUP
 }
 
 /// Puts a line into the spool for what was thrown away, whole or not at all: a reader that knows of it puts its own there.

@@ -1,6 +1,20 @@
 //! The system calls the keeper is made of, each behind one safe function.
+//!
+//! Most are made by `rustix`. Each that is still made by `libc`, and so is `unsafe`, says what `rustix` lacks.
 
 use crate::model::ExitStatus;
+use rustix::{
+    event::{
+        PollFd, PollFlags, Timespec,
+        epoll::{self, CreateFlags, Event, EventData, EventFlags},
+    },
+    fs::{Mode, OFlags},
+    io::{Errno, ioctl_fionread, retry_on_intr},
+    net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt::socket_type},
+    pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with},
+    process::{Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitIdStatus},
+    time::{ClockId, clock_gettime},
+};
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
@@ -8,60 +22,36 @@ use std::{
 };
 
 /// Turns the kernel's -1 into the error it means.
-pub(super) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
-}
-
-/// Takes ownership of a descriptor that a system call has just returned.
-fn own(result: libc::c_int) -> io::Result<OwnedFd> {
-    let fd = check(result)?;
-    // SAFETY: the kernel has just made this descriptor for us and nobody else knows its number.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Nanoseconds of the monotonic clock: the keeper imports no clock of ours.
 pub(super) fn now_ns() -> u64 {
-    let time = clock(libc::CLOCK_MONOTONIC);
+    let time = clock(ClockId::Monotonic);
     time.0.saturating_mul(1_000_000_000).saturating_add(time.1)
 }
 
 /// Milliseconds since the Unix epoch, for exit records.
 pub(super) fn wall_ms() -> u64 {
-    let time = clock(libc::CLOCK_REALTIME);
+    let time = clock(ClockId::Realtime);
     time.0.saturating_mul(1_000).saturating_add(time.1 / 1_000_000)
 }
 
-fn clock(id: libc::clockid_t) -> (u64, u64) {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec to write to; a failure leaves it zero.
-    unsafe { libc::clock_gettime(id, &raw mut time) };
+fn clock(id: ClockId) -> (u64, u64) {
+    let time = clock_gettime(id);
     (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// A connected pair of datagram sockets that keep the order and tell the end, both non-blocking.
 pub(super) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut fds = [-1; 2];
-    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: `fds` has room for the two descriptors.
-    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
-    Ok((own(fds[0])?, own(fds[1])?))
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
 /// Whether a descriptor is a socket of the kind that [`socket_pair`] makes.
 pub(super) fn is_seqpacket(fd: BorrowedFd<'_>) -> bool {
-    let mut kind: libc::c_int = 0;
-    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: `kind` and `length` are valid to write to and agree in size.
-    let result = unsafe {
-        libc::getsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_TYPE,
-            (&raw mut kind).cast(),
-            &raw mut length,
-        )
-    };
-    result == 0 && kind == libc::SOCK_SEQPACKET
+    socket_type(fd) == Ok(SocketType::SEQPACKET)
 }
 
 /// The two ends of an output pipe: ours (reading, non-blocking) and the child's (read and write, blocking).
@@ -69,41 +59,25 @@ pub(super) fn is_seqpacket(fd: BorrowedFd<'_>) -> bool {
 /// The child's end is opened anew through `/proc`: it then has its own blocking mode, and because it can read too,
 /// the pipe has a reader as long as the child lives: nobody's death sends it SIGPIPE.
 pub(super) fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut fds = [-1; 2];
-    // SAFETY: `fds` has room for the two descriptors.
-    check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
-    let (read, write) = (own(fds[0])?, own(fds[1])?);
-    let path = format!("/proc/self/fd/{}\0", write.as_raw_fd());
-    // SAFETY: `path` is a C string that outlives the call.
-    let child = own(unsafe { libc::open(path.as_ptr().cast(), libc::O_RDWR | libc::O_CLOEXEC) })?;
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let path = format!("/proc/self/fd/{}", write.as_raw_fd());
+    let child = rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     Ok((read, child))
 }
 
 /// Asks for a larger pipe; a refusal (the user's share of pipe memory is spent) changes nothing.
-pub(super) fn grow_pipe(fd: BorrowedFd<'_>, bytes: libc::c_int) {
-    // SAFETY: no memory is involved.
-    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) };
+pub(super) fn grow_pipe(fd: BorrowedFd<'_>, bytes: usize) {
+    let _ = fcntl_setpipe_size(fd, bytes);
 }
 
 /// Bytes that wait in a pipe.
 pub(super) fn waiting(fd: BorrowedFd<'_>) -> u64 {
-    let mut bytes: libc::c_int = 0;
-    // SAFETY: `bytes` is a valid int to write to.
-    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
-    if result < 0 { 0 } else { u64::try_from(bytes).unwrap_or(0) }
+    ioctl_fionread(fd).unwrap_or(0)
 }
 
 /// Reads what is there. 0: nobody can write any more.
 pub(super) fn read_some(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        // SAFETY: the buffer is ours, and the kernel writes at most its length.
-        let read = unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
-        match usize::try_from(read) {
-            Ok(read) => return Ok(read),
-            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(io::Error::last_os_error()),
-        }
-    }
+    Ok(retry_on_intr(|| rustix::io::read(fd, &mut *buffer))?)
 }
 
 /// Moves up to `len` bytes from a pipe into a file at `offset`, which moves along. 0: nobody can write any more.
@@ -113,39 +87,35 @@ pub(super) fn splice(
     offset: &mut u64,
     len: usize,
 ) -> io::Result<u64> {
-    loop {
-        let mut at = i64::try_from(*offset).unwrap_or(i64::MAX);
-        // SAFETY: both descriptors are open and `at` is a valid offset to read and write.
-        let moved = unsafe {
-            libc::splice(
-                from.as_raw_fd(),
-                ptr::null_mut(),
-                to.as_raw_fd(),
-                &raw mut at,
-                len,
-                libc::SPLICE_F_NONBLOCK | libc::SPLICE_F_MOVE,
-            )
-        };
-        if let Ok(moved) = u64::try_from(moved) {
-            *offset += moved;
-            return Ok(moved);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
+    let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+    let moved = retry_on_intr(|| {
+        let mut at = *offset;
+        rustix::pipe::splice(from, None, to, Some(&mut at), len, flags)
+    })?;
+    *offset += moved as u64;
+    Ok(moved as u64)
+}
+
+/// A process id as the kernel may be asked about it; `None` for a number that is no process's.
+fn process(pid: i32) -> Option<Pid> {
+    Pid::from_raw(pid.max(0))
+}
+
+/// The id of this process.
+pub(super) fn own_pid() -> i32 {
+    std::process::id().cast_signed()
 }
 
 /// A descriptor that means this very process for ever.
 pub(super) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
-    // SAFETY: no memory is involved.
-    own(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as libc::c_int)
+    let pid = process(pid).ok_or(Errno::INVAL)?;
+    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 /// Signals the process behind a descriptor.
 pub(super) fn pidfd_signal(fd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
-    // SAFETY: a null siginfo is allowed.
+    // SAFETY: a null siginfo is allowed, and no other memory is involved. `rustix` knows no real-time signals, and a program
+    // may be stopped by one.
     let result = unsafe {
         libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, ptr::null::<libc::siginfo_t>(), 0)
     };
@@ -157,52 +127,57 @@ pub(super) fn kill_group(group: i32, signal: i32) -> io::Result<()> {
     if group <= 1 {
         return Err(io::Error::from_raw_os_error(libc::ESRCH));
     }
-    // SAFETY: no memory is involved.
+    // SAFETY: no memory is involved. `rustix` knows no real-time signals, and a program may be stopped by one.
     check(unsafe { libc::kill(-group, signal) }).map(drop)
+}
+
+/// Kills a process that is a child of ours and not reaped, so that its id is its own. Whether it was there.
+pub(super) fn kill_child(pid: i32) -> bool {
+    process(pid).is_some_and(|pid| rustix::process::kill_process(pid, Signal::KILL).is_ok())
 }
 
 /// A child that has ended but is not reaped yet, if there is one. Error: there are no children.
 pub(super) fn peek_ended() -> io::Result<Option<i32>> {
-    let (pid, _) = wait(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT)?;
-    Ok((pid != 0).then_some(pid))
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    loop {
+        // SAFETY: all zeroes is a valid siginfo_t, which waitid may write to; the id of a child is in it then, and zero when
+        // there is none. What `rustix` answers has no process id.
+        let (result, pid) = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            (check(libc::waitid(libc::P_ALL, 0, &raw mut info, options)), info.si_pid())
+        };
+        match result {
+            Ok(_) => return Ok((pid != 0).then_some(pid)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Reaps a child that has ended; nothing when it still runs. A child that somebody else reaped ended in a way that
 /// nobody will know.
 pub(super) fn reap(pid: i32) -> Option<ExitStatus> {
-    match wait(libc::P_PID, u32::try_from(pid).unwrap_or(0), libc::WEXITED | libc::WNOHANG) {
-        Ok((0, _)) => None,
-        Ok((_, status)) => Some(status),
-        Err(_) => Some(ExitStatus::Unknown),
-    }
+    wait(pid, WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
 }
 
 /// Waits until this child has ended, and reaps it.
 pub(super) fn wait_for(pid: i32) -> ExitStatus {
-    let found = wait(libc::P_PID, u32::try_from(pid).unwrap_or(0), libc::WEXITED);
-    found.map_or(ExitStatus::Unknown, |(_, status)| status)
+    wait(pid, WaitIdOptions::EXITED).unwrap_or(ExitStatus::Unknown)
 }
 
-fn wait(kind: libc::idtype_t, id: u32, options: libc::c_int) -> io::Result<(i32, ExitStatus)> {
-    loop {
-        // SAFETY: all zeroes is a valid siginfo_t.
-        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        // SAFETY: `info` is valid to write to.
-        match check(unsafe { libc::waitid(kind, id, &raw mut info, options) }) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-            Ok(_) => {
-                // SAFETY: waitid fills these fields for a child, and leaves zeroes when there is none.
-                let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-                let status = match info.si_code {
-                    libc::CLD_EXITED => ExitStatus::Code(status),
-                    libc::CLD_KILLED => ExitStatus::Signal { number: status, core: false },
-                    libc::CLD_DUMPED => ExitStatus::Signal { number: status, core: true },
-                    _ => ExitStatus::Unknown,
-                };
-                return Ok((pid, status));
-            }
-        }
+fn wait(pid: i32, options: WaitIdOptions) -> Option<ExitStatus> {
+    let Some(pid) = process(pid) else { return Some(ExitStatus::Unknown) };
+    match retry_on_intr(|| rustix::process::waitid(WaitId::Pid(pid), options)) {
+        Ok(found) => found.map(|status| end_of(&status)),
+        Err(_) => Some(ExitStatus::Unknown),
+    }
+}
+
+fn end_of(status: &WaitIdStatus) -> ExitStatus {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => ExitStatus::Code(code),
+        (None, Some(number)) => ExitStatus::Signal { number, core: status.dumped() },
+        (None, None) => ExitStatus::Unknown,
     }
 }
 
@@ -211,15 +186,23 @@ fn wait(kind: libc::idtype_t, id: u32, options: libc::c_int) -> io::Result<(i32,
 /// A child knows our process id as its parent's, and `kill -USR1 $PPID` is how many say that they are ready: nobody but the
 /// daemon ends us, by the socket. A fault of our own (SIGSEGV) ends us all the same, and so do SIGKILL and SIGSTOP.
 pub(super) fn signal_fd() -> io::Result<OwnedFd> {
-    let (mut all, mut child) = (empty_signals(), empty_signals());
-    // SAFETY: both sets are initialised; the old mask is not asked for.
+    block_signals();
+    let mut child = no_signals();
+    // SAFETY: `child` is an initialised set, and signalfd, which `rustix` does not have, makes a new descriptor that nobody
+    // else knows.
     unsafe {
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, ptr::null_mut());
         libc::sigaddset(&raw mut child, libc::SIGCHLD);
+        let fd = check(libc::signalfd(-1, &raw const child, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK))?;
+        Ok(OwnedFd::from_raw_fd(fd))
     }
-    // SAFETY: `child` is an initialised set.
-    own(unsafe { libc::signalfd(-1, &raw const child, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
+}
+
+/// Blocks every signal that can be blocked, on this thread.
+pub(super) fn block_signals() {
+    let all = every_signal();
+    // SAFETY: the set is initialised, and the old mask is not asked for. `rustix` leaves masks to libc, which keeps some
+    // signals for itself.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, ptr::null_mut()) };
 }
 
 /// Empties the descriptor of SIGCHLD.
@@ -228,8 +211,8 @@ pub(super) fn read_signals(fd: BorrowedFd<'_>) {
     while let Ok(1..) = read_some(fd, &mut buffer) {}
 }
 
-/// A set without signals.
-pub(super) fn empty_signals() -> libc::sigset_t {
+/// A set without signals, as libc's calls want it.
+pub(super) fn no_signals() -> libc::sigset_t {
     // SAFETY: all zeroes is valid memory for a set, and sigemptyset initialises it.
     unsafe {
         let mut set = std::mem::zeroed();
@@ -238,32 +221,48 @@ pub(super) fn empty_signals() -> libc::sigset_t {
     }
 }
 
+/// A set with all signals.
+pub(super) fn every_signal() -> libc::sigset_t {
+    let mut set = no_signals();
+    // SAFETY: `set` is valid to write to.
+    unsafe { libc::sigfillset(&raw mut set) };
+    set
+}
+
 /// The soft and hard limit of open descriptors.
-pub(super) fn open_files_limit() -> libc::rlimit {
-    let mut limit = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
-    // SAFETY: `limit` is valid to write to; a failure leaves it as it is.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    limit
+pub(super) fn open_files_limit() -> Rlimit {
+    rustix::process::getrlimit(Resource::Nofile)
+}
+
+/// The soft limit of open descriptors of this process; [`u64::MAX`]: there is none.
+#[must_use]
+pub fn open_files() -> u64 {
+    open_files_limit().current.unwrap_or(u64::MAX)
 }
 
 /// Sets the limit of open descriptors.
-pub(super) fn set_open_files_limit(limit: libc::rlimit) {
-    // SAFETY: `limit` is a valid rlimit.
-    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+pub(super) fn set_open_files_limit(limit: Rlimit) {
+    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
 }
 
-/// Takes the lock of a file, or says who is in the way by [`io::ErrorKind::WouldBlock`].
-pub(super) fn try_lock(fd: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: no memory is involved.
-    check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }).map(drop)
+/// What can be done with a descriptor at this moment: reading, or nothing any more because nobody has the other end.
+pub(super) fn poll(fd: BorrowedFd<'_>) -> PollFlags {
+    let mut polls = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    let _ = rustix::event::poll(&mut polls, Some(&Timespec::default()));
+    polls[0].revents()
 }
 
 /// Waits until one of these processes has ended, or so many milliseconds.
-pub fn wait_any(fds: &[BorrowedFd<'_>], timeout_ms: i32) {
-    let mut polls: Vec<_> =
-        fds.iter().map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }).collect();
-    // SAFETY: `polls` has as many entries as it says.
-    unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, timeout_ms) };
+pub fn wait_any(fds: &[BorrowedFd<'_>], timeout_ms: u64) {
+    let mut polls: Vec<_> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let _ = rustix::event::poll(&mut polls, Some(&timespec(timeout_ms.saturating_mul(1_000_000))));
+}
+
+fn timespec(ns: u64) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(ns / 1_000_000_000).unwrap_or(i64::MAX),
+        tv_nsec: (ns % 1_000_000_000).cast_signed(),
+    }
 }
 
 /// What an epoll set tells.
@@ -271,64 +270,50 @@ pub(super) struct Epoll(OwnedFd);
 
 impl Epoll {
     pub(super) fn new() -> io::Result<Self> {
-        // SAFETY: no memory is involved.
-        own(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }).map(Self)
+        Ok(Self(epoll::create(CreateFlags::CLOEXEC)?))
     }
 
     /// Watches a descriptor; its events come with `key`.
-    pub(super) fn add(&self, fd: BorrowedFd<'_>, key: u64, events: libc::c_int) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, fd, key, events)
+    pub(super) fn add(&self, fd: BorrowedFd<'_>, key: u64, events: EventFlags) -> io::Result<()> {
+        Ok(epoll::add(&self.0, fd, EventData::new_u64(key), events)?)
     }
 
     /// Changes what is watched for, and arms a one-shot descriptor again.
-    pub(super) fn modify(&self, fd: BorrowedFd<'_>, key: u64, events: libc::c_int) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_MOD, fd, key, events)
+    pub(super) fn modify(&self, fd: BorrowedFd<'_>, key: u64, events: EventFlags) -> io::Result<()> {
+        Ok(epoll::modify(&self.0, fd, EventData::new_u64(key), events)?)
     }
 
     /// Forgets a descriptor: others may hold the same pipe, so closing it is not enough.
     pub(super) fn remove(&self, fd: BorrowedFd<'_>) {
-        drop(self.control(libc::EPOLL_CTL_DEL, fd, 0, 0));
-    }
-
-    fn control(&self, op: libc::c_int, fd: BorrowedFd<'_>, key: u64, events: libc::c_int) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: events.cast_unsigned(), u64: key };
-        // SAFETY: `event` is valid to read.
-        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), op, fd.as_raw_fd(), &raw mut event) }).map(drop)
+        let _ = epoll::delete(&self.0, fd);
     }
 
     /// Waits so many nanoseconds at most (`None`: for ever) and hands out keys with their events. A kernel before 5.11
     /// waits in whole milliseconds.
     pub(super) fn wait<'b>(
         &self,
-        buffer: &'b mut [libc::epoll_event],
+        buffer: &'b mut [Event],
         timeout_ns: Option<u64>,
-    ) -> io::Result<&'b [libc::epoll_event]> {
-        let room = i32::try_from(buffer.len()).unwrap_or(i32::MAX);
-        let mut count = self.wait_exactly(buffer, room, timeout_ns);
+    ) -> io::Result<&'b [Event]> {
+        let mut count = self.wait_exactly(buffer, timeout_ns);
         if matches!(&count, Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))) {
-            let ms = timeout_ns.map_or(-1, |ns| i32::try_from(ns.div_ceil(1_000_000)).unwrap_or(i32::MAX));
-            // SAFETY: `buffer` has `room` entries to write to.
-            count = check(unsafe { libc::epoll_wait(self.0.as_raw_fd(), buffer.as_mut_ptr(), room, ms) });
+            let longest = i32::MAX as u64 * 1_000_000;
+            let time = timeout_ns.map(|ns| timespec(ns.min(longest)));
+            count = epoll::wait(&self.0, &mut *buffer, time.as_ref()).map_err(io::Error::from);
         }
         match count {
-            Ok(count) => Ok(buffer.get(..usize::try_from(count).unwrap_or(0)).unwrap_or_default()),
+            Ok(count) => Ok(buffer.get(..count).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(&[]),
             Err(error) => Err(error),
         }
     }
 
-    fn wait_exactly(
-        &self,
-        buffer: &mut [libc::epoll_event],
-        room: i32,
-        timeout_ns: Option<u64>,
-    ) -> io::Result<i32> {
-        let time = timeout_ns.map(|ns| libc::timespec {
-            tv_sec: libc::time_t::try_from(ns / 1_000_000_000).unwrap_or(libc::time_t::MAX),
-            tv_nsec: libc::c_long::try_from(ns % 1_000_000_000).unwrap_or(0),
-        });
+    fn wait_exactly(&self, buffer: &mut [Event], timeout_ns: Option<u64>) -> io::Result<usize> {
+        let room = i32::try_from(buffer.len()).unwrap_or(i32::MAX);
+        let time = timeout_ns.map(timespec);
         let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: `buffer` has `room` entries to write to, `time` is null or valid, and no mask is given.
+        // SAFETY: `buffer` has `room` entries of the kernel's layout to write to, `time` is null or valid, and no mask is
+        // given. `rustix` waits in whole milliseconds, unless it is told that no kernel is older than 5.11.
         let count = unsafe {
             libc::syscall(
                 libc::SYS_epoll_pwait2,
@@ -340,6 +325,6 @@ impl Epoll {
                 0,
             )
         };
-        check(count as libc::c_int)
+        check(count as libc::c_int).map(|count| usize::try_from(count).unwrap_or(0))
     }
 }

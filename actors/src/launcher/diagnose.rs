@@ -2,7 +2,7 @@
 
 use super::{
     machine::{CwdFact, FileFact, FirstLine},
-    search::may,
+    search::may_execute,
 };
 use crate::user_file;
 use std::{fs, io::Read, os::unix::fs::MetadataExt, path::Path};
@@ -16,7 +16,7 @@ pub(super) fn look_at_cwd(path: &Path) -> CwdFact {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => CwdFact::Closed,
         Err(_) => CwdFact::Missing,
         Ok(metadata) if !metadata.is_dir() => CwdFact::NoFolder,
-        Ok(_) if may(path, libc::X_OK) => CwdFact::Usable,
+        Ok(_) if may_execute(path) => CwdFact::Usable,
         Ok(_) => CwdFact::Closed,
     }
 }
@@ -29,7 +29,7 @@ pub(super) fn look_at_file(path: &Path, cwd: &Path) -> FileFact {
         Ok(metadata) if !metadata.is_file() => FileFact::NoFile,
         Ok(metadata) => FileFact::Present {
             mode: metadata.mode(),
-            executable: may(path, libc::X_OK),
+            executable: may_execute(path),
             first_line: first_line(path, cwd),
         },
     }

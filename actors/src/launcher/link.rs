@@ -46,7 +46,8 @@ impl Drop for Reader {
 impl Link {
     /// Listens to a keeper on this thread. Must be called where a local task can be spawned.
     pub(super) fn open(keeper: Keeper, hear: impl Fn(Heard) + 'static) -> io::Result<Self> {
-        // SAFETY: a Keeper owns its open socket and neither replaces nor closes it before it is dropped or taken back.
+        // SAFETY: a Keeper owns its open socket and neither replaces nor closes it before it is dropped or taken back. Tokio
+        // has no safe way to say so.
         let keeper = Rc::new(unsafe { AsyncFd::register(keeper) }?);
         let reader = Reader(tokio::task::spawn_local(read(Rc::clone(&keeper), hear)));
         Ok(Self { keeper, queue: Rc::default(), writing: Rc::default(), reader })

@@ -30,7 +30,7 @@ use std::{
 /// Rounds of killing: each waits for ends up to [`ROUND_MS`], so together about half a minute. Whoever is left then
 /// hangs in the kernel; it is named in the log and given up.
 const ROUNDS: u32 = 600;
-const ROUND_MS: i32 = 50;
+const ROUND_MS: u64 = 50;
 
 /// Longest wait for an earlier keeper, which is stopping its trees by their own grace. Beyond it that keeper is killed
 /// and its trees are stopped here.

@@ -2,10 +2,9 @@
 
 use super::machine::Files;
 use crate::model::did_you_mean;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::{
-    ffi::CString,
     fs,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -22,7 +21,7 @@ impl Files for Disk {
     }
 
     fn is_executable(&self, path: &Path) -> bool {
-        may(path, libc::X_OK)
+        may_execute(path)
     }
 
     fn canonical(&self, path: &Path) -> Option<PathBuf> {
@@ -40,12 +39,9 @@ impl Files for Disk {
     }
 }
 
-/// Whether the kernel would let us.
-pub(super) fn may(path: &Path, mode: libc::c_int) -> bool {
-    CString::new(path.as_os_str().as_bytes()).is_ok_and(|path| {
-        // SAFETY: `path` is a C string that outlives the call.
-        unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode, libc::AT_EACCESS) == 0 }
-    })
+/// Whether the kernel would let us execute a file, or go through a folder.
+pub(super) fn may_execute(path: &Path) -> bool {
+    accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
 }
 
 /// A name without its extension.

@@ -2,12 +2,12 @@
 
 use crate::model::Stream;
 use actix::{Message, Recipient};
-use std::{
-    future::Future,
-    io,
-    os::fd::{AsRawFd, OwnedFd},
-    time::Duration,
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    io::Errno,
+    net::{RecvFlags, SendFlags},
 };
+use std::{future::Future, io, os::fd::OwnedFd, time::Duration};
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// After each round the next waits so long: a hundred children that write a hundred lines a second are then twenty
@@ -29,8 +29,9 @@ pub(crate) const fn spool_of(name: u64) -> (u64, Stream) {
 
 /// Passes wake-ups on until nobody wants them or nobody sends them any more.
 pub(crate) fn listen(fd: OwnedFd, to: Recipient<Wakes>) -> io::Result<impl Future<Output = ()> + 'static> {
-    set_nonblocking(&fd)?;
-    // SAFETY: the descriptor is owned by what is registered, so it stays open for as long as it is.
+    fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
+    // SAFETY: the descriptor is owned by what is registered, so it stays open for as long as it is. Tokio has no safe way to
+    // say so.
     let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
     Ok(async move {
         loop {
@@ -55,37 +56,22 @@ pub(crate) fn listen(fd: OwnedFd, to: Recipient<Wakes>) -> io::Result<impl Futur
 /// Tells the keeper up to where a spool is stored. Left out when there is no room: the next word says more.
 pub(crate) fn say(fd: &OwnedFd, name: u64, to: u64) {
     let word = [name.to_le_bytes(), to.to_le_bytes()].concat();
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: the descriptor is open during the call, which reads as many bytes as the buffer has.
-    unsafe { libc::send(fd.as_raw_fd(), word.as_ptr().cast(), word.len(), flags) };
-}
-
-fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
-    // SAFETY: the descriptor is open during the calls, which touch no memory of ours.
-    let done = unsafe {
-        let flags = libc::fcntl(fd.as_raw_fd(), libc::F_GETFL);
-        flags >= 0 && libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) == 0
-    };
-    if done { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let _ = rustix::net::send(fd, &word, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
 /// Reads all that waits; false when the other end is gone.
 fn drain(fd: &OwnedFd, names: &mut Vec<u64>) -> bool {
     let mut datagram = [0_u8; DATAGRAM];
     loop {
-        // SAFETY: the buffer is ours, and the kernel writes at most its length.
-        let read = unsafe { libc::recv(fd.as_raw_fd(), datagram.as_mut_ptr().cast(), datagram.len(), 0) };
-        match usize::try_from(read) {
-            Ok(0) => return false,
-            Ok(length) => {
+        match rustix::net::recv(fd, &mut datagram[..], RecvFlags::empty()) {
+            Ok((0, _)) => return false,
+            Ok((length, _)) => {
                 let bytes = datagram.get(..length).unwrap_or_default();
                 names.extend(bytes.as_chunks::<8>().0.iter().map(|name| u64::from_le_bytes(*name)));
             }
-            Err(_) => match io::Error::last_os_error().kind() {
-                io::ErrorKind::WouldBlock => return true,
-                io::ErrorKind::Interrupted => {}
-                _ => return false,
-            },
+            Err(Errno::AGAIN) => return true,
+            Err(Errno::INTR) => {}
+            Err(_) => return false,
         }
     }
 }

@@ -43,8 +43,7 @@ fn check_owner(metadata: &Metadata) -> io::Result<()> {
 }
 
 pub(super) fn is_trusted(owner: u32) -> bool {
-    // SAFETY: the call has no arguments and cannot fail.
-    owner == 0 || owner == unsafe { libc::geteuid() }
+    owner == 0 || owner == rustix::process::geteuid().as_raw()
 }
 
 fn strange(why: &str) -> io::Error {

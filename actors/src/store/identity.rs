@@ -7,11 +7,11 @@
 
 use super::lock::{OpenError, Predecessor, boot_id};
 use crate::owned;
+use rustix::fs::statvfs;
 use std::{
-    ffi::CString,
     fs::{self, File},
     io,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::fs::MetadataExt,
     path::Path,
     time::UNIX_EPOCH,
 };
@@ -58,7 +58,7 @@ impl Place {
             inode: metadata.ino(),
             device: metadata.dev(),
             born: born.and_then(|born| u64::try_from(born.as_nanos()).ok()).unwrap_or(0),
-            filesystem: filesystem_of(dir)?,
+            filesystem: statvfs(dir)?.f_fsid,
             boot: boot_id(),
         })
     }
@@ -81,17 +81,6 @@ impl Place {
             boot: (*boot).to_owned(),
         })
     }
-}
-
-fn filesystem_of(dir: &Path) -> io::Result<u64> {
-    let path = CString::new(dir.as_os_str().as_bytes())?;
-    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: the path is a C string and `found` is room for the answer; both outlive the call.
-    if unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded, so it has filled all of it.
-    Ok(unsafe { found.assume_init() }.f_fsid)
 }
 
 /// What the file says.

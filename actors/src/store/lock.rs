@@ -3,9 +3,8 @@
 use super::identity::LAYOUT;
 use crate::owned::{self, FolderError};
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, Read, Seek, Write},
-    os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
 
@@ -67,8 +66,7 @@ pub(crate) struct Lock {
 /// Not by closing the file alone: a child that was forked and has not executed yet has it too, and would keep the lock.
 impl Drop for Lock {
     fn drop(&mut self) {
-        // SAFETY: `file` is open during the call, and flock touches no memory of ours.
-        unsafe { libc::flock(self.file.as_raw_fd(), libc::LOCK_UN) };
+        drop(self.file.unlock());
     }
 }
 
@@ -116,13 +114,10 @@ pub(crate) fn take(dir: &Path) -> Result<(Lock, Predecessor), OpenError> {
     let path = dir.join("lock");
     let at = |error| OpenError::Io { path: path.clone(), error };
     let mut file = owned::open(owned::options().read(true).write(true).create(true), &path).map_err(at)?;
-    // SAFETY: `file` is open during the call, and flock touches no memory of ours.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::WouldBlock {
-            return Err(at(error));
-        }
-        return Err(holder(dir, &mut file));
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(holder(dir, &mut file)),
+        Err(TryLockError::Error(error)) => return Err(at(error)),
     }
     let mut before = Vec::new();
     file.read_to_end(&mut before).map_err(at)?;

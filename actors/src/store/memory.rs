@@ -56,6 +56,7 @@ pub(super) fn give_back_large_pieces() {
         return;
     }
     // SAFETY: glibc allows both at any time and from any thread; they change where memory comes from, not what it holds.
+    // Only glibc has them.
     ONCE.call_once(|| unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
         libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_AT_END);
@@ -68,7 +69,7 @@ pub(super) const fn give_back_large_pieces() {}
 
 #[cfg(target_env = "gnu")]
 pub(super) fn give_back() {
-    // SAFETY: glibc allows it at any time and from any thread.
+    // SAFETY: glibc allows it at any time and from any thread. Only glibc has it.
     unsafe { libc::malloc_trim(0) };
 }
 
