@@ -4,10 +4,9 @@ use super::{
     attempt::Watched,
     goal::{Follower, Goal, Wait},
     messages::{Drained, QueryError, Report},
-    progress::{Acked, STALLED_MS, tell},
     query::{self, Search},
     rulebook::Rulebook,
-    stored::Stored,
+    stored::{Acked, Stored},
     wake::{self, Wakes},
 };
 use crate::{
@@ -38,6 +37,9 @@ const MAX_UNSTORED: usize = 8 << 20;
 
 /// A store that failed is tried again after this.
 pub(super) const RETRY_MS: u64 = 1_000;
+
+/// While the store stands still and lines are dropped, it is looked this often whether there are too many again.
+const STALLED_MS: u64 = 100;
 
 /// Watches the output of all attempts.
 pub struct MonitorActor {
@@ -159,7 +161,7 @@ impl MonitorActor {
             // Dropped a moment ago, it is no sooner full again than after a moment.
             let drops_at = watched.drops_at(self.stored_at).map(|at| at.max(now.plus(STALLED_MS)));
             self.stalls_at = self.stalls_at.into_iter().chain(drops_at).min();
-            tell(self.keeper.as_ref(), watched);
+            watched.tell(self.keeper.as_ref());
             if full {
                 return false;
             }

@@ -8,12 +8,13 @@ use super::{
     messages::{Drained, Lose, Report, Watch},
     rulebook::Rulebook,
     stored::Stored,
+    wake,
 };
 use crate::{
     model::{AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, SpoolSizes, Stream, Timestamp},
     store::Output,
 };
-use std::sync::Arc;
+use std::{os::fd::OwnedFd, sync::Arc};
 
 /// What one turn of taking in brought.
 #[derive(Default)]
@@ -256,6 +257,15 @@ impl Watched {
         match lose.stream {
             Stream::Stdout => self.stdout.lose(lose),
             Stream::Stderr => self.stderr.lose(lose),
+        }
+    }
+
+    /// Tells the keeper how far the spools are stored, when that is news.
+    pub(crate) fn tell(&mut self, keeper: Option<&OwnedFd>) {
+        for (name, to) in self.progress() {
+            if let Some(keeper) = keeper {
+                wake::say(keeper, name, to);
+            }
         }
     }
 

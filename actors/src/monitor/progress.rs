@@ -2,29 +2,10 @@
 
 use super::{
     actor::{MAX_WAITING, MonitorActor, RETRY_MS},
-    attempt::Watched,
-    wake,
+    stored::Acked,
 };
 use crate::clock;
-use actix::{Context, Handler, Message};
-use std::os::fd::OwnedFd;
-
-/// While the store stands still and lines are dropped, it is looked this often whether there are too many again.
-pub(super) const STALLED_MS: u64 = 100;
-
-/// Tells the keeper how far the spools of an attempt are stored, when that is news.
-pub(super) fn tell(keeper: Option<&OwnedFd>, watched: &mut Watched) {
-    for (name, to) in watched.progress() {
-        if let Some(keeper) = keeper {
-            wake::say(keeper, name, to);
-        }
-    }
-}
-
-/// Chunks were stored.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Acked;
+use actix::{Context, Handler};
 
 impl MonitorActor {
     /// The store has room again.
@@ -49,7 +30,7 @@ impl Handler<Acked> for MonitorActor {
                     self.complained = false;
                     self.stored_at = clock::now();
                     self.floor = self.floor.max(watched.stored_to(stream, to, &self.output));
-                    tell(self.keeper.as_ref(), watched);
+                    watched.tell(self.keeper.as_ref());
                     self.will_expire();
                 }
                 (Err(error), _) => {

@@ -1,6 +1,7 @@
 //! What the store's thread has to tell the Monitor.
 
 use crate::model::{AttemptId, Stream};
+use actix::Message;
 use std::sync::{Mutex, PoisonError};
 
 /// What the store says of one chunk: its stream is stored up to here, or why it is not.
@@ -22,3 +23,8 @@ impl Stored {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+/// Chunks were stored.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Acked;

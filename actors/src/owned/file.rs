@@ -1,5 +1,6 @@
 //! Files of ours, opened so that nothing else is taken for one.
 
+use super::owner::{is_trusted, name_of};
 use std::{
     fs::{DirBuilder, File, Metadata, OpenOptions},
     io::{self, Read, Write},
@@ -38,12 +39,8 @@ pub fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
 fn check_owner(metadata: &Metadata) -> io::Result<()> {
     match metadata.uid() {
         owner if is_trusted(owner) => Ok(()),
-        owner => Err(strange(&format!("it belongs to {}; remove it", super::folder::name_of(owner)))),
+        owner => Err(strange(&format!("it belongs to {}; remove it", name_of(owner)))),
     }
-}
-
-pub(super) fn is_trusted(owner: u32) -> bool {
-    owner == 0 || owner == rustix::process::geteuid().as_raw()
 }
 
 fn strange(why: &str) -> io::Error {

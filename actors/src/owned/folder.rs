@@ -1,6 +1,6 @@
 //! The folder of a store: whether it is ours to take.
 
-use super::file::is_trusted;
+use super::owner::{is_trusted, name_of};
 use std::{
     fs::{self, DirBuilder, Metadata, Permissions},
     io,
@@ -176,18 +176,4 @@ fn strangers(dir: &Path) -> io::Result<Option<Strangers>> {
     // The name is anybody's choice.
     let first = strange.first().map(|name| name.replace(char::is_control, "?")).unwrap_or_default();
     Ok((all > 0).then_some(Strangers { first, others }))
-}
-
-/// `nobody (65534)`; the number alone for a user that the machine's own list does not have.
-pub(super) fn name_of(user: u32) -> String {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(user)).then_some(name)
-    });
-    match name {
-        Some(name) => format!("{name} ({user})"),
-        None => format!("user {user}"),
-    }
 }

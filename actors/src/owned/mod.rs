@@ -14,6 +14,7 @@
 
 mod file;
 mod folder;
+mod owner;
 
 #[cfg(test)]
 mod tests;

@@ -88,7 +88,7 @@ fn a_folder_that_belongs_to_somebody_else_is_refused() {
     let dir = tempdir().unwrap();
     if !is_root() {
         // Only root can give something away; somebody else's folder is at hand all the same where root's is not ours.
-        return assert!(!file::is_trusted(65_534));
+        return assert!(!owner::is_trusted(65_534));
     }
     std::os::unix::fs::chown(dir.path(), Some(65_534), None).unwrap();
     let before = mode(dir.path());

@@ -1,9 +1,8 @@
-//! How a commit and a key of the state are written.
+//! A commit, and how it and a key of the state are written.
 
 use super::{
     codec::{In, Out},
     frame::{self, Kind},
-    handle::Commit,
 };
 use crate::model::Put;
 
@@ -15,6 +14,19 @@ pub(crate) const CLEAN: &str = "clean";
 
 /// Keys of the journal: sequence number of the first record, then a counter, because a commit may have no record.
 pub(crate) type Key = (u64, u32);
+
+/// All that one decision changes.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Sequence number of the first record; the others follow it without a gap.
+    pub first_seq: u64,
+    /// Journal records.
+    pub records: Vec<Vec<u8>>,
+    /// Changes of state.
+    pub puts: Vec<Put>,
+    /// What led to it: what the machines were told, in order. The store does not look into it.
+    pub inputs: Vec<Vec<u8>>,
+}
 
 /// One commit as it is stored.
 #[derive(Clone)]

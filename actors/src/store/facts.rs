@@ -3,9 +3,8 @@
 use super::{
     block::Block,
     codec::{In, Out},
-    entry::{Entry, Key, key_bytes, read_key},
+    entry::{Commit, Entry, Key, key_bytes, read_key},
     frame::{self, Kind},
-    handle::Commit,
 };
 use crate::owned;
 use std::{fs, io, path::Path};

@@ -1,20 +1,22 @@
 //! What others hold of the store: a handle that never blocks.
 
 use super::{
+    answer::{Loaded, StoreError},
     condition::{Condition, Gauges},
+    entry::Commit,
     identity::{self, Identity, Known},
     journal::{Engine, Opened, Request},
-    lock::{self, OpenError},
+    lock,
     memory,
     notices::{Notice, Notices},
+    open_error::OpenError,
     segments::JournalRetention,
 };
 use crate::{
-    model::{Place, Put, Written},
+    model::{Place, Written},
     owned,
 };
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -26,52 +28,6 @@ use std::{
 /// Requests that may wait. A commit takes about 0.2 ms and a hundred of them share one flush, so this is well under a
 /// second of work; beyond it the answer is [`StoreError::Busy`], which tells the caller that the store stands still.
 const QUEUE: usize = 4096;
-
-/// Why the store did not do it.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Too many requests wait: the store makes no progress.
-    #[error("the store is busy: too many requests wait")]
-    Busy,
-    /// It was closed.
-    #[error("the store is closed")]
-    Closed,
-    /// The database's word.
-    #[error("the store failed: {0}")]
-    Failed(String),
-}
-
-/// All that one decision changes.
-#[derive(Clone, Debug, Default)]
-pub struct Commit {
-    /// Sequence number of the first record; the others follow it without a gap.
-    pub first_seq: u64,
-    /// Journal records.
-    pub records: Vec<Vec<u8>>,
-    /// Changes of state.
-    pub puts: Vec<Put>,
-    /// What led to it: what the machines were told, in order. The store does not look into it.
-    pub inputs: Vec<Vec<u8>>,
-}
-
-/// What the store held when it was opened.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Loaded {
-    /// Sequence number of the newest journal record; 0: none yet.
-    pub last_seq: u64,
-    /// Wall-clock milliseconds of the newest write; 0: none yet.
-    pub last_at_ms: u64,
-    /// Whether the last owner closed it.
-    pub clean: bool,
-    /// Whether nobody ever wrote to it.
-    pub fresh: bool,
-    /// All state, with what the journal knows newer.
-    pub state: BTreeMap<String, Vec<u8>>,
-    /// What was damaged and what was done about it, in a sentence for people.
-    pub damage: Option<String>,
-}
 
 /// A handle on the store. Clones share it; it is freed, and its lock with it, when the last one is dropped.
 #[derive(Clone, Debug)]

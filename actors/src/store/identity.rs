@@ -5,7 +5,10 @@
 //! file system of the folder. Elsewhere it is a copy (or was moved from another file system, which is the same to a folder),
 //! gets a number of its own, and nobody's processes are touched. A folder that was renamed is where it was.
 
-use super::lock::{OpenError, Predecessor, boot_id};
+use super::{
+    lock::{Predecessor, boot_id},
+    open_error::{LAYOUT, OpenError},
+};
 use crate::owned;
 use rustix::fs::statvfs;
 use std::{
@@ -15,9 +18,6 @@ use std::{
     path::Path,
     time::UNIX_EPOCH,
 };
-
-/// The layout that this version writes. It takes over those before it: layout 1 had one database for journal and state.
-pub(super) const LAYOUT: u32 = 2;
 
 /// What is made once for each store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -7,16 +7,16 @@
 
 use super::{
     ahead::Ahead,
+    answer::{Loaded, StoreError},
     condition::Gauges,
     database::panic_text,
-    entry::{Key, write_entry},
+    entry::{Commit, Key, write_entry},
     facts::Facts,
-    handle::{Commit, Loaded, StoreError},
     mark::{self, Marked},
     memory::{self, Burst},
     owed::Owed,
     segments::{JournalRetention, Segments},
-    state::{Checkpoint, State},
+    state::{Checkpoint, Pending, State},
 };
 use crate::{
     clock,
@@ -88,12 +88,6 @@ impl Request {
             Self::Retain(_) => log::warn!("the journal's limits were not taken; error={error}"),
         }
     }
-}
-
-/// A state key that the tree does not have yet, with the journal's number when it changed.
-pub(super) struct Pending {
-    pub(super) seq: u64,
-    pub(super) value: Option<Vec<u8>>,
 }
 
 /// The databases.

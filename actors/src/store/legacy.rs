@@ -12,9 +12,8 @@ use super::{
     },
     facts::Facts,
     frame::{self, Kind},
-    journal::Pending,
     segments::{Known, Log, folder},
-    state::{Checkpoint, State},
+    state::{Checkpoint, Pending, State},
 };
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -4,7 +4,7 @@
 //! glibc keeps the pages that become free between those which do not, in the arena of every thread: some 4 of
 //! the 18 KiB that a sleeping child costs, measured. Only it can give them back.
 
-use super::handle::Commit;
+use super::entry::Commit;
 
 /// So many records make a burst: some three hundred starts. Fewer leave a megabyte, which the next ones use again.
 const BURST: usize = 1_000;

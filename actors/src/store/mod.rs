@@ -48,6 +48,7 @@
 //!   with every 16 of the journal, and commits would wait for it.
 
 mod ahead;
+mod answer;
 mod block;
 mod codec;
 mod condition;
@@ -63,6 +64,7 @@ mod lock;
 mod mark;
 mod memory;
 mod notices;
+mod open_error;
 mod output;
 mod owed;
 mod packing;
@@ -75,10 +77,12 @@ mod state;
 mod tests;
 
 pub use self::{
+    answer::{Loaded, StoreError},
     condition::Condition,
-    handle::{Commit, Loaded, Store, StoreError},
-    lock::OpenError,
+    entry::Commit,
+    handle::Store,
     notices::Notice,
+    open_error::OpenError,
     output::{
         Chunk, ChunkHead, ChunkRef, Found, Line, Lines, Missed, Output, Piece, Position, Read, Retention,
         Wanted,

@@ -1,10 +1,10 @@
 //! Reading what the store has: in sled, and owed to it.
 
 use super::{
+    answer::StoreError,
     block::Block,
-    entry::{Entry, read_entry, read_state},
+    entry::{Commit, Entry, read_entry, read_state},
     frame::{self, Kind},
-    handle::{Commit, StoreError},
     journal::Engine,
 };
 use crate::model::{Place, Written};

@@ -9,7 +9,6 @@ use super::{
     database::{self, guard},
     entry::{CHECKPOINT, CLEAN, Key, key_bytes, read_key, read_state, write_state},
     frame::{self, Kind},
-    journal::Pending,
     segments::{folder, numbered, remove},
 };
 use std::{
@@ -31,6 +30,12 @@ const SPREAD: u64 = 4;
 /// Bytes that move into the fresh database at one checkpoint at least: some ten milliseconds, for which a commit may have
 /// to wait.
 const STEP: u64 = 2 << 20;
+
+/// A state key that the tree does not have yet, with the journal's number when it changed.
+pub(super) struct Pending {
+    pub(super) seq: u64,
+    pub(super) value: Option<Vec<u8>>,
+}
 
 /// How far a state goes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -1,7 +1,7 @@
 //! Where lines end.
 
 use super::{
-    plain::unfinished_escape,
+    plain::{ESC, plain, unfinished_escape},
     seam::{Place, Seam},
 };
 
@@ -23,6 +23,25 @@ impl Cut {
     pub fn length(&self) -> usize {
         self.ends.last().map_or(0, |end| *end as usize)
     }
+}
+
+/// The lines of a block without escapes, and where they end now; nothing when there are none.
+#[must_use]
+pub fn plain_lines(bytes: &[u8], lines: &Cut) -> Option<(Vec<u8>, Cut)> {
+    memchr::memchr(ESC, bytes)?;
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut found = Cut::default();
+    let mut start = 0;
+    for end in &lines.ends {
+        out.extend_from_slice(&plain(bytes.get(start..*end as usize).unwrap_or_default()));
+        let now = u32::try_from(out.len()).unwrap_or(u32::MAX);
+        found.ends.push(now);
+        if lines.splits.binary_search(end).is_ok() {
+            found.splits.push(now);
+        }
+        start = *end as usize;
+    }
+    Some((out, found))
 }
 
 /// Cuts `bytes`, which begin where a line or a part of one begins, until `room` bytes are used or no whole line is left.

@@ -18,11 +18,11 @@ mod tests;
 
 pub use self::{
     classify::{Hit, Rule, Rules, What},
-    cut::{Cut, cut},
+    cut::{Cut, cut, plain_lines},
     hint::wait_ms,
     items::Items,
     level::level,
-    plain::{plain, plain_lines},
+    plain::plain,
     ready::ReadyLine,
     redact::{Cleaned, Redactor},
     seam::Seam,

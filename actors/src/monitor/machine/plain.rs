@@ -1,9 +1,8 @@
 //! Text without terminal escapes: what a person reads, and so what rules look at.
 
-use super::cut::Cut;
 use std::borrow::Cow;
 
-const ESC: u8 = 0x1b;
+pub(super) const ESC: u8 = 0x1b;
 const BEL: u8 = 0x07;
 
 /// The text without escapes. What has none is not copied.
@@ -25,25 +24,6 @@ pub fn plain(text: &[u8]) -> Cow<'_, [u8]> {
         at += length;
     }
     Cow::Owned(out)
-}
-
-/// The lines of a block without escapes, and where they end now; nothing when there are none.
-#[must_use]
-pub fn plain_lines(bytes: &[u8], lines: &Cut) -> Option<(Vec<u8>, Cut)> {
-    memchr::memchr(ESC, bytes)?;
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut found = Cut::default();
-    let mut start = 0;
-    for end in &lines.ends {
-        out.extend_from_slice(&plain(bytes.get(start..*end as usize).unwrap_or_default()));
-        let now = u32::try_from(out.len()).unwrap_or(u32::MAX);
-        found.ends.push(now);
-        if lines.splits.binary_search(end).is_ok() {
-            found.splits.push(now);
-        }
-        start = *end as usize;
-    }
-    Some((out, found))
 }
 
 /// For each byte of the plain text, and for its end, where it stands in the text. Nothing when there are no escapes.
@@ -112,7 +92,10 @@ fn length_of_escape(rest: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::cut, *};
+    use super::{
+        super::{cut, plain_lines},
+        *,
+    };
     use proptest::prelude::*;
 
     #[test]

@@ -5,9 +5,8 @@
 //! `carried`; where the spool is gone, nobody will ask again.
 
 use super::{
-    catalog::Catalog,
     chunk::{read_attempt, write_attempt},
-    segment::Position,
+    segment::{Position, Summary},
 };
 use crate::{
     model::{AttemptId, Spool, Stream},
@@ -26,16 +25,22 @@ use std::{
 
 pub(super) type Carried = BTreeMap<(AttemptId, Stream), Position>;
 
-/// Notes the places of all streams in these segments that still have a spool.
-pub(super) fn carry(dir: &Path, root: &Path, catalog: &mut Catalog, doomed: &[u64]) -> io::Result<()> {
+/// Notes the places of all streams in these of the sealed segments that still have a spool.
+pub(super) fn carry(
+    dir: &Path,
+    root: &Path,
+    known: &mut Carried,
+    sealed: &BTreeMap<u64, Summary>,
+    doomed: &[u64],
+) -> io::Result<()> {
     let spools = fs::read_dir(dir.join("spool")).into_iter().flatten().flatten();
     let names: HashSet<_> = spools.map(|entry| entry.file_name()).collect();
     let lives = |attempt, stream| names.contains(OsStr::new(&Spool::file_name(attempt, stream)));
-    let mut carried = catalog.carried.clone();
+    let mut carried = known.clone();
     let (before, mut changed) = (carried.len(), false);
     carried.retain(|(attempt, stream), _| lives(*attempt, *stream));
     changed |= carried.len() != before;
-    for summary in doomed.iter().filter_map(|number| catalog.sealed.get(number)) {
+    for summary in doomed.iter().filter_map(|number| sealed.get(number)) {
         for ((attempt, stream), position) in &summary.positions {
             if lives(*attempt, *stream) {
                 carried.entry((*attempt, *stream)).or_default().add(position);
@@ -45,7 +50,7 @@ pub(super) fn carry(dir: &Path, root: &Path, catalog: &mut Catalog, doomed: &[u6
     }
     if changed {
         write(root, &carried)?;
-        catalog.carried = carried;
+        *known = carried;
     }
     Ok(())
 }

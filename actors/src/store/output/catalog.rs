@@ -1,101 +1,18 @@
-//! What is stored where, and the handle through which chunks are written and read.
+//! What is stored where, in memory, and what of it goes.
 
 use super::{
-    cache::Cache,
-    carried::Carried,
-    chunk::Chunk,
+    carried::{self, Carried},
     gone::Gone,
-    recent::Recent,
-    recover::recover,
     retention::Retention,
-    salvage::Damage,
-    segment::{ChunkRef, Position, Segment, Summary},
-    writer::{self, Job},
+    segment::{self, ChunkRef, Segment, Summary},
 };
-use crate::{
-    clock,
-    model::{AttemptId, Stream},
-    owned,
-    store::{Notice, Store, StoreError, database},
-};
+use crate::model::Timestamp;
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
-    },
-    thread::{self, JoinHandle},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
-
-/// Chunks that may wait for the writer: at most 48 MiB. Beyond it [`Output::append`] refuses, and what is to be stored stays in
-/// its spool.
-const WRITER_QUEUE: usize = 1024;
-
-/// Threads that answer questions: one that searches for long must not hold up a short one.
-const READERS: usize = 2;
-
-/// Questions that may wait; beyond it they are refused.
-const READER_QUEUE: usize = 256;
-
-type ReadJob = Box<dyn FnOnce() + Send>;
-
-/// A handle on the stored output. Clones share it; it keeps the store locked.
-#[derive(Clone)]
-pub struct Output {
-    pub(super) shared: Arc<Shared>,
-    lanes: Arc<Lanes>,
-}
-
-/// The ways to the threads. The last handle waits for them, so that who drops it can open the store again.
-struct Lanes {
-    writer: Option<SyncSender<Job>>,
-    readers: Option<SyncSender<ReadJob>>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Drop for Lanes {
-    fn drop(&mut self) {
-        (self.writer, self.readers) = (None, None);
-        for thread in self.threads.drain(..).filter(|t| t.thread().id() != thread::current().id()) {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Lanes {
-    fn write(&self, job: Job) -> Result<(), Job> {
-        let Some(writer) = &self.writer else { return Err(job) };
-        writer.try_send(job).map_err(|error| match error {
-            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
-        })
-    }
-}
-
-impl std::fmt::Debug for Output {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Output").field("root", &self.shared.root).finish_non_exhaustive()
-    }
-}
-
-pub(super) struct Shared {
-    pub(super) root: PathBuf,
-    catalog: Mutex<Catalog>,
-    pub(super) cache: Mutex<Cache>,
-    recent: Mutex<Recent>,
-    /// Readers have opened something that the writer's thread is to close some time.
-    pub(super) opened: AtomicBool,
-    /// Bytes of lines that were read since memory was given back last.
-    pub(super) read: AtomicU64,
-    pub(super) waiting: AtomicU64,
-    pub(super) refusing: AtomicBool,
-    /// The newest segment's database refused something.
-    pub(super) broken: AtomicBool,
-    damage: Option<String>,
-    /// The store, with the lock on the folder.
-    pub(super) store: Store,
-}
 
 #[derive(Default)]
 pub(super) struct Catalog {
@@ -111,274 +28,48 @@ pub(super) struct Catalog {
     pub(super) gone: Gone,
 }
 
-impl Output {
-    /// Opens the output of a store, of which so much is kept. Blocks; once for each store at a time.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] when the folder cannot be used or no thread can be made. Damage is no error.
-    pub fn open(store: &Store, retention: Retention) -> Result<Self, StoreError> {
-        let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
-        let root = store.dir().join("output");
-        owned::make_folder(&root).map_err(failed)?;
-        let (catalog, damages) = recover(store.dir(), &root, retention).map_err(StoreError::Failed)?;
-        let sentences: Vec<_> = damages.iter().map(|damage| damage.what.as_str()).collect();
-        let damage = (!sentences.is_empty()).then(|| sentences.join("; "));
-        for Damage { what, lost } in damages {
-            store.say(Notice::Damaged { what, lost });
-        }
-        let shared = Arc::new(Shared {
-            root,
-            catalog: Mutex::new(catalog),
-            cache: Mutex::new(Cache::default()),
-            recent: Mutex::new(Recent::default()),
-            waiting: AtomicU64::new(0),
-            refusing: AtomicBool::new(false),
-            broken: AtomicBool::new(false),
-            damage,
-            opened: AtomicBool::new(false),
-            read: AtomicU64::new(0),
-            store: store.clone(),
-        });
-        let (writer, jobs) = sync_channel(WRITER_QUEUE);
-        let mut threads = Vec::new();
-        let mut spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            let thread = thread::Builder::new().name(name.to_owned()).spawn(work).map_err(failed)?;
-            threads.push(thread);
-            Ok::<_, StoreError>(())
-        };
-        let for_writer = shared.clone();
-        spawn("output-writer", Box::new(move || writer::serve(&for_writer, &jobs)))?;
-        let (readers, jobs) = sync_channel::<ReadJob>(READER_QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..READERS {
-            let jobs = jobs.clone();
-            spawn("output-reader", Box::new(move || answer(&jobs)))?;
-        }
-        let lanes = Lanes { writer: Some(writer), readers: Some(readers), threads };
-        Ok(Self { shared, lanes: Arc::new(lanes) })
-    }
-
-    /// What was damaged when it was opened, in a sentence for people.
-    #[must_use]
-    pub fn damage(&self) -> Option<&str> {
-        self.shared.damage.as_deref()
-    }
-
-    /// How much is kept from now on.
-    pub fn set_retention(&self, retention: Retention) {
-        self.shared.catalog().retention = retention;
-        let _ = self.lanes.write(Job::Look);
-    }
-
-    /// How much is kept.
-    #[must_use]
-    pub fn retention(&self) -> Retention {
-        self.shared.catalog().retention
-    }
-
-    /// What readers opened is closed some time: the writer's thread has to know that there is something.
-    fn nudge(&self) {
-        if self.shared.opened.swap(false, Ordering::Relaxed) {
-            // A full queue is worked off, and then the time is looked at anyway.
-            let _ = self.lanes.write(Job::Look);
-        }
-    }
-
-    /// Stores a chunk; chunks are stored in the order of the calls. `done` runs on the writer's thread once it survives
-    /// our death. Never blocks; false when too much waits already: nothing happened then, and `done` will not run.
-    #[must_use]
-    pub fn append(
-        &self,
-        chunk: Arc<Chunk>,
-        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
-    ) -> bool {
-        let size = chunk.bytes.len() as u64;
-        self.shared.waiting.fetch_add(size, Ordering::Relaxed);
-        let sent = self.lanes.write(Job::Append(chunk, Box::new(done))).is_ok();
-        if !sent {
-            self.shared.waiting.fetch_sub(size, Ordering::Relaxed);
-        }
-        sent
-    }
-
-    /// Bytes that were given and are not stored yet.
-    #[must_use]
-    pub fn waiting(&self) -> u64 {
-        self.shared.waiting.load(Ordering::Relaxed)
-    }
-
-    /// Answers once everything given before is stored; false when some of it is not, because the disk refused it or the
-    /// writer makes no progress. Never blocks.
-    pub fn flush(&self, done: impl FnOnce(bool) + Send + 'static) {
-        if let Err(Job::Flush(done)) = self.lanes.write(Job::Flush(Box::new(done))) {
-            log::warn!("output not flushed: the writer makes no progress");
-            done(false);
-        }
-    }
-
-    /// After a chunk could not be stored all later ones are refused, so that none is stored with one missing before it.
-    /// This ends it; to be called when [`Output::waiting`] is 0.
-    pub fn resume(&self) {
-        self.shared.refusing.store(false, Ordering::SeqCst);
-    }
-
-    /// How far a stream is stored. From memory.
-    #[must_use]
-    pub fn position(&self, attempt: AttemptId, stream: Stream) -> Position {
-        let catalog = self.shared.catalog();
-        let mut total = catalog.carried.get(&(attempt, stream)).copied().unwrap_or_default();
-        let summaries = catalog.sealed.values().chain([&catalog.summary]);
-        for position in summaries.filter_map(|summary| summary.positions.get(&(attempt, stream))) {
-            total.add(position);
-        }
-        total
-    }
-
-    /// The number of the newest piece ever stored. From memory.
-    #[must_use]
-    pub fn last_number(&self) -> u64 {
-        let catalog = self.shared.catalog();
-        catalog
-            .sealed
-            .values()
-            .chain([&catalog.summary])
-            .map(|summary| summary.last_number)
-            .max()
-            .unwrap_or(0)
-    }
-
-    /// Runs something that blocks on one of the readers' threads; false when too much waits.
-    #[must_use]
-    pub fn read(&self, job: impl FnOnce() + Send + 'static) -> bool {
-        self.lanes.readers.as_ref().is_some_and(|readers| readers.try_send(Box::new(job)).is_ok())
-    }
-
-    /// Segments that may hold such output, with the numbers of their first and last piece. From memory.
-    #[must_use]
-    pub fn segments(&self, wanted: &Wanted<'_>) -> Vec<(u64, u64, u64)> {
-        let catalog = self.shared.catalog();
-        let head = [(&catalog.number, &catalog.summary)];
-        let all = catalog.sealed.iter().chain(head);
-        all.filter(|(_, s)| s.last_number > 0 && wanted.segment(s))
-            .map(|(number, s)| (*number, s.first_number, s.last_number))
-            .collect()
-    }
-
-    /// The chunks of a segment that may hold such output. Blocks: for readers' threads.
-    ///
-    /// # Errors
-    /// None for a segment that retention deleted meanwhile: it has no chunks then.
-    pub fn chunks(&self, segment: u64, wanted: &Wanted<'_>) -> Result<Vec<ChunkRef>, StoreError> {
-        {
-            let catalog = self.shared.catalog();
-            if catalog.number == segment {
-                return Ok(catalog.refs.iter().filter(|c| wanted.chunk(c)).cloned().collect());
+impl Catalog {
+    /// Forgets the oldest sealed segments, so that the rest and so many bytes beside them are within the limits; which
+    /// ones. They are to be deleted then.
+    pub(super) fn let_go(&mut self, dir: &Path, root: &Path, beside: u64, now: Timestamp) -> Vec<u64> {
+        let Retention { max_age_ms, .. } = self.retention;
+        let mut total = beside + self.sealed.values().map(|summary| summary.disk).sum::<u64>();
+        let old = |summary: &Summary| Timestamp(summary.last_at_ms).plus(max_age_ms) <= now;
+        // A segment is in the way of nothing newer, so with one that goes all older ones go too.
+        let mut last =
+            self.sealed.iter().filter(|(_, summary)| old(summary)).map(|(n, _)| *n).max().unwrap_or(0);
+        for (number, summary) in &self.sealed {
+            if total <= self.retention.max_bytes() && *number > last {
+                break;
             }
-            if !catalog.sealed.contains_key(&segment) {
-                return Ok(Vec::new());
-            }
+            total = total.saturating_sub(summary.disk);
+            last = last.max(*number);
         }
-        let index = self.shared.index(segment)?;
-        self.nudge();
-        Ok(index.iter().filter(|c| wanted.chunk(c)).cloned().collect())
-    }
-
-    /// One chunk; nothing when it was deleted meanwhile. In place of one that is damaged: a line that says how much is
-    /// lost. Blocks: for readers' threads.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] when there is no descriptor left, or no room, to open its segment.
-    pub fn chunk(&self, segment: u64, wanted: &ChunkRef) -> Result<Option<Arc<Chunk>>, StoreError> {
-        let (recent, is_first) = self.shared.recent().get(segment, wanted.key, clock::now());
-        self.shared.opened.fetch_or(is_first, Ordering::Relaxed);
-        if recent.is_some() {
-            return Ok(recent);
+        let doomed: Vec<u64> = self.sealed.range(..=last).map(|(number, _)| *number).collect();
+        if doomed.is_empty() {
+            return doomed;
         }
-        if let Some(rescued) = self.shared.rescued(segment) {
-            return Ok(Some(Arc::new(rescued.chunk(wanted))));
+        if let Err(error) = carried::carry(dir, root, &mut self.carried, &self.sealed, &doomed) {
+            // Else what is deleted would be read from its spool again after a restart of ours, as if it were new.
+            log::error!("old output not deleted, as its places could not be kept; error={error}");
+            return Vec::new();
         }
-        let opened = self.shared.segment(segment);
-        self.shared.count_read(wanted.to.saturating_sub(wanted.from));
-        self.nudge();
-        let found = match opened {
-            Ok(None) => return Ok(None),
-            Ok(Some(found)) => found.get(wanted.key).ok().flatten(),
-            Err(error) => {
-                // Too few descriptors look like damage, and pass.
-                database::room(&self.shared.root).map_err(|_| error)?;
-                None
-            }
-        };
-        Ok(Some(Arc::new(found.unwrap_or_else(|| self.shared.rescue(segment).chunk(wanted)))))
+        for number in &doomed {
+            self.gone.add(segment::read_index(&place(root, *number)).unwrap_or_default());
+        }
+        self.sealed.retain(|number, _| *number > last);
+        doomed
     }
 }
 
-/// What a reader looks for, as far as it narrows segments and chunks.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted<'a> {
-    /// Runs of this program.
-    pub program: Option<&'a str>,
-    /// This run.
-    pub run: Option<crate::model::RunId>,
-    /// This attempt of the run.
-    pub attempt: Option<u32>,
-    /// This stream.
-    pub stream: Option<Stream>,
-    /// This class.
-    pub class: Option<&'a str>,
-    /// Not before.
-    pub since_ms: Option<u64>,
-    /// Before.
-    pub until_ms: Option<u64>,
+/// The folder of a segment.
+pub(super) fn place(root: &Path, segment: u64) -> PathBuf {
+    root.join(format!("{segment:08}"))
 }
 
-impl Wanted<'_> {
-    fn segment(&self, summary: &Summary) -> bool {
-        self.since_ms.is_none_or(|since| summary.last_at_ms >= since)
-            && self.until_ms.is_none_or(|until| summary.first_at_ms < until)
-            && self.program.is_none_or(|program| summary.programs.contains(program))
-            && self.run.is_none_or(|_| summary.positions.keys().any(|(id, stream)| self.writer(*id, *stream)))
-    }
-
-    pub(super) fn chunk(&self, chunk: &ChunkRef) -> bool {
-        self.writer(chunk.attempt, chunk.stream)
-            && self.program.is_none_or(|program| &*chunk.program == program)
-            && self.since_ms.is_none_or(|since| chunk.last_at_ms >= since)
-            && self.until_ms.is_none_or(|until| chunk.first_at_ms < until)
-            && self.class.is_none_or(|class| chunk.classes.iter().any(|have| &**have == class))
-    }
-
-    /// Whether this stream is looked for.
-    #[must_use]
-    pub fn writer(&self, attempt: AttemptId, stream: Stream) -> bool {
-        self.run.is_none_or(|run| run == attempt.run)
-            && self.attempt.is_none_or(|number| number == attempt.number)
-            && self.stream.is_none_or(|wanted| wanted == stream)
-    }
-}
-
-impl Shared {
-    pub(super) fn catalog(&self) -> MutexGuard<'_, Catalog> {
-        // Whoever panicked with the lock had finished or not begun a change: all changes are single assignments.
-        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn recent(&self) -> MutexGuard<'_, Recent> {
-        // Whoever panicked with the lock left at worst a chunk that is there and not counted.
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn path(&self, segment: u64) -> PathBuf {
-        self.root.join(format!("{segment:08}"))
-    }
-}
-
-fn answer(jobs: &Mutex<Receiver<ReadJob>>) {
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
-            log::error!("a question for stored output panicked");
-        }
+pub(super) fn delete(path: &Path, number: u64) {
+    match fs::remove_dir_all(path) {
+        Ok(()) => log::info!("old output deleted; segment={number}"),
+        Err(error) => log::warn!("old output not deleted; segment={number} error={error}"),
     }
 }

@@ -1,9 +1,6 @@
 //! What retention deleted lately: a reader that it overtook is told how many lines are missing.
 
-use super::{
-    catalog::{Output, Wanted},
-    segment::ChunkRef,
-};
+use super::{segment::ChunkRef, wanted::Wanted};
 use crate::model::{AttemptId, Stream};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -124,24 +121,5 @@ impl Missed {
             next_seq: 0,
             at_ms: chunk.first_at_ms,
         }
-    }
-}
-
-impl Output {
-    /// The number of the newest piece that retention deleted since this output was opened. From memory.
-    #[must_use]
-    pub fn gone_to(&self) -> u64 {
-        self.shared.catalog().gone.newest()
-    }
-
-    /// What retention deleted of such output before a reader came to it who has read everything up to this number, and of
-    /// some streams as far as `read` says. Nothing when it deleted nothing of it. From memory.
-    pub fn missed(
-        &self,
-        wanted: &Wanted<'_>,
-        after: u64,
-        read: impl Fn(AttemptId, Stream) -> Read,
-    ) -> Option<Missed> {
-        self.shared.catalog().gone.missed(wanted, after, read)
     }
 }

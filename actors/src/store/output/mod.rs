@@ -18,6 +18,7 @@ mod carried;
 mod catalog;
 mod chunk;
 mod gone;
+mod handle;
 mod lost;
 mod mark;
 mod part;
@@ -26,15 +27,18 @@ mod recover;
 mod retention;
 mod salvage;
 mod segment;
+mod shared;
+mod wanted;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    catalog::{Output, Wanted},
     chunk::{Chunk, ChunkHead, Found, Line, Lines, Piece},
     gone::{Missed, Read},
+    handle::Output,
     retention::Retention,
     segment::{ChunkRef, Position},
+    wanted::Wanted,
 };

@@ -2,18 +2,14 @@
 
 use super::{
     carried,
-    catalog::Catalog,
+    catalog::{Catalog, delete, place},
     lost::Before,
-    retention::{Retention, delete},
+    retention::Retention,
     salvage::{self, Damage},
     segment::{self, Summary},
 };
 use crate::clock;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 /// What was not sealed is looked through, and repaired where it must be.
 pub(super) fn recover(
@@ -60,10 +56,6 @@ pub(super) fn recover(
         (catalog.number, catalog.head) = (number, Some(Arc::new(recovered.segment)));
     }
     Ok((catalog, damages))
-}
-
-pub(super) fn place(root: &Path, segment: u64) -> PathBuf {
-    root.join(format!("{segment:08}"))
 }
 
 /// A segment is copied before it is looked through, and the copy counts, too.

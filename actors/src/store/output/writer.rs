@@ -1,12 +1,12 @@
 //! The thread that packs and writes chunks, seals segments and deletes old ones.
 
 use super::{
-    catalog::Shared,
     chunk::Chunk,
     lost::Before,
     retention::Retention,
     salvage,
     segment::{self, ChunkRef},
+    shared::Shared,
 };
 use crate::{
     clock,

@@ -4,9 +4,8 @@ use super::*;
 use crate::store::{
     database::disk_bytes,
     entry, frame,
-    journal::Pending,
     segments::folder,
-    state::{Checkpoint, State},
+    state::{Checkpoint, Pending, State},
 };
 use std::collections::BTreeMap;
 
