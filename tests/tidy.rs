@@ -375,9 +375,18 @@ fn paths(code: &str) -> Vec<String> {
             open_braces("", &code[at + 4..at + end], &mut found);
         }
     }
-    for root in
-        ["crate", "actix", "actix_process", "actix_process_actors", "tokio", "std", "sled", "libc", "rustix", "log"]
-    {
+    for root in [
+        "crate",
+        "actix",
+        "actix_process",
+        "actix_process_actors",
+        "tokio",
+        "std",
+        "sled",
+        "libc",
+        "rustix",
+        "log",
+    ] {
         let start = format!("{root}::");
         for (at, _) in code.match_indices(&start) {
             let inside =

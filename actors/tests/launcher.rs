@@ -4,7 +4,7 @@
 use actix::{Actor, Addr, Context, Handler};
 use actix_process_actors::{
     keeper::{
-        self, WakeReceiver,
+        self,
         tree::{Process, Snapshot, Strays, TagCache},
         wake_pair,
     },
@@ -17,7 +17,14 @@ use actix_process_actors::{
         Timestamp,
     },
 };
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::mpsc;
 
 const MANAGER: u128 = 0x5eed;
@@ -45,7 +52,7 @@ struct Bench {
     reports: mpsc::UnboundedReceiver<Report>,
     run: RunId,
     number: u32,
-    _wake: WakeReceiver,
+    _wake: OwnedFd,
 }
 
 impl Bench {

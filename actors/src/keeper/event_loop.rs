@@ -11,6 +11,7 @@ use super::{
     tree::{Process, TAG, TagCache, Tree},
     wake::{WakeSender, spool_name},
 };
+use crate::model::SpoolName;
 use rustix::event::epoll::{Event as Ready, EventData, EventFlags};
 use std::{
     cmp::Reverse,
@@ -68,7 +69,7 @@ pub(super) struct Loop {
     pub(super) tags: TagCache,
     visits: BinaryHeap<Reverse<(u64, u64)>>,
     pub(super) wake: Option<WakeSender>,
-    pub(super) grown: Vec<u64>,
+    pub(super) grown: Vec<SpoolName>,
     pub(super) missed: bool,
     null: File,
     headroom: Headroom,

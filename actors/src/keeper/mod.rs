@@ -71,5 +71,5 @@ pub use self::{
     start::{Incoming, Keeper, init},
     stream::{give_up, rescue},
     syscall::{open_files, wait_any},
-    wake::{LOOK_AT_ALL, WakeReceiver, WakeSender, spool_name, wake_pair},
+    wake::{WakeSender, wake_pair},
 };

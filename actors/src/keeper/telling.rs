@@ -1,12 +1,7 @@
 //! What the loop tells: the daemon over the control socket, the reader of the spools over its own.
 
-use super::{
-    event_loop::Loop,
-    protocol::Event,
-    stream::Marked,
-    syscall::now_ns,
-    wake::{LOOK_AT_ALL, spool_name},
-};
+use super::{event_loop::Loop, protocol::Event, stream::Marked, syscall::now_ns, wake::spool_name};
+use crate::model::{self, SpoolName, SpoolStored};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -24,7 +19,7 @@ impl Loop {
     pub(super) fn tell_growth(&mut self) {
         let Some(wake) = &self.wake else { return self.grown.clear() };
         if self.missed {
-            self.missed = !wake.send(&[LOOK_AT_ALL]);
+            self.missed = !wake.send(&[SpoolName::ALL]);
         }
         if !self.grown.is_empty() {
             self.grown.sort_unstable();
@@ -100,8 +95,8 @@ impl Loop {
     /// The reader of the spools has stored, or dropped, what is in them: who waited for that goes on.
     pub(super) fn reader_ready(&mut self) {
         let Some(wake) = &self.wake else { return };
-        for (name, to) in wake.progress() {
-            let (token, index) = (name >> 1, usize::from(name & 1 == 1));
+        for SpoolStored { name, to } in wake.stored() {
+            let (token, index) = (name.token(), usize::from(name.stream() == model::Stream::Stderr));
             let stream = self.attempts.get_mut(&token).and_then(|attempt| attempt.streams.get_mut(index));
             if stream.is_some_and(|stream| stream.is_stored(to)) {
                 self.visit(token, index as u64);

@@ -11,7 +11,7 @@ use crate::{
     store::{self, JournalRetention, Loaded, Output, Retention, Store},
 };
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
-use std::{os::fd::AsFd, path::PathBuf, sync::mpsc};
+use std::{path::PathBuf, sync::mpsc};
 
 /// How to open a manager.
 #[derive(Clone, Debug)]
@@ -171,7 +171,6 @@ fn live(parts: Parts, tell: &mpsc::Sender<Result<Addr<ManagerActor>, OpenError>>
 fn start(parts: Parts) -> Result<(Addr<ManagerActor>, Arbiter), OpenError> {
     let keeper = |error: std::io::Error| OpenError::Keeper(error.to_string());
     let (wake, woken) = wake_pair().map_err(keeper)?;
-    let woken = woken.as_fd().try_clone_to_owned().map_err(keeper)?;
     let Parts { store, saved, output, seed, limits } = parts;
     let (dir, manager_id, chance) = (store.dir().to_owned(), store.manager_id(), store.seed());
     let context = Context::<ManagerActor>::new();

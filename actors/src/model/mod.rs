@@ -54,7 +54,7 @@ pub use self::{
         Reason, Run, Wanted,
     },
     size::{format_size, parse_size},
-    spool::{Loss, Spool, SpoolSizes},
+    spool::{Loss, Spool, SpoolName, SpoolSizes, SpoolStored},
     template::{OWN_PLACEHOLDERS, Part, Placeholder, Template, TemplateError, Values, render_key},
     time::{
         ClockReading, ClockShift, SavedClock, Timestamp, format_duration_ms, parse_duration_ms,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{AttemptId, Cursor, Direction, LogQuery, Page, Stream, Timestamp},
+    model::{AttemptId, Cursor, Direction, LogQuery, Page, SpoolName, Stream, Timestamp},
     store::Output,
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
@@ -94,9 +94,8 @@ struct Answered {
 }
 
 impl MonitorActor {
-    /// For this store; hears of growing spools from `wakes`, a datagram socket whose messages are names of eight bytes
-    /// each, little-endian: the attempt's token times two, plus one for standard error ([`u64::MAX`]: look at every
-    /// spool); tells `manager`.
+    /// For this store; hears of growing spools from `wakes`, a datagram socket whose messages are
+    /// [`SpoolName`](crate::model::SpoolName)s; tells `manager`.
     #[must_use]
     pub fn new(output: Output, wakes: OwnedFd, manager: Recipient<Report>) -> Self {
         let number = output.last_number();
@@ -447,13 +446,13 @@ impl Handler<Wakes> for MonitorActor {
     type Result = ();
 
     fn handle(&mut self, wakes: Wakes, ctx: &mut Context<Self>) {
-        if wakes.0.contains(&u64::MAX) {
+        if wakes.0.contains(&SpoolName::ALL) {
             let all: Vec<_> = self.watched.keys().copied().collect();
             all.into_iter().for_each(|attempt| self.mark(attempt));
         } else {
-            for (token, stream) in wakes.0.iter().map(|name| wake::spool_of(*name)) {
-                if let Some(attempt) = self.tokens.get(&token).copied() {
-                    self.mark_grown(attempt, stream);
+            for name in wakes.0 {
+                if let Some(attempt) = self.tokens.get(&name.token()).copied() {
+                    self.mark_grown(attempt, name.stream());
                 }
             }
         }

@@ -11,7 +11,10 @@ use super::{
     wake,
 };
 use crate::{
-    model::{AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, SpoolSizes, Stream, Timestamp},
+    model::{
+        AttemptId, Backlog, Counts, Evidence, ExitStatus, Program, SpoolName, SpoolSizes, SpoolStored,
+        Stream, Timestamp,
+    },
     store::Output,
 };
 use std::{os::fd::OwnedFd, sync::Arc};
@@ -262,18 +265,20 @@ impl Watched {
 
     /// Tells the keeper how far the spools are stored, when that is news.
     pub(crate) fn tell(&mut self, keeper: Option<&OwnedFd>) {
-        for (name, to) in self.progress() {
+        for word in self.progress() {
             if let Some(keeper) = keeper {
-                wake::say(keeper, name, to);
+                wake::say(keeper, word);
             }
         }
     }
 
-    /// How far each spool is stored, by its name, when that is worth a word to the keeper.
-    pub(crate) fn progress(&mut self) -> impl Iterator<Item = (u64, u64)> {
+    /// How far each spool is stored, when that is worth a word to the keeper.
+    pub(crate) fn progress(&mut self) -> impl Iterator<Item = SpoolStored> {
         let (token, limit) = (self.token, self.program.output.backlog);
-        let feeds = self.feeds_mut().into_iter().enumerate();
-        feeds.filter_map(move |(index, feed)| Some((token << 1 | index as u64, feed.progress(limit)?)))
+        let feeds = [Stream::Stdout, Stream::Stderr].into_iter().zip(self.feeds_mut());
+        feeds.filter_map(move |(stream, feed)| {
+            Some(SpoolStored { name: SpoolName::new(token, stream), to: feed.progress(limit)? })
+        })
     }
 
     /// When a store that stands still since then has done so for too long for this program; never, where it is not asked.

@@ -1,6 +1,6 @@
 //! Hears which spools grew.
 
-use crate::model::Stream;
+use crate::model::{SpoolName, SpoolStored};
 use actix::{Message, Recipient};
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
@@ -17,15 +17,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Longest datagram that is read whole.
 const DATAGRAM: usize = 8 << 10;
 
-/// These spools grew: names as the keeper gives them.
+/// These spools grew.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Wakes(pub(crate) Vec<u64>);
-
-/// The token and the stream that a name stands for.
-pub(crate) const fn spool_of(name: u64) -> (u64, Stream) {
-    (name >> 1, if name & 1 == 0 { Stream::Stdout } else { Stream::Stderr })
-}
+pub(crate) struct Wakes(pub(crate) Vec<SpoolName>);
 
 /// Passes wake-ups on until nobody wants them or nobody sends them any more.
 pub(crate) fn listen(fd: OwnedFd, to: Recipient<Wakes>) -> io::Result<impl Future<Output = ()> + 'static> {
@@ -54,20 +49,18 @@ pub(crate) fn listen(fd: OwnedFd, to: Recipient<Wakes>) -> io::Result<impl Futur
 }
 
 /// Tells the keeper up to where a spool is stored. Left out when there is no room: the next word says more.
-pub(crate) fn say(fd: &OwnedFd, name: u64, to: u64) {
-    let word = [name.to_le_bytes(), to.to_le_bytes()].concat();
-    let _ = rustix::net::send(fd, &word, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+pub(crate) fn say(fd: &OwnedFd, word: SpoolStored) {
+    let _ = rustix::net::send(fd, &word.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
 /// Reads all that waits; false when the other end is gone.
-fn drain(fd: &OwnedFd, names: &mut Vec<u64>) -> bool {
+fn drain(fd: &OwnedFd, names: &mut Vec<SpoolName>) -> bool {
     let mut datagram = [0_u8; DATAGRAM];
     loop {
         match rustix::net::recv(fd, &mut datagram[..], RecvFlags::empty()) {
             Ok((0, _)) => return false,
             Ok((length, _)) => {
-                let bytes = datagram.get(..length).unwrap_or_default();
-                names.extend(bytes.as_chunks::<8>().0.iter().map(|name| u64::from_le_bytes(*name)));
+                names.extend(SpoolName::decode(datagram.get(..length).unwrap_or_default()));
             }
             Err(Errno::AGAIN) => return true,
             Err(Errno::INTR) => {}

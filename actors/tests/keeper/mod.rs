@@ -4,13 +4,14 @@ mod losses;
 
 use actix_process_actors::{
     keeper::{
-        ExitRecord, Incoming, Keeper, WakeReceiver,
+        ExitRecord, Incoming, Keeper,
         protocol::{Event, Launch, Request},
         tree::{self, Process, Snapshot},
         wake_pair,
     },
     model::{ExitStatus, SpoolSizes, Timestamp},
 };
+use rustix::net::RecvFlags;
 use std::{
     collections::VecDeque,
     fs,
@@ -76,7 +77,7 @@ pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,
     events: VecDeque<(Event, Vec<OwnedFd>)>,
     token: u64,
-    pub(crate) wake: WakeReceiver,
+    pub(crate) wake: OwnedFd,
 }
 
 #[expect(clippy::unwrap_used, reason = "a scenario that cannot be set up fails")]
@@ -181,8 +182,7 @@ impl Bench {
         let mut patience = Patience::new();
         while !String::from_utf8_lossy(&self.read(token, "out")).contains(text) {
             poll(self.wake.as_raw_fd(), libc::POLLIN, 20);
-            let mut heard = Vec::new();
-            self.wake.read(&mut heard).unwrap();
+            take_wakes(&self.wake);
             patience.check(text);
         }
     }
@@ -214,6 +214,12 @@ pub(crate) fn poll(fd: i32, events: i16, timeout_ms: i32) {
     let mut poll = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one valid entry.
     unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };
+}
+
+/// Takes the wake-ups that wait, so that a poll waits for the next one.
+pub(crate) fn take_wakes(wake: &OwnedFd) {
+    let mut datagram = [0; 8 << 10];
+    while let Ok((1.., _)) = rustix::net::recv(wake, &mut datagram[..], RecvFlags::empty()) {}
 }
 
 fn exit_statuses_and_sizes_are_told_as_they_are() {
@@ -412,7 +418,7 @@ fn a_held_spool_makes_the_child_wait() {
             given_back = metadata.len();
         }
         poll(bench.wake.as_raw_fd(), libc::POLLIN, 20);
-        bench.wake.read(&mut Vec::new()).unwrap();
+        take_wakes(&bench.wake);
         patience.check("the bytes");
     }
     assert_eq!(bench.exited(token).1.stdout, ALL);
