@@ -1,29 +1,19 @@
 //! Opening a sled database that may be in any state.
 
+use super::panics::caught;
 use crate::{clock, owned};
 use std::{
     fs, io,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 /// Runs something that calls sled, which panics where others return errors.
 pub(crate) fn guard<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(panic) => Err(format!("sled panicked: {}", panic_text(&*panic))),
+    match caught(work) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(why) => Err(format!("sled panicked: {why}")),
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-        .unwrap_or_else(|| "no reason given".to_owned())
 }
 
 /// Opens a database; `cache` bytes of its pages stay in memory.

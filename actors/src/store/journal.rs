@@ -9,12 +9,12 @@ use super::{
     ahead::Ahead,
     answer::{Loaded, StoreError},
     condition::Gauges,
-    database::panic_text,
     entry::{Commit, Key, write_entry},
     facts::Facts,
     mark::{self, Marked},
     memory::{self, Burst},
     owed::Owed,
+    panics::guarded,
     segments::{JournalRetention, Segments},
     state::{Checkpoint, Pending, State},
 };
@@ -25,7 +25,6 @@ use crate::{
 use std::{
     collections::BTreeMap,
     fs::File,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc,
@@ -175,7 +174,7 @@ impl Engine {
             log::warn!("checkpoint failed; problem={problem}");
         }
         // sled waits for its own threads when it is dropped, and may panic there too.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(self)));
+        guarded("close the journal", move || drop(self));
     }
 
     /// The next request; writes the checkpoint when none comes for a while.
@@ -441,9 +440,6 @@ fn not_open() -> String {
     "the database is not open".to_owned()
 }
 
-/// An answer that panics must not take the store with it.
 fn answer<T>(done: Done<T>, result: Result<T, StoreError>) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(move || done(result))) {
-        log::error!("an answer of the store panicked; why={}", panic_text(&*panic));
-    }
+    guarded("answer", move || done(result));
 }

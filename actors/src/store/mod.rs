@@ -68,6 +68,7 @@ mod open_error;
 mod output;
 mod owed;
 mod packing;
+mod panics;
 mod read;
 mod reopen;
 mod segments;

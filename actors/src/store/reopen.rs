@@ -5,12 +5,13 @@ use super::{
     database,
     entry::{Entry, Key, write_entry},
     facts::Facts,
-    journal::{Base, Engine, Opened, Pending},
+    journal::{Base, Engine, Opened},
     legacy, mark,
     memory::Burst,
     owed::Owed,
+    panics::guarded,
     segments::{Known, Segments},
-    state::{Salvaged, State},
+    state::{Pending, Salvaged, State},
 };
 use crate::model::Put;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -90,7 +91,7 @@ impl Engine {
         // sled waits for its own threads when it is dropped, and may panic there too.
         let limits = self.base.as_ref().map(|base| base.segments.limits);
         let old = self.base.take();
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || drop(old)));
+        guarded("close the journal", move || drop(old));
         let left = self.ahead.as_ref().map(Ahead::entries).unwrap_or_default();
         let found = match find(&self.root, &left) {
             Ok(found) => found,

@@ -15,7 +15,7 @@ use crate::{
     clock,
     model::{AttemptId, Stream},
     owned,
-    store::{Notice, Store, StoreError, database},
+    store::{Notice, Store, StoreError, database, panics::guarded},
 };
 use std::{
     sync::{
@@ -287,8 +287,6 @@ fn answer(jobs: &Mutex<Receiver<ReadJob>>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
-            log::error!("a question for stored output panicked");
-        }
+        guarded("question for output", job);
     }
 }

@@ -11,11 +11,10 @@ use super::{
 use crate::{
     clock,
     model::Timestamp,
-    store::{StoreError, memory},
+    store::{StoreError, memory, panics::guarded},
 };
 use std::{
     fs,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::Ordering,
@@ -179,13 +178,13 @@ fn work(shared: &Shared, group: Vec<Job>) {
     for (done, size, result) in answers {
         shared.waiting.fetch_sub(size, Ordering::Relaxed);
         let result = result.and_then(|()| flushed.clone());
-        if catch_unwind(AssertUnwindSafe(move || done(result))).is_err() {
-            log::error!("an answer of the output's writer panicked");
-        }
+        guarded("answer of a chunk", move || done(result));
     }
     // Until the Monitor has given again what was refused.
     let stored = !shared.refusing.load(Ordering::SeqCst);
-    let _ = catch_unwind(AssertUnwindSafe(move || flushes.into_iter().for_each(|done| done(stored))));
+    for done in flushes {
+        guarded("answer of a flush", move || done(stored));
+    }
     drop(head);
     shared.broken.fetch_or(shared.refusing.load(Ordering::SeqCst), Ordering::SeqCst);
     if due || shared.seal_due() {
