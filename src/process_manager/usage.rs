@@ -2,7 +2,10 @@
 
 use super::{ProcessManager, shutdown::on_a_thread};
 use crate::RunStatus;
-use actix_process_actors::{clock, model::RunId};
+use actix_process_actors::{
+    clock,
+    model::{ProcessStat, RunId},
+};
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
@@ -25,40 +28,6 @@ pub struct Usage {
 /// A share over less than this says more about the clock's ticks (10 ms) than about the process.
 const SHORTEST_MS: u64 = 1_000;
 
-/// One process, as `/proc/PID/stat` shows it. Times in clock ticks.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Process {
-    pid: i32,
-    parent: i32,
-    group: i32,
-    session: i32,
-    /// Of itself, and of its children that ended.
-    busy: u64,
-    start: u64,
-    pages: u64,
-}
-
-impl Process {
-    /// The name in parentheses may have any byte, so fields are counted from its end.
-    fn parse(stat: &str) -> Option<Self> {
-        let (head, tail) = stat.rsplit_once(") ")?;
-        let fields: Vec<&str> = tail.split_ascii_whitespace().take(22).collect();
-        // Numbered as in proc(5), where the state, the first of these, is the third.
-        let number = |field: usize| fields.get(field - 3)?.parse::<i64>().ok();
-        let amount = |field: usize| number(field).map(|number| u64::try_from(number).unwrap_or(0));
-        let id = |field: usize| i32::try_from(number(field)?).ok();
-        Some(Self {
-            pid: head.split(' ').next()?.parse().ok()?,
-            parent: id(4)?,
-            group: id(5)?,
-            session: id(6)?,
-            busy: amount(14)? + amount(15)? + amount(16)? + amount(17)?,
-            start: amount(22)?,
-            pages: amount(24)?,
-        })
-    }
-}
-
 /// The leader of a run's process, which begins a session of its own.
 type Leader = (i32, u64);
 
@@ -71,15 +40,15 @@ struct Sum {
 }
 
 /// Adds everybody up under the leader whose session or group they are in, or whose descendants they are.
-fn sums(leaders: &[Leader], processes: &[Process]) -> HashMap<Leader, Sum> {
-    let all: HashMap<i32, &Process> = processes.iter().map(|process| (process.pid, process)).collect();
+fn sums(leaders: &[Leader], processes: &[ProcessStat]) -> HashMap<Leader, Sum> {
+    let all: HashMap<i32, &ProcessStat> = processes.iter().map(|process| (process.pid, process)).collect();
     // A number that somebody else has by now is no leader of ours.
     let ours: HashMap<i32, Leader> = leaders
         .iter()
-        .filter(|(pid, start)| all.get(pid).is_some_and(|process| process.start == *start))
+        .filter(|(pid, start)| all.get(pid).is_some_and(|process| process.start_ticks == *start))
         .map(|leader| (leader.0, *leader))
         .collect();
-    let leader_of = |process: &Process| {
+    let leader_of = |process: &ProcessStat| {
         let mut at = Some(process);
         // Parents that change while they are read could lead in a circle; no tree is deeper than there are processes.
         for _ in 0..=all.len() {
@@ -96,8 +65,8 @@ fn sums(leaders: &[Leader], processes: &[Process]) -> HashMap<Leader, Sum> {
     for process in processes {
         if let Some(leader) = leader_of(process) {
             let sum = sums.entry(leader).or_default();
-            sum.busy += process.busy;
-            sum.pages += process.pages;
+            sum.busy += process.busy_ticks;
+            sum.pages += process.resident_pages;
             sum.processes += 1;
         }
     }
@@ -181,11 +150,11 @@ fn leader(run: &RunStatus) -> Option<(RunId, Leader)> {
 }
 
 /// Everybody; who may not be looked at, or ends meanwhile, is left out.
-fn processes() -> Vec<Process> {
+fn processes() -> Vec<ProcessStat> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let stat = |pid: i32| fs::read(format!("/proc/{pid}/stat")).ok();
-    pids.filter_map(|pid| Process::parse(&String::from_utf8_lossy(&stat(pid)?))).collect()
+    pids.filter_map(|pid| ProcessStat::parse(&stat(pid)?)).collect()
 }
 
 fn machine() -> Option<Machine> {
@@ -205,17 +174,17 @@ fn machine() -> Option<Machine> {
 mod tests {
     use super::*;
 
-    fn process(pid: i32, parent: i32, session: i32, busy: u64) -> Process {
-        Process { pid, parent, group: session, session, busy, start: 1_000, pages: 10 }
-    }
-
-    #[test]
-    fn a_name_full_of_brackets_moves_no_field() {
-        let stat = "7 (a) b) (c) S 1 7 8 0 -1 0 0 0 0 0 150 50 3 4 20 0 1 0 1000 9999 256 0";
-        let expected =
-            Process { pid: 7, parent: 1, group: 7, session: 8, busy: 207, start: 1_000, pages: 256 };
-        assert_eq!(Process::parse(stat), Some(expected));
-        assert_eq!(Process::parse("7 (a"), None);
+    fn process(pid: i32, parent: i32, session: i32, busy: u64) -> ProcessStat {
+        ProcessStat {
+            pid,
+            state: b'S',
+            parent,
+            group: session,
+            session,
+            busy_ticks: busy,
+            start_ticks: 1_000,
+            resident_pages: 10,
+        }
     }
 
     #[test]

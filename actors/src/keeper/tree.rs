@@ -1,6 +1,7 @@
 //! Who belongs to an attempt: one look at `/proc`, shared by all attempts that ask at the same moment.
 
 use super::syscall::{pidfd_open, pidfd_signal};
+use crate::model::ProcessStat;
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
@@ -15,7 +16,7 @@ pub const TAG: &str = "ACTIX_PROCESS=";
 /// Bytes of an environment that are searched for the tag: the kernel's own limit for one argument list.
 const ENVIRON: u64 = 2 << 20;
 
-/// One process, as `/proc/PID/stat` shows it.
+/// One process, at one moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Process {
     /// Its id.
@@ -49,23 +50,9 @@ impl Process {
     pub fn read(pid: i32) -> Option<Self> {
         let mut stat = [0_u8; 1024];
         let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
-        Self::parse(stat.get(..length)?)
-    }
-
-    /// The name is in parentheses and may itself have any byte, so the fields are counted from the last one.
-    fn parse(stat: &[u8]) -> Option<Self> {
-        let text = String::from_utf8_lossy(stat);
-        let (head, tail) = text.rsplit_once(") ")?;
-        let pid = head.split(' ').next()?.parse().ok()?;
-        let fields: Vec<&str> = tail.split(' ').take(20).collect();
-        Some(Self {
-            pid,
-            state: *fields.first()?.as_bytes().first()?,
-            parent: fields.get(1)?.parse().ok()?,
-            group: fields.get(2)?.parse().ok()?,
-            session: fields.get(3)?.parse().ok()?,
-            start_ticks: fields.get(19)?.parse().ok()?,
-        })
+        let ProcessStat { pid, parent, group, session, start_ticks, state, .. } =
+            ProcessStat::parse(stat.get(..length)?)?;
+        Some(Self { pid, parent, group, session, start_ticks, state })
     }
 
     /// Whether it can still do anything.
@@ -369,15 +356,6 @@ mod tests {
     fn pids(mut members: Vec<Process>) -> Vec<i32> {
         members.sort_by_key(|member| member.pid);
         members.into_iter().map(|member| member.pid).collect()
-    }
-
-    #[test]
-    fn a_name_with_parentheses_does_not_move_the_fields() {
-        let stat = b"7 (a) S 1 (b)) R 5 6 4 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
-        let process = Process::parse(stat).unwrap();
-        assert_eq!((process.pid, process.parent, process.group, process.session), (7, 5, 6, 4));
-        assert_eq!((process.start_ticks, process.state), (4711, b'R'));
-        assert_eq!(Process::parse(b"7 (a"), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod param_spec;
 mod params;
 mod policy;
 mod problem;
+mod process_stat;
 mod program;
 mod restore;
 mod run;
@@ -43,6 +44,7 @@ pub use self::{
         scope_pattern_problem, tokens,
     },
     problem::{Problem, did_you_mean, edit_distance},
+    process_stat::ProcessStat,
     program::{
         Advised, Backlog, ClassOverride, Classify, ClassifyRule, Command, HIGHEST_PRIORITY, LeadsOut,
         Leftovers, Matcher, OnLost, OutputPolicy, Program, REGEX_SIZE_LIMIT, Ready, Restart, StderrMode,

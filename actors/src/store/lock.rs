@@ -1,7 +1,7 @@
 //! The lock on a store's folder.
 
 use super::open_error::OpenError;
-use crate::owned;
+use crate::{model::ProcessStat, owned};
 use std::{
     fs::{self, File, TryLockError},
     io::{Read, Seek, Write},
@@ -97,13 +97,10 @@ fn command_of(pid: i32) -> String {
     if text.is_empty() { "its command is not for us to see".into() } else { text.chars().take(80).collect() }
 }
 
-/// The start time of a process (`self`: ours), field 22 of `stat`; the name in field 2 may hold anything, so it is counted
-/// from its end.
+/// The start time of a process (`self`: ours) in clock ticks; 0 when there is none.
 fn start_ticks(process: &str) -> u64 {
     let stat = fs::read(format!("/proc/{process}/stat")).unwrap_or_default();
-    let stat = String::from_utf8_lossy(&stat);
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    after_name.split_whitespace().nth(19).and_then(|word| word.parse().ok()).unwrap_or(0)
+    ProcessStat::parse(&stat).map_or(0, |stat| stat.start_ticks)
 }
 
 pub(super) fn boot_id() -> String {
