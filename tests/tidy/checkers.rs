@@ -1,6 +1,6 @@
 //! Every checker finds what it is for, and nothing else.
 
-use super::{opening::unlooked, *};
+use super::{circles::unexcused, opening::unlooked, *};
 
 #[track_caller]
 fn finds(check: impl Fn(&Source) -> Broken, path: &str, text: &str) {
@@ -143,6 +143,49 @@ fn floors() {
     assert_eq!(lock("rand", "0.8.5").len(), 1);
     assert!(lock("crossbeam-epoch", "0.9.20").is_empty());
     assert!(lock("rand", "0.9.1").is_empty() && lock("rand_core", "0.8.1").is_empty());
+}
+
+/// What the rule on circles says of these files of one crate.
+fn circles_of(files: &[(&str, &str)], known: &[(&[&str], &str)]) -> Broken {
+    let source =
+        |(path, text): &(&str, &str)| Source { path: format!("actors/src/{path}"), text: (*text).into() };
+    unexcused(&files.iter().map(source).collect::<Vec<_>>(), known)
+}
+
+#[test]
+fn circles_of_files() {
+    let circles = |files: &[(&str, &str)]| circles_of(files, &[]).len();
+    assert_eq!(circles(&[("a.rs", "use crate::b::B;"), ("b.rs", "use super::a::{self, A};")]), 1);
+    assert_eq!(circles(&[("s/a.rs", "use super::b::B;"), ("s/b.rs", "fn b(_: super::a::A) {}")]), 1);
+    assert_eq!(circles(&[("a.rs", "use self::a::b::B;"), ("a/b.rs", "use super::A;")]), 0, "no such file");
+    assert_eq!(circles(&[("a.rs", "mod b;\nuse b::B;"), ("a/b.rs", "use super::A;")]), 1, "a child");
+    let three = [("a.rs", "use crate::b::B;"), ("b.rs", "use crate::c::C;"), ("c.rs", "use crate::a::A;")];
+    let said = circles_of(&three, &[]);
+    assert_eq!(said, ["actors/src/a.rs, actors/src/b.rs, actors/src/c.rs need each other"]);
+    assert_eq!(circles(&three[..2]), 0, "a line is no circle");
+    let two = [&three[..], &[("d.rs", "use crate::{a::A, e};"), ("e.rs", "use crate::d::D;")]].concat();
+    assert_eq!(circles(&two), 2, "one that leads to another is not of it");
+    for text in [
+        "// use crate::a::A;",
+        "use crate::aa::A;",
+        "use std::a::A;",
+        "fn f() {}\n#[cfg(test)]\nmod tests {\n use crate::a::A;\n}",
+    ] {
+        assert_eq!(circles(&[("a.rs", "use crate::b::B;"), ("b.rs", text)]), 0, "{text}");
+    }
+    let doors = [("s/mod.rs", "pub use self::a::A;"), ("s/a.rs", "use super::B;"), ("lib.rs", "use s::A;")];
+    assert_eq!(circles(&doors), 0, "what goes through a door is not seen");
+    assert_eq!(circles(&[("a.rs", "use crate::tests::T;"), ("tests.rs", "use crate::a::A;")]), 0, "tests");
+}
+
+#[test]
+fn circles_that_are_excused() {
+    let pair = [("a.rs", "use crate::b::B;"), ("b.rs", "use crate::a::A;")];
+    let known: &[(&[&str], &str)] = &[(&["actors/src/a.rs", "actors/src/b.rs"], "for now")];
+    assert!(circles_of(&pair, known).is_empty());
+    assert_eq!(circles_of(&pair[..1], known).len(), 1, "an excuse that nobody needs goes");
+    let larger = [pair[0], ("b.rs", "use crate::{a::A, c::C};"), ("c.rs", "use crate::b::B;")];
+    assert_eq!(circles_of(&larger, known).len(), 1, "a circle does not grow unseen");
 }
 
 #[test]
