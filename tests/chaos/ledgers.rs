@@ -65,7 +65,7 @@ pub(crate) fn read_on(folder: &Path, all: &mut Ledgers) {
 /// Reads again those that are known, and those of attempts that the journal tells: one that began and ended since the first
 /// look is told as over, and its ledger says how. No others: the journal cannot have what began after it was read.
 pub(crate) fn read_again<'a>(folder: &Path, all: &mut Ledgers, told: impl Iterator<Item = &'a AttemptKey>) {
-    let known: BTreeSet<_> = all.attempts.keys().chain(told).cloned().collect();
+    let known: BTreeSet<_> = all.attempts.keys().cloned().chain(told.cloned()).collect();
     for key in known.difference(&all.closed) {
         if let Some(read) = read(&folder.join(format!("{}.{}", key.0, key.1))) {
             all.attempts.insert(key.clone(), read);
