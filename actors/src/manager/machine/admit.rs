@@ -1,20 +1,16 @@
 //! From the request to the leave to start: checks, places, breakers. Who has to wait is in [`line`](super::line).
 
-use super::{Effect, Live, Machine, Stage};
+use super::{Effect, Live, Machine, Stage, Wait};
 use crate::{
     breaker::{self, Admission, Admit, Changes, Gate},
     manager::{Start, StartError},
     model::{
-        BreakerPolicy, Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Run, RunId, Scope,
-        Timestamp, is_priority, render_key, rules_of_scope,
+        Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Run, RunId, Scope, Timestamp,
+        is_priority, render_key,
     },
     retry,
 };
 use std::{collections::BTreeMap, sync::Arc};
-
-/// Most scopes that may gate one start: each costs a message's share and a place in memory.
-/// Further ones are left out; the configuration check refuses them before.
-const GATES_MAX: usize = 8;
 
 /// A start whose parameters fit, and what must be done before it is written down.
 #[derive(Clone, Debug)]
@@ -56,7 +52,7 @@ impl Machine {
             return Err(StartError::Priority { priority });
         }
         self.check_room(program)?;
-        let gates = self.gates(program, &params, start.requested_by.as_deref());
+        let gates = self.programs.gates(program, &params, start.requested_by.as_deref());
         Ok(Checked { program: program.clone(), params, secrets, gates })
     }
 
@@ -64,20 +60,19 @@ impl Machine {
     pub fn checked_before(&self, start: &Start) -> Option<Checked> {
         let program = self.programs.get(&start.program)?.clone();
         let params = start.params.clone();
-        let gates = self.gates(&program, &params, start.requested_by.as_deref());
+        let gates = self.programs.gates(&program, &params, start.requested_by.as_deref());
         Some(Checked { program, params, secrets: BTreeMap::new(), gates })
     }
 
     /// Whether one more run of this program may live or wait.
     pub(super) fn check_room(&self, program: &Program) -> Result<(), StartError> {
         if program.is_daemon() && program.max_concurrent.is_none() {
-            let living = self.live.values().find(|live| live.run.program == program.name);
-            if let Some(live) = living {
+            if let Some(live) = self.runs.newest_live_of(&program.name) {
                 return Err(StartError::AlreadyRunning { program: program.name.clone(), run: live.run.id });
             }
         }
         let limit = program.queue;
-        let waiting = self.queues.get(&program.name).map_or(0, std::collections::BTreeSet::len);
+        let waiting = self.lines.queue_length(&program.name);
         if !self.has_place(program) && waiting >= limit as usize {
             return Err(StartError::QueueFull { program: program.name.clone(), limit });
         }
@@ -96,46 +91,20 @@ impl Machine {
         run.forced = start.force;
         run.own_priority = start.priority;
         self.remember_key(start, id);
-        self.stopped_by_hand.remove(&program.name);
+        self.programs.start_by_hand(&program.name);
         let live = Live::boxed(run, program, self.now);
         let (requested_by, forced, priority) = (start.requested_by.clone(), start.force, live.run.priority);
-        self.live.insert(id, live);
+        self.runs.begin(live);
         self.record_run(id, false, None, Event::RunQueued { params, requested_by, forced, priority });
         self.enqueue(id);
         self.commit(true);
         self.take_effects()
     }
 
-    /// The scopes that gate a start of this program, in order: its own, shared ones, the user's, the global one.
-    pub(super) fn gates(&self, program: &Program, params: &Params, user: Option<&str>) -> Vec<Gate> {
-        let mut gates = Vec::new();
-        if let Some(policy) = &program.breaker {
-            gates.push(Gate { scope: Scope::program(&program.name), policy: policy.clone() });
-        }
-        for template in &program.breakers {
-            // A key whose parameter is unset names no scope: there is nothing that two runs could share.
-            if let Some(key) = render_key(template, &program.name, params)
-                // Two texts may come out as one scope, which hears of each outcome once.
-                && !gates.iter().any(|gate: &Gate| gate.scope.0 == key)
-            {
-                let policy = self.shared_rules(&key).unwrap_or(&self.usual_breaker).clone();
-                gates.push(Gate { scope: Scope(key), policy });
-            }
-        }
-        let user = user.map(|user| format!("user:{user}"));
-        for name in user.into_iter().chain(["global".to_owned()]) {
-            if let Some(policy) = self.shared_rules(&name).cloned() {
-                gates.push(Gate { scope: Scope(name), policy });
-            }
-        }
-        gates.truncate(GATES_MAX);
-        gates
-    }
-
     /// The scopes that gate a run's starts.
     pub fn scopes_of(&self, run: &Run) -> Vec<Scope> {
         let Some(program) = self.programs.get(&run.program) else { return Vec::new() };
-        let gates = self.gates(program, &run.params, run.requested_by.as_deref());
+        let gates = self.programs.gates_of(run, program);
         gates.into_iter().map(|gate| gate.scope).collect()
     }
 
@@ -150,23 +119,18 @@ impl Machine {
         shared.collect()
     }
 
-    /// The rules of a shared scope: the exact name, else the longest literal prefix before `*`.
-    pub(super) fn shared_rules(&self, key: &str) -> Option<&Arc<BreakerPolicy>> {
-        rules_of_scope(&self.shared_breakers, key)
-    }
-
     // ── places ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     fn has_place(&self, program: &Program) -> bool {
-        self.places.get(&program.name).copied().unwrap_or(0) < program.concurrency()
+        self.lines.places_taken(&program.name) < program.concurrency()
     }
 
     /// Takes a place and asks the breakers, or waits for one.
     pub(super) fn enqueue(&mut self, id: RunId) {
-        let Some(live) = self.live.get(&id) else { return };
+        let Some(live) = self.runs.live(id) else { return };
         let program = live.program.clone();
         if self.has_place(&program) {
-            *self.places.entry(program.name.clone()).or_default() += 1;
+            self.lines.take_place(&program.name);
             self.ask(id);
             return;
         }
@@ -176,8 +140,8 @@ impl Machine {
             program.name,
             program.concurrency()
         );
-        if let Some(live) = self.live.get_mut(&id) {
-            live.stage = Stage::Queued;
+        if let Some(live) = self.runs.live_mut(id) {
+            live.stage = Stage::Waits(Wait::Queued);
             live.run.phase = Phase::Queued;
             live.waiting_since = now;
             live.run.held = Some(HeldBack {
@@ -188,8 +152,8 @@ impl Machine {
                 since: now,
             });
         }
-        if let Some(live) = self.live.get(&id) {
-            self.queues.entry(program.name.clone()).or_default().insert(live.in_line());
+        if let Some(live) = self.runs.live(id) {
+            self.lines.queue(&program.name, live.in_line());
         }
         let event = Event::StartBlocked { reason: HeldReason::Concurrency, retry_at: None, why };
         self.record_run(id, false, None, event);
@@ -198,26 +162,22 @@ impl Machine {
 
     /// Gives a place back, for the first in line.
     pub(super) fn release_place(&mut self, program: &str) {
-        if let Some(taken) = self.places.get_mut(program) {
-            *taken = taken.saturating_sub(1);
-        }
+        self.lines.give_place_back(program);
         self.hand_out_places(program);
     }
 
     /// Lets runs in line start while there are places. A reload may have made more of them, or fewer.
     pub(super) fn hand_out_places(&mut self, name: &str) {
         while !self.shutting_down
-            && let Some(next) = self.queues.get(name).and_then(|queue| queue.first().copied())
+            && let Some(next) = self.lines.first_in_queue(name)
         {
-            let own = self.live.get(&next.2).map(|live| &live.program);
+            let own = self.runs.live(next.2).map(|live| &live.program);
             let Some(program) = self.programs.get(name).or(own) else { return };
             if !self.has_place(program) {
                 return;
             }
-            if let Some(queue) = self.queues.get_mut(name) {
-                queue.remove(&next);
-            }
-            *self.places.entry(name.to_owned()).or_default() += 1;
+            self.lines.leave_queue(name, &next);
+            self.lines.take_place(name);
             self.ask(next.2);
         }
     }
@@ -235,10 +195,10 @@ impl Machine {
             return self.end_removed(id);
         }
         let now = self.now;
-        let current = self.live.get(&id).and_then(|live| self.programs.get(&live.run.program)).cloned();
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let current = self.runs.live(id).and_then(|live| self.programs.get(&live.run.program)).cloned();
+        let Some(live) = self.runs.live_mut(id) else { return };
         // Who waits already keeps the place that he has waited for, whatever held him back until now.
-        if live.stage != Stage::Blocked {
+        if live.stage != Stage::Waits(Wait::Blocked) {
             live.waiting_since = now;
         }
         if let Some(program) = current {
@@ -246,14 +206,14 @@ impl Machine {
             live.program = program;
             self.set_priority(id, priority);
         }
-        let Some(live) = self.live.get(&id) else { return };
+        let Some(live) = self.runs.live(id) else { return };
         // A first start brings tokens and needs none.
         if live.run.attempt > 0 && !live.free {
             let priority = live.run.priority;
             let budgets = self.budgets_of(id);
-            if self.under_budget || !budgets.is_empty() {
-                if let Some(live) = self.live.get_mut(&id) {
-                    live.stage = Stage::Reserving;
+            if self.programs.needs_tokens(&budgets) {
+                if let Some(live) = self.runs.live_mut(id) {
+                    live.stage = Stage::Waits(Wait::Reserving);
                 }
                 self.ask_retry(retry::Ask::Reserve { run: id, priority, budgets });
                 return;
@@ -263,8 +223,8 @@ impl Machine {
     }
 
     pub(super) fn ask_breakers(&mut self, id: RunId) {
-        let Some(live) = self.live.get_mut(&id) else { return };
-        live.stage = Stage::Asking;
+        let Some(live) = self.runs.live_mut(id) else { return };
+        live.stage = Stage::Waits(Wait::Asking);
         live.stop = None;
         if live.run.forced {
             // No permit is taken, so no probe is spent on it and no breaker hears how it ends.
@@ -282,8 +242,8 @@ impl Machine {
 
     /// The scopes that gate the next start of a living run.
     pub(super) fn gates_of(&self, id: RunId) -> Vec<Gate> {
-        let Some(live) = self.live.get(&id) else { return Vec::new() };
-        self.gates(&live.program, &live.run.params, live.run.requested_by.as_deref())
+        let Some(live) = self.runs.live(id) else { return Vec::new() };
+        self.programs.gates_of(&live.run, &live.program)
     }
 
     pub(super) fn admitted(&mut self, id: RunId, peek: bool, admission: Admission) {
@@ -294,7 +254,7 @@ impl Machine {
             Admission::Granted { permits, probe, changes } => {
                 self.absorb(changes);
                 let scopes: Vec<_> = permits.iter().map(|permit| permit.scope.clone()).collect();
-                let asks = self.live.get(&id).is_some_and(|live| live.stage == Stage::Asking);
+                let asks = self.runs.live(id).is_some_and(|live| live.stage == Stage::Waits(Wait::Asking));
                 if !asks || self.shutting_down {
                     // Stopped while the breakers were asked, or asked twice: the permits go back unused.
                     self.give_back(id, permits);
@@ -302,7 +262,7 @@ impl Machine {
                 }
                 self.hold_permits(id, permits);
                 self.disarm(id);
-                self.stirred.extend(scopes);
+                self.lines.recheck(scopes);
                 self.prepare(id, probe);
             }
             Admission::Denied { scope, retry_at, why, changes } => {
@@ -323,7 +283,7 @@ impl Machine {
 
     /// A run that fails must not wait beyond its `max_failing`.
     pub(super) fn ask_deadline(&mut self, id: RunId) {
-        let Some(live) = self.live.get(&id) else { return };
+        let Some(live) = self.runs.live(id) else { return };
         if live.program.retry.max_failing_ms.is_some() {
             let program = live.program.clone();
             self.ask_retry(retry::Ask::Deadline { run: id, program });
@@ -338,13 +298,13 @@ impl Machine {
     // ── parameters ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     fn prepare(&mut self, id: RunId, probe: Option<ProbeParams>) {
-        let Some(live) = self.live.get_mut(&id) else { return };
-        live.stage = Stage::Preparing;
+        let Some(live) = self.runs.live_mut(id) else { return };
+        live.stage = Stage::Waits(Wait::Preparing);
         live.evidence = None;
         self.leave_lines(id);
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         // Whoever stood behind it is the first in line now.
-        self.stirred.extend(live.run.held.take().and_then(|held| held.scope));
+        self.lines.recheck(live.run.held.take().and_then(|held| held.scope));
         let (program, base) = (live.program.clone(), live.run.params.clone());
         if base.is_empty() {
             let prepared = retry::Prepared { params: base, ..retry::Prepared::default() };
@@ -356,12 +316,12 @@ impl Machine {
     }
 
     pub(super) fn prepared(&mut self, id: RunId, prepared: retry::Prepared) {
-        match self.live.get(&id) {
-            Some(live) if live.stage == Stage::Preparing && self.shutting_down => {
+        match self.runs.live(id) {
+            Some(live) if live.stage == Stage::Waits(Wait::Preparing) && self.shutting_down => {
                 self.give_permits_back(id);
                 self.suspend(id);
             }
-            Some(live) if live.stage == Stage::Preparing => {
+            Some(live) if live.stage == Stage::Waits(Wait::Preparing) => {
                 let probe = live.probe;
                 self.begin(id, prepared, probe);
             }
@@ -374,8 +334,8 @@ impl Machine {
     /// while nobody was there.
     pub(super) fn suspend(&mut self, id: RunId) {
         drop(self.take_permits(id));
-        let Some(live) = self.live.get_mut(&id) else { return };
-        live.stage = Stage::Suspended;
+        let Some(live) = self.runs.live_mut(id) else { return };
+        live.stage = Stage::Waits(Wait::Suspended);
         live.run.phase = Phase::Backoff;
         live.run.next_attempt_at = None;
         self.ledger.save_run(id);

@@ -1,7 +1,7 @@
 //! Starts that need tokens of the retry budget: asked for before the breakers, paid when the start is made, given back
 //! when a breaker refuses it.
 
-use super::{Effect, Machine, Stage};
+use super::{Effect, Machine, Stage, Wait};
 use crate::{
     model::{EndReason, Event, HeldBack, HeldReason, Phase, RetryBudget, RunId, Scope, Timestamp},
     retry::{self, Leave},
@@ -12,21 +12,23 @@ impl Machine {
     /// restored, so that what the bucket held is found.
     pub fn set_budget(&mut self, budget: Option<RetryBudget>, now: Timestamp) -> Vec<Effect> {
         self.settle_time(now);
-        self.under_budget = budget.is_some();
+        self.programs.set_budget(budget.is_some());
         self.ask_retry(retry::Ask::SetBudget(budget));
         self.take_effects()
     }
 
     /// The budgets of the scopes that gate a run's starts.
     pub(super) fn budgets_of(&self, id: RunId) -> Vec<(Scope, RetryBudget)> {
-        let Some(live) = self.live.get(&id).filter(|_| self.scoped_budgets) else { return Vec::new() };
-        let gates = self.gates(&live.program, &live.run.params, live.run.requested_by.as_deref());
-        gates.into_iter().filter_map(|gate| Some((gate.scope, gate.policy.retry_budget?))).collect()
+        let live = self.runs.live(id);
+        live.map(|live| self.programs.budgets_of(&live.run, &live.program)).unwrap_or_default()
     }
 
     pub(super) fn reserved(&mut self, id: RunId, leave: Leave) {
         // Stopped while Retry was asked: whoever stopped it has it forget the run, and what it has of it.
-        let Some(live) = self.live.get_mut(&id).filter(|live| live.stage == Stage::Reserving) else { return };
+        let Some(live) = self.runs.live_mut(id).filter(|live| live.stage == Stage::Waits(Wait::Reserving))
+        else {
+            return;
+        };
         if self.shutting_down {
             return self.suspend(id);
         }
@@ -45,12 +47,12 @@ impl Machine {
         self.disarm(id);
         self.leave_lines(id);
         let now = self.now;
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         let before = live.run.held.take();
         let waits = before.as_ref().filter(|held| held.reason == HeldReason::Budget);
         let since = waits.map_or(now, |held| held.since);
         let news = waits.is_none_or(|held| held.retry_at != retry_at);
-        live.stage = Stage::Blocked;
+        live.stage = Stage::Waits(Wait::Blocked);
         live.run.phase = Phase::Blocked;
         live.run.next_attempt_at = retry_at;
         live.run.held =
@@ -69,7 +71,7 @@ impl Machine {
 
     /// A breaker holds the start back: others may have its tokens meanwhile.
     pub(super) fn give_tokens_back(&mut self, id: RunId) {
-        if let Some(live) = self.live.get_mut(&id)
+        if let Some(live) = self.runs.live_mut(id)
             && std::mem::take(&mut live.promised)
         {
             self.ask_retry(retry::Ask::Release(id));
@@ -78,30 +80,31 @@ impl Machine {
 
     /// A start is made: the first one of a run brings tokens, a retry takes those that were set aside for it.
     pub(super) fn account(&mut self, id: RunId, number: u32) {
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         if std::mem::take(&mut live.promised) {
             self.ask_retry(retry::Ask::Pay(id));
         } else if number == 1 {
             let budgets = self.budgets_of(id);
-            if self.under_budget || !budgets.is_empty() {
+            if self.programs.needs_tokens(&budgets) {
                 self.ask_retry(retry::Ask::Deposit(budgets));
             }
         }
     }
 
     pub(super) fn waits_for_tokens(&self, id: RunId) -> bool {
-        let held = self.live.get(&id).filter(|live| live.stage == Stage::Blocked);
+        let held = self.runs.live(id).filter(|live| live.stage == Stage::Waits(Wait::Blocked));
         held.and_then(|live| live.run.held.as_ref()).is_some_and(|held| held.reason == HeldReason::Budget)
     }
 
     /// Whether an operator's start ends what the run waits for: its delay or its tokens, but no breaker.
     pub(super) fn skips_its_wait(&self, id: RunId) -> bool {
-        self.live.get(&id).is_some_and(|live| live.stage == Stage::Backoff) || self.waits_for_tokens(id)
+        self.runs.live(id).is_some_and(|live| live.stage == Stage::Waits(Wait::Backoff))
+            || self.waits_for_tokens(id)
     }
 
     /// An operator starts a run that waits: it needs no tokens.
     pub(super) fn go_free(&mut self, id: RunId) {
-        if let Some(live) = self.live.get_mut(&id) {
+        if let Some(live) = self.runs.live_mut(id) {
             live.free = true;
         }
         self.disarm(id);

@@ -32,15 +32,13 @@ impl Machine {
     /// Whether the attempt is the present one and its end is not judged yet: what it wrote until then is told before its
     /// end is.
     fn is_heard(&self, attempt: AttemptId) -> bool {
-        self.live.get(&attempt.run).is_some_and(|live| {
-            let open = matches!(live.stage, Stage::Running | Stage::Draining);
-            open && live.run.attempt == attempt.number
-        })
+        let live = self.runs.attempt(attempt);
+        live.is_some_and(|live| matches!(live.stage, Stage::Running | Stage::Draining))
     }
 
     fn became_ready(&mut self, attempt: AttemptId, at: Timestamp) {
         let heard = self.is_heard(attempt);
-        let Some(live) = self.live.get_mut(&attempt.run).filter(|_| heard) else { return };
+        let Some(live) = self.runs.live_mut(attempt.run).filter(|_| heard) else { return };
         let limits = live.permits.iter().filter_map(|permit| permit.slow_ready_ms);
         let limits: Vec<_> = limits.collect();
         let Some(current) = live.attempt().filter(|current| current.ready_at.is_none()) else { return };
@@ -56,7 +54,7 @@ impl Machine {
 
     /// Tells the breakers that asked for it; the end of the attempt is told by itself.
     fn tell_early(&mut self, run: RunId, outcome: Outcome, proof: ProbeSuccess) {
-        let Some(live) = self.live.get_mut(&run) else { return };
+        let Some(live) = self.runs.live_mut(run) else { return };
         let mut outcomes = Vec::new();
         for permit in &mut live.permits {
             let timed = proof == ProbeSuccess::Ready && permit.slow_ready_ms.is_some();

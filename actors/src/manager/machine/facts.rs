@@ -1,6 +1,6 @@
 //! What the Manager knows of a run or a program that somebody asks about, taken in one moment.
 
-use super::{Machine, Stage};
+use super::{Machine, Stage, Wait};
 use crate::{
     breaker::Gate,
     explain::{Explanation, Facts, Overview, forecast},
@@ -14,7 +14,7 @@ impl Machine {
     pub fn facts(&self, id: RunId, now: Timestamp) -> Option<Facts> {
         let run = self.run(id)?.clone();
         let program = self.programs.get(&run.program).cloned();
-        let gates = program.as_ref().map(|p| self.gates(p, &run.params, run.requested_by.as_deref()));
+        let gates = program.as_ref().map(|p| self.programs.gates_of(&run, p));
         let gates = gates.unwrap_or_default();
         let by_hand = self.stopped_by_hand(&run.program) == Some(id);
         Some(Facts {
@@ -31,14 +31,14 @@ impl Machine {
     }
 
     fn place_in_line(&self, id: RunId) -> Option<(usize, usize)> {
-        let live = self.live.get(&id)?;
-        let line = match live.stage {
-            Stage::Queued => self.queues.get(&live.run.program)?,
-            Stage::Blocked => self.blocked.get(live.run.held.as_ref()?.scope.as_ref()?)?,
-            _ => return None,
-        };
-        let place = line.iter().position(|(_, _, run)| *run == id)?;
-        Some((place + 1, line.len()))
+        let live = self.runs.live(id)?;
+        match live.stage {
+            Stage::Waits(Wait::Queued) => self.lines.place_in_queue(&live.run.program, id),
+            Stage::Waits(Wait::Blocked) => {
+                self.lines.place_in_line(live.run.held.as_ref()?.scope.as_ref()?, id)
+            }
+            _ => None,
+        }
     }
 
     /// What is known of a program; nothing when there is none of this name.

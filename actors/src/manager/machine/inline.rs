@@ -46,14 +46,12 @@ fn is_of_note(live: &super::Live, evidence: &Evidence) -> bool {
 impl Machine {
     /// Whether a decision may depend on this error of a living attempt.
     pub fn is_of_note(&self, attempt: AttemptId, evidence: &Evidence) -> bool {
-        let live = self.live.get(&attempt.run).filter(|live| live.run.attempt == attempt.number);
-        live.is_some_and(|live| is_of_note(live, evidence))
+        self.runs.attempt(attempt).is_some_and(|live| is_of_note(live, evidence))
     }
 
     pub(super) fn error_seen(&mut self, attempt: AttemptId, evidence: &Evidence, count: u64) {
-        let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number)
-        else {
-            return;
+        let Some(live) = self.runs.attempt_mut(attempt) else {
+            return; // Its end told how many errors it had.
         };
         let of_note = is_of_note(live, evidence);
         if of_note {
@@ -70,7 +68,7 @@ impl Machine {
     }
 
     fn act_on_errors(&mut self, run: RunId, evidence: &Evidence, rule: Inline) {
-        let Some(live) = self.live.get_mut(&run) else { return };
+        let Some(live) = self.runs.live_mut(run) else { return };
         let cause = match rule.action {
             InlineAction::None => return,
             InlineAction::Adjust => {

@@ -1,6 +1,6 @@
 //! From an end to what follows: the breakers hear how it went, Retry says what it means, and the run goes on or is over.
 
-use super::{Effect, Live, Machine, Next, Stage, StopCause};
+use super::{Effect, Machine, Next, Stage, StopCause, Wait};
 use crate::{
     breaker::{self, Changes, Outcome, Settle},
     model::{Class, EndReason, Event, Phase, RunId, Scope},
@@ -11,10 +11,10 @@ impl Machine {
     /// Tells every breaker that granted the start how it went: those that the class names hear of a failure, the rest
     /// hear "neutral".
     pub(super) fn settle(&mut self, id: RunId, class: Option<&str>) {
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         live.stage = Stage::Judging;
         let permits = self.take_permits(id);
-        let Some(live) = self.live.get(&id) else { return };
+        let Some(live) = self.runs.live(id) else { return };
         if permits.is_empty() {
             self.settled(id, false, Changes::default());
             return;
@@ -57,7 +57,7 @@ impl Machine {
         self.absorb(changes);
         if keep {
             self.commit(true);
-        } else if self.live.get(&id).is_some_and(|live| live.stage == Stage::Judging) {
+        } else if self.runs.live(id).is_some_and(|live| live.stage == Stage::Judging) {
             self.judge(id);
         } else {
             self.commit(false);
@@ -69,7 +69,7 @@ impl Machine {
     /// What a stop of ours means is decided here; everything else is Retry's.
     fn judge(&mut self, id: RunId) {
         let now = self.now;
-        let Some(live) = self.live.get(&id) else { return };
+        let Some(live) = self.runs.live(id) else { return };
         let cause = live.stop;
         if live.run.wanted == crate::model::Wanted::Down {
             return self
@@ -109,21 +109,9 @@ impl Machine {
             effective,
             outcome,
             uptime_ms,
-            quarantine: self.quarantine_of(live),
+            quarantine: self.programs.quarantine_of(&live.run, &live.program),
         };
         self.ask_retry(retry::Ask::Judge(Box::new(ended)));
-    }
-
-    /// The longest `quarantine` of the scopes that gate the run's starts, and whose it is.
-    fn quarantine_of(&self, live: &Live) -> Option<(Scope, u64)> {
-        if !self.scoped_quarantines {
-            return None;
-        }
-        breaker::longest_quarantine(&self.gates(
-            &live.program,
-            &live.run.params,
-            live.run.requested_by.as_deref(),
-        ))
     }
 
     pub(super) fn judged(&mut self, id: RunId, verdict: Verdict) {
@@ -131,7 +119,7 @@ impl Machine {
         for (scope, event) in verdict.events {
             self.record_run(id, true, scope, event);
         }
-        let Some(live) = self.live.get(&id).filter(|live| live.stage == Stage::Judging) else { return };
+        let Some(live) = self.runs.live(id).filter(|live| live.stage == Stage::Judging) else { return };
         if live.run.wanted == crate::model::Wanted::Down {
             return self
                 .after(id, Next::Finish(Phase::Stopped, EndReason::Operator, "stopped as asked".into()));
@@ -146,20 +134,20 @@ impl Machine {
             }
             (Decision::RetryAt { at, n, raw_ms, delay_ms, why }, None) => {
                 let (mut why, now) = (why.to_string(), self.now);
-                if let Some(live) = self.live.get(&id)
+                if let Some(live) = self.runs.live(id)
                     && let Some(class) = live.run.current().and_then(|current| current.class.as_deref())
                     && retry::comes_back(&live.run, &live.program, class)
                 {
                     why.push_str("; it has run before, and what it lacks may come back");
                 }
-                let due_at = self.live.get(&id).map_or(at, |live| live.due_after_end(at, now));
+                let due_at = self.runs.live(id).map_or(at, |live| live.due_after_end(at, now));
                 let event = Event::RetryScheduled { n, raw_ms, delay_ms, due_at, why };
                 self.record_run(id, true, None, event);
-                if let Some(live) = self.live.get_mut(&id) {
+                if let Some(live) = self.runs.live_mut(id) {
                     live.run.quarantined = verdict.quarantined;
                 }
                 let overdue = due_at < at && due_at <= now;
-                let spread = self.live.get_mut(&id).filter(|_| overdue).map(|live| live.spread(now));
+                let spread = self.runs.live_mut(id).filter(|_| overdue).map(|live| live.spread(now));
                 Next::Start(spread.unwrap_or(due_at))
             }
             (Decision::GiveUp { phase, reason, why }, _) => Next::Finish(phase, reason, why),
@@ -170,7 +158,7 @@ impl Machine {
 
     /// Goes on at once, or when the tree is empty.
     fn after(&mut self, id: RunId, next: Next) {
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         if live.empty {
             return self.go_on(id, next);
         }
@@ -187,8 +175,9 @@ impl Machine {
             Next::Start(_) if !self.shutting_down && !self.is_configured(id) => self.end_removed(id),
             Next::Start(at) if self.shutting_down || at > now => {
                 let shutting_down = self.shutting_down;
-                let Some(live) = self.live.get_mut(&id) else { return };
-                live.stage = if shutting_down { Stage::Suspended } else { Stage::Backoff };
+                let Some(live) = self.runs.live_mut(id) else { return };
+                live.stage =
+                    if shutting_down { Stage::Waits(Wait::Suspended) } else { Stage::Waits(Wait::Backoff) };
                 live.run.phase = Phase::Backoff;
                 live.run.next_attempt_at = Some(at);
                 self.ledger.save_run(id);
@@ -206,8 +195,8 @@ impl Machine {
         if self.shutting_down {
             return;
         }
-        match self.live.get(&id) {
-            Some(live) if live.stage == Stage::Backoff => self.ask(id),
+        match self.runs.live(id) {
+            Some(live) if live.stage == Stage::Waits(Wait::Backoff) => self.ask(id),
             // Its tokens are there.
             Some(_) if self.waits_for_tokens(id) => self.wake_run(id),
             Some(_) | None => {}
@@ -218,12 +207,12 @@ impl Machine {
     pub(super) fn finish(&mut self, id: RunId, phase: Phase, end_reason: EndReason, why: String) {
         self.disarm(id);
         self.leave_lines(id);
-        if let Some(scope) = self.live.get(&id).and_then(|live| live.run.held.as_ref()?.scope.clone()) {
-            self.stirred.insert(scope); // Whoever stood behind it is the first in line now.
+        if let Some(scope) = self.runs.live(id).and_then(|live| live.run.held.as_ref()?.scope.clone()) {
+            self.lines.recheck([scope]); // Whoever stood behind it is the first in line now.
         }
-        let queued = self.live.get(&id).is_some_and(|live| live.stage == Stage::Queued);
+        let queued = self.runs.live(id).is_some_and(|live| live.stage == Stage::Waits(Wait::Queued));
         self.record_run(id, false, None, Event::RunEnded { phase, end_reason, why });
-        let Some(mut live) = self.live.remove(&id) else { return };
+        let Some(mut live) = self.runs.take_live(id) else { return };
         live.run.phase = phase;
         live.run.end_reason = Some(end_reason);
         live.run.ended_at = Some(self.now);
@@ -232,7 +221,7 @@ impl Machine {
         live.run.held = None;
         let program = live.run.program.clone();
         self.note_end(&live.run);
-        self.ended.insert(id, Box::new(live.run));
+        self.runs.end(live.run);
         self.ledger.act(Effect::ForgetSecrets(id));
         self.ask_retry(retry::Ask::Cancel(id));
         self.ledger.act(Effect::Ended(id));

@@ -17,7 +17,7 @@ impl Machine {
     /// Writes the start down; the process is made after that.
     pub(super) fn begin(&mut self, id: RunId, prepared: Prepared, probe: bool) {
         let (now, Prepared { params, reasons }) = (self.now, prepared);
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         let number = live.run.attempt + 1;
         live.run.attempt = number;
         if live.run.attempts.is_empty() {
@@ -63,7 +63,7 @@ impl Machine {
         match report {
             Report::Launched { attempt, pid, start_ticks, spool, secrets } => {
                 self.launched(attempt, pid, start_ticks);
-                if let Some(live) = self.live.get(&attempt.run) {
+                if let Some(live) = self.runs.live(attempt.run) {
                     let (program, first_output) = (live.program.clone(), live.wants_first_output());
                     self.ledger.emit(Effect::Watch(monitor::Watch {
                         attempt,
@@ -78,7 +78,7 @@ impl Machine {
             }
             Report::LaunchFailed { attempt, failure } => self.launch_failed(attempt, failure),
             Report::Unheard { attempt, spool, sizes, secrets } => {
-                if let Some(live) = self.live.get(&attempt.run) {
+                if let Some(live) = self.runs.live(attempt.run) {
                     let program = live.program.clone();
                     let (first_output, judged) = (false, false);
                     let watch = monitor::Watch { attempt, program, spool, secrets, first_output, judged };
@@ -107,10 +107,9 @@ impl Machine {
     }
 
     fn launched(&mut self, attempt: AttemptId, pid: i32, start_ticks: u64) {
-        let Some(live) = self.live.get_mut(&attempt.run) else { return };
-        if live.run.attempt != attempt.number || live.stage != Stage::Starting {
-            return;
-        }
+        let Some(live) = self.runs.attempt_mut(attempt).filter(|live| live.stage == Stage::Starting) else {
+            return; // Told twice, or of an attempt that was stopped or given up meanwhile.
+        };
         if let Some(current) = live.attempt() {
             current.pid = Some(pid);
             current.start_ticks = start_ticks;
@@ -128,10 +127,9 @@ impl Machine {
 
     fn launch_failed(&mut self, attempt: AttemptId, failure: SpawnFailure) {
         let now = self.now;
-        let Some(live) = self.live.get_mut(&attempt.run) else { return };
-        if live.run.attempt != attempt.number || live.stage != Stage::Starting {
-            return;
-        }
+        let Some(live) = self.runs.attempt_mut(attempt).filter(|live| live.stage == Stage::Starting) else {
+            return; // Told twice, or of an attempt that was stopped or given up meanwhile.
+        };
         let class =
             if failure.problem.is_transient() { Class::SPAWN_TRANSIENT } else { Class::SPAWN_PERMANENT };
         let spawn_error = if failure.errno.is_empty() {
@@ -200,10 +198,9 @@ impl Machine {
         sizes: SpoolSizes,
         leftovers: bool,
     ) {
-        let Some(live) = self.live.get_mut(&attempt.run) else { return };
-        if live.run.attempt != attempt.number || !matches!(live.stage, Stage::Running | Stage::Starting) {
+        let Some(live) = self.runs.attempt_mut(attempt).filter(|live| live.stage.has_process()) else {
             return; // Told twice, or of an attempt that is behind us.
-        }
+        };
         live.stage = Stage::Draining;
         live.exit = Some(exit);
         if exit == ExitStatus::Unknown {
@@ -230,7 +227,7 @@ impl Machine {
                 self.ledger.emit(Effect::StopTree(stop));
             }
         }
-        let live = self.live.get(&attempt.run);
+        let live = self.runs.live(attempt.run);
         let more = live.is_some_and(|live| live.unspooled > 0);
         let drain = monitor::Drain { attempt, exit, up_to: sizes, more };
         let program = live.map(|live| live.program.clone());
@@ -243,8 +240,7 @@ impl Machine {
     fn emptied(&mut self, attempt: AttemptId, sizes: SpoolSizes) {
         self.trees.remove(&attempt);
         self.carried(attempt);
-        let Some(live) = self.live.get_mut(&attempt.run).filter(|live| live.run.attempt == attempt.number)
-        else {
+        let Some(live) = self.runs.attempt_mut(attempt) else {
             self.close(attempt, sizes);
             self.commit(false);
             return;
@@ -259,15 +255,7 @@ impl Machine {
             }
             // Goes out with the decision that is on its way.
             Stage::Judging => self.close(attempt, sizes),
-            Stage::Queued
-            | Stage::Reserving
-            | Stage::Asking
-            | Stage::Blocked
-            | Stage::Preparing
-            | Stage::Starting
-            | Stage::Running
-            | Stage::Backoff
-            | Stage::Suspended => {
+            Stage::Waits(_) | Stage::Starting | Stage::Running => {
                 self.close(attempt, sizes);
                 self.commit(false);
             }
@@ -282,10 +270,9 @@ impl Machine {
 
     pub(super) fn drained(&mut self, attempt: AttemptId, drained: Drained) {
         let now = self.now;
-        let Some(live) = self.live.get_mut(&attempt.run) else { return };
-        if live.stage != Stage::Draining || live.run.attempt != attempt.number {
-            return;
-        }
+        let Some(live) = self.runs.attempt_mut(attempt).filter(|live| live.stage == Stage::Draining) else {
+            return; // The Monitor's answer came after a restart of the run, or twice.
+        };
         let exit = live.exit.unwrap_or(ExitStatus::Unknown);
         let started = live.run.current().map_or(now, |current| current.started_at);
         let ended = live.ended_at.map_or(now, |at| at.clamp(started.min(now), now));

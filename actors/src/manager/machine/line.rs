@@ -4,7 +4,7 @@
 //! and by its breakers, so that nobody overtakes it meanwhile, and leaves when the start is made, refused by another scope,
 //! or not made after all.
 
-use super::{InLine, Machine, Stage, timers::Timer};
+use super::{InLine, Machine, Stage, Wait, timers::Timer};
 use crate::{
     breaker::{self, Admission, Admit, Gate},
     model::{Event, HeldBack, HeldReason, Phase, RunId, Scope, Timestamp},
@@ -21,12 +21,12 @@ fn ends_at(retry_at: Option<Timestamp>) -> Timestamp {
 impl Machine {
     /// What holds those back who wait before this run in the lines of its scopes: the longest.
     pub(super) fn ahead(&self, id: RunId, gates: &[Gate]) -> Option<Refusal> {
-        let own = self.live.get(&id)?.in_line();
+        let own = self.runs.live(id)?.in_line();
         let mut longest: Option<Refusal> = None;
         for gate in gates {
-            let first = self.blocked.get(&gate.scope).and_then(|line| line.first());
-            let Some((_, _, first)) = first.filter(|first| **first < own) else { continue };
-            let Some(held) = self.live.get(first).and_then(|live| live.run.held.as_ref()) else { continue };
+            let first = self.lines.first_refused(&gate.scope);
+            let Some((_, _, first)) = first.filter(|first| *first < own) else { continue };
+            let Some(held) = self.runs.live(first).and_then(|live| live.run.held.as_ref()) else { continue };
             if longest.as_ref().is_none_or(|(_, retry_at, _)| ends_at(held.retry_at) > ends_at(*retry_at)) {
                 longest = Some((gate.scope.clone(), held.retry_at, held.why.clone()));
             }
@@ -41,9 +41,13 @@ impl Machine {
             Admission::Denied { scope, retry_at, why, changes } => (Some((scope, retry_at, why)), changes),
         };
         self.absorb(changes);
-        let stage = self.live.get(&id).map(|live| live.stage.clone());
-        if !matches!(stage, Some(Stage::Asking | Stage::Blocked)) || self.shutting_down {
-            return if stage == Some(Stage::Asking) { self.suspend(id) } else { self.commit(false) };
+        let stage = self.runs.live(id).map(|live| live.stage.clone());
+        if !matches!(stage, Some(Stage::Waits(Wait::Asking | Wait::Blocked))) || self.shutting_down {
+            return if stage == Some(Stage::Waits(Wait::Asking)) {
+                self.suspend(id)
+            } else {
+                self.commit(false)
+            };
         }
         let gates = self.gates_of(id);
         let longest = self.ahead(id, &gates).map(|ahead| match refusal {
@@ -52,7 +56,7 @@ impl Machine {
         });
         match longest {
             // Nobody stands before it any more.
-            None if stage == Some(Stage::Asking) => {
+            None if stage == Some(Stage::Waits(Wait::Asking)) => {
                 self.ask_breaker(breaker::Ask::Admit(Admit { run: id, gates, peek: false }));
             }
             None => self.commit(false),
@@ -77,13 +81,13 @@ impl Machine {
         self.disarm(id);
         self.leave_lines(id);
         let now = self.now;
-        let waits = |stage: &Stage| matches!(stage, Stage::Asking | Stage::Blocked);
-        let Some(live) = self.live.get_mut(&id).filter(|live| waits(&live.stage)) else { return false };
+        let waits = |stage: &Stage| matches!(stage, Stage::Waits(Wait::Asking | Wait::Blocked));
+        let Some(live) = self.runs.live_mut(id).filter(|live| waits(&live.stage)) else { return false };
         let before = live.run.held.take();
         let waits = before.as_ref().filter(|held| held.reason == HeldReason::Breaker);
         let since = waits.map_or(now, |held| held.since);
         let news = waits.is_none_or(|held| held.scope.as_ref() != Some(&scope) || held.retry_at != retry_at);
-        live.stage = Stage::Blocked;
+        live.stage = Stage::Waits(Wait::Blocked);
         live.run.phase = Phase::Blocked;
         live.run.next_attempt_at = retry_at;
         live.waiting_since = live.waiting_since.min(since);
@@ -96,9 +100,7 @@ impl Machine {
         });
         let left = before.and_then(|held| held.scope).filter(|left| *left != scope);
         let entry = live.in_line();
-        let line = self.blocked.entry(scope.clone()).or_default();
-        line.insert(entry);
-        let first = line.first() == Some(&entry);
+        let first = self.lines.refuse(scope.clone(), entry);
         if news {
             let event = Event::StartBlocked { reason: HeldReason::Breaker, retry_at, why };
             self.record_run(id, false, Some(scope), event);
@@ -106,7 +108,7 @@ impl Machine {
         if let Some(at) = retry_at.filter(|_| first) {
             self.arm(id, at.max(now.plus(1)), Timer::AskAgain);
         }
-        self.stirred.extend(left); // Whoever stood behind it there is the first now.
+        self.lines.recheck(left); // Whoever stood behind it there is the first now.
         self.ask_deadline(id);
         first
     }
@@ -114,10 +116,8 @@ impl Machine {
     /// Those behind the first in line see what it was told, unless another scope refuses them for longer. No record: theirs
     /// says when they came, and the breaker's own say what changed since.
     pub(super) fn tell_line(&mut self, scope: &Scope, retry_at: Option<Timestamp>, why: &str) {
-        let behind: Vec<_> =
-            self.blocked.get(scope).map(|line| line.iter().skip(1).copied().collect()).unwrap_or_default();
-        for (_, _, id) in behind {
-            let Some(live) = self.live.get_mut(&id) else { continue };
+        for (_, _, id) in self.lines.behind_first(scope) {
+            let Some(live) = self.runs.live_mut(id) else { continue };
             let Some(held) = live.run.held.as_mut().filter(|held| held.retry_at != retry_at) else {
                 continue;
             };
@@ -125,7 +125,7 @@ impl Machine {
             held.retry_at = retry_at;
             why.clone_into(&mut held.why);
             live.run.next_attempt_at = retry_at;
-            if sooner && live.stage == Stage::Blocked {
+            if sooner && live.stage == Stage::Waits(Wait::Blocked) {
                 let gates = self.gates_of(id);
                 if gates.len() > 1 {
                     self.ask_breaker(breaker::Ask::Admit(Admit { run: id, gates, peek: true }));
@@ -136,47 +136,40 @@ impl Machine {
 
     /// Lets the first in the line of this scope ask again. Its grant wakes the next; a refusal ends the chain.
     pub(super) fn wake(&mut self, scope: &Scope) {
-        let first = self.blocked.get(scope).and_then(|line| line.first().copied());
-        if let Some((_, _, run)) = first {
+        if let Some((_, _, run)) = self.lines.first_refused(scope) {
             self.wake_run(run);
         }
     }
 
     /// One that is being asked already is not asked again.
     pub(super) fn wake_run(&mut self, id: RunId) {
-        if !self.shutting_down && self.live.get(&id).is_some_and(|live| live.stage == Stage::Blocked) {
+        if !self.shutting_down
+            && self.runs.live(id).is_some_and(|live| live.stage == Stage::Waits(Wait::Blocked))
+        {
             self.ask(id);
         }
     }
 
     /// Takes a run out of every line it stands in.
     pub(super) fn leave_lines(&mut self, id: RunId) {
-        let Some(live) = self.live.get(&id) else { return };
+        let Some(live) = self.runs.live(id) else { return };
         let entry = live.in_line();
-        if let Some(queue) = self.queues.get_mut(&live.run.program) {
-            queue.remove(&entry);
-        }
+        self.lines.leave_queue(&live.run.program, &entry);
         let scope = live.run.held.as_ref().and_then(|held| held.scope.clone());
-        let Some(scope) = scope else { return };
-        if let Some(line) = self.blocked.get_mut(&scope) {
-            line.remove(&entry);
-            if line.is_empty() {
-                self.blocked.remove(&scope);
-            }
+        if let Some(scope) = scope {
+            self.lines.leave(&scope, &entry);
         }
     }
 
     /// Another priority moves a run within the line that it stands in.
     pub(super) fn set_priority(&mut self, id: RunId, priority: i32) {
-        let Some(live) = self.live.get_mut(&id).filter(|live| live.run.priority != priority) else { return };
+        let Some(live) = self.runs.live_mut(id).filter(|live| live.run.priority != priority) else { return };
         let before: InLine = live.in_line();
         live.run.priority = priority;
         let after = live.in_line();
         let scope = live.run.held.as_ref().and_then(|held| held.scope.as_ref());
-        if let Some(line) = scope.and_then(|scope| self.blocked.get_mut(scope))
-            && line.remove(&before)
-        {
-            line.insert(after);
+        if let Some(scope) = scope {
+            self.lines.move_within(scope, &before, after);
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod admit;
 mod budget;
+mod deadlines;
 mod early;
 mod effect;
 mod facts;
@@ -18,11 +19,17 @@ mod judge;
 mod ledger;
 mod life;
 mod line;
+mod lines;
+mod live;
 mod on_open;
 mod operate;
 mod output;
+mod programs;
 mod restore;
+mod runs;
+mod stage;
 mod timers;
+mod times;
 mod trim;
 mod unwanted;
 
@@ -36,252 +43,39 @@ pub use self::{
 };
 
 use crate::{
-    breaker::{self, Permit},
-    launcher,
-    model::{
-        Attempt, AttemptId, BreakerPolicy, ClockShift, Event, ExitStatus, ParamValue, Phase, Program, Put,
-        Run, RunId, SavedClock, Scope, SpoolSizes, Timestamp,
-    },
+    breaker, launcher,
+    model::{AttemptId, Event, ParamValue, Program, Put, Run, RunId, Scope, Timestamp},
     retry,
 };
+use deadlines::Deadlines;
 use ledger::{About, Ledger};
-use serde::{Deserialize, Serialize};
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-};
-use timers::Timer;
-
-/// Where a living run is on its way. Finer than [`Phase`]: it says which answer is awaited.
-#[derive(Clone, Debug, PartialEq)]
-enum Stage {
-    /// Waits for a place (phase `queued`).
-    Queued,
-    /// Retry is asked whether the budget has tokens for the start.
-    Reserving,
-    /// The breakers are asked.
-    Asking,
-    /// A breaker refused, or there are no tokens (phase `blocked`).
-    Blocked,
-    /// Retry is asked for parameters.
-    Preparing,
-    /// The start is being written, or the Launcher is at it.
-    Starting,
-    /// The process lives.
-    Running,
-    /// The leader ended; the Monitor is asked what kind of end it was.
-    Draining,
-    /// The Breaker hears of it, then Retry is asked.
-    Judging,
-    /// Decided, but members of the tree are still being stopped.
-    Emptying(Next),
-    /// Waits for its time (phase `backoff`).
-    Backoff,
-    /// Over for this manager: it is being shut down, and the run goes on with the next one.
-    Suspended,
-}
-
-impl Stage {
-    /// Whether an end, or the start that follows it, is being decided: questions to Retry and the Breaker are under way.
-    const fn is_being_decided(&self) -> bool {
-        match self {
-            Self::Reserving | Self::Asking | Self::Preparing | Self::Judging => true,
-            Self::Queued
-            | Self::Blocked
-            | Self::Starting
-            | Self::Running
-            | Self::Draining
-            | Self::Emptying(_)
-            | Self::Backoff
-            | Self::Suspended => false,
-        }
-    }
-}
-
-/// What follows once the tree is empty.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Next {
-    /// Another attempt at this time.
-    Start(Timestamp),
-    /// The run is over.
-    Finish(Phase, crate::model::EndReason, String),
-}
-
-/// Where a run stands among those that wait for the same thing: the highest priority first, then who waits longest.
-type InLine = (Reverse<i32>, Timestamp, RunId);
-
-/// Why a living tree is being stopped.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum StopCause {
-    /// Somebody asked.
-    Operator,
-    /// Somebody asked for another attempt at once.
-    Restart,
-    /// `timeout`.
-    Timeout,
-    /// `idle_timeout`.
-    Idle,
-    /// Errors of a class with `inline.action = "restart"`.
-    Errors,
-    /// Errors of a class with `inline.action = "stop"`.
-    TooManyErrors,
-    /// The manager ends.
-    Shutdown,
-    /// It was found after our own death.
-    Lost,
-    /// A breaker opened, and its rules say `on_open = "stop"`.
-    Breaker,
-}
-
-/// A run that is not over, and what we know of its present attempt.
-#[derive(Debug)]
-struct Live {
-    run: Run,
-    program: Arc<Program>,
-    stage: Stage,
-    permits: Vec<Permit>,
-    stop: Option<StopCause>,
-    /// Whether the attempt being prepared probes a breaker.
-    probe: bool,
-    /// The class of a failed start, which no output can show.
-    evidence: Option<crate::model::Evidence>,
-    exit: Option<ExitStatus>,
-    /// When the leader ended, where that is known to be before it was heard of: while no supervisor ran.
-    ended_at: Option<Timestamp>,
-    /// Bytes that the present attempt wrote until its end and no spool has.
-    unspooled: u64,
-    /// Nobody of the present attempt's tree is left.
-    empty: bool,
-    /// Its final sizes, when the tree was empty before the end was recorded: its spool is closed after that.
-    closing: Option<SpoolSizes>,
-    /// When a supervisor first found its next start overdue, because none ran when it came due. Until that start.
-    overdue_since: Option<Timestamp>,
-    /// When the last classified error of the present attempt was seen.
-    error_at: Option<Timestamp>,
-    /// Errors of the present attempt by class, of those that act while it lives.
-    errors: inline::Errors,
-    /// Whether tokens of the retry budget are set aside for the start that is being prepared.
-    promised: bool,
-    /// Somebody asked for the next start: it is free.
-    free: bool,
-    /// Since when it waits to be started, whatever held it back meanwhile: its place in every line.
-    waiting_since: Timestamp,
-    timers: Vec<(Timestamp, Timer)>,
-}
-
-impl Live {
-    /// Boxed: a tree of runs that come in order is half empty, and so is a table.
-    fn boxed(mut run: Run, program: Arc<Program>, now: Timestamp) -> Box<Self> {
-        run.priority = run.own_priority.unwrap_or(program.priority);
-        Box::new(Self {
-            run,
-            program,
-            stage: Stage::Queued,
-            permits: Vec::new(),
-            stop: None,
-            probe: false,
-            evidence: None,
-            exit: None,
-            ended_at: None,
-            unspooled: 0,
-            empty: true,
-            closing: None,
-            overdue_since: None,
-            error_at: None,
-            errors: inline::Errors::default(),
-            promised: false,
-            free: false,
-            waiting_since: now,
-            timers: Vec::new(),
-        })
-    }
-
-    fn in_line(&self) -> InLine {
-        (Reverse(self.run.priority), self.waiting_since, self.run.id)
-    }
-
-    fn attempt_id(&self) -> AttemptId {
-        AttemptId { run: self.run.id, number: self.run.attempt }
-    }
-
-    fn attempt(&mut self) -> Option<&mut Attempt> {
-        self.run.attempts.back_mut()
-    }
-}
+use lines::Lines;
+use live::{InLine, Live};
+use programs::Programs;
+use runs::Runs;
+use stage::{Next, Stage, StopCause, Wait};
+use std::{collections::HashMap, sync::Arc};
+use times::Times;
 
 /// The Manager's whole knowledge.
 #[derive(Debug, Default)]
 pub struct Machine {
     ledger: Ledger,
-    programs: HashMap<String, Arc<Program>>,
-    shared_breakers: Vec<(String, Arc<BreakerPolicy>)>,
-    /// The rules of a shared scope that none of these names.
-    usual_breaker: Arc<BreakerPolicy>,
-    live: BTreeMap<RunId, Box<Live>>,
-    ended: BTreeMap<RunId, Box<Run>>,
-    /// Living runs that hold a place, by program.
-    places: HashMap<String, u32>,
-    /// Runs that wait for a place, by program.
-    queues: HashMap<String, BTreeSet<InLine>>,
-    /// Runs that a scope refused.
-    blocked: BTreeMap<Scope, BTreeSet<InLine>>,
-    /// Runs with a permit of a scope whose rules stop them when it opens.
-    stopped_on_open: HashMap<Scope, BTreeSet<RunId>>,
-    /// Scopes that opened in this step.
-    opened: Vec<Scope>,
-    /// Scopes in which a refused start may be let through now.
-    stirred: BTreeSet<Scope>,
+    programs: Programs,
+    lines: Lines,
+    runs: Runs,
+    deadlines: Deadlines,
+    times: Times,
     /// Attempts whose leader ended and whose trees are not known to be empty, and how each is stopped.
     trees: HashMap<AttemptId, launcher::Stop>,
     /// What people are told of the keeper and of output on its way.
     carriage: output::Carriage,
-    timers: BTreeSet<(Timestamp, RunId, Timer)>,
     keys: HashMap<String, restore::Remembered>,
     /// Saved attempts that nobody needs, to be removed.
     rests: Vec<Put>,
-    /// Programs whose last run an operator stopped: they are not started with the manager.
-    stopped_by_hand: BTreeMap<String, RunId>,
     shutting_down: bool,
-    /// Whether retries need tokens of the budget of all programs …
-    under_budget: bool,
-    /// … or of some scope's.
-    scoped_budgets: bool,
-    /// Whether some scope has a `quarantine` of its own.
-    scoped_quarantines: bool,
-    /// What saved times are moved by, until that is written.
-    shift: ClockShift,
-    /// What the clocks said at the beginning.
-    clock: SavedClock,
-    /// When they were saved last.
-    clock_saved_at: Timestamp,
     now: Timestamp,
     limits: Limits,
-}
-
-/// What the ledger asks about runs.
-struct Known<'a> {
-    live: &'a BTreeMap<RunId, Box<Live>>,
-    ended: &'a BTreeMap<RunId, Box<Run>>,
-}
-
-impl ledger::Runs for Known<'_> {
-    fn is_being_decided(&self, run: RunId) -> bool {
-        self.live.get(&run).is_some_and(|live| live.stage.is_being_decided())
-    }
-
-    fn saved_run(&self, run: RunId) -> Option<Put> {
-        let living = self.live.get(&run).map(|live| restore::put_living(live));
-        living.or_else(|| self.ended.get(&run).map(|run| restore::put_ended(run)))
-    }
-
-    fn saved_attempt(&self, id: AttemptId) -> Option<Put> {
-        let living = self.live.get(&id.run).map(|live| &live.run);
-        let run = living.or_else(|| self.ended.get(&id.run).map(Box::as_ref))?;
-        let attempt = run.attempts.iter().find(|attempt| attempt.number == id.number)?;
-        Some(restore::put_attempt(id, attempt))
-    }
 }
 
 /// How much of the past is kept.
@@ -365,13 +159,12 @@ impl Machine {
 
     /// When the next timer is due.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let timer = self.timers.first().map(|(at, _, _)| *at);
-        timer.into_iter().chain(self.ledger.write_at()).min()
+        self.deadlines.next().into_iter().chain(self.ledger.write_at()).min()
     }
 
     /// Whether time alone changes something now, beyond what waits to be written.
     pub fn has_due(&self, now: Timestamp) -> bool {
-        self.timers.first().is_some_and(|(at, _, _)| *at <= now)
+        self.deadlines.next().is_some_and(|at| at <= now)
     }
 
     /// Writes what waits for company: before somebody reads the journal, and at the end.
@@ -402,7 +195,7 @@ impl Machine {
 
     /// A record about a living run, or about its present attempt.
     fn record_run(&mut self, run: RunId, attempt: bool, scope: Option<Scope>, event: Event) {
-        let Some(live) = self.live.get(&run) else { return };
+        let Some(live) = self.runs.live(run) else { return };
         let about = if attempt { About::attempt(&live.run) } else { About::run(&live.run) };
         self.ledger.record(self.now, about.at_scope(scope), event);
         self.ledger.save_run(run);
@@ -410,16 +203,16 @@ impl Machine {
 
     /// Breaker changes become records. What they mean for runs that wait or live follows at the end of the step.
     fn absorb(&mut self, changes: breaker::Changes) {
-        self.stirred.extend(changes.freed);
+        self.lines.recheck(changes.freed);
         for change in changes.events {
             match &change.event {
                 Event::BreakerChanged { from, to, .. } if from != to => {
                     if matches!(to.as_str(), "open" | "forced_open") {
-                        self.opened.push(change.scope.clone());
+                        self.lines.opened(change.scope.clone());
                     }
-                    self.stirred.insert(change.scope.clone());
+                    self.lines.recheck([change.scope.clone()]);
                 }
-                Event::ProbeExpired { .. } => drop(self.stirred.insert(change.scope.clone())),
+                Event::ProbeExpired { .. } => self.lines.recheck([change.scope.clone()]),
                 _ => {}
             }
             let program = change.run.and_then(|id| self.run(id)).map(|run| run.program.clone());
@@ -431,15 +224,14 @@ impl Machine {
 
     /// Hands what was decided over; see [`Ledger::commit`].
     fn commit(&mut self, at_once: bool) {
-        let Self { ledger, live, ended, .. } = self;
-        ledger.commit(self.now, at_once, &Known { live, ended });
+        self.ledger.commit(self.now, at_once, &self.runs);
     }
 
     // ── looking ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// A run, living or over.
     pub fn run(&self, id: RunId) -> Option<&Run> {
-        self.live.get(&id).map(|live| &live.run).or_else(|| self.ended.get(&id).map(Box::as_ref))
+        self.runs.get(id)
     }
 
     /// Whether a run has secrets, as far as it is known.
@@ -449,23 +241,17 @@ impl Machine {
 
     /// Every run, newest first.
     pub fn runs(&self) -> impl Iterator<Item = &Run> {
-        let mut live = self.live.values().rev().map(|live| &live.run).peekable();
-        let mut ended = self.ended.values().rev().map(Box::as_ref).peekable();
-        std::iter::from_fn(move || match (live.peek(), ended.peek()) {
-            (Some(a), Some(b)) if a.id > b.id => live.next(),
-            (_, Some(_)) => ended.next(),
-            (_, None) => live.next(),
-        })
+        self.runs.newest_first()
     }
 
     /// Runs that are not over, oldest first.
     pub fn living(&self) -> impl DoubleEndedIterator<Item = &Run> {
-        self.live.values().map(|live| &live.run)
+        self.runs.all_live().map(|live| &live.run)
     }
 
     /// Runs kept, with those that are over.
     pub fn run_count(&self) -> usize {
-        self.live.len() + self.ended.len()
+        self.runs.count()
     }
 
     /// A program by name.
@@ -475,9 +261,7 @@ impl Machine {
 
     /// Names of all programs, sorted.
     pub fn program_names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.programs.keys().cloned().collect();
-        names.sort_unstable();
-        names
+        self.programs.names()
     }
 
     /// The newest record's place in the journal.
@@ -488,7 +272,7 @@ impl Machine {
     /// Whether nobody's process may still be there.
     pub fn is_quiet(&self) -> bool {
         self.trees.is_empty()
-            && self.live.values().all(|live| {
+            && self.runs.all_live().all(|live| {
                 !matches!(
                     live.stage,
                     Stage::Starting | Stage::Running | Stage::Draining | Stage::Judging | Stage::Emptying(_)

@@ -1,6 +1,6 @@
 //! What follows when a breaker changes: who waits asks again, and who lives is stopped where the rules say so.
 
-use super::{Machine, Stage, StopCause};
+use super::{Machine, Stage, StopCause, Wait};
 use crate::{
     breaker::{self, Outcome, Permit, Settle},
     model::{Event, OnOpen, Program, RunId, Scope, ScopeKind, StopAct},
@@ -9,40 +9,35 @@ use crate::{
 impl Machine {
     /// At the end of a step, so that one step's own decision is made before those that it leads to.
     pub(super) fn follow_breakers(&mut self) {
-        for scope in std::mem::take(&mut self.opened) {
+        for scope in self.lines.take_opened() {
             self.stop_living(&scope);
         }
         // One that needs no leave any more goes on at once, and stirs those behind it.
-        while let Some(scope) = self.stirred.pop_first() {
+        while let Some(scope) = self.lines.next_to_recheck() {
             self.wake(&scope);
         }
     }
 
     /// The permits of a granted start. Those of scopes that stop it when they open are looked up by scope then.
     pub(super) fn hold_permits(&mut self, id: RunId, permits: Vec<Permit>) {
-        let Some(live) = self.live.get(&id) else { return };
+        let Some(live) = self.runs.live(id) else { return };
         let program = live.program.clone();
         for permit in &permits {
             if self.stops_on_open(&permit.scope, &program) {
-                self.stopped_on_open.entry(permit.scope.clone()).or_default().insert(id);
+                self.lines.stop_on_open(permit.scope.clone(), id);
             }
         }
-        if let Some(live) = self.live.get_mut(&id) {
+        if let Some(live) = self.runs.live_mut(id) {
             live.permits = permits;
         }
     }
 
     /// The permits of a start that is over, or will not be.
     pub(super) fn take_permits(&mut self, id: RunId) -> Vec<Permit> {
-        let permits = self.live.get_mut(&id).map(|live| std::mem::take(&mut live.permits));
+        let permits = self.runs.live_mut(id).map(|live| std::mem::take(&mut live.permits));
         let permits = permits.unwrap_or_default();
         for permit in &permits {
-            if let Some(runs) = self.stopped_on_open.get_mut(&permit.scope) {
-                runs.remove(&id);
-                if runs.is_empty() {
-                    self.stopped_on_open.remove(&permit.scope);
-                }
-            }
+            self.lines.keep_on_open(&permit.scope, id);
         }
         permits
     }
@@ -64,7 +59,7 @@ impl Machine {
     fn stops_on_open(&self, scope: &Scope, program: &Program) -> bool {
         let rules = match scope.kind() {
             ScopeKind::Program => program.breaker.as_ref(),
-            ScopeKind::Shared | ScopeKind::User | ScopeKind::Global => self.shared_rules(&scope.0),
+            ScopeKind::Shared | ScopeKind::User | ScopeKind::Global => self.programs.shared_rules(&scope.0),
         };
         rules.is_some_and(|rules| rules.on_open == OnOpen::Stop)
     }
@@ -75,9 +70,9 @@ impl Machine {
         if self.shutting_down {
             return;
         }
-        let runs = self.stopped_on_open.get(scope).cloned().unwrap_or_default();
+        let runs = self.lines.stopped_on_open(scope);
         for id in runs {
-            let Some(live) = self.live.get_mut(&id).filter(|live| live.stop.is_none()) else { continue };
+            let Some(live) = self.runs.live_mut(id).filter(|live| live.stop.is_none()) else { continue };
             let stage = live.stage.clone();
             match stage {
                 Stage::Running | Stage::Starting => {
@@ -87,25 +82,17 @@ impl Machine {
                     self.stop_starting_or_running(id);
                 }
                 // Granted a moment ago, and nothing was started yet: it asks again.
-                Stage::Preparing => {
+                Stage::Waits(Wait::Preparing) => {
                     self.give_permits_back(id);
                     self.ask(id);
                 }
-                Stage::Queued
-                | Stage::Reserving
-                | Stage::Asking
-                | Stage::Blocked
-                | Stage::Draining
-                | Stage::Judging
-                | Stage::Emptying(_)
-                | Stage::Backoff
-                | Stage::Suspended => {}
+                Stage::Waits(_) | Stage::Draining | Stage::Judging | Stage::Emptying(_) => {}
             }
         }
     }
 
     fn stop_starting_or_running(&mut self, id: RunId) {
-        match self.live.get_mut(&id) {
+        match self.runs.live_mut(id) {
             Some(live) if live.stage == Stage::Starting => {
                 live.stop = Some(StopCause::Breaker); // The Launcher's answer finds it.
                 self.commit(true);

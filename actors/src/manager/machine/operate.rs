@@ -1,13 +1,13 @@
 //! What people ask: stop, restart, signal, configure, shut down.
 
-use super::{About, Effect, Machine, Stage, StopCause, timers::Timer};
+use super::{About, Effect, Machine, Stage, StopCause, Wait, timers::Timer};
 use crate::{
     launcher,
     manager::{Configure, Configured, Restart, RunError, StartError},
     model::{BreakerPolicy, EndReason, Event, Phase, Run, RunId, StopAct, Timestamp, Wanted},
     retry,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 impl Machine {
     /// Replaces the definitions. Living processes are not touched; the next attempt of their runs looks its program up again,
@@ -15,23 +15,10 @@ impl Machine {
     pub fn configure(&mut self, configure: Configure, now: Timestamp) -> (Configured, Vec<Effect>) {
         self.settle_time(now);
         let mut changes = Configured::default();
-        let mut programs = HashMap::new();
-        for program in configure.programs {
-            match self.programs.remove(&program.name) {
-                None => changes.added.push(program.name.clone()),
-                Some(old) if *old != program => changes.changed.push(program.name.clone()),
-                Some(_) => {}
-            }
-            programs.insert(program.name.clone(), Arc::new(program));
-        }
-        changes.removed = self.program_names();
-        self.programs = programs;
+        let replaced = self.programs.replace(configure.programs, configure.shared_breakers);
+        (changes.added, changes.changed, changes.removed) =
+            (replaced.added, replaced.changed, replaced.removed);
         changes.living = self.unconfigured();
-        self.shared_breakers = configure.shared_breakers;
-        let own = self.programs.values().filter_map(|program| program.breaker.as_ref());
-        let mut policies = own.chain(self.shared_breakers.iter().map(|(_, policy)| policy));
-        self.scoped_budgets = policies.clone().any(|policy| policy.retry_budget.is_some());
-        self.scoped_quarantines = policies.any(|policy| policy.quarantine_ms.is_some());
         for (names, change) in
             [(&changes.added, "added"), (&changes.changed, "changed"), (&changes.removed, "removed")]
         {
@@ -45,18 +32,17 @@ impl Machine {
         }
         self.end_waiting_of_removed();
         self.commit(false);
-        let waiting: Vec<_> = self.queues.keys().cloned().collect();
-        for program in waiting {
+        for program in self.lines.queued_programs() {
             self.hand_out_places(&program);
         }
         // Other rules may let through whom the old ones held back.
-        self.stirred.extend(self.blocked.keys().cloned());
+        self.lines.recheck_all();
         (changes, self.take_effects())
     }
 
     /// The rules of shared scopes, as configured.
     pub fn shared_breakers(&self) -> &[(String, Arc<BreakerPolicy>)] {
-        &self.shared_breakers
+        self.programs.shared_breakers()
     }
 
     /// Other rules may have mended what failed (`reset_on_config_change`): waiting runs count anew, one in quarantine is let
@@ -70,14 +56,15 @@ impl Machine {
         let of = |run: &Run| run.program == name && run.wanted == Wanted::Up;
         let living: Vec<_> = self.living().filter(|run| of(run)).map(|run| run.id).collect();
         for id in &living {
-            let Some(live) = self.live.get_mut(id).filter(|live| live.run.attempt > 0) else { continue };
+            let Some(live) = self.runs.live_mut(*id).filter(|live| live.run.attempt > 0) else { continue };
             // What held it to its max_failing is forgotten too.
             let failing = |(_, timer): &&(Timestamp, Timer)| *timer == Timer::Failing;
             for (at, timer) in live.timers.iter().filter(failing) {
-                self.timers.remove(&(*at, *id, *timer));
+                self.deadlines.disarm(*at, *id, *timer);
             }
             live.timers.retain(|(_, timer)| *timer != Timer::Failing);
-            let released = live.stage == Stage::Backoff && std::mem::take(&mut live.run.quarantined);
+            let released =
+                live.stage == Stage::Waits(Wait::Backoff) && std::mem::take(&mut live.run.quarantined);
             if released {
                 live.run.next_attempt_at = Some(now);
             }
@@ -116,7 +103,7 @@ impl Machine {
 
     /// Ends what a run is doing now, whatever that is. The caller has recorded why.
     fn wind_down(&mut self, id: RunId, cause: StopCause) {
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         match live.stage {
             Stage::Running => {
                 live.stop = Some(cause);
@@ -143,13 +130,7 @@ impl Machine {
                 }
                 self.commit(true);
             }
-            Stage::Queued
-            | Stage::Reserving
-            | Stage::Asking
-            | Stage::Blocked
-            | Stage::Preparing
-            | Stage::Backoff
-            | Stage::Suspended => {
+            Stage::Waits(_) => {
                 self.give_permits_back(id);
                 self.finish(id, Phase::Stopped, EndReason::Operator, "stopped as asked".into());
             }
@@ -168,12 +149,12 @@ impl Machine {
             return Err(RunError::ShuttingDown);
         }
         let Restart { run: id, by, stop_running, force } = asked;
-        if self.ended.contains_key(&id) {
+        if self.runs.ended(id).is_some() {
             return self.bring_back(id, by, force);
         }
         let live = self.living_run(id)?;
         let (stage, program) = (live.stage.clone(), live.run.program.clone());
-        if !self.programs.contains_key(&program) {
+        if !self.programs.is_configured(&program) {
             return Err(RunError::ProgramGone(program));
         }
         let live = self.living_run(id)?;
@@ -182,8 +163,10 @@ impl Machine {
             return Ok(self.take_effects());
         }
         match stage {
-            Stage::Backoff | Stage::Blocked | Stage::Queued if force => self.pass_breakers(id, by, &stage),
-            Stage::Backoff | Stage::Blocked if self.skips_its_wait(id) => {
+            Stage::Waits(Wait::Backoff | Wait::Blocked | Wait::Queued) if force => {
+                self.pass_breakers(id, by, &stage)
+            }
+            Stage::Waits(Wait::Backoff | Wait::Blocked) if self.skips_its_wait(id) => {
                 let (act, why) = (Some(StopAct::SkipDelay), "its delay was skipped".to_owned());
                 self.record_run(id, false, None, Event::StopRequested { act, by, why });
                 self.commit(true);
@@ -195,7 +178,7 @@ impl Machine {
                 if force {
                     why.push_str(", past the breakers");
                 }
-                if let Some(live) = self.live.get_mut(&id) {
+                if let Some(live) = self.runs.live_mut(id) {
                     live.free = true;
                     live.run.forced = force;
                 }
@@ -210,7 +193,7 @@ impl Machine {
 
     /// A run that is over goes on with its next attempt.
     fn bring_back(&mut self, id: RunId, by: Option<String>, forced: bool) -> Result<Vec<Effect>, RunError> {
-        let Some(run) = self.ended.get(&id) else { return Err(RunError::Unknown(id)) };
+        let Some(run) = self.runs.ended(id) else { return Err(RunError::Unknown(id)) };
         let Some(program) = self.programs.get(&run.program).cloned() else {
             return Err(RunError::ProgramGone(run.program.clone()));
         };
@@ -219,9 +202,9 @@ impl Machine {
             StartError::QueueFull { program, limit } => RunError::QueueFull { program, limit },
             other => RunError::Store(other.to_string()), // A room check knows no other.
         })?;
-        let mut run = (**run).clone();
-        self.ended.remove(&id);
-        self.stopped_by_hand.remove(&run.program);
+        let mut run = run.clone();
+        self.runs.forget(id);
+        self.programs.start_by_hand(&run.program);
         run.wanted = Wanted::Up;
         // What is written now has to be found as one that lives, should we die before the breakers answer.
         run.phase = Phase::Queued;
@@ -233,7 +216,7 @@ impl Machine {
         let mut live = super::Live::boxed(run, program, self.now);
         live.free = true;
         let priority = live.run.priority;
-        self.live.insert(id, live);
+        self.runs.begin(live);
         self.record_run(id, false, None, Event::RunQueued { params, requested_by: by, forced, priority });
         self.ask_retry(retry::Ask::Forget(id));
         self.enqueue(id);
@@ -243,13 +226,13 @@ impl Machine {
 
     /// The attempt that a run waits for, past the breakers: now, or as soon as there is a place for it.
     fn pass_breakers(&mut self, id: RunId, by: Option<String>, stage: &Stage) {
-        if let Some(live) = self.live.get_mut(&id) {
+        if let Some(live) = self.runs.live_mut(id) {
             live.run.forced = true;
         }
         let (act, why) = (Some(StopAct::PassBreakers), "its start was forced past the breakers".to_owned());
         self.record_run(id, false, None, Event::StopRequested { act, by, why });
         self.commit(true);
-        if *stage == Stage::Queued {
+        if *stage == Stage::Waits(Wait::Queued) {
             return;
         }
         self.leave_lines(id);
@@ -260,7 +243,7 @@ impl Machine {
     /// A start of a run that is being stopped: the last word holds. What is on its way down goes down first.
     fn take_stop_back(&mut self, id: RunId, by: Option<String>, forced: bool) {
         let now = self.now;
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         live.run.wanted = Wanted::Up;
         live.free = true;
         live.run.forced = forced && live.stage != Stage::Starting;
@@ -276,13 +259,7 @@ impl Machine {
             }
             Stage::Emptying(_) => live.stage = Stage::Emptying(super::Next::Start(now)),
             // A stop ends these at once.
-            Stage::Queued
-            | Stage::Reserving
-            | Stage::Asking
-            | Stage::Blocked
-            | Stage::Preparing
-            | Stage::Backoff
-            | Stage::Suspended => {}
+            Stage::Waits(_) => {}
         }
         let params = live.run.params.clone();
         let (forced, priority) = (live.run.forced, live.run.priority);
@@ -308,13 +285,13 @@ impl Machine {
     pub fn shutdown(&mut self, now: Timestamp) -> Vec<Effect> {
         self.settle_time(now);
         self.shutting_down = true;
-        let ids: Vec<_> = self.live.keys().copied().collect();
+        let ids: Vec<_> = self.runs.live_ids();
         for id in ids {
-            let stage = self.live.get(&id).map(|live| live.stage.clone());
+            let stage = self.runs.live(id).map(|live| live.stage.clone());
             match stage {
                 Some(Stage::Running) => self.stop_for(id, StopCause::Shutdown),
                 Some(Stage::Starting) => {
-                    if let Some(live) = self.live.get_mut(&id) {
+                    if let Some(live) = self.runs.live_mut(id) {
                         live.stop.get_or_insert(StopCause::Shutdown);
                     }
                 }
@@ -328,9 +305,9 @@ impl Machine {
     }
 
     fn living_run(&mut self, id: RunId) -> Result<&mut super::Live, RunError> {
-        if let Some(run) = self.ended.get(&id) {
+        if let Some(run) = self.runs.ended(id) {
             return Err(RunError::NotRunning { run: id, phase: run.phase });
         }
-        self.live.get_mut(&id).map(Box::as_mut).ok_or(RunError::Unknown(id))
+        self.runs.live_mut(id).ok_or(RunError::Unknown(id))
     }
 }

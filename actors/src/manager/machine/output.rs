@@ -34,7 +34,7 @@ impl Machine {
             Report::OutputWaits { attempt, why } => self.output_waits(attempt, why),
             Report::Unspooled { attempt, bytes } => {
                 if let Some(live) =
-                    self.live.get_mut(&attempt.run).filter(|l| l.run.attempt == attempt.number)
+                    self.runs.live_mut(attempt.run).filter(|l| l.run.attempt == attempt.number)
                 {
                     live.unspooled = bytes;
                 }
@@ -61,8 +61,7 @@ impl Machine {
     fn output_lost(&mut self, lose: Lose) {
         let Lose { attempt, stream, loss, .. } = lose;
         let (lines, bytes) = (loss.lines.max(1), loss.bytes);
-        let live = self.live.get_mut(&attempt.run).map(|live| &mut live.run);
-        if let Some(run) = live.or_else(|| self.ended.get_mut(&attempt.run).map(Box::as_mut)) {
+        if let Some(run) = self.runs.get_mut(attempt.run) {
             run.counts.gaps += lines;
             if let Some(one) = run.attempts.iter_mut().find(|one| one.number == attempt.number) {
                 one.lost += lines;
@@ -101,9 +100,8 @@ impl Machine {
         self.carriage = Carriage::default();
         let now = self.now;
         // Who is quick about it does it before the keeper has said that it was started.
-        let with_keeper =
-            |live: &&mut Box<super::Live>| matches!(live.stage, Stage::Starting | Stage::Running);
-        let running = self.live.values_mut().filter(with_keeper);
+        let with_keeper = |live: &&mut super::Live| matches!(live.stage, Stage::Starting | Stage::Running);
+        let running = self.runs.all_live_mut().filter(with_keeper);
         let youngest = running.max_by_key(|live| live.run.current().map(|current| current.started_at));
         let Some(live) = youngest else { return };
         let started = live.run.current().map_or(Timestamp(0), |current| current.started_at);
@@ -116,7 +114,7 @@ impl Machine {
 
     /// Whether the keeper died too often while this run was the youngest: then it is tried no more.
     pub(super) fn ends_keepers(&self, run: RunId) -> Option<(Phase, EndReason, String)> {
-        let deaths = self.live.get(&run)?.run.keeper_deaths;
+        let deaths = self.runs.live(run)?.run.keeper_deaths;
         (deaths >= DEATHS).then(|| {
             let why = format!("the keeper died {deaths} times while it ran, each time soon after its start");
             (Phase::Quarantined, EndReason::KeeperLost, why)

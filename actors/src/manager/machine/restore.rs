@@ -1,6 +1,6 @@
 //! Saved state: how it is written, and what a new manager makes of it.
 
-use super::{About, Effect, Live, Machine, Next, Stage, StopCause};
+use super::{About, Effect, Live, Machine, Next, Stage, StopCause, Wait};
 use crate::{
     breaker::Permit,
     launcher::{self, LeftSpool, Orphan, Recovered},
@@ -22,11 +22,7 @@ use std::{
 const SAVED_RUN: u8 = 1;
 
 /// The key of the clocks, by which the next manager moves the times in all that is saved beside it.
-const CLOCK_KEY: &str = "clock";
-
-/// How long the clocks stay as they were saved. They say how logical time lies to the others, which changes with each
-/// process and each suspension of the host; a second of the latter delays a start by so much.
-const CLOCK_EVERY_MS: u64 = 1_000;
+pub(super) const CLOCK_KEY: &str = "clock";
 
 /// What a saved key is about.
 #[derive(Debug, Eq, PartialEq)]
@@ -183,21 +179,18 @@ impl Machine {
     /// What the saved times must be moved by: to be asked once, before [`Self::restore`]. `now` is what all clocks say.
     pub fn set_clock(&mut self, state: &BTreeMap<String, Vec<u8>>, now: &SavedClock) -> ClockShift {
         let saved = state.get(CLOCK_KEY).and_then(|value| decode::<SavedClock>(value));
-        let shift = saved.map(|saved| ClockShift::between(&saved, now)).unwrap_or_default();
-        (self.shift, self.clock) = (shift, *now);
-        shift
+        self.times.begin(saved.as_ref(), now)
     }
 
     /// Whether the clocks are to be saved with the commit that is going out. Not while saved times wait to be moved: they
     /// and the clocks that they go by are written together.
     pub fn is_clock_due(&self, now: Timestamp) -> bool {
-        self.shift.is_none() && now.since(self.clock_saved_at) >= CLOCK_EVERY_MS
+        self.times.is_clock_due(now)
     }
 
     /// The clocks, to be saved.
     pub fn save_clock(&mut self, now: &SavedClock) -> Put {
-        self.clock_saved_at = now.at;
-        Put { key: CLOCK_KEY.to_owned(), value: Some(encode(now)) }
+        self.times.save(now)
     }
 
     /// Takes up saved runs, their times moved as [`Self::set_clock`] found. Called once, before anything else but the
@@ -206,7 +199,7 @@ impl Machine {
     /// Returns how many values could not be read: they are left in the store and out of memory.
     pub fn restore(&mut self, state: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> usize {
         self.now = self.now.max(now);
-        let (shift, mut unreadable) = (self.shift, 0);
+        let (shift, mut unreadable) = (self.times.shift(), 0);
         let mut attempts: BTreeMap<RunId, Vec<Attempt>> = BTreeMap::new();
         let mut runs = Vec::new();
         for (key, value) in state {
@@ -235,7 +228,7 @@ impl Machine {
             let skip = own.len().saturating_sub(Run::ATTEMPTS_KEPT);
             saved.run.attempts = own.into_iter().skip(skip).collect();
             if saved.run.phase.is_ended() {
-                self.ended.insert(saved.run.id, Box::new(saved.run));
+                self.runs.end(saved.run);
             } else {
                 move_times(&mut saved, shift, self.now);
                 let SavedRun { run, permits, next, overdue_since } = saved;
@@ -247,7 +240,7 @@ impl Machine {
                 if let Some(next) = next {
                     live.stage = Stage::Emptying(next);
                 }
-                self.live.insert(live.run.id, live);
+                self.runs.begin(live);
             }
         }
         self.trim_forgotten(state, attempts);
@@ -259,10 +252,10 @@ impl Machine {
     /// attempts of which nothing remains but their count.
     pub(in crate::manager) fn depends_on(&self, key: &SavedKey) -> bool {
         match key {
-            SavedKey::Run(run) => self.live.contains_key(run),
+            SavedKey::Run(run) => self.runs.is_live(*run),
             SavedKey::Attempt(id) => {
                 let kept = |live: &Live| live.run.attempts.iter().any(|attempt| attempt.number == id.number);
-                self.live.get(&id.run).is_some_and(|live| kept(live))
+                self.runs.live(id.run).is_some_and(|live| kept(live))
             }
             SavedKey::Retry | SavedKey::Breaker | SavedKey::Clock => true,
             SavedKey::IdempotencyKey(_) | SavedKey::Other => false,
@@ -271,7 +264,7 @@ impl Machine {
 
     /// A run that is over, as it is saved.
     pub(in crate::manager) fn saved_when_over(&self, run: RunId) -> Option<Put> {
-        self.ended.get(&run).map(|run| put_ended(run))
+        self.runs.ended(run).map(|run| put_ended(run))
     }
 
     /// Attempts that may still have processes: to be stopped before anything is started.
@@ -286,7 +279,7 @@ impl Machine {
                 started_at: current.started_at,
             })
         };
-        self.live.values().map(Box::as_ref).filter(alive).filter_map(orphan).collect()
+        self.runs.all_live().filter(alive).filter_map(orphan).collect()
     }
 
     /// Goes on with every saved run, now that no old process is left: ends that the old keeper saw are judged as any
@@ -305,24 +298,24 @@ impl Machine {
         self.write_trimmed();
         let mut recovered: BTreeMap<RunId, Recovered> =
             recovered.into_iter().map(|one| (one.attempt.run, one)).collect();
-        let mut ids: Vec<_> = self.live.keys().copied().collect();
+        let mut ids: Vec<_> = self.runs.live_ids();
         // Who was first in line asks first again.
         ids.sort_by_key(|id| {
-            let run = self.live.get(id).map(|live| &live.run);
+            let run = self.runs.live(*id).map(|live| &live.run);
             let held = run.and_then(|run| run.held.as_ref());
             let priority = Reverse(run.map_or(0, |run| run.priority));
             (priority, held.map_or(self.now, |held| held.since), *id)
         });
         // All places first: a run in line may be older than one that has a place.
-        for live in self.live.values_mut().filter(|live| live.run.phase != Phase::Queued) {
+        for live in self.runs.all_live_mut().filter(|live| live.run.phase != Phase::Queued) {
             if !matches!(live.stage, Stage::Emptying(_)) {
-                live.stage = Stage::Suspended;
+                live.stage = Stage::Waits(Wait::Suspended);
             }
-            *self.places.entry(live.run.program.clone()).or_default() += 1;
+            self.lines.take_place(&live.run.program);
         }
         for id in ids {
-            let Some(live) = self.live.get(&id) else { continue };
-            let known = self.programs.contains_key(&live.run.program);
+            let Some(live) = self.runs.live(id) else { continue };
+            let known = self.programs.is_configured(&live.run.program);
             let ended = live.run.current().is_some_and(|current| current.ended_at.is_some());
             let had_process = live.run.phase.has_process();
             if let Stage::Emptying(next) = live.stage.clone() {
@@ -351,7 +344,7 @@ impl Machine {
         if let Some(one) = one {
             self.close_judged(one);
         }
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         live.empty = true;
         match next {
             Next::Finish(phase, reason, why) => self.finish(id, phase, reason, why),
@@ -370,7 +363,7 @@ impl Machine {
         self.ledger.begin_end(id);
         self.close_judged(one);
         let now = self.now;
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         live.empty = true;
         let class = live.run.current().and_then(|current| current.class.clone());
         let reason = live.run.reason.as_ref().filter(|reason| Some(&reason.class) == class.as_ref());
@@ -398,7 +391,7 @@ impl Machine {
         let LeftSpool { attempt, spool, sizes, secrets } = left;
         let name = self.run(attempt.run).map(|run| run.program.clone());
         let name = name.unwrap_or_else(|| NO_LONGER_KNOWN.to_owned());
-        let living = self.live.get(&attempt.run).map(|live| live.program.clone());
+        let living = self.runs.live(attempt.run).map(|live| live.program.clone());
         let program = living.or_else(|| self.programs.get(&name).cloned());
         let program = program.unwrap_or_else(|| unconfigured(name));
         let watch = monitor::Watch { attempt, program, spool, secrets, first_output: false, judged: true };
@@ -416,7 +409,7 @@ impl Machine {
     ) -> Vec<Effect> {
         self.settle_time(now);
         left.into_iter().for_each(|one| self.take_in_rest(one));
-        for run in with_secrets.into_iter().filter(|run| !self.live.contains_key(run)).collect::<Vec<_>>() {
+        for run in with_secrets.into_iter().filter(|run| !self.runs.is_live(*run)).collect::<Vec<_>>() {
             self.ledger.act(Effect::ForgetSecrets(run));
         }
         self.commit(false);
@@ -425,25 +418,23 @@ impl Machine {
 
     /// Writes moved times, all at once and before anything else, with the clocks that they go by.
     fn save_moved(&mut self) {
-        if std::mem::take(&mut self.shift).is_none() {
-            return;
+        if !self.times.take_moved() {
+            return; // The clocks are as they were when the times were saved.
         }
-        for live in self.live.values() {
+        for live in self.runs.all_live() {
             self.ledger.save_run(live.run.id);
             if live.run.phase.has_process() {
                 self.ledger.save_attempt(live.attempt_id());
             }
         }
         self.ledger.save(self.keys.iter().map(|(key, entry)| put_key(key, entry)));
-        let clock = self.clock;
-        let clock = self.save_clock(&clock);
-        self.ledger.save([clock]);
+        self.ledger.save([self.times.save_beginning()]);
         self.commit(true);
     }
 
     /// Its process lives on: its deadlines count from its own start.
     fn adopt(&mut self, id: RunId) {
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         live.stage = Stage::Running;
         live.empty = false;
         live.run.phase = Phase::Running;
@@ -454,20 +445,20 @@ impl Machine {
         self.ledger.save_run(id);
         self.ledger.save_attempt(attempt);
         self.arm_attempt(id);
-        if self.live.get(&id).is_some_and(|live| live.run.wanted == Wanted::Down) {
+        if self.runs.live(id).is_some_and(|live| live.run.wanted == Wanted::Down) {
             self.stop_for(id, StopCause::Operator);
         }
     }
 
     fn take_up(&mut self, id: RunId) {
         let now = self.now;
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         if live.run.wanted == Wanted::Down {
             return self.finish(id, Phase::Stopped, EndReason::Operator, "stopped as asked".into());
         }
         match (live.run.phase, live.run.next_attempt_at) {
             (Phase::Backoff, Some(at)) => {
-                live.stage = Stage::Backoff;
+                live.stage = Stage::Waits(Wait::Backoff);
                 let at = if at > now { at } else { live.spread(now) };
                 live.run.next_attempt_at = Some(at);
                 self.ledger.save_run(id);
@@ -480,7 +471,7 @@ impl Machine {
 
     fn take_up_end(&mut self, one: Recovered) {
         let id = one.attempt.run;
-        let Some(live) = self.live.get_mut(&id) else { return };
+        let Some(live) = self.runs.live_mut(id) else { return };
         live.stage = Stage::Running;
         live.empty = false;
         if one.stopped_by_keeper || one.exit == ExitStatus::Unknown {

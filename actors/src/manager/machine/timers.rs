@@ -1,4 +1,4 @@
-//! The Manager's own deadlines: one ordered set, one alarm.
+//! What the deadlines of runs mean when they are over.
 
 use super::{Effect, Machine, Stage, StopCause};
 use crate::{
@@ -28,24 +28,24 @@ pub(super) enum Timer {
 
 impl Machine {
     pub(super) fn arm(&mut self, run: RunId, at: Timestamp, timer: Timer) {
-        if let Some(live) = self.live.get_mut(&run) {
+        if let Some(live) = self.runs.live_mut(run) {
             live.timers.push((at, timer));
-            self.timers.insert((at, run, timer));
+            self.deadlines.arm(at, run, timer);
         }
     }
 
     /// An attempt, or a wait, is over: its deadlines are too.
     pub(super) fn disarm(&mut self, run: RunId) {
-        if let Some(live) = self.live.get_mut(&run) {
+        if let Some(live) = self.runs.live_mut(run) {
             for (at, timer) in live.timers.drain(..) {
-                self.timers.remove(&(at, run, timer));
+                self.deadlines.disarm(at, run, timer);
             }
         }
     }
 
     /// Arms what the present attempt needs, once its process is there. An adopted one was there before.
     pub(super) fn arm_attempt(&mut self, run: RunId) {
-        let Some(live) = self.live.get(&run) else { return };
+        let Some(live) = self.runs.live(run) else { return };
         let adopted = live.run.current().filter(|current| current.adopted).map(|current| current.started_at);
         let (program, now) = (live.program.clone(), adopted.unwrap_or(self.now));
         let stable = live.permits.iter().filter_map(|permit| permit.stable_ms).max();
@@ -66,12 +66,8 @@ impl Machine {
     }
 
     pub(super) fn fire_timers(&mut self) {
-        while let Some(&(at, run, timer)) = self.timers.first() {
-            if at > self.now {
-                break;
-            }
-            self.timers.remove(&(at, run, timer));
-            if let Some(live) = self.live.get_mut(&run) {
+        while let Some((at, run, timer)) = self.deadlines.take_due(self.now) {
+            if let Some(live) = self.runs.live_mut(run) {
                 live.timers.retain(|armed| *armed != (at, timer));
             }
             match timer {
@@ -88,7 +84,7 @@ impl Machine {
     /// Time has come for the line in which this run was the first when it was refused. One of a higher priority may stand
     /// there now.
     fn ask_again(&mut self, run: RunId) {
-        let held = self.live.get(&run).and_then(|live| live.run.held.as_ref());
+        let held = self.runs.live(run).and_then(|live| live.run.held.as_ref());
         if let Some(scope) = held.and_then(|held| held.scope.clone()) {
             self.wake(&scope);
         }
@@ -105,7 +101,7 @@ impl Machine {
         if self.shutting_down || !self.is_held_back(id) {
             return; // Asked again at this very time: a refusal asks for the deadline anew.
         }
-        let Some(live) = self.live.get(&id) else { return };
+        let Some(live) = self.runs.live(id) else { return };
         let longest = crate::model::format_duration_ms(live.program.retry.max_failing_ms.unwrap_or_default());
         let held = live.run.held.as_ref();
         let by = held.and_then(|held| match (held.reason, &held.scope) {
@@ -119,20 +115,19 @@ impl Machine {
     }
 
     fn is_held_back(&self, run: RunId) -> bool {
-        self.live.get(&run).is_some_and(|live| matches!(live.stage, Stage::Queued | Stage::Blocked))
+        self.runs.live(run).is_some_and(|live| live.stage.is_held_back())
     }
 
     fn ask_last_output(&mut self, run: RunId) {
-        if let Some(live) = self.live.get(&run).filter(|live| live.stage == Stage::Running) {
+        if let Some(live) = self.runs.live(run).filter(|live| live.stage == Stage::Running) {
             self.ledger.emit(Effect::AskLastOutput(live.attempt_id()));
         }
     }
 
     pub(super) fn wrote_last(&mut self, attempt: AttemptId, at: Option<Timestamp>) {
-        let Some(live) = self.live.get(&attempt.run) else { return };
-        if live.stage != Stage::Running || live.run.attempt != attempt.number {
-            return; // It ended while we asked.
-        }
+        let Some(live) = self.runs.attempt(attempt).filter(|live| live.stage == Stage::Running) else {
+            return; // It ended while the Monitor was asked.
+        };
         let Some(limit) = live.program.idle_timeout_ms else { return };
         // Who waits for us is not idle.
         let waits = self.waits_for(attempt).is_some() || self.keeper_silent_since().is_some();
@@ -146,7 +141,7 @@ impl Machine {
 
     /// Stops the tree of a running attempt for a cause of ours.
     pub(super) fn stop_for(&mut self, run: RunId, cause: StopCause) {
-        let Some(live) = self.live.get_mut(&run) else { return };
+        let Some(live) = self.runs.live_mut(run) else { return };
         if live.stage != Stage::Running || live.stop.is_some() {
             return;
         }
@@ -186,7 +181,7 @@ impl Machine {
 
     /// A probe lived long enough without an error: that is success, and its later end still counts.
     fn proved(&mut self, run: RunId) {
-        let Some(live) = self.live.get(&run) else { return };
+        let Some(live) = self.runs.live(run) else { return };
         if live.stage != Stage::Running || live.error_at.is_some() {
             return;
         }
@@ -206,7 +201,7 @@ impl Machine {
 
     /// Another `reset_after` of a daemon's life without an error: evidence of health for Retry and the breakers.
     fn healthy(&mut self, run: RunId) {
-        let Some(live) = self.live.get(&run) else { return };
+        let Some(live) = self.runs.live(run) else { return };
         if live.stage != Stage::Running {
             return;
         }

@@ -1,7 +1,7 @@
 //! What the state keeps of runs and attempts, and what goes.
 
 use super::{
-    Effect, Machine,
+    Effect, Machine, Runs,
     restore::{attempt_key, run_key},
 };
 use crate::model::{Attempt, AttemptId, Put, Run, RunId};
@@ -25,19 +25,22 @@ impl Machine {
     pub(super) fn prune(&mut self) {
         let oldest_kept = self.now.0.saturating_sub(self.limits.runs_max_age_ms);
         // What an operator stopped is known until somebody starts it.
-        let stopped: BTreeSet<_> = self.stopped_by_hand.values().copied().collect();
-        while let Some((id, run)) = self.ended.iter().find(|(id, _)| !stopped.contains(id)) {
-            let old = run.ended_at.is_some_and(|at| at.0 < oldest_kept);
-            if !old && self.ended.len() <= self.limits.runs_max_count {
+        let stopped: BTreeSet<_> = self.programs.all_stopped_by_hand().collect();
+        let oldest = |runs: &Runs| {
+            let run = runs.all_ended().find(|run| !stopped.contains(&run.id))?;
+            Some((run.id, run.attempt, run.ended_at))
+        };
+        while let Some((id, last, ended_at)) = oldest(&self.runs) {
+            let old = ended_at.is_some_and(|at| at.0 < oldest_kept);
+            if !old && self.runs.ended_count() <= self.limits.runs_max_count {
                 break;
             }
-            let (id, last) = (*id, run.attempt);
             let first = last.saturating_sub(Run::ATTEMPTS_STORED) + 1;
             self.ledger.save([Put { key: run_key(id), value: None }]);
             for number in first..=last {
                 self.ledger.save([gone(AttemptId { run: id, number })]);
             }
-            self.ended.remove(&id);
+            self.runs.forget(id);
         }
     }
 
