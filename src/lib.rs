@@ -31,8 +31,8 @@
 //! }
 //! ```
 //!
-//! The same from a file is [`ProcessManager::from_config`]; [`config`] says how it is read, and
-//! [`config::reference()`] writes down its keys.
+//! The same from a file is [`ProcessManager::from_config`], and a file with settings in code [`ProcessManagerBuilder::config`];
+//! [`config`] says how it is read, and [`config::reference()`] writes down its keys.
 //!
 //! # Where things are
 //!
@@ -40,7 +40,7 @@
 //! |---|---|
 //! | say what is run | [`Program`], [`Arg`], [`Param`], [`Classify`] |
 //! | say what follows a failure | [`RetryPolicy`], [`ClassRule`], [`Adjust`], [`RetryBudget`], [`BreakerPolicy`] |
-//! | start, stop, ask, shut down | [`ProcessManager`], [`StartRequest`], [`RunHandle`] |
+//! | start, stop, ask, shut down | [`ProcessManager`], [`StartRequest`], [`RunHandle`], [`ProgramHandle`] |
 //! | read output | [`LogReader`], from [`RunHandle::logs`] or [`ProcessManager::logs`] |
 //! | watch it by figures | [`ProcessManager::metrics`], [`ProcessManager::program`], [`ProcessManager::info`] |
 //! | know why | [`ProcessManager::why`], [`ProcessManager::events`], [`ProcessManager::on_event`] |
@@ -86,7 +86,7 @@ pub mod web;
 
 pub use self::{
     error::{Error, ErrorKind, Result},
-    handle::{LogReader, LogStream, RetryRequest, RunEnd, RunHandle, StartRequest},
+    handle::{LogReader, LogStream, ProgramHandle, Request, RetryRequest, RunEnd, RunHandle, StartRequest},
     process_manager::{ProcessManager, ProcessManagerBuilder, Status, Usage},
 };
 /// A run as it is now: what is wanted, what is, why, and its newest attempts.

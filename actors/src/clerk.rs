@@ -110,13 +110,11 @@ impl<R: Rules> Door<R> {
     }
 
     /// Puts a question. The answer is an error when the room has ended.
-    #[must_use]
     pub fn ask(&self, at: Timestamp, ask: R::Ask) -> RecipientRequest<Asked<R>> {
         self.ask.send(Asked { at, ask })
     }
 
     /// Takes what is due, likewise.
-    #[must_use]
     pub fn take_due(&self, at: Timestamp) -> RecipientRequest<TakeDue<R>> {
         self.take_due.send(TakeDue { at, room: PhantomData })
     }

@@ -35,7 +35,7 @@
 //!     let manager = running.addr.clone();
 //!
 //!     let programs = vec![Program::command("greet", ["echo", "hello"])];
-//!     manager.send(Configure { programs, shared_breakers: Vec::new() }).await?;
+//!     manager.send(Configure::new(programs, [])).await?;
 //!     let mut start = Start::default();
 //!     start.program = "greet".into();
 //!     let run = manager.send(start).await??;

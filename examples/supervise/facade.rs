@@ -7,10 +7,8 @@ use actix_process::{
     web::{self, Access, Server},
 };
 use std::{
-    collections::BTreeSet,
     net::TcpListener,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 /// The keeper's own process begins here and never returns.
@@ -44,24 +42,11 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Opens the store, takes up what the last manager left, starts what has `autostart`, and serves.
     pub(crate) async fn open(config: Config, listener: TcpListener) -> Result<Self, Failure> {
-        let mut builder = ProcessManager::builder()
-            .store(&config.store.path)
-            .programs(config.programs)
-            .log_advice(false) // Its warnings stand on standard error.
-            .keep_logs_bytes(config.store.logs_max_bytes)
-            .keep_logs_for(Duration::from_millis(config.store.logs_max_age_ms))
-            .keep_runs(config.store.runs_max_count as usize)
-            .keep_runs_for(Duration::from_millis(config.store.runs_max_age_ms))
-            .keep_journal_bytes(config.store.journal_max_bytes)
-            .keep_journal_for(Duration::from_millis(config.store.journal_max_age_ms));
-        for (pattern, policy) in config.shared_breakers {
-            builder = builder.shared_breaker_policy(pattern, policy);
-        }
-        if let Some(budget) = config.retry_budget {
-            builder = builder.retry_budget(budget);
-        }
+        let allowed_hosts = config.server.allowed_hosts.clone();
+        // Its warnings stand on standard error.
+        let builder = ProcessManager::builder().log_advice(false).config(config);
         let pm = builder.start().await.map_err(|error| failure(&error))?;
-        match Self::serve(&pm, listener, config.server.allowed_hosts) {
+        match Self::serve(&pm, listener, allowed_hosts) {
             Ok(server) => Ok(Self { pm, server }),
             Err(error) => {
                 // Nothing that was started may outlive a daemon that nobody can talk to.
@@ -82,17 +67,7 @@ impl Daemon {
 
     /// Programs and rules of shared scopes are those of the file from now on; living runs are not touched.
     pub(crate) async fn reload(&self, config: Config) -> Result<String, Failure> {
-        let eager: BTreeSet<_> =
-            config.programs.iter().filter(|p| p.autostart).map(|p| p.name.clone()).collect();
-        self.pm.set_retry_budget(config.retry_budget).await.map_err(|error| failure(&error))?;
-        let changed = self.pm.configure(config.programs, config.shared_breakers).await;
-        let changed = changed.map_err(|error| failure(&error))?;
-        // New ones only: a job that was started with the daemon and is done must not run at each reload.
-        for name in changed.added.iter().filter(|name| eager.contains(*name)) {
-            if let Err(error) = self.pm.start(name).requested_by("autostart").send().await {
-                log::error!("a program could not be started; program={name} error={error}");
-            }
-        }
+        let changed = self.pm.reload(config).await.map_err(|error| failure(&error))?;
         let (added, differ, removed) = (changed.added.len(), changed.changed.len(), changed.removed.len());
         let living: Vec<_> = changed.living.iter().map(|(name, runs)| lives_on(name, runs.len())).collect();
         let living = if living.is_empty() { String::new() } else { format!(" ({})", living.join("; ")) };

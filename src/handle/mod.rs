@@ -2,6 +2,7 @@
 
 mod follow;
 mod logs;
+mod program;
 mod run;
 mod start;
 #[cfg(test)]
@@ -11,6 +12,7 @@ pub(crate) use self::follow::Pages;
 pub use self::{
     follow::LogStream,
     logs::LogReader,
+    program::ProgramHandle,
     run::{RunEnd, RunHandle},
-    start::{RetryRequest, StartRequest},
+    start::{Request, RetryRequest, StartRequest},
 };

@@ -104,7 +104,7 @@ impl RunHandle {
 
     /// A new run of the same program with the same, or changed, parameters.
     pub fn retry(&self) -> RetryRequest {
-        RetryRequest::new(self.pm.clone(), self.id)
+        RetryRequest::again(self.pm.clone(), self.id)
     }
 
     /// The chain of decisions that led to its present state, and what happens next.

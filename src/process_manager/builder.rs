@@ -1,10 +1,17 @@
 //! Building a [`ProcessManager`].
 
-use super::{ProcessManager, shutdown};
-use crate::{Error, ErrorKind, Result};
+use super::{
+    ProcessManager,
+    configure::{Rules, log_warnings},
+    shutdown,
+};
+use crate::{
+    Error, ErrorKind, Result,
+    config::{Config, Diagnostic},
+};
 use actix_process_actors::{
-    manager::{Autostart, Options, open},
-    model::{Advised, BreakerPolicy, Problem, Program, RetryBudget, advice_between},
+    manager::{Autostart, Options, SetRetryBudget, open},
+    model::{BreakerPolicy, Program, RetryBudget},
 };
 use std::{
     os::unix::fs::DirBuilderExt,
@@ -17,9 +24,9 @@ use std::{
 #[must_use = "nothing starts before `start`"]
 pub struct ProcessManagerBuilder {
     store: Option<PathBuf>,
-    programs: Vec<Program>,
-    shared_breakers: Vec<(String, BreakerPolicy)>,
-    retry_budget: Option<RetryBudget>,
+    rules: Rules,
+    /// What the configurations warn of.
+    warnings: Vec<Diagnostic>,
     logs_max_bytes: Option<u64>,
     logs_max_age: Option<Duration>,
     runs_max_count: Option<usize>,
@@ -27,11 +34,45 @@ pub struct ProcessManagerBuilder {
     journal_max_bytes: Option<u64>,
     journal_max_age: Option<Duration>,
     quiet: bool,
-    /// Its doubtful places were told when its file was read.
-    told: bool,
 }
 
 impl ProcessManagerBuilder {
+    /// Adds what a configuration says: its programs and rules of shared scopes beside those that are here, its store with what is
+    /// kept there, and its retry budget if it has one. What is set after it holds instead of what it says, so that a
+    /// file and settings in code can be combined:
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_process::{ProcessManager, config};
+    /// let config = config::load("supervise.toml".as_ref())?;
+    /// let pm = ProcessManager::builder().config(config).store("/var/lib/app").start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Its warnings are logged by [`start`](Self::start), see [`log_advice`](Self::log_advice). What it says of the server is
+    /// for who serves.
+    pub fn config(mut self, config: Config) -> Self {
+        let kept = &config.store;
+        self = self
+            .store(&kept.path)
+            .keep_logs_bytes(kept.logs_max_bytes)
+            .keep_logs_for(Duration::from_millis(kept.logs_max_age_ms))
+            .keep_runs(kept.runs_max_count as usize)
+            .keep_runs_for(Duration::from_millis(kept.runs_max_age_ms))
+            .keep_journal_bytes(kept.journal_max_bytes)
+            .keep_journal_for(Duration::from_millis(kept.journal_max_age_ms));
+        self.warnings.extend_from_slice(&config.warnings);
+        if let Some(budget) = config.retry_budget {
+            self = self.retry_budget(budget);
+        }
+        let Rules { programs, shared_breakers, told, .. } = Rules::of(config);
+        self.rules.programs.extend(programs);
+        self.rules.shared_breakers.extend(shared_breakers);
+        self.rules.told.extend(told);
+        self
+    }
+
     /// The folder of the store, made (0700) when it does not exist. One manager owns it at a time. Default: a private
     /// temporary folder, with a warning, which is removed at shutdown.
     pub fn store(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -41,26 +82,26 @@ impl ProcessManagerBuilder {
 
     /// Adds a program.
     pub fn program(mut self, program: impl Into<Program>) -> Self {
-        self.programs.push(program.into());
+        self.rules.programs.push(program.into());
         self
     }
 
     /// Adds several programs.
     pub fn programs(mut self, programs: impl IntoIterator<Item = Program>) -> Self {
-        self.programs.extend(programs);
+        self.rules.programs.extend(programs);
         self
     }
 
     /// Rules of the shared scopes of this name, such as `"site:*"`: the exact name wins, then the longest literal
     /// prefix before `*`. Shared scopes without rules have the defaults.
     pub fn shared_breaker_policy(mut self, pattern: impl Into<String>, policy: BreakerPolicy) -> Self {
-        self.shared_breakers.push((pattern.into(), policy));
+        self.rules.shared_breakers.push((pattern.into(), policy));
         self
     }
 
     /// Tokens that retries of all programs share. Default: no budget, each program has its own limits.
     pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
-        self.retry_budget = Some(budget);
+        self.rules.retry_budget = Some(SetRetryBudget { budget: Some(budget) });
         self
     }
 
@@ -105,7 +146,8 @@ impl ProcessManagerBuilder {
     }
 
     /// Whether what is allowed in a program but probably not meant is logged as a warning when the program is added or
-    /// changed. Default true; false for who shows [`config::Config::warnings`](crate::config::Config::warnings) to somebody.
+    /// changed, and the warnings of a configuration when it is taken. Default true; false where
+    /// [`Config::warnings`] are shown elsewhere.
     pub fn log_advice(mut self, log: bool) -> Self {
         self.quiet = !log;
         self
@@ -117,8 +159,10 @@ impl ProcessManagerBuilder {
     /// Programs that do not fit together (all problems at once), a store that another process owns or that cannot be
     /// opened, a keeper that cannot be started.
     pub async fn start(self) -> Result<ProcessManager> {
-        check_programs(&self.programs)?;
-        check_budget(self.retry_budget)?;
+        self.rules.check()?;
+        if !self.quiet {
+            log_warnings(&self.warnings);
+        }
         let (store, private) = match self.store.clone() {
             Some(store) => (store, None),
             None => {
@@ -142,9 +186,7 @@ impl ProcessManagerBuilder {
         let addr = running.addr.clone();
         let threads = shutdown::Threads::new(running, private);
         let pm = ProcessManager::new(addr, threads, store, !self.quiet);
-        // First: the programs take up what waited for it.
-        pm.set_retry_budget(self.retry_budget).await?;
-        pm.configure_with(self.programs, self.shared_breakers, !self.told).await?;
+        pm.configure_by(self.rules).await?;
         pm.ask(Autostart).await?;
         Ok(pm)
     }
@@ -177,117 +219,8 @@ fn private_folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Checks programs before they reach the Manager, which trusts them. Every problem is told at once.
-pub(super) fn check_programs(programs: &[Program]) -> Result<()> {
-    let mut names = std::collections::BTreeSet::new();
-    let mut problems = Vec::new();
-    let mut help = None;
-    for program in programs {
-        if !names.insert(program.name.as_str()) {
-            problems.push(format!("there are two programs named `{}`", program.name));
-        }
-        for problem in program.check() {
-            problems.push(format!("program `{}`: {}: {}", program.name, problem.path, problem.message));
-            help = help.or(Some(problem.help));
-        }
-    }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    let error = Error::new(ErrorKind::Config, problems.join("\n"));
-    Err(match help {
-        Some(help) => error.with_help(help),
-        None => error,
-    })
-}
-
-/// What is allowed but probably not meant: in these programs, as far as their names are among those, and between them.
-pub(super) fn advice(
-    programs: &[Program],
-    shared_breakers: &[(String, BreakerPolicy)],
-    names: &[String],
-) -> Vec<(String, Problem)> {
-    let new = |program: &&Program| names.contains(&program.name);
-    let mut found: Vec<_> = programs
-        .iter()
-        .filter(new)
-        .flat_map(|program| program.advice().into_iter().map(|problem| (program.name.clone(), problem)))
-        .collect();
-    for (about, problem) in advice_between(programs, shared_breakers) {
-        match about {
-            Advised::Program(at) => {
-                let program = programs.get(at).filter(new);
-                found.extend(program.map(|program| (program.name.clone(), problem)));
-            }
-            Advised::Breaker(at) if !names.is_empty() => {
-                found.extend(shared_breakers.get(at).map(|(pattern, _)| (pattern.clone(), problem)));
-            }
-            Advised::Breaker(_) => {}
-        }
-    }
-    found
-}
-
-/// Checks a retry budget likewise.
-pub(super) fn check_budget(budget: Option<RetryBudget>) -> Result<()> {
-    let problems = budget.map(|budget| budget.check()).unwrap_or_default();
-    let Some(first) = problems.first() else { return Ok(()) };
-    let help = first.help.clone();
-    let lines: Vec<_> = problems
-        .iter()
-        .map(|problem| format!("retry_budget.{}: {}", problem.path, problem.message))
-        .collect();
-    Err(Error::new(ErrorKind::Config, lines.join("\n")).with_help(help))
-}
-
-/// The builder that a configuration file describes.
-pub(super) fn from_config(path: &Path) -> Result<ProcessManagerBuilder> {
-    let config = crate::config::load(path).map_err(|errors| {
-        Error::new(ErrorKind::Config, errors.to_string()).with_help("correct the places that are named")
-    })?;
-    for warning in &config.warnings {
-        log::warn!("the configuration has a doubtful place; warning={}", warning.message);
-    }
-    let kept = config.store;
-    let mut builder = ProcessManagerBuilder { told: true, ..ProcessManagerBuilder::default() }
-        .store(kept.path)
-        .programs(config.programs)
-        .keep_logs_bytes(kept.logs_max_bytes)
-        .keep_logs_for(Duration::from_millis(kept.logs_max_age_ms))
-        .keep_runs(kept.runs_max_count as usize)
-        .keep_runs_for(Duration::from_millis(kept.runs_max_age_ms))
-        .keep_journal_bytes(kept.journal_max_bytes)
-        .keep_journal_for(Duration::from_millis(kept.journal_max_age_ms));
-    builder.shared_breakers = config.shared_breakers;
-    builder.retry_budget = config.retry_budget;
-    Ok(builder)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn doubtful_places_of_new_programs_are_told_once() {
-        let doubtful = |name: &str| {
-            let path = "-c";
-            Program::new(
-                name,
-                actix_process_actors::model::Command::Argv(vec!["sh".into(), path.into(), "echo {x}".into()]),
-            )
-            .param(actix_process_actors::model::ParamSpec::string("x"))
-        };
-        let programs = [doubtful("old"), doubtful("new")];
-        assert!(check_programs(&programs).is_ok(), "it is allowed");
-        let told = |names: &[&str]| {
-            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-            let told = advice(&programs, &[], &names);
-            told.into_iter()
-                .filter(|(_, problem)| problem.code == "config.shell")
-                .map(|(name, _)| name)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(told(&["new"]), ["new"]);
-        assert!(told(&[]).is_empty(), "nothing is new");
+impl From<Config> for ProcessManagerBuilder {
+    fn from(config: Config) -> Self {
+        Self::default().config(config)
     }
 }

@@ -1,35 +1,29 @@
 //! [`ProcessManager`]: the one thing that an application holds.
 
 mod builder;
+mod configure;
 mod listen;
 mod shutdown;
 mod usage;
 
 pub use self::{builder::ProcessManagerBuilder, usage::Usage};
 
-use crate::{Error, ErrorKind, LogReader, Result, RunEnd, RunHandle, RunStatus, StartRequest};
+use crate::{Error, ErrorKind, LogReader, ProgramHandle, Result, RunEnd, RunHandle, RunStatus, StartRequest};
 use actix::{Addr, Handler, Message, Recipient, dev::ToEnvelope};
 use actix_process_actors::{
     breaker::{BreakerStatus, OperatorAct},
     explain::Explanation,
     manager::{
-        Configure, Configured, GetBreakers, GetClasses, GetEvents, GetInfo, GetMetrics, GetPrograms, GetRun,
-        GetRuns, GetSomeBreakers, Info, LookupError, ManagerActor, OperateBreaker, OperateError,
-        ProgramStatus, SetRetryBudget, Subscribe, WhyProgram,
+        GetBreakers, GetClasses, GetEvents, GetInfo, GetMetrics, GetProgram, GetPrograms, GetRun, GetRuns,
+        GetSomeBreakers, Info, LookupError, ManagerActor, OperateBreaker, OperateError, ProgramStatus,
+        RunError, Subscribe, Why, WhyProgram,
         recording::{GetRecording, Recording},
     },
-    model::{BreakerPolicy, JournalRecord, Problem, Program, Restart, RetryBudget, Scope},
+    model::{JournalRecord, Scope},
     monitor::RuleInfo,
 };
 use futures_util::future::Either;
-use std::{
-    collections::BTreeMap,
-    fmt,
-    future::ready,
-    os::unix::fs::MetadataExt,
-    path::Path,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::BTreeMap, fmt, future::ready, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 /// Starts programs, keeps them up, and knows everything about them. Cheap to clone; clones share one supervisor.
 ///
@@ -44,9 +38,6 @@ struct Shared {
     addr: Addr<ManagerActor>,
     threads: shutdown::Threads,
     store: std::path::PathBuf,
-    /// How many attempts a run of each program has at most, for pages of runs: asking the Manager for all programs with
-    /// every page would cost more than the page.
-    max_attempts: RwLock<BTreeMap<String, Option<u32>>>,
     samples: usage::Samples,
     log_advice: bool,
 }
@@ -87,8 +78,8 @@ impl ProcessManager {
         store: std::path::PathBuf,
         log_advice: bool,
     ) -> Self {
-        let (max_attempts, samples) = Default::default();
-        Self { shared: Arc::new(Shared { addr, threads, store, max_attempts, samples, log_advice }) }
+        let samples = usage::Samples::default();
+        Self { shared: Arc::new(Shared { addr, threads, store, samples, log_advice }) }
     }
 
     /// A facade without a supervisor behind it: every question is answered by [`ErrorKind::Closed`].
@@ -103,12 +94,16 @@ impl ProcessManager {
         ProcessManagerBuilder::default()
     }
 
-    /// Starts what a configuration file says: its programs, its rules of shared scopes, its store.
+    /// Starts what a configuration file says: its programs, its rules of shared scopes, its store. For a file and
+    /// settings in code see [`ProcessManagerBuilder::config`], for the same file later [`reload`](Self::reload).
     ///
     /// # Errors
     /// All errors of the file at once, each with its place; then as [`ProcessManagerBuilder::start`].
     pub async fn from_config(path: impl AsRef<Path>) -> Result<Self> {
-        builder::from_config(path.as_ref())?.start().await
+        let config = crate::config::load(path.as_ref()).map_err(|errors| {
+            Error::new(ErrorKind::Config, errors.to_string()).with_help("correct the places that are named")
+        })?;
+        ProcessManagerBuilder::from(config).start().await
     }
 
     /// Asks for a run of this program. Nothing happens before [`StartRequest::send`].
@@ -157,12 +152,12 @@ impl ProcessManager {
     /// # Errors
     /// There is none of this name.
     pub async fn program(&self, name: &str) -> Result<ProgramStatus> {
-        let programs = self.programs().await?;
-        let known: Vec<_> = programs.iter().map(|status| status.program.name.clone()).collect();
-        programs
-            .into_iter()
-            .find(|status| status.program.name == name)
-            .ok_or_else(|| Error::unknown_program(name, &known))
+        Ok(self.ask(GetProgram { name: name.to_owned() }).await??)
+    }
+
+    /// The verbs on a program: to start it where it waits, to stop or restart all its runs.
+    pub fn program_handle(&self, name: impl Into<String>) -> ProgramHandle {
+        ProgramHandle::new(self.clone(), name.into())
     }
 
     /// Everything at a glance.
@@ -209,7 +204,15 @@ impl ProcessManager {
     /// # Errors
     /// There is no such run, or more than one.
     pub async fn why(&self, run: impl fmt::Display) -> Result<Explanation> {
-        self.run(run).await?.why().await
+        let text = run.to_string();
+        // The whole id of a run that is there: one question.
+        if let Ok(run) = text.to_ascii_uppercase().parse() {
+            match self.ask(Why { run }).await? {
+                Err(RunError::Unknown(_)) => {}
+                answer => return Ok(answer?),
+            }
+        }
+        self.run(text).await?.why().await
     }
 
     /// The same for a program: its living runs in short, the breakers that gate it, and the story of its newest living
@@ -295,65 +298,6 @@ impl ProcessManager {
     /// There is no program of this name.
     pub async fn classes(&self, program: Option<&str>) -> Result<Vec<RuleInfo>> {
         Ok(self.ask(GetClasses { program: program.map(str::to_owned) }).await??)
-    }
-
-    /// These are the programs and the rules of shared scopes from now on. Living processes are not touched: the next attempt of
-    /// a run uses the new definition. Of a removed program what lives goes on to its end and is listed until then
-    /// ([`Configured::living`]); nothing more is started for it.
-    ///
-    /// What is allowed but probably not meant in an added or changed program is a warning in the log
-    /// ([`ProcessManagerBuilder::log_advice`]).
-    ///
-    /// # Errors
-    /// A program does not fit together; nothing is changed then.
-    pub async fn configure(
-        &self,
-        programs: Vec<Program>,
-        shared_breakers: Vec<(String, BreakerPolicy)>,
-    ) -> Result<Configured> {
-        self.configure_with(programs, shared_breakers, true).await
-    }
-
-    /// As [`configure`](Self::configure); doubtful places are told of at most where they were not before.
-    async fn configure_with(
-        &self,
-        programs: Vec<Program>,
-        shared_breakers: Vec<(String, BreakerPolicy)>,
-        tell: bool,
-    ) -> Result<Configured> {
-        builder::check_programs(&programs)?;
-        let advice = (tell && self.shared.log_advice).then(|| (programs.clone(), shared_breakers.clone()));
-        let limits = programs.iter().map(|program| (program.name.clone(), max_attempts(program))).collect();
-        let configured = self.ask(Configure::new(programs, shared_breakers)).await?;
-        *self.shared.max_attempts.write().unwrap_or_else(PoisonError::into_inner) = limits;
-        if let Some((programs, shared_breakers)) = advice {
-            let names: Vec<_> = configured.added.iter().chain(&configured.changed).cloned().collect();
-            for (name, problem) in builder::advice(&programs, &shared_breakers, &names) {
-                let Problem { path, message, help, .. } = problem;
-                log::warn!(
-                    "a setting is probably not meant so; of={name} key={path} why={message} help={help}"
-                );
-            }
-        }
-        Ok(configured)
-    }
-
-    /// These tokens are what retries of all programs share from now on; nothing: no budget. What the bucket holds stays,
-    /// as far as it fits; a new one is full.
-    ///
-    /// # Errors
-    /// The rules contradict each other; nothing is changed then.
-    pub async fn set_retry_budget(&self, budget: Option<RetryBudget>) -> Result<()> {
-        builder::check_budget(budget)?;
-        self.ask(SetRetryBudget { budget }).await
-    }
-
-    /// How many attempts a run of this program has at most; nothing when there is no limit or no such program. Programs
-    /// that somebody configured past this facade are not known here.
-    #[must_use]
-    pub fn max_attempts(&self, program: &str) -> Option<u32> {
-        let limits = self.shared.max_attempts.read().unwrap_or_else(PoisonError::into_inner);
-        limits.get(program).copied().flatten()
     }
 
     /// Sends every journal record from now on to an actor. One that is gone is forgotten.
@@ -466,19 +410,6 @@ fn bytes_on_disk(path: &Path) -> u64 {
     let own = facts.blocks() * BLOCK;
     let entries = path.read_dir().into_iter().flatten().flatten();
     own + entries.map(|entry| bytes_on_disk(&entry.path())).sum::<u64>()
-}
-
-/// Retries of a job that says nothing about them.
-const JOB_RETRIES: u32 = 5;
-
-fn max_attempts(program: &Program) -> Option<u32> {
-    let retries = match (program.restart, program.retry.max_retries) {
-        (Restart::No, _) => Some(0),
-        (_, Some(retries)) => Some(retries),
-        (Restart::OnFailure, None) => Some(JOB_RETRIES),
-        (Restart::Always, None) => None,
-    };
-    retries.map(|retries| retries.saturating_add(1))
 }
 
 impl fmt::Debug for ProcessManager {

@@ -3,7 +3,7 @@
 use super::{asked::Asked, body::Body, figures, problem::Problem, routes::PREFIX, wire};
 use crate::{Error, ProcessManager, RunHandle};
 use actix_process_actors::{
-    manager::{GetAttempts, GetRuns, Restart, RunError, SignalRun, Stop, Wait, WaitAttempt, Why},
+    manager::{GetAttempts, GetRuns, Restart, SignalRun, Stop, Wait, WaitAttempt},
     model::{Phase, Run, RunId, signal_number},
 };
 use actix_web::{
@@ -61,15 +61,11 @@ async fn run_of(request: &HttpRequest, pm: &ProcessManager) -> Result<RunId, Pro
     Ok(pm.find(parts(request)?.run).await?.id)
 }
 
-pub(super) fn run(pm: &ProcessManager, run: &Run) -> wire::Run {
-    wire::Run::of(run, pm.max_attempts(&run.program))
-}
-
 /// A change that is decided and not yet done.
-pub(super) fn accepted(pm: &ProcessManager, changed: &Run) -> HttpResponse {
+pub(super) fn accepted(changed: &Run) -> HttpResponse {
     HttpResponse::Accepted()
         .insert_header((header::LOCATION, format!("{PREFIX}/runs/{}", changed.id)))
-        .json(run(pm, changed))
+        .json(wire::Run::of(changed))
 }
 
 /// The run when it is over; nothing when the wait is over first.
@@ -133,8 +129,10 @@ pub(super) async fn list(request: HttpRequest, pm: Data<ProcessManager>) -> Answ
     let runs = pm.runs(filter).await?;
     let next = runs.last().filter(|_| runs.len() >= limit).map(|run| run.id.to_string());
     let usages = figures::usage(&pm, usage, &runs).await;
-    let items: Vec<_> =
-        runs.iter().map(|found| figures::with_usage(found, wire::value(&run(&pm, found)), &usages)).collect();
+    let items: Vec<_> = runs
+        .iter()
+        .map(|found| figures::with_usage(found, wire::value(&wire::Run::of(found)), &usages))
+        .collect();
     Ok(HttpResponse::Ok().json(wire::list(&items, next)))
 }
 
@@ -159,14 +157,13 @@ pub(super) async fn one(request: HttpRequest, pm: Data<ProcessManager>) -> Answe
         };
     }
     let usages = figures::usage(&pm, usage, [&found]).await;
-    let body = figures::with_usage(&found, wire::value(&run(&pm, &found)), &usages);
+    let body = figures::with_usage(&found, wire::value(&wire::Run::of(&found)), &usages);
     Ok(HttpResponse::Ok().json(body))
 }
 
 pub(super) async fn why(request: HttpRequest, pm: Data<ProcessManager>) -> Answer {
     Asked::of(&request)?.finish()?;
-    let run = run_of(&request, &pm).await?;
-    let why = pm.ask(Why { run }).await?.map_err(Error::from)?;
+    let why = pm.why(parts(&request)?.run).await?;
     Ok(HttpResponse::Ok().json(wire::explanation(&why)))
 }
 
@@ -207,8 +204,8 @@ pub(super) async fn stop(request: HttpRequest, payload: Payload, pm: Data<Proces
     let id = run_of(&request, &pm).await?;
     let stopping = pm.ask(Stop { run: id, by }).await?.map_err(Error::from)?;
     match gone(&pm, id, stopping.attempt, wait_ms).await? {
-        Some(ended) => Ok(HttpResponse::Ok().json(run(&pm, &ended))),
-        None => Ok(accepted(&pm, &stopping)),
+        Some(ended) => Ok(HttpResponse::Ok().json(wire::Run::of(&ended))),
+        None => Ok(accepted(&stopping)),
     }
 }
 
@@ -225,7 +222,7 @@ async fn again(request: HttpRequest, payload: Payload, pm: &ProcessManager, stop
     let (by, force) = by_and_force(payload).await?;
     let run = run_of(&request, pm).await?;
     let changed = pm.ask(Restart { run, by, stop_running, force }).await?.map_err(Error::from)?;
-    Ok(accepted(pm, &changed))
+    Ok(accepted(&changed))
 }
 
 pub(super) async fn signal(request: HttpRequest, payload: Payload, pm: Data<ProcessManager>) -> Answer {
@@ -260,10 +257,5 @@ pub(super) async fn retry(request: HttpRequest, payload: Payload, pm: Data<Proce
     if let Some(by) = by {
         retry = retry.requested_by(by);
     }
-    Ok(accepted(&pm, &retry.send_for_run().await?))
-}
-
-/// Whether a run had nothing to stop: it ended by itself in between.
-pub(super) const fn had_ended(error: &RunError) -> bool {
-    matches!(error, RunError::NotRunning { .. } | RunError::Unknown(_))
+    Ok(accepted(&retry.send_for_run().await?))
 }

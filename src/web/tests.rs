@@ -130,6 +130,7 @@ fn a_run_reads_as_the_contract_says() {
     run.requested_by = Some("alice".into());
     run.phase = Phase::Backoff;
     run.attempt = 1;
+    run.max_attempts = Some(6);
     run.next_attempt_at = Some(Timestamp(252_000));
     run.reason = Some(Reason {
         class: "rate_limited".into(),
@@ -160,14 +161,14 @@ fn a_run_reads_as_the_contract_says() {
                       "exit_code": null, "signal": "SIGKILL", "class": "crash", "lines": 812, "adopted": false}],
         "counts": {"lines": 812, "errors": 0, "gaps": 0},
     });
-    assert_eq!(serde_json::to_value(wire::Run::of(&run, Some(6))).unwrap(), expected);
+    assert_eq!(serde_json::to_value(wire::Run::of(&run)).unwrap(), expected);
     let reason = model::ParamReason {
         from: 100.into(),
         to: 50.into(),
         why: "rate_limited: times 0.5 gives 50".into(),
     };
     run.attempts[0].param_reasons = [("qpi".to_owned(), vec![reason])].into();
-    let run = serde_json::to_value(wire::Run::of(&run, Some(6))).unwrap();
+    let run = serde_json::to_value(wire::Run::of(&run)).unwrap();
     let told = json!({"qpi": [{"from": 100, "to": 50, "why": "rate_limited: times 0.5 gives 50"}]});
     assert_eq!(run["attempts"][0]["param_reasons"], told, "where there is something to tell");
 }

@@ -116,7 +116,7 @@ struct Reason {
 }
 
 impl Run {
-    pub(super) fn of(run: &model::Run, max_attempts: Option<u32>) -> Self {
+    pub(super) fn of(run: &model::Run) -> Self {
         let living = run.current().filter(|attempt| attempt.ended_at.is_none());
         Self {
             id: run.id.to_string(),
@@ -129,7 +129,7 @@ impl Run {
             created_at: time(run.created_at),
             priority: Some(run.priority).filter(|priority| *priority != 0),
             attempt: run.attempt,
-            max_attempts,
+            max_attempts: run.max_attempts,
             pid: living.filter(|_| run.phase.has_process()).and_then(|attempt| attempt.pid),
             next_attempt_at: time_or_null(run.next_attempt_at),
             quarantined: run.quarantined,
@@ -250,11 +250,7 @@ impl<'a> Record<'a> {
 }
 
 /// A program with its rules as far as people ask for them, and what it is doing.
-pub(super) fn program(
-    status: &ProgramStatus,
-    max_attempts: Option<u32>,
-    usages: &BTreeMap<model::RunId, Usage>,
-) -> Value {
+pub(super) fn program(status: &ProgramStatus, usages: &BTreeMap<model::RunId, Usage>) -> Value {
     let program = &*status.program;
     let command = match &program.command {
         Command::Script { name, path, interpreter } => {
@@ -263,11 +259,8 @@ pub(super) fn program(
         Command::Argv(argv) => json!({"argv": argv}),
     };
     let specs: Vec<_> = program.params.values().map(param_spec).collect();
-    let living: Vec<_> = status
-        .living
-        .iter()
-        .map(|run| figures::with_usage(run, value(&Run::of(run, max_attempts)), usages))
-        .collect();
+    let living: Vec<_> =
+        status.living.iter().map(|run| figures::with_usage(run, value(&Run::of(run)), usages)).collect();
     let mut told = json!({
         "name": program.name,
         "description": program.description,
@@ -279,7 +272,7 @@ pub(super) fn program(
         "autostart": program.autostart,
         "labels": program.labels,
         "breakers": program.breakers,
-        "max_attempts": max_attempts,
+        "max_attempts": program.max_attempts().filter(|_| !status.removed),
         "max_concurrent": Some(program.concurrency()).filter(|most| *most != u32::MAX),
         "queue": program.queue,
         "priority": program.priority,
@@ -287,7 +280,7 @@ pub(super) fn program(
         "phase": status.living.first().or(status.last.as_ref()).map(|run| run.phase),
         "figures": figures::of_program(&status.figures),
         "living": living,
-        "last": status.last.as_ref().map(|run| Run::of(run, max_attempts)),
+        "last": status.last.as_ref().map(Run::of),
     });
     // Absent where there is nothing of the kind to say.
     if let Some(told) = told.as_object_mut() {

@@ -99,7 +99,7 @@ impl Bench {
     }
 
     /// Waits for journal records after this one; the newest.
-    async fn news(&self, after: u64) -> u64 {
+    pub(crate) async fn news(&self, after: u64) -> u64 {
         use actix_process::actors::manager::GetEvents;
         let get = GetEvents { after, limit: 0, wait_ms: 200 };
         let events = self.pm.addr().send(get).await.expect("the manager lives").expect("the journal reads");

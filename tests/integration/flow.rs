@@ -47,7 +47,7 @@ async fn a_run_passes_every_room_and_its_story_is_in_the_journal() {
     let running = opening.await.expect("no panic").expect("it opens");
     let manager = running.addr.clone();
 
-    let configured = manager.send(Configure { programs: vec![program], shared_breakers: Vec::new() }).await;
+    let configured = manager.send(Configure::new(vec![program], [])).await;
     assert_eq!(configured.expect("it lives").added, ["job"]);
     let mut start = Start::default();
     start.program = "job".into();

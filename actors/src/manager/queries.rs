@@ -12,7 +12,7 @@ use crate::{
     breaker,
     clerk::Door,
     clock,
-    model::{JournalRecord, Phase, Run, RunId},
+    model::{JournalRecord, Phase, Run, RunId, Timestamp},
     monitor,
 };
 use actix::{Context, Handler, MessageResult, ResponseFuture};
@@ -29,29 +29,63 @@ impl Handler<GetPrograms> for ManagerActor {
     type Result = MessageResult<GetPrograms>;
 
     fn handle(&mut self, _: GetPrograms, _: &mut Context<Self>) -> Self::Result {
-        let mut living: BTreeMap<&str, Vec<Run>> = BTreeMap::new();
-        let mut last: BTreeMap<&str, Run> = BTreeMap::new();
+        let mut runs: BTreeMap<&str, RunsOfProgram> = BTreeMap::new();
         for run in self.machine.runs() {
-            if run.phase.is_ended() {
-                last.entry(&run.program).or_insert_with(|| run.clone());
-            } else {
-                living.entry(&run.program).or_default().push(run.clone());
-            }
+            runs.entry(&run.program).or_default().add(run);
         }
         let now = clock::now();
-        let status = |name: String| {
-            let program = self.machine.program_or_last(&name)?.clone();
-            let removed = self.machine.program(&name).is_none();
-            let figures = self.counters.of_program(&name, self.started_at, now);
-            let living = living.remove(name.as_str()).unwrap_or_default();
-            let last = last.remove(name.as_str());
-            let stopped_by_hand = self.machine.stopped_by_hand(&name);
-            Some(ProgramStatus { program, removed, stopped_by_hand, living, last, figures })
-        };
+        let status =
+            |name: &String| self.program_status(name, runs.remove(name.as_str()).unwrap_or_default(), now);
+        MessageResult(self.listed_programs().iter().filter_map(status).collect())
+    }
+}
+
+impl Handler<GetProgram> for ManagerActor {
+    type Result = Result<ProgramStatus, StartError>;
+
+    fn handle(&mut self, GetProgram { name }: GetProgram, _: &mut Context<Self>) -> Self::Result {
+        let mut runs = RunsOfProgram::default();
+        self.machine.runs().filter(|run| run.program == name).for_each(|run| runs.add(run));
+        self.program_status(&name, runs, clock::now())
+            .ok_or_else(|| StartError::UnknownProgram { known: self.listed_programs(), name })
+    }
+}
+
+/// What the status of a program tells of its runs.
+#[derive(Default)]
+struct RunsOfProgram {
+    living: Vec<Run>,
+    last: Option<Run>,
+}
+
+impl RunsOfProgram {
+    /// Runs come newest first.
+    fn add(&mut self, run: &Run) {
+        if !run.phase.is_ended() {
+            self.living.push(run.clone());
+        } else if self.last.is_none() {
+            self.last = Some(run.clone());
+        }
+    }
+}
+
+impl ManagerActor {
+    /// Names of the programs that are configured, and of those of which only runs live; in alphabetical order.
+    fn listed_programs(&self) -> Vec<String> {
         let mut names = self.machine.program_names();
         names.extend(self.machine.unconfigured().into_keys());
         names.sort_unstable();
-        MessageResult(names.into_iter().filter_map(status).collect())
+        names
+    }
+
+    /// `None` when there is no such program, and no run of one lives.
+    fn program_status(&self, name: &str, runs: RunsOfProgram, now: Timestamp) -> Option<ProgramStatus> {
+        let program = self.machine.program_or_last(name)?.clone();
+        let removed = self.machine.program(name).is_none();
+        let figures = self.counters.of_program(name, self.started_at, now);
+        let stopped_by_hand = self.machine.stopped_by_hand(name);
+        let RunsOfProgram { living, last } = runs;
+        Some(ProgramStatus { program, removed, stopped_by_hand, living, last, figures })
     }
 }
 

@@ -7,7 +7,7 @@
 //! What nobody decides upon is left out: command lines and environments, spools, secrets, labels, page after page of
 //! errors of a kind that only is counted.
 
-use super::machine::Input;
+use super::{SetRetryBudget, machine::Input};
 use crate::{
     breaker::OperatorAct,
     launcher,
@@ -74,6 +74,9 @@ pub enum Happening {
         removed: Vec<String>,
         /// Rules of shared scopes.
         shared_breakers: Vec<(String, Arc<BreakerPolicy>)>,
+        /// What retries of all programs share from now on; `None`: as before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_budget: Option<SetRetryBudget>,
     },
     /// A piece of saved state that the supervisor found. Runs that were over are left out.
     Saved {

@@ -67,15 +67,25 @@ impl Handler<SetRetryBudget> for ManagerActor {
 impl Handler<Configure> for ManagerActor {
     type Result = ResponseFuture<Configured>;
 
-    fn handle(&mut self, configure: Configure, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, mut configure: Configure, ctx: &mut Context<Self>) -> Self::Result {
+        if self.saved.is_some()
+            && let Some(set) = configure.retry_budget.take()
+        {
+            // Retry has its budget before it is given what it saved. The rest is heard when it has answered.
+            <Self as Handler<SetRetryBudget>>::handle(self, set, ctx);
+            let manager = ctx.address();
+            // Without an answer we have ended, and so has who waits for it.
+            return Box::pin(async move { manager.send(configure).await.unwrap_or_default() });
+        }
         let now = self.begin();
         let saved = self.saved.take();
         // Before anything is written in the time of now.
         let clock = SavedClock { at: now, reading: clock::reading() };
         let shift = saved.as_ref().map(|saved| self.machine.set_clock(&saved.state, &clock));
+        let budget = configure.retry_budget;
         let (configured, effects) = self.machine.configure(configure, now);
         self.counters.keep(|name| self.machine.program(name).is_some());
-        self.record_rules(&configured);
+        self.record_rules(&configured, budget);
         self.carry_out(effects, ctx);
         let (Some(saved), Some(shift)) = (saved, shift) else { return Box::pin(async { configured }) };
         let restored = self.restore(saved.state, shift, clock.reading, ctx);
@@ -99,13 +109,13 @@ impl Handler<Configure> for ManagerActor {
 }
 
 impl ManagerActor {
-    fn record_rules(&mut self, configured: &Configured) {
+    fn record_rules(&mut self, configured: &Configured, retry_budget: Option<SetRetryBudget>) {
         let differs = configured.added.iter().chain(&configured.changed);
         let programs =
             differs.filter_map(|name| self.machine.program(name)).map(|p| p.rules_only()).collect();
         let (removed, shared_breakers) =
             (configured.removed.clone(), self.machine.shared_breakers().to_vec());
-        self.record(Happening::Configured { programs, removed, shared_breakers });
+        self.record(Happening::Configured { programs, removed, shared_breakers, retry_budget });
     }
 
     /// Gives every room what it saved; resolves when they have it.

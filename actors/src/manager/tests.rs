@@ -141,7 +141,7 @@ async fn bench_with(fail_first: bool, change: impl FnOnce(&mut Rooms)) -> Bench 
     change(&mut rooms);
     let manager = ManagerActor::new(store, saved, rooms, machine::Limits::default(), 7).start();
     let programs = vec![Program::new("job", Command::Argv(vec!["true".into()]))];
-    manager.send(Configure { programs, shared_breakers: Vec::new() }).await.expect("the manager lives");
+    manager.send(Configure::new(programs, [])).await.expect("the manager lives");
     Bench { manager, heard, _folder: folder }
 }
 

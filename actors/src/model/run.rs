@@ -270,6 +270,10 @@ pub struct Run {
     pub phase: Phase,
     /// Number of the latest attempt; 0 before the first.
     pub attempt: u32,
+    /// How many attempts its program allows it, as configured now: told by the Manager and not stored. `None`: no limit, or a
+    /// program that is no longer configured.
+    #[serde(skip)]
+    pub max_attempts: Option<u32>,
     /// When the next attempt is due.
     pub next_attempt_at: Option<Timestamp>,
     /// Whether it waits so long because it was started too often (`quarantine`).
@@ -340,6 +344,7 @@ impl Run {
             wanted: Wanted::Up,
             phase: Phase::Queued,
             attempt: 0,
+            max_attempts: None,
             next_attempt_at: None,
             quarantined: false,
             priority: 0,

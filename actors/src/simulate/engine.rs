@@ -146,9 +146,9 @@ impl Simulation {
     }
 
     pub(super) fn configure(&mut self) {
-        let Setup { programs, shared_breakers, .. } = &self.setup;
-        let configure = Configure::new(programs.clone(), shared_breakers.clone());
-        self.machines.configure(self.setup.retry_budget, configure, self.now);
+        let Setup { programs, shared_breakers, retry_budget, .. } = &self.setup;
+        let configure = Configure::new(programs.clone(), shared_breakers.clone()).retry_budget(*retry_budget);
+        self.machines.configure(configure, self.now);
     }
 
     // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────

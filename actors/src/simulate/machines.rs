@@ -7,7 +7,7 @@ use crate::{
         Configure,
         machine::{Effect, Input, Limits, Machine},
     },
-    model::{ClockReading, ClockShift, JournalRecord, Put, RetryBudget, RunId, Timestamp},
+    model::{ClockReading, ClockShift, JournalRecord, Put, RunId, Timestamp},
     retry,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -40,9 +40,7 @@ impl Machines {
         }
     }
 
-    pub(super) fn configure(&mut self, budget: Option<RetryBudget>, configure: Configure, now: Timestamp) {
-        let effects = self.manager.set_budget(budget, now);
-        self.effects.extend(effects);
+    pub(super) fn configure(&mut self, configure: Configure, now: Timestamp) {
         let (_, effects) = self.manager.configure(configure, now);
         self.effects.extend(effects);
     }

@@ -146,11 +146,11 @@ impl Replay {
         let Some(Machines { manager, effects, .. }) = &mut self.machines else { return };
         effects.extend(match what {
             Happening::Budget { budget } => manager.set_budget(budget, at),
-            Happening::Configured { programs, removed, shared_breakers } => {
+            Happening::Configured { programs, removed, shared_breakers, retry_budget } => {
                 self.programs.retain(|name, _| !removed.contains(name));
                 self.programs.extend(programs.into_iter().map(|program| (program.name.clone(), program)));
                 let programs = self.programs.values().cloned().collect();
-                manager.configure(Configure { programs, shared_breakers }, at).1
+                manager.configure(Configure { programs, shared_breakers, retry_budget }, at).1
             }
             Happening::Resumed { recovered, down_ms, clean } => {
                 let recovered = recovered.into_iter().map(Recovered::into_report).collect();

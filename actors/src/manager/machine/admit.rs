@@ -90,6 +90,7 @@ impl Machine {
         run.journal_from = self.ledger.next_seq();
         run.forced = start.force;
         run.own_priority = start.priority;
+        run.max_attempts = program.max_attempts();
         self.remember_key(start, id);
         self.programs.start_by_hand(&program.name);
         let live = Live::boxed(run, program, self.now);

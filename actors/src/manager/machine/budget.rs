@@ -12,9 +12,13 @@ impl Machine {
     /// restored, so that what the bucket held is found.
     pub fn set_budget(&mut self, budget: Option<RetryBudget>, now: Timestamp) -> Vec<Effect> {
         self.settle_time(now);
+        self.share_budget(budget);
+        self.take_effects()
+    }
+
+    pub(super) fn share_budget(&mut self, budget: Option<RetryBudget>) {
         self.programs.set_budget(budget.is_some());
         self.ask_retry(retry::Ask::SetBudget(budget));
-        self.take_effects()
     }
 
     /// The budgets of the scopes that gate a run's starts.

@@ -3,7 +3,7 @@
 use super::{About, Effect, Machine, Stage, StopCause, Wait, timers::Timer};
 use crate::{
     launcher,
-    manager::{Configure, Configured, Restart, RunError, StartError},
+    manager::{Configure, Configured, Restart, RunError, SetRetryBudget, StartError},
     model::{BreakerPolicy, EndReason, Event, Phase, Run, RunId, StopAct, Timestamp, Wanted},
     retry,
 };
@@ -14,6 +14,9 @@ impl Machine {
     /// and there is none where that is gone.
     pub fn configure(&mut self, configure: Configure, now: Timestamp) -> (Configured, Vec<Effect>) {
         self.settle_time(now);
+        if let Some(SetRetryBudget { budget }) = configure.retry_budget {
+            self.share_budget(budget);
+        }
         let mut changes = Configured::default();
         let replaced = self.programs.replace(configure.programs, configure.shared_breakers);
         (changes.added, changes.changed, changes.removed) =
@@ -30,6 +33,7 @@ impl Machine {
         for name in &changes.changed {
             self.forget_failures_of(name);
         }
+        self.tell_max_attempts();
         self.end_waiting_of_removed();
         self.commit(false);
         for program in self.lines.queued_programs() {
@@ -38,6 +42,13 @@ impl Machine {
         // Other rules may let through whom the old ones held back.
         self.lines.recheck_all();
         (changes, self.take_effects())
+    }
+
+    /// Each run says how many attempts its program allows it: as configured now, also of a run that is over.
+    pub(super) fn tell_max_attempts(&mut self) {
+        for run in self.runs.all_mut() {
+            run.max_attempts = self.programs.get(&run.program).and_then(|program| program.max_attempts());
+        }
     }
 
     /// The rules of shared scopes, as configured.

@@ -243,6 +243,7 @@ impl Machine {
                 self.runs.begin(live);
             }
         }
+        self.tell_max_attempts();
         self.trim_forgotten(state, attempts);
         self.find_stops();
         unreadable

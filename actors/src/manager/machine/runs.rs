@@ -54,6 +54,12 @@ impl Runs {
         self.live.values_mut().map(Box::as_mut)
     }
 
+    /// Every run that is known, to be changed.
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Run> {
+        let live = self.live.values_mut().map(|live| &mut live.run);
+        live.chain(self.ended.values_mut().map(Box::as_mut))
+    }
+
     /// The newest run of a program that is not over.
     pub(super) fn newest_live_of(&self, program: &str) -> Option<&Live> {
         self.all_live().rev().find(|live| live.run.program == program)

@@ -95,8 +95,7 @@ impl World {
             asked: Vec::new(),
             breaker: None,
         };
-        let (_, effects) =
-            world.machine.configure(Configure { programs, shared_breakers: Vec::new() }, world.now);
+        let (_, effects) = world.machine.configure(Configure::new(programs, []), world.now);
         world.run(effects);
         world
     }

@@ -2,6 +2,7 @@
 
 use crate::model::{BreakerPolicy, Program, RetryBudget, RunId};
 use actix::Message;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// These are the programs and the rules of shared scopes from now on. The programs are checked already.
@@ -15,24 +16,33 @@ pub struct Configure {
     pub programs: Vec<Program>,
     /// Rules of shared scopes: exact name, else the longest literal prefix before `*`.
     pub shared_breakers: Vec<(String, Arc<BreakerPolicy>)>,
+    /// What retries of all programs share from now on, as a part of the same decision; `None`: as before.
+    pub retry_budget: Option<SetRetryBudget>,
 }
 
 impl Configure {
-    /// These programs, and these rules of shared scopes.
+    /// These programs, and these rules of shared scopes. The retry budget stays as it is.
     #[must_use]
     pub fn new(programs: Vec<Program>, shared: impl IntoIterator<Item = (String, BreakerPolicy)>) -> Self {
         let shared = shared.into_iter().map(|(pattern, rules)| (pattern, Arc::new(rules)));
-        Self { programs, shared_breakers: shared.collect() }
+        Self { programs, shared_breakers: shared.collect(), retry_budget: None }
+    }
+
+    /// Sets the retry budget, too; `None`: there is none from now on.
+    #[must_use]
+    pub const fn retry_budget(mut self, budget: Option<RetryBudget>) -> Self {
+        self.retry_budget = Some(SetRetryBudget { budget });
+        self
     }
 }
 
-/// These tokens are what retries of all programs share from now on; nothing: no budget. The rules are checked already.
+/// Sets the tokens that retries of all programs share from now on. The rules are checked already.
 ///
-/// To be sent before the first [`Configure`], which takes up what the last manager left.
-#[derive(Clone, Copy, Debug, Message)]
+/// The first [`Configure`] takes up what the last manager left: a budget belongs into it, or is set before it.
+#[derive(Clone, Copy, Debug, Deserialize, Message, Serialize)]
 #[rtype(result = "()")]
 pub struct SetRetryBudget {
-    /// The rules.
+    /// The rules; `None`: no budget.
     pub budget: Option<RetryBudget>,
 }
 

@@ -11,8 +11,8 @@ pub use self::{
     configure::{Autostart, Configure, Configured, SetRetryBudget},
     info::{GetInfo, Info},
     queries::{
-        GetAttempts, GetClasses, GetEvents, GetPrograms, GetRun, GetRuns, Logs, LookupError, ProgramStatus,
-        Subscribe, Wait, WaitAttempt, Why, WhyProgram,
+        GetAttempts, GetClasses, GetEvents, GetProgram, GetPrograms, GetRun, GetRuns, Logs, LookupError,
+        ProgramStatus, Subscribe, Wait, WaitAttempt, Why, WhyProgram,
     },
     runs::{Restart, RetryRun, RetryRunError, RunError, SignalRun, Start, StartError, Stop},
 };

@@ -94,6 +94,14 @@ pub struct GetAttempts {
 #[rtype(result = "Vec<ProgramStatus>")]
 pub struct GetPrograms;
 
+/// One of [`GetPrograms`].
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<ProgramStatus, StartError>")]
+pub struct GetProgram {
+    /// Its name.
+    pub name: String,
+}
+
 /// A program and what it is doing.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

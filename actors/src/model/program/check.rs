@@ -5,7 +5,7 @@ use super::{
     check_places::Use,
     check_rules::{check_regex, is_priority, wrong_priority},
 };
-use crate::model::{Arg, Placeholder, Problem, RetryPolicy, ScopeKind, Template, policy::LONGEST_WAIT_MS};
+use crate::model::{Arg, Placeholder, Problem, ScopeKind, Template, policy::LONGEST_WAIT_MS};
 use std::path::Path;
 
 /// Longest program name: it is part of file names, metrics and `ps`.
@@ -55,10 +55,8 @@ impl Program {
     /// What is allowed but probably not meant.
     #[must_use]
     pub fn advice(&self) -> Vec<Problem> {
-        let retries =
-            self.retry.max_retries.or_else(|| (!self.is_daemon()).then_some(RetryPolicy::JOB_RETRIES));
         let mut found: Vec<_> =
-            self.retry.advice(retries).into_iter().map(|problem| problem.below("retry")).collect();
+            self.retry.advice(self.max_retries()).into_iter().map(|problem| problem.below("retry")).collect();
         if let Some(breaker) = &self.breaker {
             let advice = breaker.advice(self.timeout_ms, &self.retry);
             found.extend(advice.into_iter().map(|problem| problem.below("breaker")));

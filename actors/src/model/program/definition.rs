@@ -355,6 +355,21 @@ impl Program {
         self.restart == Restart::Always
     }
 
+    /// Restarts of one run in a row by Retry, after its first start: `retry.max_retries`, else [`RetryPolicy::JOB_RETRIES`]
+    /// for a job. `None`: a daemon, which has no limit unless it says one.
+    #[must_use]
+    pub fn max_retries(&self) -> Option<u32> {
+        let unless_given = if self.is_daemon() { None } else { Some(RetryPolicy::JOB_RETRIES) };
+        self.retry.max_retries.or(unless_given)
+    }
+
+    /// Attempts that one run has at most, unless somebody asks for more of them; `None`: no limit.
+    #[must_use]
+    pub fn max_attempts(&self) -> Option<u32> {
+        let retries = if self.restart == Restart::No { Some(0) } else { self.max_retries() };
+        retries.map(|retries| retries.saturating_add(1))
+    }
+
     /// Runs that may live at once.
     #[must_use]
     pub fn concurrency(&self) -> u32 {

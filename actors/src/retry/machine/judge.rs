@@ -14,9 +14,6 @@ use crate::model::{
 };
 use std::borrow::Cow;
 
-/// Automatic restarts of a job whose `max_retries` is not given; a daemon has no limit.
-const JOB_RETRIES: u32 = 5;
-
 /// Who decides: all that a decision needs beside the run's own streak, which changes where it lies.
 pub(super) struct Judge<'a> {
     pub(super) seed: u64,
@@ -106,7 +103,7 @@ impl Judge<'_> {
             return gave_up(EndReason::NotRetryable, why);
         }
         let place = streak.count(failure.terms.counts, now);
-        let limit = policy.max_retries.or(if end.program.is_daemon() { None } else { Some(JOB_RETRIES) });
+        let limit = end.program.max_retries();
         if let Some(limit) = limit.filter(|limit| failure.terms.counts && place > *limit) {
             let why = format!("{} ({class}); max_retries = {limit} allows no more", nth_failure(place));
             return gave_up(EndReason::MaxRetries, why);

@@ -155,7 +155,7 @@ fn new_rules_let_those_ask_again_whom_the_old_ones_held_back() {
     let (mut world, _, runs) = waiting(3);
     let mut open = program("job");
     open.breaker = None;
-    let configure = Configure { programs: vec![open], shared_breakers: Vec::new() };
+    let configure = Configure::new(vec![open], []);
     let (_, effects) = world.machine.configure(configure, world.now);
     world.run(effects);
     assert_eq!(phases(&world, &runs), [Phase::Starting; 3]);
@@ -211,10 +211,7 @@ fn only_runs_of_the_scope_are_stopped_and_only_where_the_rules_say_so() {
     let mut other = program("other");
     other.breakers = vec!["site:y".into()];
     let mut world = World::new(Vec::new());
-    let configure = Configure {
-        programs: vec![careful, other, program("plain")],
-        shared_breakers: vec![("site:x".into(), stopping().into())],
-    };
+    let configure = Configure::new(vec![careful, other, program("plain")], [("site:x".into(), stopping())]);
     let (_, effects) = world.machine.configure(configure, world.now);
     world.run(effects);
     for name in ["careful", "other", "plain"] {

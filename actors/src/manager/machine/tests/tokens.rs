@@ -129,8 +129,7 @@ fn a_run_that_waits_for_tokens_gives_up_when_its_max_failing_is_over() {
     let mut world = world();
     let mut job = program("job");
     job.retry.max_failing_ms = Some(10_000);
-    let (_, effects) =
-        world.machine.configure(Configure { programs: vec![job], shared_breakers: Vec::new() }, world.now);
+    let (_, effects) = world.machine.configure(Configure::new(vec![job], []), world.now);
     world.run(effects);
     let run = due(&mut world);
     world.leaves = vec![deferred(&world, 60_000)];

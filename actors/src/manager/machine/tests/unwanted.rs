@@ -7,7 +7,7 @@ fn daemon(name: &str) -> Program {
 }
 
 fn reload(world: &mut World, programs: Vec<Program>) -> manager::Configured {
-    let configure = Configure { programs, shared_breakers: Vec::new() };
+    let configure = Configure::new(programs, []);
     let (configured, effects) = world.machine.configure(configure, world.now);
     world.run(effects);
     configured

@@ -55,7 +55,7 @@ fn a_reload_that_makes_places_lets_waiting_runs_start_and_one_that_takes_some_ho
     let with_places = |places| {
         let mut job = program("job");
         job.max_concurrent = Some(places);
-        Configure { programs: vec![job], shared_breakers: Vec::new() }
+        Configure::new(vec![job], [])
     };
     let mut world = World::new(with_places(1).programs);
     let runs: Vec<_> = (0..4).map(|_| world.start("job")).collect();
@@ -164,8 +164,7 @@ fn a_run_whose_program_is_gone_leaves_its_place_to_the_next_one() {
     for run in [first, second] {
         next.assert_phase(run, Phase::Failed);
     }
-    let (_, effects) =
-        next.machine.configure(Configure { programs: vec![job], shared_breakers: Vec::new() }, next.now);
+    let (_, effects) = next.machine.configure(Configure::new(vec![job], []), next.now);
     next.run(effects);
     let third = next.start("job");
     next.assert_phase(third, Phase::Starting);
@@ -225,7 +224,7 @@ fn other_rules_forget_failures_let_a_quarantine_go_and_start_a_daemon_that_gave_
         let (mut job, mut api) = (job.clone(), api.clone());
         (job.description, api.description) = ("mended".into(), "mended".into());
         world.acts.clear();
-        let configure = Configure { programs: vec![job, api], shared_breakers: Vec::new() };
+        let configure = Configure::new(vec![job, api], []);
         let (_, effects) = world.machine.configure(configure, now);
         world.run(effects);
         let count = |what: &str| world.acts.iter().filter(|act| act.starts_with(what)).count();
