@@ -21,10 +21,6 @@ pub(crate) const KNOWN: &[(&[&str], &str)] = &[
         ],
         "one check cut by length; to be divided by concern",
     ),
-    (
-        &["actors/src/launcher/actor.rs", "actors/src/launcher/pulse.rs"],
-        "the pulse is a part of the actor's state and acts for it; its rules are to be told from its acts",
-    ),
     (&["src/config/keys.rs", "src/config/keys_of_programs.rs"], "one table cut by length"),
     (&["src/config/build.rs", "src/config/build_retry.rs"], "one translation cut by length"),
     (

@@ -4,23 +4,22 @@ use super::{
     compose::{Composed, Places, compose, env_file_of, own_environment},
     env_files::{EnvFile, EnvFiles},
     link::{Heard, Link},
-    machine::{Variables, out_of_descriptors, scarce},
+    machine::{Pulse, Variables, out_of_descriptors, scarce},
     messages::{
         Acknowledge, Ending, ForgetSecrets, KeepSecrets, Launch, Recover, Recovery, Report, Shutdown, Signal,
         Stop,
     },
-    pulse::Pulse,
     recover::{self, Bereaved, Settled},
     secrets::Secrets,
 };
 use crate::{
     keeper::{EACH, Headroom, Keeper, WakeSender, protocol::Request, who_holds},
-    model::{AttemptId, ExitStatus, SpawnFailure, SpawnProblem, Stream},
+    model::{AttemptId, ExitStatus, SpawnFailure, SpawnProblem, Stream, Timestamp},
     owned,
 };
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient,
-    ResponseActFuture, ResponseFuture, WrapFuture,
+    ResponseActFuture, ResponseFuture, SpawnHandle, WrapFuture,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -64,7 +63,7 @@ pub struct LauncherActor {
     wake: WakeSender,
     inherited: Variables,
     pub(super) keeper: KeeperState,
-    pub(super) pulse: Pulse,
+    pub(super) watch: Watch,
     /// The supervisor is about to end.
     pub(super) ending: bool,
     /// Counts keepers, so that words of an earlier one are known as such.
@@ -82,6 +81,16 @@ pub struct LauncherActor {
     /// Attempts whose exit records are removed once they are journalled.
     recovered: HashSet<AttemptId>,
     enders: Vec<oneshot::Sender<()>>,
+}
+
+/// Whether the keeper answers, as far as we look.
+#[derive(Default)]
+pub(super) struct Watch {
+    pub(super) pulse: Pulse,
+    /// When it is looked at next.
+    pub(super) alarm: Option<(Timestamp, SpawnHandle)>,
+    /// We killed it, as it was silent.
+    pub(super) killed: bool,
 }
 
 pub(super) enum KeeperState {
@@ -140,7 +149,7 @@ impl LauncherActor {
             wake: config.wake,
             inherited: own_environment(),
             keeper: KeeperState::None,
-            pulse: Pulse::default(),
+            watch: Watch::default(),
             ending: false,
             generation: 0,
             living: HashMap::new(),

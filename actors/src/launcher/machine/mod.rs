@@ -6,6 +6,7 @@ mod argv;
 mod diagnosis;
 mod env_file;
 mod environment;
+mod pulse;
 mod resolve;
 
 pub use self::{
@@ -15,6 +16,8 @@ pub use self::{
     environment::{Surroundings, TAG_NAME, Variables, environment, is_inherited},
     resolve::{Files, Resolved, resolve},
 };
+
+pub(super) use self::pulse::{Look, Pulse};
 
 use crate::model::{SpawnFailure, SpawnProblem};
 
