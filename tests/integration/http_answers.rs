@@ -120,6 +120,7 @@ fn what_is_said_over_http() {
     until("it waits", || daemon.cli(&["ps"]).contains("backoff"));
     daemon.cli(&["breaker", "open", "program:guarded", "--reason", "maintenance"]);
     let first = first_with_key(&daemon, &token);
+    until("that is over too", || daemon.cli(&["status", &first]).contains("succeeded"));
     let large = format!("{{\"params\":{{\"url\":\"{}\"}}}}", "x".repeat(5_000));
     let larger = format!("{{\"params\":{{\"url\":\"{}\"}}}}", "x".repeat(20_000));
     let of = |what: &str| format!("/api/v1/runs/{ended}/{what}");
