@@ -1,22 +1,24 @@
 //! From walked files to checked values.
 
 use super::{
-    Config, ConfigErrors, Diagnostic, Listen, ServerConfig, Severity, StoreConfig,
-    build_retry::{dear_classes, retry_budget},
-    build_rules::{Fields, absolute, policy_of_breaker},
+    Config, ConfigErrors, Diagnostic, RetryBudget, Severity,
+    breaker::breaker_of,
     diagnostic::{At, Finding, Source},
-    document::{Document, folder_of, read_text, unreadable},
+    document::Document,
+    fields::Fields,
+    files::{read_text, unreadable},
     place::{report, report_certain},
-    walk::{Node, Table, Value},
+    program::program,
+    retry_budget::BUDGET,
+    server::server,
+    store::store,
+    tree::{Node, Table, Value},
 };
 use crate::{
-    BreakerPolicy, Program,
-    actors::model::{Advised, Command, Scope, advice_between, scope_pattern_problem},
+    BreakerPolicy, Problem, Program,
+    actors::model::{Advised, Scope, advice_between, scope_pattern_problem},
 };
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::Path};
 
 /// Reads a configuration file and all it includes.
 ///
@@ -100,14 +102,14 @@ fn told(mut findings: Vec<Finding>, sources: &[Source]) -> Vec<Diagnostic> {
 
 fn build(document: &mut Document, origin: &Path) -> Config {
     let sound = document.is_sound();
-    let defaults = document.tables.get("defaults").and_then(as_table).cloned().unwrap_or_default();
+    let defaults = document.tables.get("defaults").and_then(Node::as_table).cloned().unwrap_or_default();
     let retry_budget = retry_budget(document);
     let programs = std::mem::take(&mut document.programs);
     let (mut built, mut tables) = (Vec::new(), Vec::new());
     for (name, node) in &programs {
         let Value::Table(own) = &node.value else { continue };
         let merged = merge(&defaults, own);
-        let (program, mut found) = program(document, name, node.at, &merged);
+        let (program, mut found) = program(name, node.at, &document.fields(&merged, node.at.file));
         let problems = program.check();
         if !sound {
             // Behind a syntax error keys are missing that were written: what is wrong by itself is wrong all the same.
@@ -127,22 +129,47 @@ fn build(document: &mut Document, origin: &Path) -> Config {
     for (about, problem) in advice_between(&built, &shared_breakers) {
         let place = match about {
             Advised::Program(n) => tables.get(n).map(|(at, table)| (*at, table)),
-            Advised::Breaker(n) => breakers.get(n).and_then(|(_, node)| Some((node.at, as_table(node)?))),
+            Advised::Breaker(n) => breakers.get(n).and_then(|(_, node)| Some((node.at, node.as_table()?))),
         };
         if let Some((at, table)) = place {
             report(document, at, table, vec![problem], Severity::Warning);
         }
     }
-    let server = server(document);
-    let store = store(document, origin);
+    let mut found = Vec::new();
+    let server = server(&document.section("server"), &mut found);
+    let store = store(&document.section("store"), origin, &mut found);
+    document.findings.append(&mut found);
     Config { server, store, programs: built, shared_breakers, retry_budget, warnings: Vec::new() }
 }
 
-pub(super) fn as_table(node: &Node) -> Option<&Table> {
-    match &node.value {
-        Value::Table(table) => Some(table),
-        _ => None,
+impl Document {
+    /// Access to a table of the program, or the breaker, that begins in this file.
+    fn fields<'a>(&'a self, table: &'a Table, home: usize) -> Fields<'a> {
+        Fields { table, sources: &self.sources, home }
     }
+
+    /// Access to one of the tables that stand once; an empty one where it is not written.
+    fn section(&self, name: &str) -> Fields<'_> {
+        static EMPTY: Table = Table::new();
+        let node = self.tables.get(name);
+        self.fields(node.and_then(Node::as_table).unwrap_or(&EMPTY), node.map_or(0, |node| node.at.file))
+    }
+}
+
+fn retry_budget(document: &mut Document) -> Option<RetryBudget> {
+    let node = document.tables.get("retry_budget")?.clone();
+    let (mut budget, mut found) = (RetryBudget::default(), Vec::new());
+    BUDGET.fill(&mut budget, &document.section("retry_budget"), &mut found);
+    document.findings.append(&mut found);
+    let empty = Table::new();
+    report(document, node.at, node.as_table().unwrap_or(&empty), budget.check(), Severity::Error);
+    Some(budget)
+}
+
+/// Classes whose retries the budget could never pay.
+fn dear_classes(program: &Program, budget: Option<RetryBudget>) -> Vec<Problem> {
+    let costs = program.classes.iter().map(|(name, rule)| (name, rule.cost_permille));
+    budget.map(|budget| budget.check_costs(costs)).unwrap_or_default()
 }
 
 /// The defaults, overridden key by key, also within tables.
@@ -168,57 +195,6 @@ fn merge(defaults: &Table, own: &Table) -> Table {
     merged
 }
 
-fn program(document: &Document, name: &str, at: At, table: &Table) -> (Program, Vec<Finding>) {
-    let home =
-        document.sources.get(at.file).map(|source| absolute(folder_of(&source.path))).unwrap_or_default();
-    let fields = Fields { table, sources: &document.sources, home: at.file };
-    let mut findings = Vec::new();
-    let command = command(&fields, at, &mut findings);
-    let mut program = Program::new(name, command);
-    program.base_dir = home;
-    fields.fill_program(&mut program);
-    fields.fill_rules(&mut program, &mut findings);
-    (program, findings)
-}
-
-fn command(fields: &Fields<'_>, at: At, findings: &mut Vec<Finding>) -> Command {
-    let table = fields.table;
-    match (table.get("script"), table.get("command")) {
-        (Some(script), Some(command)) => {
-            let message = "`script` and `command` both say what is run";
-            let second = if script.at.start > command.at.start { script } else { command };
-            findings.push(Finding::error(second.at, "config.conflict", message, "keep one of them"));
-        }
-        (None, None) => {
-            let help = "write script = \"NAME\" or command = [\"PROGRAM\", \"ARGUMENT\"]";
-            let message = "the program says neither `script` nor `command`";
-            findings.push(Finding::error(at, "config.required", message, help));
-        }
-        (None, Some(_)) => {
-            for key in ["script_path", "interpreter"] {
-                if let Some(node) = table.get(key) {
-                    let message = format!("`{key}` needs a `script`: a command is run as it is");
-                    let help = format!("leave {key} out, or write script in place of command");
-                    findings.push(Finding::error(node.at, "config.conflict", message, help));
-                }
-            }
-        }
-        (Some(_), None) => {}
-    }
-    if table.contains_key("command") && !table.contains_key("script") {
-        return match table.get("command").map(|node| &node.value) {
-            Some(Value::List(_)) => Command::Argv(fields.args("command").unwrap_or_default()),
-            // Wrong, and said so.
-            _ => Command::Argv(vec!["-".into()]),
-        };
-    }
-    Command::Script {
-        name: fields.text("script").unwrap_or_else(|| "-".into()),
-        path: fields.paths("script_path").unwrap_or_else(|| vec![PathBuf::from(".")]),
-        interpreter: fields.texts("interpreter").unwrap_or_default(),
-    }
-}
-
 fn shared_breaker(
     document: &mut Document,
     (name, node): &(String, Node),
@@ -230,104 +206,12 @@ fn shared_breaker(
     }
     let name = name.clone();
     let Value::Table(table) = &node.value else { return (name, BreakerPolicy::default()) };
-    let policy = policy_of_breaker(&Fields { table, sources: &document.sources, home: node.at.file });
+    let mut found = Vec::new();
+    let policy = breaker_of(&document.fields(table, node.at.file), &mut found);
+    document.findings.append(&mut found);
     let kind = Scope(name.clone()).kind();
     let trips = programs.iter().any(|program| program.some_class_trips(kind));
     let problems = if trips { policy.check_where_a_class_trips() } else { policy.check() };
     report(document, node.at, table, problems, Severity::Error);
     (name, policy)
-}
-
-fn server(document: &mut Document) -> ServerConfig {
-    let mut server = ServerConfig::default();
-    let empty = Table::new();
-    let node = document.tables.get("server");
-    let table = node.and_then(as_table).unwrap_or(&empty);
-    let fields = Fields { table, sources: &document.sources, home: node.map_or(0, |node| node.at.file) };
-    if let Some(file) = fields.path("tokens_file") {
-        server.tokens_file = file;
-    }
-    let home = document.sources.get(fields.home).map(|source| absolute(folder_of(&source.path)));
-    let home = home.unwrap_or_default();
-    server.tokens_file = home.join(server.tokens_file);
-    server.allowed_hosts = fields.texts("allowed_hosts").unwrap_or_default();
-    for node in fields.items("allowed_hosts").unwrap_or_default() {
-        if let Value::Text(host) = &node.value
-            && !is_host(host)
-        {
-            let message = format!("`{host}` is no name of a host, and nobody would be answered by it");
-            let help = "write the name alone, as in \"ops.example\": no port, no pattern";
-            document.findings.push(Finding::error(node.at, "config.value", message, help));
-        }
-    }
-    if let (Some(text), Some(node)) = (fields.text("listen"), table.get("listen")) {
-        match text.parse::<Listen>() {
-            Ok(Listen::Unix(socket)) => {
-                server.listen = Listen::Unix(home.join(socket));
-                let message =
-                    "`listen` is accepted, but `supervise up` does not listen on a socket of this kind yet";
-                document.findings.push(Finding {
-                    severity: Severity::Warning,
-                    ..Finding::error(
-                        node.at,
-                        "config.not_yet",
-                        message,
-                        "write an address such as \"127.0.0.1:9700\"",
-                    )
-                });
-            }
-            Ok(listen) => server.listen = listen,
-            Err(message) => {
-                let help = "write for example \"127.0.0.1:9700\" or \"unix:supervise.sock\"";
-                let finding = Finding::error(node.at, "config.value", message, help);
-                document.findings.push(finding);
-            }
-        }
-    }
-    server
-}
-
-/// Whether a `Host` header may say so: letters, digits, dots and hyphens, or an address of version 6 in brackets.
-fn is_host(text: &str) -> bool {
-    let named = |c: char| c.is_alphanumeric() || "-._".contains(c);
-    let address = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-    match address {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !text.trim_matches('.').is_empty() && text.chars().all(named),
-    }
-}
-
-fn store(document: &mut Document, origin: &Path) -> StoreConfig {
-    let mut store = StoreConfig::default();
-    let node = document.tables.get("store");
-    let empty = Table::new();
-    let fields = Fields {
-        table: node.and_then(as_table).unwrap_or(&empty),
-        sources: &document.sources,
-        home: node.map_or(0, |node| node.at.file),
-    };
-    let file = document.sources.get(fields.home).map_or(origin, |source| source.path.as_path());
-    let path = fields.path("path").unwrap_or(store.path);
-    let unnamed = path.as_os_str().is_empty();
-    store.path = absolute(folder_of(file)).join(path);
-    if let Some(retention) = fields.below("retention") {
-        if let Some(logs) = retention.below("logs") {
-            logs.number("max_age", &mut store.logs_max_age_ms);
-            logs.number("max_size", &mut store.logs_max_bytes);
-        }
-        if let Some(runs) = retention.below("runs") {
-            runs.number("max_age", &mut store.runs_max_age_ms);
-            runs.number("max_count", &mut store.runs_max_count);
-        }
-        if let Some(journal) = retention.below("journal") {
-            journal.number("max_age", &mut store.journal_max_age_ms);
-            journal.number("max_size", &mut store.journal_max_bytes);
-        }
-    }
-    if let Some(node) = fields.table.get("path").filter(|_| unnamed) {
-        let help = "name a folder for the store alone, for example path = \"supervise-data\"";
-        let finding = Finding::error(node.at, "config.value", "`path` of the store is empty", help);
-        document.findings.push(finding);
-    }
-    store
 }

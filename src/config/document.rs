@@ -2,10 +2,12 @@
 
 use super::{
     diagnostic::{At, Finding, Lines, Source},
-    keys::{Key, ROOT},
-    walk::{Node, Table, Value, Walk},
+    files::{folder_of, read_text, unreadable},
+    keys::Keys,
+    root::ROOT,
+    tree::{Node, Table, Value},
+    walk::Walk,
 };
-use crate::actors::user_file;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     io,
@@ -13,9 +15,6 @@ use std::{
     path::{Path, PathBuf},
 };
 use toml::de::DeTable;
-
-/// Largest file in bytes: a configuration of ten thousand programs is smaller, and what is larger is no configuration.
-const LARGEST_FILE: u64 = 8 << 20;
 
 /// Tables that stand once in all files together.
 const SINGLE: [&str; 4] = ["server", "store", "defaults", "retry_budget"];
@@ -40,42 +39,8 @@ pub(super) struct Document {
     broken: BTreeMap<usize, Vec<Range<usize>>>,
 }
 
-/// Reads a file as text; at once, whatever the path leads to.
-pub(super) fn read_text(path: &Path) -> io::Result<String> {
-    user_file::read_text(path, LARGEST_FILE)
-}
-
-/// Why a file cannot be read, and what to do.
-pub(super) fn unreadable(error: &io::Error) -> (String, &'static str) {
-    match error.kind() {
-        io::ErrorKind::NotFound => ("it does not exist".into(), "write it, or name another file"),
-        io::ErrorKind::PermissionDenied => {
-            ("it may not be read by this user".into(), "change its owner or its mode")
-        }
-        io::ErrorKind::IsADirectory => ("it is a directory".into(), "name a file in it"),
-        io::ErrorKind::InvalidData => (format!("it {error}"), "save it as UTF-8"),
-        io::ErrorKind::FileTooLarge => (format!("it {error}"), "divide it, and join the parts by `include`"),
-        io::ErrorKind::InvalidInput => {
-            (format!("it {error}"), "name a regular file; write what a program makes into one first")
-        }
-        _ => (error.to_string(), "name another file"),
-    }
-}
-
-/// The folder that relative paths of a file are relative to.
-pub(super) fn folder_of(file: &Path) -> &Path {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
 /// Walks the text of one file by a table of keys.
-pub(super) fn walk_text(
-    file: usize,
-    text: &str,
-    keys: &'static [Key],
-) -> (Table, Vec<Finding>, Vec<Range<usize>>) {
+pub(super) fn walk_text(file: usize, text: &str, keys: Keys) -> (Table, Vec<Finding>, Vec<Range<usize>>) {
     let mut walk = Walk { file, text, path: Vec::new(), findings: Vec::new() };
     let (tree, errors) = DeTable::parse_recoverable(text);
     let root = walk.table(keys, tree.get_ref());
@@ -115,7 +80,7 @@ impl Document {
         self.seen.insert(real.clone());
         self.open.push(real);
         let file = self.sources.len();
-        let (mut root, mut found, broken) = walk_text(file, &text, ROOT);
+        let (mut root, mut found, broken) = walk_text(file, &text, &ROOT);
         self.findings.append(&mut found);
         self.broken.extend((!broken.is_empty()).then_some((file, broken)));
         self.sources.push(Source::new(path.to_owned(), text));

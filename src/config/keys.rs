@@ -1,7 +1,12 @@
-//! The one table of keys: name, type, default, meaning. The walk, the reference page and the test of the defaults go
-//! by it.
+//! What a key is: name, type, default and meaning in one row, with what it sets. The walk, the reference page and the test of the
+//! defaults go by these rows, and so does what is made of a table.
 
-use super::keys_of_programs::{BREAKER, PROGRAM};
+use super::{
+    diagnostic::Finding,
+    fields::{Fields, Read},
+    tree::{Node, Value},
+};
+use std::fmt;
 
 /// What a key may hold.
 #[derive(Debug)]
@@ -49,13 +54,13 @@ pub(super) enum Kind {
     /// Names of the writer's choice.
     Map(&'static Self),
     /// These keys.
-    Table(&'static [Key]),
+    Table(Keys),
     /// Such a table, or `false`.
-    TableOrFalse(&'static [Key]),
+    TableOrFalse(Keys),
     /// Tables with names of the writer's choice.
-    Tables(&'static [Key]),
+    Tables(Keys),
     /// A list of such tables.
-    Rows(&'static [Key]),
+    Rows(Keys),
 }
 
 /// One key.
@@ -72,90 +77,113 @@ pub(super) const fn key(name: &'static str, kind: Kind, default: &'static str, d
     Key { name, kind, default, doc }
 }
 
-use Kind::{Count, Duration, List, Path, Ratio, Size, Table, Tables, Text};
+impl Key {
+    /// A row of a table that makes a `T`: what the key sets in it where it is written.
+    pub(super) const fn sets<T>(self, set: fn(&mut T, &mut Written<'_>)) -> Row<T> {
+        Row { key: self, set }
+    }
+}
 
-/// The top of the file.
-pub(super) const ROOT: &[Key] = &[
-    key("version", Count, "1", "Version of this format."),
-    key("include", List(&Path), "[]", "More files, relative to this one."),
-    key("server", Table(SERVER), "", "The stand-alone daemon; embedded, the application mounts the routes."),
-    key("store", Table(STORE), "", "Where things are kept."),
-    key("defaults", Table(PROGRAM), "", "Any key of a program; a program overrides key by key."),
-    key(
-        "retry_budget",
-        Table(BUDGET),
-        "",
-        "Tokens that all programs' retries share; off without this table.",
-    ),
-    key("program", Tables(PROGRAM), "", "A program."),
-    key(
-        "breaker",
-        Tables(BREAKER),
-        "",
-        "Rules of shared scopes: exact name, else the longest literal prefix before a `*`.",
-    ),
-];
+// ── tables of keys ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const SERVER: &[Key] = &[
-    key("listen", Text, "\"127.0.0.1:9700\"", "Address or `unix:PATH`; port 0 picks a free one."),
-    key(
-        "tokens_file",
-        Path,
-        "\"tokens.toml\"",
-        "Tokens of those who ask from elsewhere; needed off loopback.",
-    ),
-    key("allowed_hosts", List(&Text), "[]", "Host names that are answered beside the loopback ones."),
-];
+/// The keys of one table.
+pub(super) type Keys = &'static dyn TableOfKeys;
 
-const STORE: &[Key] = &[
-    key("path", Path, "\"supervise-data\"", "The folder; one manager owns it."),
-    key("retention", Table(RETENTION), "", "How long things are kept."),
-];
+/// A table of keys, whatever it makes.
+pub(super) trait TableOfKeys: Sync {
+    /// The key at this place, in the order of the reference page.
+    fn at(&self, n: usize) -> Option<&Key>;
+}
 
-const RETENTION: &[Key] = &[
-    key("logs", Table(LOGS), "", "Output."),
-    key("runs", Table(RUNS), "", "Ended runs with their history."),
-    key("journal", Table(JOURNAL), "", "Decisions; what they add up to stays."),
-];
+impl dyn TableOfKeys {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Key> {
+        (0..).map_while(|n| self.at(n))
+    }
 
-const LOGS: &[Key] = &[
-    key(
-        "max_age",
-        Duration,
-        "\"14d\"",
-        "Older output is removed, by itself: a tenth of this later at most (a second at least, a day at most).",
-    ),
-    key(
-        "max_size",
-        Size,
-        "\"2GiB\"",
-        "Disk of stored output at any time; the oldest is removed before it is exceeded. Less than 8MiB is taken for that.",
-    ),
-];
+    pub(super) fn find(&self, name: &str) -> Option<&Key> {
+        self.iter().find(|key| key.name == name)
+    }
+}
 
-const RUNS: &[Key] = &[
-    key("max_age", Duration, "\"90d\"", "Older runs are removed."),
-    key("max_count", Count, "50000", "Beyond it the oldest are removed."),
-];
+impl fmt::Debug for dyn TableOfKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|key| key.name)).finish()
+    }
+}
 
-const JOURNAL: &[Key] = &[
-    key(
-        "max_age",
-        Duration,
-        "\"90d\"",
-        "Older decisions are removed, at the latest when an eighth more has passed.",
-    ),
-    key("max_size", Size, "\"512MiB\"", "Beyond it on the disk the oldest are removed. 8MiB at least."),
-];
+/// A table that is read as a whole, because its keys mean something together.
+pub(super) struct Whole(pub(super) &'static [Key]);
 
-pub(super) const BUDGET: &[Key] = &[
-    key("capacity", Ratio, "20.0", "Most tokens."),
-    key("deposit", Ratio, "0.2", "Tokens that a first start brings."),
-    key("refill_per_minute", Ratio, "2.0", "Tokens that a minute brings."),
-    key(
-        "on_empty",
-        Kind::Word(&["wait", "give_up"]),
-        "\"wait\"",
-        "What a retry does that finds too few: it waits for them, or the run ends.",
-    ),
-];
+impl TableOfKeys for Whole {
+    fn at(&self, n: usize) -> Option<&Key> {
+        self.0.get(n)
+    }
+}
+
+/// A key and what it sets.
+pub(super) struct Row<T> {
+    key: Key,
+    set: fn(&mut T, &mut Written<'_>),
+}
+
+/// A table whose keys set what they say in a `T`, each by itself, in this order.
+pub(super) struct Rows<T: 'static>(pub(super) &'static [Row<T>]);
+
+impl<T> TableOfKeys for Rows<T> {
+    fn at(&self, n: usize) -> Option<&Key> {
+        self.0.get(n).map(|row| &row.key)
+    }
+}
+
+impl<T> Rows<T> {
+    /// Sets what is written; the rest stays.
+    pub(super) fn fill(&self, made: &mut T, fields: &Fields<'_>, findings: &mut Vec<Finding>) {
+        for Row { key, set } in self.0 {
+            if let Some(node) = fields.table.get(key.name) {
+                set(made, &mut Written { key, node, fields, findings });
+            }
+        }
+    }
+}
+
+/// A key that is written, and its value.
+pub(super) struct Written<'a> {
+    key: &'a Key,
+    pub(super) node: &'a Node,
+    /// The table that it stands in.
+    pub(super) fields: &'a Fields<'a>,
+    pub(super) findings: &'a mut Vec<Finding>,
+}
+
+impl<'a> Written<'a> {
+    /// Into its field, unless it could not be read.
+    pub(super) fn put<T: Read>(&self, field: &mut T) {
+        if let Some(value) = T::read(self.node, self.fields) {
+            *field = value;
+        }
+    }
+
+    /// Into its field: what the word means. The meanings stand in the order of the key's words.
+    pub(super) fn word<T: Copy>(&self, field: &mut T, meanings: &[T]) {
+        let (Kind::Word(words), Value::Text(text)) = (&self.key.kind, &self.node.value) else { return };
+        debug_assert_eq!(words.len(), meanings.len(), "each word of `{}` has a meaning", self.key.name);
+        let meaning = words.iter().zip(meanings).find(|(word, _)| *word == text);
+        *field = meaning.map_or(*field, |(_, meaning)| *meaning);
+    }
+
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self.node.value, Value::Off)
+    }
+
+    /// The table that it is.
+    pub(super) fn table(&self) -> Option<Fields<'a>> {
+        self.node.as_table().map(|table| self.fields.of(table))
+    }
+
+    /// Sets what the table says in its field.
+    pub(super) fn fill<T>(&mut self, rows: &Rows<T>, field: &mut T) {
+        if let Some(table) = self.node.as_table() {
+            rows.fill(field, &self.fields.of(table), self.findings);
+        }
+    }
+}

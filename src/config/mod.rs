@@ -5,8 +5,9 @@
 //!   a tree with positions, because a deserializer stops at the first error.
 //! - **Nothing is ignored silently.** An unknown key is an error with a suggestion, a key that this version accepts
 //!   without acting on it is a [warning](Config::warnings) with the reason.
-//! - **One table of keys** drives the walk and the [reference page](reference()), so that they cannot disagree; a test
-//!   writes every default of the table into a file and finds the same program.
+//! - **A key stands once**: its row has name, type, default, meaning and what it sets. The walk, the
+//!   [reference page](reference()) and what is made of a table go by the same rows, so that they cannot disagree; a test
+//!   writes every default of the rows into a file and finds the same program.
 //! - What is wrong with a program's *meaning* is found by [`Program::check`](crate::Program::check), which also checks
 //!   programs built in code: the same mistake reads the same.
 //!
@@ -19,22 +20,27 @@
 //! reading. *Includes by pattern (`conf.d/*.toml`)*: which files take part would depend on what lies in a folder.
 //! *A bare number as seconds*: the neighbours disagree on whether it is seconds or milliseconds.
 
+mod arguments;
+mod breaker;
 mod build;
-mod build_params;
-mod build_retry;
-mod build_rules;
 mod command_line;
 mod diagnostic;
 mod document;
+mod fields;
+mod files;
 mod keys;
-mod keys_of_programs;
-mod keys_of_scenarios;
 mod not_yet;
 mod place;
+mod program;
 mod reference;
+mod retry_budget;
+mod root;
 mod scenario;
+mod server;
 mod settings;
+mod store;
 mod store_of;
+mod tree;
 mod values;
 mod walk;
 

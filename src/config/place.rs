@@ -4,7 +4,7 @@ use super::{
     Severity,
     diagnostic::{At, Finding},
     document::Document,
-    walk::{Table, Value},
+    tree::{Table, Value},
 };
 use crate::Problem;
 

@@ -1,9 +1,10 @@
 //! The reference page, from the table of keys.
 
 use super::{
-    keys::{Key, Kind, ROOT},
-    keys_of_programs::WHEN,
+    arguments::WHEN,
+    keys::{Keys, Kind},
     not_yet::NOT_YET,
+    root::ROOT,
 };
 use std::fmt::Write as _;
 
@@ -51,9 +52,9 @@ pub fn reference() -> String {
         "# Configuration file\n\nMade from the table of keys in `src/config`; a test compares. The example\n\
          [`supervise.toml`](../../examples/supervise.toml) teaches the keys that matter most.\n",
     );
-    section(&mut page, "", ROOT);
+    section(&mut page, "", &ROOT);
     page.push_str(ARGUMENTS);
-    rows(&mut page, WHEN);
+    rows(&mut page, &WHEN);
     page.push_str(PLACES);
     page.push_str("\n## Accepted, not yet acted upon\n\n");
     for entry in NOT_YET {
@@ -62,24 +63,24 @@ pub fn reference() -> String {
     page
 }
 
-fn section(page: &mut String, path: &str, keys: &[Key]) {
+fn section(page: &mut String, path: &str, keys: Keys) {
     let title = if path.is_empty() { "Top of the file".to_owned() } else { format!("`[{path}]`") };
     let _ = write!(page, "\n## {title}\n\n| key | type | default | meaning |\n|---|---|---|---|\n");
     rows(page, keys);
-    for key in keys {
+    for key in keys.iter() {
         let below = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
         match &key.kind {
             // They repeat `[program.NAME]` and `[program.NAME.breaker]`.
             Kind::Table(_) | Kind::Tables(_) if ["defaults", "breaker"].contains(&below.as_str()) => {}
-            Kind::Table(keys) | Kind::TableOrFalse(keys) | Kind::Rows(keys) => section(page, &below, keys),
-            Kind::Tables(keys) => section(page, &format!("{below}.NAME"), keys),
+            Kind::Table(keys) | Kind::TableOrFalse(keys) | Kind::Rows(keys) => section(page, &below, *keys),
+            Kind::Tables(keys) => section(page, &format!("{below}.NAME"), *keys),
             _ => {}
         }
     }
 }
 
-fn rows(page: &mut String, keys: &[Key]) {
-    for key in keys {
+fn rows(page: &mut String, keys: Keys) {
+    for key in keys.iter() {
         let default = match key.default {
             "" => "none".to_owned(),
             sentence if sentence.starts_with('(') => sentence.trim_matches(['(', ')']).to_owned(),

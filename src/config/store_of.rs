@@ -1,6 +1,6 @@
 //! The store of a file that may be wrong elsewhere: who mends a file must not lose touch with the daemon meanwhile.
 
-use super::document::{folder_of, read_text};
+use super::files::{folder_of, read_text};
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 

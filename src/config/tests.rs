@@ -1,7 +1,8 @@
 //! Reading good files and bad ones, and keeping the table of keys true.
 
 use super::{
-    keys::{Key, Kind, ROOT},
+    keys::{Keys, Kind},
+    root::ROOT,
     *,
 };
 use crate::{
@@ -231,15 +232,15 @@ fn what_has_no_effect_yet_is_warned_of() {
 }
 
 /// Visits every table of keys with its path, `NAME` standing for names of the writer's choice.
-pub(super) fn each_table(path: &str, keys: &'static [Key], visit: &mut impl FnMut(&str, &'static [Key])) {
+pub(super) fn each_table(path: &str, keys: Keys, visit: &mut impl FnMut(&str, Keys)) {
     visit(path, keys);
     for key in keys.iter().filter(|key| key.name != "defaults") {
         let below = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
         match &key.kind {
             Kind::Table(keys) | Kind::TableOrFalse(keys) | Kind::Rows(keys) => {
-                each_table(&below, keys, visit)
+                each_table(&below, *keys, visit)
             }
-            Kind::Tables(keys) => each_table(&format!("{below}.NAME"), keys, visit),
+            Kind::Tables(keys) => each_table(&format!("{below}.NAME"), *keys, visit),
             _ => {}
         }
     }
@@ -248,7 +249,7 @@ pub(super) fn each_table(path: &str, keys: &'static [Key], visit: &mut impl FnMu
 #[test]
 fn each_default_of_the_table_is_the_default_in_force() {
     let mut count = 0;
-    each_table("", ROOT, &mut |path, keys| {
+    each_table("", &ROOT, &mut |path, keys| {
         let below = match path {
             "" => "",
             "program.NAME" => "script = \"x\"",
@@ -285,7 +286,7 @@ fn each_default_of_the_table_is_the_default_in_force() {
 fn the_full_example_has_every_key_and_the_reference_too() {
     let tree: toml::Table = FULL.parse().unwrap();
     let page = reference();
-    each_table("", ROOT, &mut |path, keys| {
+    each_table("", &ROOT, &mut |path, keys| {
         let mut places = vec![toml::Value::Table(tree.clone())];
         for name in path.split('.').filter(|name| !name.is_empty()) {
             let step = |value: &toml::Value| -> Vec<toml::Value> {

@@ -1,6 +1,6 @@
 //! One value of a given kind, and what is wrong with another.
 
-use super::{command_line::split_command, keys::Kind, walk::Value};
+use super::{command_line::split_command, keys::Kind, tree::Value};
 use crate::actors::model::{
     Adjust, Decimal, Jitter, ParamValue, did_you_mean, parse_duration_ms, parse_size, signal_name,
     signal_number,

@@ -2,53 +2,18 @@
 //! unknown or of the wrong type is found on the way, and the rest goes on.
 
 use super::{
+    arguments::WHEN,
     diagnostic::{At, Finding, Severity},
-    keys::{Key, Kind},
-    keys_of_programs::WHEN,
+    keys::{Keys, Kind},
     not_yet::not_yet,
+    tree::{Node, Table, Value},
     values,
 };
-use crate::actors::model::{Adjust, Jitter, ParamValue, did_you_mean};
-use std::collections::BTreeMap;
+use crate::actors::model::did_you_mean;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
-
-/// A value of the type its key asks for.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    /// Text, words, paths.
-    Text(String),
-    /// A boolean.
-    Flag(bool),
-    /// Counts, milliseconds, bytes, thousandths, millionths, signals: whole numbers.
-    Number(i64),
-    /// The value of a parameter.
-    Scalar(ParamValue),
-    /// An adjustment.
-    Adjust(Adjust),
-    /// Jitter.
-    Jitter(Jitter),
-    /// A list.
-    List(Vec<Node>),
-    /// A table.
-    Table(Table),
-    /// Switched off.
-    Off,
-    /// Wrong, and said so: present, but without a value.
-    Bad,
-}
-
-pub(super) type Table = BTreeMap<String, Node>;
-
-/// A value and where it stands.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    /// What a message points at: the value, or the name of a table.
-    pub(super) at: At,
-    pub(super) value: Value,
-}
 
 /// What others call our keys: the files of other supervisors are where many come from.
 const FOREIGN: &[(&str, &str)] = &[
@@ -97,11 +62,11 @@ impl Walk<'_> {
     }
 
     /// A table of known keys.
-    pub(super) fn table(&mut self, keys: &'static [Key], table: &DeTable<'_>) -> Table {
+    pub(super) fn table(&mut self, keys: Keys, table: &DeTable<'_>) -> Table {
         let mut out = Table::new();
         for (name, item) in table {
             let at = At::new(self.file, &name.span());
-            match keys.iter().find(|key| key.name == name.get_ref().as_ref()) {
+            match keys.find(name.get_ref()) {
                 Some(key) => {
                     let node = self.named(key.name, at, &key.kind, item);
                     out.insert(key.name.to_owned(), node);
@@ -138,10 +103,10 @@ impl Walk<'_> {
         node
     }
 
-    fn help_for_unknown(&self, keys: &'static [Key], name: &str) -> String {
+    fn help_for_unknown(&self, keys: Keys, name: &str) -> String {
         let foreign = FOREIGN.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(name));
         if let Some((_, ours)) = foreign
-            && keys.iter().any(|key| key.name == ours.split('.').next().unwrap_or_default())
+            && keys.find(ours.split('.').next().unwrap_or_default()).is_some()
         {
             return format!("it is called `{ours}` here");
         }
@@ -149,7 +114,7 @@ impl Walk<'_> {
             return format!("did you mean `{near}`?");
         }
         let below = keys.iter().find(|key| match &key.kind {
-            Kind::Table(keys) | Kind::TableOrFalse(keys) => keys.iter().any(|key| key.name == name),
+            Kind::Table(keys) | Kind::TableOrFalse(keys) => keys.find(name).is_some(),
             _ => false,
         });
         if let Some(table) = below {
@@ -167,14 +132,14 @@ impl Walk<'_> {
         let table = item.get_ref().as_table();
         let value = match (kind, table) {
             (Kind::Table(keys) | Kind::TableOrFalse(keys), Some(table)) => {
-                Value::Table(self.table(keys, table))
+                Value::Table(self.table(*keys, table))
             }
             (Kind::TableOrFalse(_), None) if item.get_ref().as_bool() == Some(false) => Value::Off,
-            (Kind::Tables(keys), Some(table)) => Value::Table(self.entries(table, &Kind::Table(keys))),
+            (Kind::Tables(keys), Some(table)) => Value::Table(self.entries(table, &Kind::Table(*keys))),
             (Kind::Map(of), Some(table)) => Value::Table(self.entries(table, of)),
             (Kind::List(of), _) if item.get_ref().is_array() => Value::List(self.items(name, of, item)),
             (Kind::Rows(keys), _) if item.get_ref().is_array() => {
-                Value::List(self.items(name, &Kind::Table(keys), item))
+                Value::List(self.items(name, &Kind::Table(*keys), item))
             }
             (Kind::Argv | Kind::Args, _) if item.get_ref().is_array() => {
                 Value::List(self.items(name, &Kind::Arg, item))
@@ -205,7 +170,7 @@ impl Walk<'_> {
     /// An argument that a parameter chooses. What is missing is there without a value, so that it is told once.
     fn choice(&mut self, at: At, table: &DeTable<'_>) -> Table {
         let told = self.findings.len();
-        let mut out = self.table(WHEN, table);
+        let mut out = self.table(&WHEN, table);
         if !out.contains_key("when") {
             let help = "write { when = \"NAME\", args = [\"--option\"] }, by a boolean parameter";
             self.fail(at, "config.required", "`when` is missing", help);

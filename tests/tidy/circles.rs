@@ -21,12 +21,6 @@ pub(crate) const KNOWN: &[(&[&str], &str)] = &[
         ],
         "one check cut by length; to be divided by concern",
     ),
-    (&["src/config/keys.rs", "src/config/keys_of_programs.rs"], "one table cut by length"),
-    (&["src/config/build.rs", "src/config/build_retry.rs"], "one translation cut by length"),
-    (
-        &["src/config/values.rs", "src/config/walk.rs"],
-        "a value's error needs the walk, and the walk its values",
-    ),
     (
         &[
             "src/web/figures.rs",

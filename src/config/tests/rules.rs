@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     BreakerPolicy, Classify, Param, ProcessManager, Program, Ready, RetryPolicy,
-    config::{Diagnostic, Severity, keys::ROOT},
+    config::{Diagnostic, Severity, root::ROOT},
 };
 use std::path::Path;
 
@@ -76,7 +76,7 @@ fn all_rules_are_told_together() {
 #[test]
 fn a_slip_in_any_key_of_any_table_is_answered_with_the_key() {
     let mut count = 0;
-    each_table("", ROOT, &mut |path, keys| {
+    each_table("", &ROOT, &mut |path, keys| {
         let header = match path {
             "" => String::new(),
             "program.NAME.classify" => "[[program.x.classify]]\n".to_owned(),

@@ -1,13 +1,16 @@
 //! Scenario files for the simulator: TOML in, a checked scenario out, with every error at its place.
 
+mod keys;
+
+use self::keys::SCENARIO;
 use super::{
     Config, ConfigErrors,
     build::{diagnostics, unread},
-    build_rules::Fields,
     diagnostic::{At, Finding, Source},
-    document::{read_text, walk_text},
-    keys_of_scenarios::SCENARIO,
-    walk::{Node, Table, Value},
+    document::walk_text,
+    fields::Fields,
+    files::read_text,
+    tree::{Node, Table, Value},
 };
 use crate::{
     Program,
@@ -42,7 +45,7 @@ pub fn parse_scenario(
     config: &Config,
     until_ms: Option<u64>,
 ) -> Result<Scenario, ConfigErrors> {
-    let (root, findings, _) = walk_text(0, text, SCENARIO);
+    let (root, findings, _) = walk_text(0, text, &SCENARIO);
     let syntax_is_sound = !findings.iter().any(|finding| finding.code == "config.syntax");
     let sources = [Source::new(origin.to_owned(), text.to_owned())];
     let mut reader = Reader { config, sources: &sources, findings };
@@ -69,7 +72,7 @@ impl Reader<'_> {
 
     fn scenario(&mut self, root: &Table, until_ms: Option<u64>) -> Scenario {
         let fields = Fields { table: root, sources: self.sources, home: 0 };
-        let until = until_ms.or_else(|| fields.optional("until"));
+        let until = until_ms.or_else(|| fields.get("until"));
         if until.is_none() && !root.contains_key("until") {
             let message = "the scenario does not say how long it runs";
             self.fail(TOP, "config.required", message, "write until = \"2h\", or run it with --until 2h");
@@ -134,7 +137,7 @@ impl Reader<'_> {
 
     fn start(&mut self, row: &Node, n: usize, before: &[StartAt]) -> Option<StartAt> {
         let fields = self.fields(row)?;
-        let at_ms = fields.optional("at").unwrap_or_default();
+        let at_ms = fields.get("at").unwrap_or_default();
         let run = fields.text("run").unwrap_or_else(|| format!("r{}", n + 1));
         if before.iter().any(|start| start.run == run) {
             let message = format!("two runs are called `{run}`");
@@ -162,8 +165,8 @@ impl Reader<'_> {
             self.fail(at, "scenario.params", message, help);
         }
         let requested_by = fields.text("requested_by");
-        let force = fields.flag("force").unwrap_or_default();
-        let priority: Option<i32> = fields.optional("priority");
+        let force = fields.get("force").unwrap_or_default();
+        let priority: Option<i32> = fields.get("priority");
         if priority.is_some_and(|priority| !is_priority(priority)) {
             let message = "`priority` must be between -1000 and 1000";
             self.fail(
@@ -269,8 +272,8 @@ impl Reader<'_> {
 
     fn window(&mut self, row: &Node) -> Option<PlayWindow> {
         let fields = self.fields(row)?;
-        let from_ms = fields.optional("from").unwrap_or_default();
-        let to_ms = fields.optional("to");
+        let from_ms = fields.get("from").unwrap_or_default();
+        let to_ms = fields.get("to");
         if to_ms.is_some_and(|to| to <= from_ms) {
             let at = place(&fields, "to", row);
             self.fail(at, "config.conflict", "`to` is not later than `from`", "write a later `to`");
@@ -311,7 +314,7 @@ impl Reader<'_> {
             return None;
         }
         let class = fields.text("class");
-        let exit = match (fields.optional::<i32>("exit"), fields.optional::<i32>("signal")) {
+        let exit = match (fields.get::<i32>("exit"), fields.get::<i32>("signal")) {
             (Some(_), Some(_)) => {
                 let at = place(&fields, "signal", row);
                 let message = "an attempt ends by `exit` or by `signal`";
@@ -329,10 +332,10 @@ impl Reader<'_> {
             (None, Some(number)) => ExitStatus::Signal { number, core: false },
             (None, None) => ExitStatus::Code(i32::from(class.is_some())),
         };
-        let lasts_ms: Option<u64> = fields.optional("lasts");
+        let lasts_ms: Option<u64> = fields.get("lasts");
         let output_at_ms = self.within_life(&fields, "output_at", row, lasts_ms);
         let ready_at_ms = self.within_life(&fields, "ready_at", row, lasts_ms);
-        let output = fields.texts("output").unwrap_or_default();
+        let output = fields.get("output").unwrap_or_default();
         Some(Play::Lives(Life { lasts_ms, exit, class, output, output_at_ms, ready_at_ms }))
     }
 
@@ -344,7 +347,7 @@ impl Reader<'_> {
         row: &Node,
         lasts_ms: Option<u64>,
     ) -> Option<u64> {
-        let at_ms: u64 = fields.optional(key)?;
+        let at_ms: u64 = fields.get(key)?;
         if lasts_ms.is_some_and(|lasts_ms| at_ms > lasts_ms) {
             let message = format!("`{key}` is later than the attempt's end");
             let help = format!("write an earlier `{key}` or a longer `lasts`");
@@ -377,17 +380,17 @@ impl Reader<'_> {
 
     fn operator(&mut self, row: &Node, scenario: &Scenario) -> Option<OperatorAt> {
         let fields = self.fields(row)?;
-        let at_ms = fields.optional("at").unwrap_or_default();
+        let at_ms = fields.get("at").unwrap_or_default();
         let Some(word) = fields.text("do") else {
             self.required(row, "do");
             return None;
         };
-        let ttl_ms: Option<u64> = fields.optional("ttl");
+        let ttl_ms: Option<u64> = fields.get("ttl");
         if ttl_ms.is_some() && word != "open_breaker" {
             let message = format!("`ttl` says nothing for do = \"{word}\"");
             self.fail(place(&fields, "ttl", row), "config.conflict", message, "leave `ttl` out");
         }
-        let force = fields.flag("force").unwrap_or_default();
+        let force = fields.get("force").unwrap_or_default();
         if force && word != "start" {
             let message = format!("`force` says nothing for do = \"{word}\"");
             self.fail(place(&fields, "force", row), "config.conflict", message, "leave `force` out");
@@ -412,10 +415,10 @@ impl Reader<'_> {
     fn restart(&mut self, row: &Node, restarts: &mut Vec<RestartAt>) {
         let Some(fields) = self.fields(row) else { return };
         let restart = RestartAt {
-            at_ms: fields.optional("at").unwrap_or_default(),
-            down_for_ms: fields.optional("down_for").unwrap_or_default(),
-            same_boot: fields.flag("same_boot").unwrap_or(true),
-            wall_step_ms: fields.optional("wall_step").unwrap_or_default(),
+            at_ms: fields.get("at").unwrap_or_default(),
+            down_for_ms: fields.get("down_for").unwrap_or_default(),
+            same_boot: fields.get("same_boot").unwrap_or(true),
+            wall_step_ms: fields.get("wall_step").unwrap_or_default(),
         };
         let end = |restart: &RestartAt| restart.at_ms.saturating_add(restart.down_for_ms);
         if restarts.iter().any(|other| restart.at_ms <= end(other) && other.at_ms <= end(&restart)) {
