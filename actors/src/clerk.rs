@@ -17,10 +17,7 @@ use crate::{
     clock,
     model::{ClockReading, Timestamp},
 };
-use actix::{
-    Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient, SpawnHandle,
-    dev::RecipientRequest,
-};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient, SpawnHandle};
 use std::{fmt::Debug, marker::PhantomData};
 
 /// A rule book that answers questions and has at most one deadline.
@@ -31,6 +28,8 @@ pub trait Rules: Debug + Sized + Unpin + 'static {
     type Answer: Debug + Send + 'static;
     /// What time brings.
     type Due: Debug + Send + 'static;
+    /// The room's name, for people.
+    const ROOM: &'static str;
 
     /// Answers a question.
     fn answer(&mut self, now: Timestamp, ask: Self::Ask) -> Self::Answer;
@@ -46,6 +45,15 @@ pub trait Rules: Debug + Sized + Unpin + 'static {
 
     /// Hears, before each question, what the clocks say that outlive a process. Rules that save no such time ignore it.
     fn set_clock(&mut self, _now: Timestamp, _reading: ClockReading) {}
+}
+
+/// A room of the supervisor gives no answer, because it has ended: a fault of ours, whose cause the log has. Whoever starts a
+/// supervisor on this store again finds all as it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the {room} gives no answer: it has ended, and only the next supervisor will have one again")]
+pub struct NoAnswer {
+    /// Its name.
+    pub room: &'static str,
 }
 
 /// A question to a room, and when it is asked.
@@ -109,14 +117,26 @@ impl<R: Rules> Door<R> {
         Self { ask: to.clone().recipient(), take_due: to.clone().recipient() }
     }
 
-    /// Puts a question. The answer is an error when the room has ended.
-    pub fn ask(&self, at: Timestamp, ask: R::Ask) -> RecipientRequest<Asked<R>> {
-        self.ask.send(Asked { at, ask })
+    /// Puts a question.
+    ///
+    /// # Errors
+    /// The answer is [`NoAnswer`] when the room has ended.
+    pub fn ask(
+        &self,
+        at: Timestamp,
+        ask: R::Ask,
+    ) -> impl Future<Output = Result<R::Answer, NoAnswer>> + use<R> {
+        let answer = self.ask.send(Asked { at, ask });
+        async { answer.await.map_err(|_| NoAnswer { room: R::ROOM }) }
     }
 
-    /// Takes what is due, likewise.
-    pub fn take_due(&self, at: Timestamp) -> RecipientRequest<TakeDue<R>> {
-        self.take_due.send(TakeDue { at, room: PhantomData })
+    /// Takes what is due.
+    ///
+    /// # Errors
+    /// As [`Door::ask`].
+    pub fn take_due(&self, at: Timestamp) -> impl Future<Output = Result<R::Due, NoAnswer>> + use<R> {
+        let due = self.take_due.send(TakeDue { at, room: PhantomData });
+        async { due.await.map_err(|_| NoAnswer { room: R::ROOM }) }
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn of_all(client: &Client, screen: &mut Screen, info: &Value) -> Resu
 }
 
 /// What may be wrong, by its name in `/info`.
-const TROUBLES: [&str; 2] = ["keeper_trouble", "store_trouble"];
+const TROUBLES: [&str; 3] = ["room_trouble", "keeper_trouble", "store_trouble"];
 
 /// Says what is wrong with keeper and store, beside what was asked for.
 pub(crate) fn warn_of_store(client: &Client) -> Result<(), Failure> {

@@ -88,6 +88,7 @@ fn of_all(status: &Status, pm: &ProcessManager) -> Value {
         "restarts": info.restarts,
         "breakers": status.breakers_by_state(),
         "store_trouble": info.store_trouble,
+        "room_trouble": info.room_trouble,
         "keeper_trouble": info.keeper_trouble,
         "last_cursor": info.last_seq.to_string(),
     })

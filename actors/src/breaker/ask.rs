@@ -109,6 +109,7 @@ impl Rules for Machine {
     type Answer = Answer;
     /// What changed because a penalty or a lease is over.
     type Due = Changes;
+    const ROOM: &'static str = "Breaker";
 
     fn answer(&mut self, now: Timestamp, ask: Ask) -> Answer {
         match ask {

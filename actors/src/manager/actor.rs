@@ -67,6 +67,8 @@ pub struct ManagerActor {
     pub(super) refused: Option<(Timestamp, StoreError)>,
     /// What the machine wants and was not carried out yet.
     pub(super) effects: VecDeque<Effect>,
+    /// The first room that was found to have ended.
+    pub(super) ended_room: Option<&'static str>,
     /// A question to Retry or the Breaker is under way: nothing else is heard until its answer is.
     pub(super) asking: bool,
     /// When what is being carried out began.
@@ -106,6 +108,7 @@ impl ManagerActor {
             closing: Closing::default(),
             refused: None,
             effects: VecDeque::new(),
+            ended_room: None,
             asking: false,
             at: clock::now(),
             recorded: Vec::new(),

@@ -6,7 +6,7 @@ use super::{
     machine::Input,
     messages::*,
     recording::{GetRecording, Happening, Recording},
-    trouble::{keeper_trouble, store_trouble, with_output},
+    trouble::{keeper_trouble, room_trouble, store_trouble, with_output},
 };
 use crate::{
     breaker,
@@ -243,9 +243,9 @@ pub(super) fn breakers(
 ) -> impl Future<Output = Result<Vec<breaker::BreakerStatus>, NoAnswer>> + use<> {
     let answer = door.ask(clock::now(), breaker::Ask::Get(which));
     async {
-        match answer.await {
-            Ok(breaker::Answer::Breakers(breakers)) => Ok(breakers),
-            Ok(_) | Err(_) => Err(NO_BREAKER),
+        match answer.await? {
+            breaker::Answer::Breakers(breakers) => Ok(breakers),
+            _ => Err(NO_BREAKER), // It answers what it is asked.
         }
     }
 }
@@ -330,6 +330,7 @@ impl Handler<GetInfo> for ManagerActor {
                 store_trouble(self.store.condition(), self.refused.as_ref(), self.damage.as_ref(), now),
                 self.machine.output_trouble(),
             ),
+            room_trouble: room_trouble(self.ended_room),
             keeper_trouble: keeper_trouble(self.machine.keeper_silent_since(), now),
         })
     }

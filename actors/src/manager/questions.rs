@@ -9,8 +9,8 @@ use super::{
     ManagerActor,
     machine::{Effect, Input},
 };
-use crate::monitor;
-use actix::{ActorFutureExt, AsyncContext, Context, MailboxError, Message, fut::wrap_future};
+use crate::{clerk::NoAnswer, monitor};
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, MailboxError, Message, fut::wrap_future};
 
 /// An answer of a room on another thread, or our own alarm.
 #[derive(Debug, Message)]
@@ -30,14 +30,14 @@ impl ManagerActor {
                 let attempt = drain.attempt;
                 let answer = self.rooms.monitor.drain.send(drain);
                 // Without an answer the exit status is what is known of the end.
-                ask_outside(answer, ctx, move |drained| Input::Drained {
+                ask_monitor(answer, ctx, move |drained| Input::Drained {
                     attempt,
                     drained: drained.unwrap_or_else(monitor::Drained::unread),
                 });
             }
             Effect::AskLastOutput(attempt) => {
                 let answer = self.rooms.monitor.last_output.send(monitor::LastOutput { attempt });
-                ask_outside(answer, ctx, move |at| Input::WroteLast { attempt, at: at.flatten() });
+                ask_monitor(answer, ctx, move |at| Input::WroteLast { attempt, at: at.flatten() });
             }
             act => log::error!("an act was taken for a question; effect={act:?}"),
         }
@@ -57,6 +57,8 @@ impl ManagerActor {
     }
 
     /// Hears nothing else until Retry or the Breaker has answered.
+    ///
+    /// One that has ended answers nothing any more: the run stays where it is, and people are told ([`Self::room_ended`]).
     pub(super) fn ask_then<T: 'static>(
         &mut self,
         answer: impl Answer<T>,
@@ -69,31 +71,52 @@ impl ManagerActor {
             manager.asking = false;
             match answer {
                 Ok(answer) => then(manager, answer, ctx),
-                Err(error) => log::error!("a room does not answer; error={error}"),
+                Err(NoAnswer { room }) => manager.room_ended(room),
             }
             manager.go_on(ctx);
         });
         ctx.wait(heard);
     }
+
+    /// A room has ended: by a panic, as nothing else ends one before the Manager. `status` and `/healthz` say so from now on.
+    fn room_ended(&mut self, room: &'static str) {
+        if self.ended_room.is_none() {
+            self.ended_room = Some(room);
+            log::error!("a room of the supervisor has ended, runs that wait for it stand still; room={room}");
+        }
+    }
 }
 
-/// The answer to a message, on its way.
-pub(super) trait Answer<T>: Future<Output = Result<T, MailboxError>> + 'static {}
+/// The answer of a room, on its way.
+pub(super) trait Answer<T>: Future<Output = Result<T, NoAnswer>> + 'static {}
 
-impl<T, F: Future<Output = Result<T, MailboxError>> + 'static> Answer<T> for F {}
+impl<T, F: Future<Output = Result<T, NoAnswer>> + 'static> Answer<T> for F {}
 
-/// What a room on another thread answers comes from outside; `None` when it has ended.
-fn ask_outside<T: 'static>(
-    answer: impl Answer<T>,
+/// The Monitor gave no answer.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct MonitorEnded;
+
+impl Handler<MonitorEnded> for ManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: MonitorEnded, _: &mut Context<Self>) {
+        self.room_ended("Monitor");
+    }
+}
+
+/// What the Monitor answers comes from outside; `None` when it has ended.
+fn ask_monitor<T: 'static>(
+    answer: impl Future<Output = Result<T, MailboxError>> + 'static,
     ctx: &Context<ManagerActor>,
     wrap: impl FnOnce(Option<T>) -> Input + 'static,
 ) {
     let manager = ctx.address();
     actix_rt::spawn(async move {
-        let answer = answer.await;
-        if let Err(error) = &answer {
-            log::error!("a room does not answer; error={error}");
+        let answer = answer.await.ok();
+        if answer.is_none() {
+            manager.do_send(MonitorEnded);
         }
-        manager.do_send(Heard(wrap(answer.ok())));
+        manager.do_send(Heard(wrap(answer)));
     });
 }

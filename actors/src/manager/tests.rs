@@ -340,6 +340,18 @@ async fn a_breaker_that_has_ended_is_not_no_breakers() {
 }
 
 #[actix::test]
+async fn a_room_that_has_ended_is_told() {
+    let bench = bench_with(false, |rooms| rooms.retry = Door::new(&dead())).await;
+    let trouble =
+        || async { bench.manager.send(GetInfo).await.expect("it lives").trouble().unwrap_or_default() };
+    let said = trouble().await;
+    assert!(
+        said.contains("the Retry of this supervisor has ended") && said.contains("start it again"),
+        "{said}"
+    );
+}
+
+#[actix::test]
 async fn an_explanation_without_retrys_forecast_is_an_error() {
     let bench = bench_with(false, |rooms| rooms.retry = Door::new(&dead())).await;
     let run = bench.start().await.id;

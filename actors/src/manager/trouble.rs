@@ -14,6 +14,15 @@ pub(super) fn keeper_trouble(silent_since: Option<Timestamp>, now: Timestamp) ->
     ))
 }
 
+/// What people are told of a room that has ended.
+pub(super) fn room_trouble(ended: Option<&'static str>) -> Option<String> {
+    let room = ended?;
+    Some(format!(
+        "the {room} of this supervisor has ended by a fault of ours, which the log has: runs that wait for its answer stand \
+         still; shut this supervisor down and start it again, and they go on"
+    ))
+}
+
 /// What people are told of output that goes nowhere, beside the trouble of the store.
 pub(super) fn with_output(store: Option<String>, output: Option<(usize, &str)>) -> Option<String> {
     let output = output.map(|(attempts, why)| match attempts {

@@ -2,7 +2,7 @@
 
 use super::{
     ManagerActor,
-    messages::{NoAnswer, RunError, StartError, Why, WhyProgram},
+    messages::{RunError, StartError, Why, WhyProgram},
     queries::{JOURNAL_PAGE, read_journal},
 };
 use crate::{
@@ -81,9 +81,9 @@ impl ManagerActor {
             let records = records_about(&store, &facts, newest).await.map_err(RunError::Store)?;
             // An explanation without what a room knows reads as if there were nothing to know.
             let outlook = match outlook {
-                Some(answer) => match answer.await {
-                    Ok(retry::Answer::Foreseen(outlook)) => Some(outlook),
-                    Ok(_) | Err(_) => return Err(NoAnswer { room: "Retry" }.into()),
+                Some(answer) => match answer.await? {
+                    retry::Answer::Foreseen(outlook) => Some(outlook),
+                    _ => None, // It answers what it is asked.
                 },
                 None => None,
             };

@@ -249,6 +249,7 @@ impl Rules for Machine {
     type Answer = Answer;
     /// The run that is due. One at a time, because what the first one does may hold the second one back.
     type Due = Option<RunId>;
+    const ROOM: &'static str = "Retry";
 
     fn answer(&mut self, now: Timestamp, ask: Ask) -> Answer {
         match ask {

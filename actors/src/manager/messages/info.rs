@@ -36,14 +36,19 @@ pub struct Info {
     pub store_trouble: Option<String>,
     /// What is wrong with the keeper while something is: a sentence, and what to do.
     pub keeper_trouble: Option<String>,
+    /// Which room of the supervisor has ended, if one has: a sentence, and what to do.
+    pub room_trouble: Option<String>,
 }
 
 impl Info {
     /// All that is wrong, in one sentence; nothing when all is well.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        let told: Vec<&str> =
-            [&self.keeper_trouble, &self.store_trouble].into_iter().flatten().map(|t| &**t).collect();
+        let told: Vec<&str> = [&self.room_trouble, &self.keeper_trouble, &self.store_trouble]
+            .into_iter()
+            .flatten()
+            .map(|t| &**t)
+            .collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
 }
