@@ -43,7 +43,7 @@ const REQUESTS: usize = 64;
 pub(super) enum Mode {
     /// As a process of its own: every orphan of a child becomes its child.
     Process {
-        /// Where SIGCHLD and SIGTERM arrive.
+        /// Where SIGCHLD arrives.
         signals: OwnedFd,
         /// The soft limit of descriptors that children shall see.
         open_files: u64,

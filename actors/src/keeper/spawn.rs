@@ -9,7 +9,7 @@ use super::{
 };
 use rustix::process::Rlimit;
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     io,
     os::fd::{AsRawFd, BorrowedFd},
     ptr,
@@ -52,22 +52,11 @@ pub(super) fn spawn(launch: &Launch, ends: &Ends<'_>) -> io::Result<i32> {
         set_open_files_limit(Rlimit { current: Some(soft), ..raised });
         raised
     });
-    let mut pid = 0;
-    // SAFETY: all pointers are to initialised values that outlive the call; both vectors end with a null.
-    let result = unsafe {
-        libc::posix_spawn(
-            &raw mut pid,
-            program.as_ptr(),
-            &raw const actions.0,
-            &raw const attributes.0,
-            argv.pointers.as_ptr(),
-            env.pointers.as_ptr(),
-        )
-    };
+    let spawned = posix_spawn(&program, &actions, &attributes, &argv, &env);
     if let Some(raised) = raised {
         set_open_files_limit(raised);
     }
-    error_number(result)?;
+    let pid = spawned?;
     make_more_killable(pid);
     Ok(pid)
 }
@@ -86,12 +75,22 @@ pub(super) fn spawn_self(mark: &[u8], null: BorrowedFd<'_>, control: BorrowedFd<
     actions.duplicate(null, 1)?;
     actions.duplicate(control, 3)?;
     let attributes = Attributes::new()?;
+    posix_spawn(c"/proc/self/exe", &actions, &attributes, &argv, &env)
+}
+
+fn posix_spawn(
+    program: &CStr,
+    actions: &Actions,
+    attributes: &Attributes,
+    argv: &Vector,
+    env: &Vector,
+) -> io::Result<i32> {
     let mut pid = 0;
     // SAFETY: all pointers are to initialised values that outlive the call; both vectors end with a null.
     let result = unsafe {
         libc::posix_spawn(
             &raw mut pid,
-            c"/proc/self/exe".as_ptr(),
+            program.as_ptr(),
             &raw const actions.0,
             &raw const attributes.0,
             argv.pointers.as_ptr(),

@@ -61,7 +61,7 @@ pub(super) fn is_seqpacket(fd: BorrowedFd<'_>) -> bool {
 pub(super) fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     let path = format!("/proc/self/fd/{}", write.as_raw_fd());
-    let child = rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    let child = rustix::fs::open(path.as_str(), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     Ok((read, child))
 }
 
