@@ -8,12 +8,6 @@
 mod advice;
 mod builder;
 mod check;
-mod check_args;
-mod check_params;
-mod check_patterns;
-mod check_places;
-mod check_retry;
-mod check_rules;
 mod classify;
 mod definition;
 mod option;
@@ -26,7 +20,7 @@ mod usage;
 
 pub use self::{
     advice::{Advised, advice_between},
-    check_rules::{HIGHEST_PRIORITY, REGEX_SIZE_LIMIT, is_priority},
+    check::{HIGHEST_PRIORITY, REGEX_SIZE_LIMIT, is_priority},
     classify::Classify,
     definition::{
         Backlog, ClassOverride, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy, Program,
