@@ -239,6 +239,7 @@ impl From<StartError> for Error {
                 "for a new run use a new key; to ask again after a lost answer send what was sent first",
             ),
             StartError::ShuttingDown => Self::new(ErrorKind::ShuttingDown, message),
+            StartError::Closed => Self::new(ErrorKind::Closed, message),
             StartError::NoAnswer(error) => error.into(),
             StartError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
             // The contract may grow; an error that nobody knows here still has its own words.
@@ -287,6 +288,7 @@ impl From<RunError> for Error {
                 Self::new(ErrorKind::QueueFull, message).with_help(queue_help(&program))
             }
             RunError::ShuttingDown => Self::new(ErrorKind::ShuttingDown, message),
+            RunError::Closed => Self::new(ErrorKind::Closed, message),
             RunError::NoAnswer(error) => error.into(),
             RunError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
             _ => Self::new(ErrorKind::Store, message),
@@ -322,6 +324,7 @@ impl From<QueryError> for Error {
         match error {
             QueryError::Pattern(_) => Self::new(ErrorKind::InvalidQuery, message)
                 .with_help("`grep` is a Rust regular expression; escape . ( ) [ ] with a backslash"),
+            QueryError::NoAnswer(error) => error.into(),
             QueryError::Store(_) => Self::new(ErrorKind::Store, message).with_help(STORE_HELP),
             _ => Self::new(ErrorKind::Store, message),
         }

@@ -210,7 +210,7 @@ impl Handler<Logs> for ManagerActor {
     fn handle(&mut self, Logs { query, wait_ms }: Logs, _: &mut Context<Self>) -> Self::Result {
         let answer = self.rooms.monitor.query.send(monitor::Query { query, wait_ms });
         Box::pin(async {
-            answer.await.unwrap_or_else(|error| Err(monitor::QueryError::Store(error.to_string())))
+            answer.await.unwrap_or(Err(monitor::QueryError::NoAnswer(NoAnswer { room: "Monitor" })))
         })
     }
 }

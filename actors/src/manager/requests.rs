@@ -20,24 +20,13 @@ use tokio::sync::oneshot;
 
 impl ManagerActor {
     /// Answers with the run as it stands once everything decided so far is written.
-    fn when_written<E: From<String> + 'static>(&mut self, run: RunId) -> ResponseFuture<Result<Run, E>> {
+    fn when_written<E: From<RunError> + 'static>(&mut self, run: RunId) -> ResponseFuture<Result<Run, E>> {
         let (written, snapshot) = (self.written(), self.machine.run(run).cloned());
         Box::pin(async move {
-            written.await.map_err(|_| E::from("the supervisor ended first".to_owned()))?;
-            snapshot.ok_or_else(|| E::from("the run is gone".to_owned()))
+            written.await.map_err(|_| RunError::Closed)?;
+            // Whoever asks has just changed it, so that it is there.
+            Ok(snapshot.ok_or(RunError::Unknown(run))?)
         })
-    }
-}
-
-impl From<String> for StartError {
-    fn from(text: String) -> Self {
-        Self::Store(text)
-    }
-}
-
-impl From<String> for RunError {
-    fn from(text: String) -> Self {
-        Self::Store(text)
     }
 }
 
@@ -249,12 +238,9 @@ impl Handler<Start> for ManagerActor {
             if !checked.secrets.is_empty() {
                 let keep = launcher::KeepSecrets { run: id, values: checked.secrets };
                 let kept = keep_secrets.send(keep).await;
-                kept.map_err(|error| StartError::Store(error.to_string()))?.map_err(StartError::Store)?;
+                kept.map_err(|_| NoAnswer { room: "Launcher" })?.map_err(StartError::Store)?;
             }
-            manager
-                .send(StartNow { start, id })
-                .await
-                .map_err(|error| StartError::Store(error.to_string()))?
+            manager.send(StartNow { start, id }).await.map_err(|_| StartError::Closed)?
         })
     }
 }

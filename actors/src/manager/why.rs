@@ -54,10 +54,7 @@ impl Handler<WhyProgram> for ManagerActor {
         };
         let told = self.tell(facts, scopes);
         Box::pin(async move {
-            let (story, breakers) = told.await.map_err(|error| match error {
-                RunError::NoAnswer(error) => StartError::NoAnswer(error),
-                other => StartError::Store(other.to_string()),
-            })?;
+            let (story, breakers) = told.await?;
             Ok(overview.explain(Some(story), &breakers, clock::now()))
         })
     }

@@ -149,6 +149,9 @@ pub enum QueryError {
     /// The store could not be read.
     #[error("the stored output cannot be read: {0}")]
     Store(String),
+    /// The Monitor has ended.
+    #[error(transparent)]
+    NoAnswer(#[from] crate::clerk::NoAnswer),
 }
 
 /// Which classification rules are in force for this program, in the order they are tried?

@@ -3,7 +3,7 @@
 use super::{Effect, Live, Machine, Stage, Wait};
 use crate::{
     breaker::{self, Admission, Admit, Changes, Gate},
-    manager::{Start, StartError},
+    manager::{Start, StartError, messages::NoRoom},
     model::{
         Event, HeldBack, HeldReason, Params, Phase, ProbeParams, Program, Run, RunId, Scope, Timestamp,
         is_priority, render_key,
@@ -65,16 +65,16 @@ impl Machine {
     }
 
     /// Whether one more run of this program may live or wait.
-    pub(super) fn check_room(&self, program: &Program) -> Result<(), StartError> {
+    pub(super) fn check_room(&self, program: &Program) -> Result<(), NoRoom> {
         if program.is_daemon() && program.max_concurrent.is_none() {
             if let Some(live) = self.runs.newest_live_of(&program.name) {
-                return Err(StartError::AlreadyRunning { program: program.name.clone(), run: live.run.id });
+                return Err(NoRoom::AlreadyRunning { program: program.name.clone(), run: live.run.id });
             }
         }
         let limit = program.queue;
         let waiting = self.lines.queue_length(&program.name);
         if !self.has_place(program) && waiting >= limit as usize {
-            return Err(StartError::QueueFull { program: program.name.clone(), limit });
+            return Err(NoRoom::QueueFull { program: program.name.clone(), limit });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::{About, Effect, Machine, Stage, StopCause, Wait, timers::Timer};
 use crate::{
     launcher,
-    manager::{Configure, Configured, Restart, RunError, SetRetryBudget, StartError},
+    manager::{Configure, Configured, Restart, RunError, SetRetryBudget},
     model::{BreakerPolicy, EndReason, Event, Phase, Run, RunId, StopAct, Timestamp, Wanted},
     retry,
 };
@@ -208,11 +208,7 @@ impl Machine {
         let Some(program) = self.programs.get(&run.program).cloned() else {
             return Err(RunError::ProgramGone(run.program.clone()));
         };
-        self.check_room(&program).map_err(|refusal| match refusal {
-            StartError::AlreadyRunning { program, run } => RunError::AlreadyRunning { program, run },
-            StartError::QueueFull { program, limit } => RunError::QueueFull { program, limit },
-            other => RunError::Store(other.to_string()), // A room check knows no other.
-        })?;
+        self.check_room(&program)?;
         let mut run = run.clone();
         self.runs.forget(id);
         self.programs.start_by_hand(&run.program);

@@ -17,6 +17,7 @@ pub use self::{
     runs::{Restart, RetryRun, RetryRunError, RunError, SignalRun, Start, StartError, Stop},
 };
 
+pub(in crate::manager) use self::runs::NoRoom;
 pub use crate::clerk::NoAnswer;
 use actix::Message;
 

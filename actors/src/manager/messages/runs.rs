@@ -113,6 +113,9 @@ pub enum StartError {
     /// The manager is being shut down.
     #[error("the supervisor is shutting down")]
     ShuttingDown,
+    /// The supervisor ended before the run was written, or its end was heard of: ask the next one for it.
+    #[error("the supervisor ended before the run was written")]
+    Closed,
     /// A room that has to be asked has ended.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
@@ -184,12 +187,53 @@ pub enum RunError {
     /// The manager is being shut down.
     #[error("the supervisor is shutting down")]
     ShuttingDown,
+    /// The supervisor ended before the decision was written, or its end was heard of.
+    #[error("the supervisor ended before the decision was written")]
+    Closed,
     /// A room that has to be asked has ended.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
     /// The decision could not be written down, so it was not carried out.
     #[error("the decision could not be stored: {0}")]
     Store(String),
+}
+
+/// What a start hears when its run could not be told.
+impl From<RunError> for StartError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Closed => Self::Closed,
+            RunError::ShuttingDown => Self::ShuttingDown,
+            RunError::NoAnswer(error) => Self::NoAnswer(error),
+            RunError::AlreadyRunning { program, run } => Self::AlreadyRunning { program, run },
+            RunError::QueueFull { program, limit } => Self::QueueFull { program, limit },
+            RunError::ProgramGone(name) => Self::UnknownProgram { name, known: Vec::new() },
+            RunError::Store(error) => Self::Store(error),
+            RunError::Unknown(_) | RunError::NotRunning { .. } => Self::Store(error.to_string()),
+        }
+    }
+}
+
+/// Why one more run of a program may neither live nor wait.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(in crate::manager) enum NoRoom {
+    AlreadyRunning { program: String, run: RunId },
+    QueueFull { program: String, limit: u32 },
+}
+
+impl From<NoRoom> for RunError {
+    fn from(refusal: NoRoom) -> Self {
+        match refusal {
+            NoRoom::AlreadyRunning { program, run } => Self::AlreadyRunning { program, run },
+            NoRoom::QueueFull { program, limit } => Self::QueueFull { program, limit },
+        }
+    }
+}
+
+impl From<NoRoom> for StartError {
+    fn from(refusal: NoRoom) -> Self {
+        RunError::from(refusal).into()
+    }
 }
 
 fn without_process(phase: Phase) -> String {
