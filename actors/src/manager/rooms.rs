@@ -1,57 +1,91 @@
 //! Ways to the other rooms. Recipients, not addresses, so that a recorder can stand in for any of them.
+//!
+//! Retry and the Breaker answer questions and have a [`Door`] each. The Launcher and the Monitor act on other threads or
+//! in other processes and take a message for each act.
 
 use crate::{breaker, clerk::Door, launcher, monitor, retry};
 use actix::{Actor, Addr, Context, Handler, Recipient};
 
-macro_rules! ways {
-    ($($(#[$doc:meta])* $name:ident { $($field:ident: $message:ty,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone)]
-        pub struct $name {
-            $(pub(super) $field: Recipient<$message>,)*
-        }
-
-        impl $name {
-            /// Whatever handles all of these messages.
-            pub fn new<A>(to: &Addr<A>) -> Self
-            where
-                A: Actor<Context = Context<A>> $(+ Handler<$message>)*,
-            {
-                Self { $($field: to.clone().recipient(),)* }
-            }
-        }
-
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(stringify!($name))
-            }
-        }
-    )*};
+/// What the Launcher is told.
+#[derive(Clone, Debug)]
+pub struct ToLauncher {
+    pub(super) launch: Recipient<launcher::Launch>,
+    pub(super) stop: Recipient<launcher::Stop>,
+    pub(super) signal: Recipient<launcher::Signal>,
+    pub(super) acknowledge: Recipient<launcher::Acknowledge>,
+    pub(super) keep_secrets: Recipient<launcher::KeepSecrets>,
+    pub(super) forget_secrets: Recipient<launcher::ForgetSecrets>,
+    pub(super) recover: Recipient<launcher::Recover>,
+    pub(super) ending: Recipient<launcher::Ending>,
+    pub(super) shutdown: Recipient<launcher::Shutdown>,
 }
 
-ways! {
-    /// What the Launcher is told.
-    ToLauncher {
-        launch: launcher::Launch,
-        stop: launcher::Stop,
-        signal: launcher::Signal,
-        acknowledge: launcher::Acknowledge,
-        keep_secrets: launcher::KeepSecrets,
-        forget_secrets: launcher::ForgetSecrets,
-        recover: launcher::Recover,
-        ending: launcher::Ending,
-        shutdown: launcher::Shutdown,
+impl ToLauncher {
+    /// The way to whatever handles all of these messages.
+    pub fn new<A>(to: &Addr<A>) -> Self
+    where
+        A: Actor<Context = Context<A>>
+            + Handler<launcher::Launch>
+            + Handler<launcher::Stop>
+            + Handler<launcher::Signal>
+            + Handler<launcher::Acknowledge>
+            + Handler<launcher::KeepSecrets>
+            + Handler<launcher::ForgetSecrets>
+            + Handler<launcher::Recover>
+            + Handler<launcher::Ending>
+            + Handler<launcher::Shutdown>,
+    {
+        Self {
+            launch: to.clone().recipient(),
+            stop: to.clone().recipient(),
+            signal: to.clone().recipient(),
+            acknowledge: to.clone().recipient(),
+            keep_secrets: to.clone().recipient(),
+            forget_secrets: to.clone().recipient(),
+            recover: to.clone().recipient(),
+            ending: to.clone().recipient(),
+            shutdown: to.clone().recipient(),
+        }
     }
-    /// What the Monitor is told.
-    ToMonitor {
-        watch: monitor::Watch,
-        drain: monitor::Drain,
-        lose: monitor::Lose,
-        close: monitor::Close,
-        last_output: monitor::LastOutput,
-        query: monitor::Query,
-        get_rules: monitor::GetRules,
-        flush: monitor::Flush,
+}
+
+/// What the Monitor is told.
+#[derive(Clone, Debug)]
+pub struct ToMonitor {
+    pub(super) watch: Recipient<monitor::Watch>,
+    pub(super) drain: Recipient<monitor::Drain>,
+    pub(super) lose: Recipient<monitor::Lose>,
+    pub(super) close: Recipient<monitor::Close>,
+    pub(super) last_output: Recipient<monitor::LastOutput>,
+    pub(super) query: Recipient<monitor::Query>,
+    pub(super) get_rules: Recipient<monitor::GetRules>,
+    pub(super) flush: Recipient<monitor::Flush>,
+}
+
+impl ToMonitor {
+    /// The way to whatever handles all of these messages.
+    pub fn new<A>(to: &Addr<A>) -> Self
+    where
+        A: Actor<Context = Context<A>>
+            + Handler<monitor::Watch>
+            + Handler<monitor::Drain>
+            + Handler<monitor::Lose>
+            + Handler<monitor::Close>
+            + Handler<monitor::LastOutput>
+            + Handler<monitor::Query>
+            + Handler<monitor::GetRules>
+            + Handler<monitor::Flush>,
+    {
+        Self {
+            watch: to.clone().recipient(),
+            drain: to.clone().recipient(),
+            lose: to.clone().recipient(),
+            close: to.clone().recipient(),
+            last_output: to.clone().recipient(),
+            query: to.clone().recipient(),
+            get_rules: to.clone().recipient(),
+            flush: to.clone().recipient(),
+        }
     }
 }
 
