@@ -1,6 +1,7 @@
 //! Patterns that look beyond the line that they see.
 
-use crate::model::{Matcher, Problem, Program};
+use super::{Matcher, Program};
+use crate::model::Problem;
 use regex_syntax::{
     ParserBuilder,
     hir::{Class, Hir, HirKind},

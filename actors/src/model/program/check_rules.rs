@@ -1,18 +1,80 @@
-//! What is wrong with the rules that find classes, and with those for classes.
+//! What is wrong with a program's rules about output: classification, classes, redaction.
 
-use super::value::{check_exit_code, check_regex, invalid, is_priority, range, wrong_priority};
-use crate::model::{
-    Adjust, Class, ClassOverride, Matcher, Problem, Program, did_you_mean, format_duration_ms,
-    policy::LONGEST_WAIT_MS, signal_name,
+use super::{
+    ClassOverride, Matcher, Program,
+    check::{check_exit_code, invalid, range},
 };
+use crate::model::{
+    Adjust, Class, Problem, did_you_mean, format_duration_ms, format_size, policy::LONGEST_WAIT_MS,
+    signal_name,
+};
+use regex::bytes::RegexBuilder;
 use std::collections::BTreeMap;
 
-/// Dearest retry, in thousandths of a token: no sum of them overflows.
-const DEAREST: u32 = 1_000_000_000;
+/// Largest compiled expression in bytes, the same for the check and for those who use it: one that needs more would
+/// cost every line of output more than it can tell.
+pub const REGEX_SIZE_LIMIT: usize = 1 << 20;
 /// Heaviest weight, in thousandths: a thousand failures at once open any breaker.
 const HEAVIEST_WEIGHT: u32 = 1_000_000;
+/// Highest priority, and with a minus sign the lowest: more ranks than anybody tells apart.
+pub const HIGHEST_PRIORITY: i32 = 1_000;
 /// Largest factor of an adjustment, in thousandths.
 const LARGEST_FACTOR: u32 = 1_000_000;
+/// A line is split no finer than this: the marks of a split would outweigh the text.
+const SHORTEST_LINE: u64 = 64;
+/// A line is in memory as a whole, for every stream that is read.
+const LONGEST_LINE: u64 = 16 << 20;
+/// Kept in memory for each living attempt.
+const MOST_RECENT: u64 = 1 << 30;
+
+pub(super) fn check_regex(path: &str, expression: &str, captures: usize, found: &mut Vec<Problem>) {
+    if expression.is_empty() {
+        found.push(Problem::new(
+            "config.regex",
+            path,
+            "an empty expression matches every line",
+            "write what to look for",
+        ));
+        return;
+    }
+    match RegexBuilder::new(expression).size_limit(REGEX_SIZE_LIMIT).build() {
+        Ok(regex) if regex.captures_len() <= captures => found.push(Problem::new(
+            "config.regex",
+            path,
+            format!("`{expression}` has no capture group"),
+            r"put what says how long in parentheses, as in '(?i)retry-after:\s*(.+)'",
+        )),
+        Ok(_) => {}
+        Err(regex::Error::CompiledTooBig(_)) => found.push(Problem::new(
+            "config.regex",
+            path,
+            format!("the expression needs more than {} compiled", format_size(REGEX_SIZE_LIMIT as u64)),
+            "write smaller repetitions, or (?-u) before classes such as \\w",
+        )),
+        Err(error) => {
+            // The engine draws the expression and a caret over several lines; its last line says what is wrong.
+            let text = error.to_string();
+            let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let help = "the syntax is that of the Rust crate regex; in TOML write it in 'single quotes'";
+            found.push(Problem::new("config.regex", path, format!("not a regular expression: {why}"), help));
+        }
+    }
+}
+
+/// Whether a priority, of a class or of a start, is in its range.
+#[must_use]
+pub fn is_priority(priority: i32) -> bool {
+    (-HIGHEST_PRIORITY..=HIGHEST_PRIORITY).contains(&priority)
+}
+
+pub(super) fn wrong_priority(path: impl Into<String>) -> Problem {
+    range(
+        path,
+        "`priority` must be between -1000 and 1000",
+        "write for example 10; where nothing is said it is 0",
+    )
+}
+
 fn is_class_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -190,12 +252,29 @@ impl Program {
         }
     }
 
-    pub(super) fn check_costs(&self, found: &mut Vec<Problem>) {
-        for (name, rule) in &self.classes {
-            if rule.cost_permille.is_some_and(|cost| cost > DEAREST) {
-                let message = "`cost` must be between 0 and 1000000 tokens with at most three decimals";
-                found.push(range(format!("classes.{name}.cost"), message, "1.0 is one token, 0.0 is free"));
-            }
+    pub(super) fn check_output(&self, found: &mut Vec<Problem>) {
+        let output = &self.output;
+        found.extend(output.rejected.iter().map(|problem| problem.clone().below("output")));
+        if !(SHORTEST_LINE..=LONGEST_LINE).contains(&output.max_line) {
+            let message = "`max_line` must be between 64B and 16MiB";
+            found.push(range("output.max_line", message, "write for example \"64KiB\""));
+        }
+        if output.recent > MOST_RECENT {
+            let message = "`recent` is more than 1GiB, for each attempt, in memory";
+            found.push(range("output.recent", message, "write for example \"1MiB\""));
+        }
+        if output.backlog < output.max_line {
+            let message = format!(
+                "`backlog` ({}) does not hold one line of `max_line` ({})",
+                format_size(output.backlog),
+                format_size(output.max_line)
+            );
+            let problem =
+                Problem::new("config.conflict", "output.backlog", message, "write for example \"256MiB\"");
+            found.push(problem.against("output.max_line"));
+        }
+        for (at, expression) in output.redact.iter().enumerate() {
+            check_regex(&format!("output.redact[{at}]"), expression, 0, found);
         }
     }
 

@@ -1,19 +1,19 @@
 //! What is wrong with arguments that are there or not, and what is probably not meant.
 
-use super::{places::Use, value::invalid};
-use crate::model::{Arg, Command, ParamKind, ParamValue, Part, Placeholder, Problem, Program, Template};
+use super::{Command, Program, check::invalid, check_places::Use};
+use crate::model::{Arg, ParamKind, ParamValue, Part, Placeholder, Problem, Template};
 
 /// An argument as it is written, and where.
-pub(in crate::model::program) struct Word<'a> {
-    pub(in crate::model::program) path: String,
-    pub(in crate::model::program) text: &'a str,
+pub(super) struct Word<'a> {
+    pub(super) path: String,
+    pub(super) text: &'a str,
     /// Whether it is there whatever the parameters are, but for one that is unset in itself.
-    pub(in crate::model::program) alone: bool,
+    pub(super) alone: bool,
 }
 
 impl Program {
     /// Everything that may stand on its command line behind what is run, in order.
-    pub(in crate::model::program) fn words(&self) -> Vec<Word<'_>> {
+    pub(super) fn words(&self) -> Vec<Word<'_>> {
         let mut words = Vec::new();
         for (key, first, args) in [("command", 1, self.own_args()), ("args", 0, &self.args)] {
             for (at, arg) in args.iter().enumerate() {

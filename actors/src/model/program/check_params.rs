@@ -1,10 +1,11 @@
 //! What is wrong with a program's parameters.
 
 use super::{
-    places::Use,
-    value::{check_variable, invalid, range},
+    Program,
+    check::{check_variable, invalid, range},
+    check_places::Use,
 };
-use crate::model::{OWN_PLACEHOLDERS, OnFloor, ParamKind, ParamSpec, ParamValue, Problem, Program, Restore};
+use crate::model::{OWN_PLACEHOLDERS, ParamKind, ParamSpec, ParamValue, Problem};
 use std::collections::BTreeMap;
 
 impl Program {
@@ -113,28 +114,11 @@ fn check_kind(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
             }
         }
     }
-    check_return(at, spec, found);
+    super::check_retry::check_return(at, spec, found);
 }
 
 /// Most items that a list may ask for: all parameters of a start together have 4 KiB.
 const MOST_ITEMS: u32 = 1_000;
-
-fn check_return(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
-    if let Some(restore) = &spec.restore {
-        if restore.add_micros.is_some_and(|add| add <= 0) {
-            let help = "write a positive number, or leave it out for a tenth";
-            found.push(range(format!("{at}.restore.add"), "`add` must raise the parameter", help));
-        }
-        if !spec.is_adjustable() && *restore != Restore::default() {
-            let message = format!("a parameter of type {} cannot be adjusted or restored", spec.kind.name());
-            found.push(invalid(format!("{at}.restore"), message, "leave restore out, or change the type"));
-        }
-    }
-    if spec.on_floor != OnFloor::Continue && spec.floor().is_none() {
-        let message = "`on_floor` needs a floor, and the parameter has no `min`";
-        found.push(invalid(format!("{at}.on_floor"), message, "write min, or leave on_floor out"));
-    }
-}
 
 fn check_list(at: &str, spec: &ParamSpec, items: &ParamKind, most: u32, found: &mut Vec<Problem>) {
     if matches!(items, ParamKind::List { .. }) {

@@ -1,9 +1,8 @@
 //! What is wrong with a text that has places for values, and with scopes made of them.
 
-use super::value::invalid;
+use super::{Program, check::invalid};
 use crate::model::{
-    OWN_PLACEHOLDERS, ParamKind, ParamSpec, ParamValue, Part, Placeholder, Problem, Program, Template,
-    did_you_mean,
+    OWN_PLACEHOLDERS, ParamKind, ParamSpec, ParamValue, Part, Placeholder, Problem, Template, did_you_mean,
 };
 
 /// Most shared scopes of a program: with its own, the user's and the global one eight gate a start, and each costs a part of
@@ -111,17 +110,6 @@ impl Program {
             }
             self.check_template(&path, scope, Use::Key, found);
         }
-    }
-
-    /// Scopes that are written twice and asked once.
-    pub(super) fn same_scopes(&self) -> Vec<Problem> {
-        let twice = |(at, scope): (usize, &String)| {
-            self.breakers.get(..at)?.contains(scope).then(|| {
-                let message = format!("`{scope}` stands here twice, and is asked once");
-                Problem::new("config.duplicate", format!("breakers[{at}]"), message, "take one of them out")
-            })
-        };
-        self.breakers.iter().enumerate().filter_map(twice).collect()
     }
 }
 
