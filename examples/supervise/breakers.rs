@@ -1,10 +1,10 @@
 //! `breaker` and `classes`.
 
 use crate::{
+    answer::{items, next_cursor, text},
     args::{BreakerAct, Classes, Format, Listing, Scope, ShortFile},
     client::{Client, percent},
     failure::{Failure, code},
-    logs::{items, next_cursor, text},
     screen::{Screen, Tint, escape},
     when,
 };

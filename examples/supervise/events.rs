@@ -1,10 +1,10 @@
 //! `events`: the journal, one JSON object a line.
 
 use crate::{
+    answer::{items, next_cursor},
     args::Events,
     client::Client,
     failure::Failure,
-    logs::{items, next_cursor},
     screen::Screen,
 };
 

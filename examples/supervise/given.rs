@@ -2,9 +2,9 @@
 //! command line, where everybody on the machine can read it.
 
 use crate::{
+    answer::text,
     client::{Client, percent},
     failure::{Failure, code},
-    logs::text,
     screen::escape,
 };
 use serde_json::{Map, Value, json};

@@ -1,6 +1,7 @@
 //! `logs`: stored output, and what comes.
 
 use crate::{
+    answer::{is_ended, items, next_cursor, plain, text},
     args::{Lines, LogFormat, Logs},
     client::Client,
     failure::{Failure, code},
@@ -369,37 +370,8 @@ fn borrowed(filters: &Filters) -> Vec<(&str, &str)> {
     filters.iter().map(|(key, value)| (*key, value.as_str())).collect()
 }
 
-/// The items of a list.
-pub(crate) fn items(page: &Value) -> &[Value] {
-    page.get("items").and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-/// Where a list goes on.
-pub(crate) fn next_cursor(page: &Value) -> Option<String> {
-    page.get("next_cursor").and_then(plain)
-}
-
 fn cursor_of(record: &Value) -> Option<String> {
     record.get("cursor").and_then(plain)
-}
-
-/// A text or a number as text.
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// A field's text; empty when there is none.
-pub(crate) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// Whether a run's phase is one of the last.
-pub(crate) fn is_ended(run: &Value) -> bool {
-    matches!(text(run, "phase"), "succeeded" | "failed" | "stopped" | "quarantined")
 }
 
 /// Whether the child ended a line with this record.

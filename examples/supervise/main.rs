@@ -7,6 +7,7 @@
 //!
 //! The commands know nothing of the daemon but its HTTP interface, so that whatever they do, a program can do too.
 
+mod answer;
 mod args;
 mod breakers;
 mod client;

@@ -1,9 +1,9 @@
 //! `status` without a name: the supervisor at a glance; and the figures of one program.
 
 use crate::{
+    answer::text,
     client::Client,
     failure::Failure,
-    logs::text,
     screen::{Screen, Tint, escape},
     usage, when,
 };

@@ -1,10 +1,10 @@
 //! `ps`: programs and living runs, and why each of them is where it is.
 
 use crate::{
+    answer::{items, text},
     args::{Format, Listing},
     client::Client,
     failure::Failure,
-    logs::{items, text},
     overview,
     screen::{self, Screen, Tint, escape},
     target::short,

@@ -1,11 +1,11 @@
 //! Verbs that change something: `run`, `start`, `stop`, `restart`, `retry`.
 
 use crate::{
+    answer::{is_ended, items, text},
     args::{Again, IfBlocked, Retry, Run},
     client::{Client, percent},
     failure::{Failure, code},
     given,
-    logs::{is_ended, items, text},
     passing::Passing,
     screen::{Screen, escape},
     target::{Target, short},

@@ -1,10 +1,10 @@
 //! `status`: one program or run in detail.
 
 use crate::{
+    answer::{items, text},
     args::{Format, Overview},
     client::Client,
     failure::Failure,
-    logs::{items, text},
     overview, ps,
     screen::{self, Screen, Tint, escape},
     target::{Target, short},

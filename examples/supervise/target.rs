@@ -1,9 +1,9 @@
 //! What `PROGRAM|RUN` names.
 
 use crate::{
+    answer::{items, text},
     client::{Client, percent},
     failure::{Failure, code},
-    logs::{items, text},
     screen::escape,
 };
 use actix_process::actors::model::did_you_mean;

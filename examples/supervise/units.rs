@@ -2,6 +2,7 @@
 //! not build for those that are tests themselves.
 #![expect(dead_code, reason = "what `main` calls is called by nobody here")]
 
+mod answer;
 mod args;
 mod breakers;
 mod client;

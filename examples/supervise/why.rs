@@ -1,10 +1,10 @@
 //! `why`: the decisions that led to the present state.
 
 use crate::{
+    answer::text,
     args::{Format, Question},
     client::Client,
     failure::Failure,
-    logs::text,
     screen::{Screen, Tint, escape},
     target::Target,
     when,

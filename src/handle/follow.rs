@@ -1,6 +1,5 @@
 //! Reading output on and on: pull-based, from one cursor to the next.
 
-use super::logs::PAGE;
 use crate::{Error, ProcessManager, Result};
 use actix_process_actors::{
     manager::{Logs, RunError, Wait},
@@ -14,6 +13,10 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
+
+/// Records asked for at once: large enough that asking costs nothing beside reading, small enough that a page of
+/// ordinary lines stays under a megabyte. More lines take more pages.
+pub(super) const PAGE: usize = 4_096;
 
 /// How long one question waits for output that is not there yet: long enough that an idle follower costs nothing,
 /// short enough that one whose reader is gone is soon forgotten by the Monitor too.

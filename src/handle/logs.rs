@@ -1,6 +1,9 @@
 //! Asking for output.
 
-use super::{LogStream, Pages, follow::Follow};
+use super::{
+    LogStream, Pages,
+    follow::{Follow, PAGE},
+};
 use crate::{ProcessManager, Result};
 use actix_process_actors::{
     manager::Logs,
@@ -18,10 +21,6 @@ pub struct LogReader {
     last: Option<usize>,
     bytes: bool,
 }
-
-/// Records asked for at once: large enough that asking costs nothing beside reading, small enough that a page of
-/// ordinary lines stays under a megabyte. More lines take more pages.
-pub(super) const PAGE: usize = 4_096;
 
 impl LogReader {
     pub(crate) fn new(pm: ProcessManager) -> Self {

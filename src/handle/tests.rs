@@ -1,6 +1,6 @@
 //! The rules of reading on, table by table.
 
-use super::{follow::Follow, logs::PAGE};
+use super::follow::{Follow, PAGE};
 use actix_process_actors::model::{
     AttemptId, Cursor, Direction, LogFilter, Page, Record, RunId, Stream, Timestamp,
 };

@@ -35,11 +35,6 @@ pub(crate) const KNOWN: &[(&[&str], &str)] = &[
         ],
         "what all routes share stands in the files of some; to be told apart with the program verbs",
     ),
-    (&["src/handle/follow.rs", "src/handle/logs.rs"], "reading and following are one thing in two files"),
-    (
-        &["examples/supervise/logs.rs", "examples/supervise/target.rs"],
-        "a target of logs is named by its reader",
-    ),
 ];
 
 /// Circles that nobody has excused, and excuses that nobody needs.
