@@ -38,7 +38,8 @@ static PROCESS_IS_POSSIBLE: AtomicBool = AtomicBool::new(false);
 /// ours to. Without it the keeper is a thread, and children get the limit of the moment.
 pub fn init() {
     let marked = std::env::var_os(MARK).is_some_and(|value| value == CONTROL_FD.to_string().as_str());
-    // SAFETY: should the descriptor not be open, asking what it is fails and nothing else happens.
+    // SAFETY: should the descriptor not be open, asking what it is fails and nothing else happens. All that a started process
+    // knows of what it inherited is a number.
     let control = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
     if !marked || !is_seqpacket(control) {
         remember_open_files();
