@@ -15,14 +15,6 @@ const CRATES: [&str; 3] = ["actors/src/", "src/", "examples/supervise/"];
 pub(crate) const KNOWN: &[(&[&str], &str)] = &[
     (
         &[
-            "actors/src/model/program/check.rs",
-            "actors/src/model/program/check_places.rs",
-            "actors/src/model/program/check_rules.rs",
-        ],
-        "one check cut by length; to be divided by concern",
-    ),
-    (
-        &[
             "src/web/figures.rs",
             "src/web/journal.rs",
             "src/web/logs.rs",

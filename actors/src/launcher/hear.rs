@@ -2,9 +2,9 @@
 
 use super::{
     actor::{KeeperState, LauncherActor},
-    diagnose::{look_at_cwd, look_at_file},
     machine::{StartFacts, diagnose},
     messages::Report,
+    start_facts::{look_at_cwd, look_at_file},
 };
 use crate::{keeper::protocol::Event, model::Stream};
 use std::{io, os::fd::OwnedFd};

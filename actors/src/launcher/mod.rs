@@ -37,7 +37,6 @@
 
 mod actor;
 mod compose;
-mod diagnose;
 mod env_files;
 mod hear;
 mod link;
@@ -47,6 +46,7 @@ mod pulse;
 mod recover;
 mod search;
 mod secrets;
+mod start_facts;
 #[cfg(test)]
 mod tests;
 

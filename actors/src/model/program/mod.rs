@@ -8,25 +8,18 @@
 mod advice;
 mod builder;
 mod check;
-mod check_args;
-mod check_params;
-mod check_patterns;
-mod check_places;
-mod check_retry;
-mod check_rules;
 mod classify;
 mod definition;
 mod option;
 mod override_builder;
 mod ready;
-mod shells;
 #[cfg(test)]
 mod tests;
 mod usage;
 
 pub use self::{
     advice::{Advised, advice_between},
-    check_rules::{HIGHEST_PRIORITY, REGEX_SIZE_LIMIT, is_priority},
+    check::{HIGHEST_PRIORITY, REGEX_SIZE_LIMIT, is_priority},
     classify::Classify,
     definition::{
         Backlog, ClassOverride, ClassifyRule, Command, Leftovers, Matcher, OnLost, OutputPolicy, Program,

@@ -1,6 +1,6 @@
 //! How a program says that it is of use.
 
-use super::{Program, StreamChoice, check_rules::check_regex};
+use super::{Program, StreamChoice, check::check_regex};
 use crate::model::{BreakerPolicy, ProbeSuccess, Problem};
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Gathers what a diagnosis needs, after a spawn has failed.
+//! Looks at the folder and the file of a start that failed: the facts by which `machine/diagnosis.rs` says why.
 
 use super::{
     machine::{CwdFact, FileFact, FirstLine},

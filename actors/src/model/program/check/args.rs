@@ -1,7 +1,7 @@
 //! What is wrong with arguments that are there or not, and what is probably not meant.
 
-use super::{Command, Program, check::invalid, check_places::Use};
-use crate::model::{Arg, ParamKind, ParamValue, Part, Placeholder, Problem, Template};
+use super::{places::Use, values::invalid};
+use crate::model::{Arg, Command, ParamKind, ParamValue, Part, Placeholder, Problem, Program, Template};
 
 /// An argument as it is written, and where.
 pub(super) struct Word<'a> {

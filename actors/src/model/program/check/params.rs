@@ -1,11 +1,10 @@
 //! What is wrong with a program's parameters.
 
 use super::{
-    Program,
-    check::{check_variable, invalid, range},
-    check_places::Use,
+    places::Use,
+    values::{check_variable, invalid, range},
 };
-use crate::model::{OWN_PLACEHOLDERS, ParamKind, ParamSpec, ParamValue, Problem};
+use crate::model::{OWN_PLACEHOLDERS, OnFloor, ParamKind, ParamSpec, ParamValue, Problem, Program, Restore};
 use std::collections::BTreeMap;
 
 impl Program {
@@ -114,7 +113,7 @@ fn check_kind(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
             }
         }
     }
-    super::check_retry::check_return(at, spec, found);
+    check_return(at, spec, found);
 }
 
 /// Most items that a list may ask for: all parameters of a start together have 4 KiB.
@@ -175,4 +174,22 @@ fn check_bounds(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
     order(("min", &min), ("max", &max), "max");
     order(("min", &min), ("default", &default), "default");
     order(("default", &default), ("max", &max), "default");
+}
+
+/// What is wrong with the ways of an adjusted value.
+fn check_return(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
+    if let Some(restore) = &spec.restore {
+        if restore.add_micros.is_some_and(|add| add <= 0) {
+            let help = "write a positive number, or leave it out for a tenth";
+            found.push(range(format!("{at}.restore.add"), "`add` must raise the parameter", help));
+        }
+        if !spec.is_adjustable() && *restore != Restore::default() {
+            let message = format!("a parameter of type {} cannot be adjusted or restored", spec.kind.name());
+            found.push(invalid(format!("{at}.restore"), message, "leave restore out, or change the type"));
+        }
+    }
+    if spec.on_floor != OnFloor::Continue && spec.floor().is_none() {
+        let message = "`on_floor` needs a floor, and the parameter has no `min`";
+        found.push(invalid(format!("{at}.on_floor"), message, "write min, or leave on_floor out"));
+    }
 }

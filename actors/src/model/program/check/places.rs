@@ -1,8 +1,9 @@
 //! What is wrong with a text that has places for values, and with scopes made of them.
 
-use super::{Program, check::invalid};
+use super::values::invalid;
 use crate::model::{
-    OWN_PLACEHOLDERS, ParamKind, ParamSpec, ParamValue, Part, Placeholder, Problem, Template, did_you_mean,
+    OWN_PLACEHOLDERS, ParamKind, ParamSpec, ParamValue, Part, Placeholder, Problem, Program, Template,
+    did_you_mean,
 };
 
 /// Most shared scopes of a program: with its own, the user's and the global one eight gate a start, and each costs a part of

@@ -1,7 +1,7 @@
 //! Parameters that would become a part of a program: the text behind `sh -c` and its like is not an argument but code.
 
-use super::{Command, Program, check_args::Word};
-use crate::model::{Arg, ParamKind, Placeholder, Problem, Template};
+use super::args::Word;
+use crate::model::{Arg, Command, ParamKind, Placeholder, Problem, Program, Template};
 
 /// Programs that take a program as an argument, the letter of the option that it stands behind, and how one writes it so that
 /// a value stays a value.

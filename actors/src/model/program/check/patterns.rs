@@ -1,7 +1,6 @@
 //! Patterns that look beyond the line that they see.
 
-use super::{Matcher, Program};
-use crate::model::Problem;
+use crate::model::{Matcher, Problem, Program};
 use regex_syntax::{
     ParserBuilder,
     hir::{Class, Hir, HirKind},
