@@ -1,7 +1,7 @@
 //! What has to be true at the end, counted from the journal and from the shop's own ledger.
 
 use crate::shop::Refusal;
-use actix_process::actors::model::{Event, JournalRecord, Phase, RunId, Timestamp};
+use actix_process::actors::model::{BreakerState, Event, JournalRecord, Phase, RunId, Timestamp};
 use std::collections::{BTreeMap, HashSet};
 
 /// What the journal said.
@@ -37,11 +37,13 @@ impl Story {
             (Event::StartBlocked { .. }, Some(run)) => {
                 self.held_back.insert(run);
             }
-            (Event::BreakerChanged { to, .. }, _) if to == "open" => {
+            (Event::BreakerChanged { to, .. }, _) if *to == BreakerState::Open => {
                 self.openings += 1;
                 self.opened.get_or_insert((record.at, self.alive.len()));
             }
-            (Event::BreakerChanged { to, .. }, _) if to == "closed" => self.closed = Some(record.at),
+            (Event::BreakerChanged { to, .. }, _) if *to == BreakerState::Closed => {
+                self.closed = Some(record.at)
+            }
             (Event::RunEnded { phase, .. }, _) => *self.ends.entry(*phase).or_default() += 1,
             _ => {}
         }

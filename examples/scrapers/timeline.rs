@@ -74,7 +74,7 @@ fn in_words(event: &Event) -> Option<String> {
         }
         Event::StartBlocked { reason: HeldReason::Breaker, .. } => "held back by the breaker".to_owned(),
         Event::BreakerChanged { from, to, why, .. } => {
-            format!("BREAKER {} → {}: {why}", from.to_uppercase(), to.to_uppercase())
+            format!("BREAKER {} → {}: {why}", from.name().to_uppercase(), to.name().to_uppercase())
         }
         Event::ProbeExpired { .. } => "the probe said nothing for too long".to_owned(),
         Event::RunEnded { phase, .. } => phase.name().to_uppercase(),

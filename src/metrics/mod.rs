@@ -165,7 +165,7 @@ impl<'a> Standing<'a> {
             room -= usize::from(own && !known);
             let label = if own { status.scope.0.as_str() } else { Figures::OTHER };
             let (states, level) = standing.0.entry(label).or_default();
-            *states.entry(status.state.as_str()).or_default() += 1;
+            *states.entry(status.state.name()).or_default() += 1;
             *level = (*level).max(status.level);
         }
         standing

@@ -1,15 +1,15 @@
 //! The page is what a strict reader expects, and its reference is made from the same table.
 
 use super::*;
-use actix_process_actors::model::{Scope, Timestamp};
+use actix_process_actors::model::{BreakerState, Scope, Timestamp};
 
 #[path = "../../tests/integration/exposition.rs"]
 mod strict;
 
-fn breaker(scope: &str, state: &str, level: u32) -> BreakerStatus {
+fn breaker(scope: &str, state: BreakerState, level: u32) -> BreakerStatus {
     BreakerStatus {
         scope: Scope(scope.into()),
-        state: state.into(),
+        state,
         level,
         until: None,
         failures_permille: 0,
@@ -66,7 +66,7 @@ fn what_people_and_children_name_cannot_break_the_page() {
     program.figures.retries.insert(hostile.into(), 7);
     metrics.programs.insert("p".into(), program);
     metrics.scopes.insert(hostile.into(), ScopeFigures::default());
-    let families = read(&metrics, &[breaker(hostile, "open", 2)]);
+    let families = read(&metrics, &[breaker(hostile, BreakerState::Open, 2)]);
     assert_eq!(families["actix_process_retries_scheduled_total"].sum("", &[("class", hostile)]), 7.0);
     assert_eq!(
         families["actix_process_breaker_state"].sum("", &[("scope", hostile), ("state", "open")]),
@@ -81,7 +81,7 @@ fn more_breakers_than_there_are_labels_for_are_told_together() {
     let mut metrics = Metrics::default();
     let last = names.last().unwrap();
     metrics.scopes.insert(last.clone(), ScopeFigures::default());
-    let breakers: Vec<_> = names.iter().map(|name| breaker(name, "open", 3)).collect();
+    let breakers: Vec<_> = names.iter().map(|name| breaker(name, BreakerState::Open, 3)).collect();
     let families = read(&metrics, &breakers);
     let state = &families["actix_process_breaker_state"];
     assert_eq!(state.samples.len(), (Figures::SCOPES_MAX + 1) * Figures::BREAKER_STATES.len());

@@ -59,10 +59,10 @@ pub struct Status {
 impl Status {
     /// How many breakers are in each state.
     #[must_use]
-    pub fn breakers_by_state(&self) -> BTreeMap<&str, usize> {
+    pub fn breakers_by_state(&self) -> BTreeMap<&'static str, usize> {
         let mut states = BTreeMap::new();
         for breaker in &self.breakers {
-            *states.entry(breaker.state.as_str()).or_default() += 1;
+            *states.entry(breaker.state.name()).or_default() += 1;
         }
         states
     }

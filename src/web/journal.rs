@@ -34,7 +34,7 @@ pub(super) fn record(record: &JournalRecord) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_process_actors::model::{Event, ParamValue, RunId, Scope};
+    use actix_process_actors::model::{BreakerState, Event, ParamValue, RunId, Scope};
 
     fn of(event: Event) -> JournalRecord {
         JournalRecord {
@@ -82,8 +82,8 @@ mod tests {
                    "due_at": "1970-01-01T00:00:02.500Z", "why": "w"}),
         );
         let mut record_of_scope = of(Event::BreakerChanged {
-            from: "closed".into(),
-            to: "forced_open".into(),
+            from: BreakerState::Closed,
+            to: BreakerState::ForcedOpen,
             level: 0,
             until: Some(Timestamp::NEVER),
             why: "w".into(),

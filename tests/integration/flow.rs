@@ -93,7 +93,7 @@ async fn a_run_passes_every_room_and_its_story_is_in_the_journal() {
     assert!(why.summary.contains("succeeded"), "{}", why.summary);
     let breakers: Vec<breaker::BreakerStatus> =
         manager.send(GetBreakers).await.expect("it lives").expect("so does the Breaker");
-    assert!(breakers.iter().all(|breaker| breaker.state == "closed"), "{breakers:?}");
+    assert!(breakers.iter().all(|breaker| breaker.state.name() == "closed"), "{breakers:?}");
     let stopped = manager.send(Stop { run: run.id, by: None }).await.expect("it lives");
     assert!(stopped.is_err(), "what is over cannot be stopped");
 

@@ -5,7 +5,7 @@ use actix_process::{
     BreakerPolicy, OnOpen, ProcessManager, RetryPolicy,
     actors::{
         breaker::OperatorAct,
-        model::{Event, Phase, StopAct},
+        model::{BreakerState, Event, Phase, StopAct},
     },
 };
 
@@ -49,8 +49,10 @@ async fn a_running_sibling_is_stopped_when_their_breaker_opens_and_goes_on_when_
         let found = journal.iter().find(|record| of_it(&record.event, record.run) && fits(&record.event));
         found.unwrap_or_else(|| panic!("the journal does not say that {what}: {journal:#?}"))
     };
-    let opened =
-        place("it opened", &|event| matches!(event, Event::BreakerChanged { to, .. } if to == "open"));
+    let opened = place(
+        "it opened",
+        &|event| matches!(event, Event::BreakerChanged { to, .. } if *to == BreakerState::Open),
+    );
     let stopped = place(
         "its run was stopped by a rule",
         &|event| matches!(event, Event::StopRequested { act: Some(StopAct::Rule), why, .. } if why.contains("on_open")),

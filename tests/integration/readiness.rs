@@ -23,7 +23,7 @@ async fn until_closed(bench: &Bench, run: &RunHandle) -> Vec<String> {
             let told: Vec<_> = journal
                 .iter()
                 .filter_map(|record| match &record.event {
-                    Event::BreakerChanged { to, .. } => Some(to.clone()),
+                    Event::BreakerChanged { to, .. } => Some(to.to_string()),
                     Event::AttemptReady { .. } => Some("ready".to_owned()),
                     _ => None,
                 })

@@ -62,7 +62,7 @@ async fn two_failures_open_the_breaker_one_probe_closes_it_and_why_tells_both() 
         let found = journal.iter().find(|record| fits(&record.event));
         found.unwrap_or_else(|| panic!("the journal does not say that {what}: {journal:#?}"))
     };
-    let changed = |to: &'static str| move |event: &Event| matches!(event, Event::BreakerChanged { to: now, .. } if now == to);
+    let changed = |to: &'static str| move |event: &Event| matches!(event, Event::BreakerChanged { to: now, .. } if now.name() == to);
     let opened = place("the breaker opened", &changed("open"));
     let held = place("the start was held back", &|event| matches!(event, Event::StartBlocked { .. }));
     let half = place("it let a probe through", &changed("half_open"));

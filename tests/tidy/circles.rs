@@ -12,22 +12,20 @@ use std::collections::{BTreeMap, BTreeSet};
 const CRATES: [&str; 3] = ["actors/src/", "src/", "examples/supervise/"];
 
 /// Circles that are there, and why they still are. One that is gone must go here too.
-pub(crate) const KNOWN: &[(&[&str], &str)] = &[
-    (
-        &[
-            "src/web/figures.rs",
-            "src/web/journal.rs",
-            "src/web/logs.rs",
-            "src/web/metrics.rs",
-            "src/web/programs.rs",
-            "src/web/recording.rs",
-            "src/web/routes.rs",
-            "src/web/runs.rs",
-            "src/web/wire.rs",
-        ],
-        "what all routes share stands in the files of some; to be told apart with the program verbs",
-    ),
-];
+pub(crate) const KNOWN: &[(&[&str], &str)] = &[(
+    &[
+        "src/web/figures.rs",
+        "src/web/journal.rs",
+        "src/web/logs.rs",
+        "src/web/metrics.rs",
+        "src/web/programs.rs",
+        "src/web/recording.rs",
+        "src/web/routes.rs",
+        "src/web/runs.rs",
+        "src/web/wire.rs",
+    ],
+    "what all routes share stands in the files of some; to be told apart with the program verbs",
+)];
 
 /// Circles that nobody has excused, and excuses that nobody needs.
 pub(crate) fn unexcused(files: &[Source], known: &[(&[&str], &str)]) -> Broken {

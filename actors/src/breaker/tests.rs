@@ -34,7 +34,7 @@ impl Handler<Due<Machine>> for Recorder {
             assert!(!changes.saved.is_empty(), "a change is saved");
             for Change { at, event, .. } in changes.events {
                 if let Event::BreakerChanged { to, .. } = event {
-                    heard.borrow_mut().push((to, at.since(began), clock::now().since(began)));
+                    heard.borrow_mut().push((to.to_string(), at.since(began), clock::now().since(began)));
                 }
             }
         });
@@ -105,7 +105,7 @@ async fn trip(breaker: &Door<Machine>) -> Changes {
 async fn state(breaker: &Door<Machine>) -> String {
     let answer = breaker.ask(clock::now(), Ask::Get(GetBreakers::All)).await.unwrap();
     let Answer::Breakers(mut all) = answer else { panic!("{answer:?}") };
-    all.remove(0).state
+    all.remove(0).state.to_string()
 }
 
 #[actix::test]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     breaker::{BreakerStatus, Gate, penalty_ms_of_level},
-    model::{ClassRule, Decimal, HeldReason, Params, Phase, Timestamp, format_duration_ms},
+    model::{BreakerState, ClassRule, Decimal, HeldReason, Params, Phase, Timestamp, format_duration_ms},
     retry::{self, Decision, Outlook},
 };
 
@@ -59,14 +59,14 @@ pub(super) fn when_it_is_let_through(facts: &Facts, breakers: &[BreakerStatus], 
         }
         _ => String::new(),
     };
-    match (status.map(|status| status.state.as_str()), run.next_attempt_at) {
-        (Some("open"), Some(at)) => {
+    match (status.map(|status| status.state), run.next_attempt_at) {
+        (Some(BreakerState::Open), Some(at)) => {
             format!(
                 "{} the breaker lets one start through to find out; attempt {attempt} may be it{turn}",
                 when(at, now)
             )
         }
-        (Some("half_open"), Some(at)) => format!(
+        (Some(BreakerState::HalfOpen), Some(at)) => format!(
             "attempt {attempt} asks again as soon as the probe has told how it went, {} at the latest{turn}",
             when(at, now)
         ),
@@ -80,7 +80,7 @@ pub(super) fn when_it_is_due(facts: &Facts, breakers: &[BreakerStatus], now: Tim
     let attempt = facts.run.attempt + 1;
     let Some(at) = facts.run.next_attempt_at else { return format!("attempt {attempt} is about to start") };
     let refuses = |status: &&BreakerStatus| {
-        status.state == "forced_open" || status.until.is_some_and(|until| until > at)
+        status.state == BreakerState::ForcedOpen || status.until.is_some_and(|until| until > at)
     };
     let gates = |status: &&BreakerStatus| facts.gates.iter().any(|gate| gate.scope == status.scope);
     match breakers
@@ -106,7 +106,8 @@ pub(super) fn when_it_is_due(facts: &Facts, breakers: &[BreakerStatus], now: Tim
 
 /// The breakers that gate the run and are not as they always are.
 pub(super) fn breakers(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> Vec<String> {
-    let noteworthy = |status: &&BreakerStatus| status.state != "closed" || status.failures_permille > 0;
+    let noteworthy =
+        |status: &&BreakerStatus| status.state != BreakerState::Closed || status.failures_permille > 0;
     let policy = |status: &BreakerStatus| facts.gates.iter().find(|gate| gate.scope == status.scope);
     breakers.iter().filter(noteworthy).map(|status| breaker(status, policy(status), now)).collect()
 }
@@ -114,8 +115,8 @@ pub(super) fn breakers(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp
 /// One breaker, in a sentence.
 pub(super) fn breaker(status: &BreakerStatus, gate: Option<&Gate>, now: Timestamp) -> String {
     let scope = &status.scope;
-    match status.state.as_str() {
-        "closed" => {
+    match status.state {
+        BreakerState::Closed => {
             let limit = gate.map(|gate| gate.policy.failures).filter(|failures| *failures > 0);
             let row = match limit {
                 Some(limit) if status.failures_permille > 0 => {
@@ -128,30 +129,33 @@ pub(super) fn breaker(status: &BreakerStatus, gate: Option<&Gate>, now: Timestam
             };
             format!("{scope} is closed: starts are let through{row}")
         }
-        "open" => {
+        BreakerState::Open => {
             let until =
                 status.until.map_or_else(String::new, |at| format!(" until a probe {}", when(at, now)));
             format!("{scope} is open and refuses every start{until}: {}", status.why)
         }
-        "half_open" if status.probes == 0 => {
+        BreakerState::HalfOpen if status.probes == 0 => {
             format!(
                 "{scope} is half-open: the next start is a probe that decides whether it closes ({})",
                 status.why
             )
         }
-        "half_open" => format!(
+        BreakerState::HalfOpen => format!(
             "{scope} is half-open: a probe is out; if it goes well the breaker closes, if not it opens for longer"
         ),
-        "forced_open" => {
+        BreakerState::ForcedOpen => {
             let until = status.until.map_or_else(
                 || " until somebody ends that".to_owned(),
                 |at| format!(", and ends {}", when(at, now)),
             );
             format!("{scope} refuses every start{until}: {}", status.why)
         }
-        "disabled" => format!("{scope} is switched off and lets every start through: {}", status.why),
-        "metrics_only" => format!("{scope} only watches and lets every start through: {}", status.why),
-        other => format!("{scope} is {other}: {}", status.why),
+        BreakerState::Disabled => {
+            format!("{scope} is switched off and lets every start through: {}", status.why)
+        }
+        BreakerState::MetricsOnly => {
+            format!("{scope} only watches and lets every start through: {}", status.why)
+        }
     }
 }
 
@@ -313,10 +317,10 @@ impl<'a> Guards<'a> {
             if let Some(status) = breakers.iter().find(|status| status.scope == gate.scope) {
                 (guard.permille, guard.level) = (status.failures_permille, status.level);
                 guard.window = (status.outcomes, status.failed_permille, status.total_permille);
-                guard.until = match status.state.as_str() {
-                    "open" | "forced_open" => Some(status.until?),
-                    "half_open" => Some(now),
-                    _ => None,
+                guard.until = match status.state {
+                    BreakerState::Open | BreakerState::ForcedOpen => Some(status.until?),
+                    BreakerState::HalfOpen => Some(now),
+                    BreakerState::Closed | BreakerState::Disabled | BreakerState::MetricsOnly => None,
                 };
             }
             Some(guard)

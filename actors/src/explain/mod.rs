@@ -32,7 +32,7 @@ pub use self::{
 use self::words::{about, failure, nth, seconds};
 use crate::{
     breaker::BreakerStatus,
-    model::{EndReason, HeldReason, JournalRecord, Phase, Run, Timestamp, say_duration_ms},
+    model::{BreakerState, EndReason, HeldReason, JournalRecord, Phase, Run, Timestamp, say_duration_ms},
     retry::Outlook,
 };
 
@@ -108,7 +108,8 @@ fn holds(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> Option<St
     };
     let scope = held.scope.as_ref();
     // What stands in the sentence about the breaker need not be said again.
-    let told = breakers.iter().any(|status| Some(&status.scope) == scope && status.state != "closed");
+    let told =
+        breakers.iter().any(|status| Some(&status.scope) == scope && status.state != BreakerState::Closed);
     let why = if told { String::new() } else { format!(" ({})", held.why) };
     Some(match (held.reason, scope) {
         (HeldReason::Breaker, Some(scope)) => format!("the breaker {scope}, for {waited} now{why}{place}"),

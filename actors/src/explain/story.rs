@@ -103,7 +103,7 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
             format!("{name} stays at its floor {value}, and it still fails")
         }
         Event::LeftoversFound { action } => {
-            format!("processes of {attempt} outlived their leader; leftovers = \"{action}\"")
+            format!("processes of {attempt} outlived their leader; leftovers = \"{}\"", action.name())
         }
         Event::StopRequested { by, why, .. } => format!("{why}{}", by_whom(by.as_ref())),
         // "stopped: stopped as asked" says it twice.

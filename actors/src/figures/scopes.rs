@@ -29,7 +29,7 @@ impl Scopes {
         let Some(scope) = &record.scope else { return };
         match &record.event {
             Event::BreakerChanged { from, to, .. } => {
-                let change = (state(from), state(to));
+                let change = (from.name(), to.name());
                 if change.0 != change.1 {
                     *self.of(&scope.0).transitions.entry(change).or_default() += 1;
                 }
@@ -49,24 +49,21 @@ impl Scopes {
     }
 }
 
-/// A state's name that lives as long as the program does.
-fn state(name: &str) -> &'static str {
-    let known = Figures::BREAKER_STATES.iter().copied().find(|known| *known == name);
-    known.unwrap_or(Figures::OTHER)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Scope, Timestamp};
+    use crate::model::{
+        BreakerState::{self, Closed, HalfOpen, Open},
+        Scope, Timestamp,
+    };
 
     fn record(scope: &str, event: Event) -> JournalRecord {
         let (seq, at, scope) = (1, Timestamp(1), Some(Scope(scope.into())));
         JournalRecord { seq, at, run: None, program: None, attempt: None, scope, event }
     }
 
-    fn changed(from: &str, to: &str) -> Event {
-        Event::BreakerChanged { from: from.into(), to: to.into(), level: 1, until: None, why: "w".into() }
+    fn changed(from: BreakerState, to: BreakerState) -> Event {
+        Event::BreakerChanged { from, to, level: 1, until: None, why: "w".into() }
     }
 
     #[test]
@@ -75,12 +72,11 @@ mod tests {
         let late = || Event::LateOutcome { why: "w".into() };
         let blocked = |reason| Event::StartBlocked { reason, retry_at: None, why: "w".into() };
         for event in [
-            changed("closed", "open"),
-            changed("open", "half_open"),
-            changed("half_open", "open"),
-            changed("open", "half_open"),
-            changed("open", "open"), // a level more, and the same state
-            changed("open", "from a version to come"),
+            changed(Closed, Open),
+            changed(Open, HalfOpen),
+            changed(HalfOpen, Open),
+            changed(Open, HalfOpen),
+            changed(Open, Open), // a level more, and the same state
             late(),
             late(),
             Event::ProbeExpired { lease_until: Timestamp(1) },
@@ -92,12 +88,7 @@ mod tests {
         }
         scopes.hear(&record("site:b", late()));
         let a = &scopes.0["site:a"];
-        let expected = [
-            (("closed", "open"), 1),
-            (("half_open", "open"), 1),
-            (("open", "half_open"), 2),
-            (("open", "other"), 1),
-        ];
+        let expected = [(("closed", "open"), 1), (("half_open", "open"), 1), (("open", "half_open"), 2)];
         assert_eq!(a.transitions, expected.into());
         assert_eq!((a.denied, a.late_outcomes, a.probe_expiries, a.would_trip), (1, 2, 1, 1));
         assert_eq!(scopes.0["site:b"].late_outcomes, 1);
@@ -107,9 +98,9 @@ mod tests {
     fn more_scopes_than_the_limit_are_counted_together() {
         let mut scopes = Scopes::default();
         for number in 0..Figures::SCOPES_MAX + 10 {
-            scopes.hear(&record(&format!("site:{number}"), changed("closed", "open")));
+            scopes.hear(&record(&format!("site:{number}"), changed(Closed, Open)));
         }
-        scopes.hear(&record("site:0", changed("open", "half_open")));
+        scopes.hear(&record("site:0", changed(Open, HalfOpen)));
         assert_eq!(scopes.0.len(), Figures::SCOPES_MAX + 1);
         assert_eq!(scopes.0[Figures::OTHER].transitions, [(("closed", "open"), 10)].into());
         assert_eq!(scopes.0["site:0"].transitions.len(), 2);

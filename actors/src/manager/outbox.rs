@@ -103,7 +103,7 @@ mod tests {
     use crate::model::{Event, Timestamp};
 
     fn push(outbox: &mut Outbox, seq: u64, key: &str) {
-        let event = Event::ProgramConfigured { change: "added".into() };
+        let event = Event::ProgramConfigured { change: crate::model::ProgramChange::Added };
         let (at, run, program, attempt, scope) = (Timestamp(0), None, None, None, None);
         let record = JournalRecord { seq, at, run, program, attempt, scope, event };
         outbox.push(vec![record], vec![Put { key: key.into(), value: Some(vec![1]) }], Vec::new());

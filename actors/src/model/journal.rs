@@ -1,7 +1,8 @@
 //! The journal: every decision with its cause. The same records in the API, the CLI, the page and the simulator.
 
 use super::{
-    EndReason, HeldReason, ParamReasons, ParamValue, Params, Phase, RunId, Scope, Stream, Timestamp,
+    BreakerState, EndReason, HeldReason, Leftovers, ParamReasons, ParamValue, Params, Phase, RunId, Scope,
+    Stream, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -157,10 +158,10 @@ pub enum Event {
     },
     /// A breaker changed.
     BreakerChanged {
-        /// `closed`, `open`, `half_open` or `forced_open`; `disabled` or `metrics_only` where it lets everybody through.
-        from: String,
-        /// Likewise.
-        to: String,
+        /// Where it stood.
+        from: BreakerState,
+        /// Where it stands; the same where only its level changed.
+        to: BreakerState,
         /// How often it opened without evidence of health since.
         level: u32,
         /// Until when it refuses.
@@ -205,8 +206,8 @@ pub enum Event {
     },
     /// Members of the attempt's group outlived its leader.
     LeftoversFound {
-        /// `stop` or `keep`.
-        action: String,
+        /// What is done with them.
+        action: Leftovers,
     },
     /// A stop was asked for or decided.
     StopRequested {
@@ -230,8 +231,8 @@ pub enum Event {
     },
     /// A program was added, changed or removed.
     ProgramConfigured {
-        /// `added`, `changed` or `removed`.
-        change: String,
+        /// What became of it.
+        change: ProgramChange,
     },
     /// A supervisor opened the store after another had closed it or died.
     SupervisorRestarted {
@@ -283,6 +284,30 @@ pub enum Event {
         /// A sentence.
         why: String,
     },
+}
+
+/// What a configuration did with a program.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProgramChange {
+    /// It is new.
+    Added,
+    /// Its definition differs.
+    Changed,
+    /// It is gone.
+    Removed,
+}
+
+impl ProgramChange {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+        }
+    }
 }
 
 /// What a stop was.

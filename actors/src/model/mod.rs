@@ -5,6 +5,7 @@
 
 mod address;
 mod arg;
+mod breaker_state;
 mod chance;
 mod class;
 mod class_help;
@@ -29,12 +30,13 @@ mod time;
 
 pub use self::{
     arg::{Alike, Arg, IntoArgs, Mixed, Present},
+    breaker_state::BreakerState,
     class::{Adjust, Class, ClassRule, Inline, InlineAction, ScopeKind, builtin_class_rule},
     class_help::{class_help, rule_help},
     escape::{escape, is_obeyed},
     exit::{ExitStatus, SpawnFailure, SpawnProblem, signal_name, signal_number},
     id::{AttemptId, RunId, Scope},
-    journal::{Event, JournalRecord, Place, Put, StopAct, Written},
+    journal::{Event, JournalRecord, Place, ProgramChange, Put, StopAct, Written},
     output::{Cursor, Direction, Evidence, Level, LogFilter, LogQuery, Page, Record, Stream},
     param_spec::{ParamKind, ParamProblem, ParamSpec},
     params::{Decimal, ParamValue, Params},

@@ -42,7 +42,7 @@ impl Circuit {
 
     /// Closed at level 0, or whatever the mode of its rules makes of that.
     fn reset(&mut self, now: Timestamp, who: &str, out: &mut Vec<Change>) {
-        let from = self.state.name();
+        let from = self.state.kind();
         self.level = 0;
         self.by_hand = None;
         self.begin_epoch();
@@ -54,7 +54,7 @@ impl Circuit {
     }
 
     fn force_open(&mut self, now: Timestamp, ttl_ms: Option<u64>, who: &str, out: &mut Vec<Change>) {
-        let from = self.state.name();
+        let from = self.state.kind();
         self.by_hand = None;
         self.begin_epoch();
         self.state = State::ForcedOpen { until: ttl_ms.map(|ttl| now.plus(ttl)) };
@@ -119,7 +119,7 @@ impl Circuit {
 
     /// Nothing counted, the level kept.
     fn enter(&mut self, at: Timestamp, mode: BreakerMode, why: String, out: &mut Vec<Change>) {
-        let from = self.state.name();
+        let from = self.state.kind();
         self.forget_failures();
         self.ramp = None;
         self.state = State::of_mode(mode);

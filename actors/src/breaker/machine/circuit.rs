@@ -8,7 +8,7 @@ use super::{
     words::{self, Lateness},
 };
 use crate::model::{
-    BreakerMode, BreakerPolicy, Event, OnProbeExpiry, ProbeSuccess, RunId, Scope, Timestamp,
+    BreakerMode, BreakerPolicy, BreakerState, Event, OnProbeExpiry, ProbeSuccess, RunId, Scope, Timestamp,
     format_duration_ms, say_duration_ms,
 };
 use serde::{Deserialize, Serialize};
@@ -277,7 +277,7 @@ impl Circuit {
             // One that lives on from before says that it is well again and again, and one that died with its supervisor
             // has nothing to say: that is no news.
             if (!word.keep && !word.is_of_a_lost_run()) || word.outcome.is_failure() {
-                let event = Event::LateOutcome { why: words::late(word, self.state.name(), lateness) };
+                let event = Event::LateOutcome { why: words::late(word, self.state.kind(), lateness) };
                 out.push(Change { at: now, scope: self.scope.clone(), run: Some(word.run), event });
             }
             return false;
@@ -360,7 +360,7 @@ impl Circuit {
             self.level -= 1;
             let after = say_duration_ms(now.since(self.changed_at));
             let why = format!("a success {after} after the last change; back to level {}", self.level);
-            self.note(now, "closed", why, out);
+            self.note(now, BreakerState::Closed, why, out);
         }
         true
     }
@@ -417,7 +417,7 @@ impl Circuit {
     }
 
     pub(super) fn open(&mut self, at: Timestamp, level: u32, cause: &str, out: &mut Vec<Change>) {
-        let from = self.state.name();
+        let from = self.state.kind();
         self.level = level.min(penalty::top_level(&self.policy));
         self.openings = self.openings.wrapping_add(1);
         let u = penalty::draw(self.seed, &self.scope, self.openings);
@@ -430,13 +430,13 @@ impl Circuit {
     }
 
     pub(super) fn become_half_open(&mut self, at: Timestamp, why: String, out: &mut Vec<Change>) {
-        let from = self.state.name();
+        let from = self.state.kind();
         self.state = State::half_open();
         self.note(at, from, why, out);
     }
 
     fn close(&mut self, at: Timestamp, why: String, out: &mut Vec<Change>) {
-        let from = self.state.name();
+        let from = self.state.kind();
         self.forget_failures();
         self.state = State::Closed;
         self.begin_ramp(at);
@@ -449,13 +449,13 @@ impl Circuit {
             .then(|| Ramp { until: at.plus(rules.over_ms), next: at });
     }
 
-    pub(super) fn note(&mut self, at: Timestamp, from: &str, why: String, out: &mut Vec<Change>) {
+    pub(super) fn note(&mut self, at: Timestamp, from: BreakerState, why: String, out: &mut Vec<Change>) {
         self.changed_at = at;
         self.touched_at = self.touched_at.max(at);
         self.why.clone_from(&why);
         let event = Event::BreakerChanged {
-            from: from.to_owned(),
-            to: self.state.name().to_owned(),
+            from,
+            to: self.state.kind(),
             level: self.level,
             until: self.state.until(),
             why,
@@ -466,7 +466,7 @@ impl Circuit {
     pub(super) fn status(&self) -> BreakerStatus {
         BreakerStatus {
             scope: self.scope.clone(),
-            state: self.state.name().to_owned(),
+            state: self.state.kind(),
             level: self.level,
             until: self.state.until(),
             failures_permille: self.row.permille,

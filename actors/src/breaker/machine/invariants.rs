@@ -66,7 +66,9 @@ use super::{
     tests::{FAILED, policy, run},
     *,
 };
-use crate::model::{BreakerMode, BreakerPolicy, HalfOpen, OnProbeExpiry, ProbeSuccess, Ramp, Window};
+use crate::model::{
+    BreakerMode, BreakerPolicy, BreakerState, HalfOpen, OnProbeExpiry, ProbeSuccess, Ramp, Window,
+};
 use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -324,7 +326,7 @@ proptest! {
             now = now.plus(*gap);
             world.tick(now);
             let (before, answers) = (world.circuits(), world.answers.len());
-            let refusing = |name: &str| world.status(name).is_some_and(|s| s.state.ends_with("open") && s.state != "half_open");
+            let refusing = |name: &str| world.status(name).is_some_and(|s| s.state.refuses_all());
             let (a, b) = (refusing("a"), refusing("b"));
             world.happen(now, what);
             if let Happening::Asks { both, peek, .. } = what {
@@ -400,7 +402,7 @@ proptest! {
             let heard = world.events.len();
             world.happen(now, what);
             let opened = world.events[heard..].iter().any(|change| {
-                matches!(&change.event, Event::BreakerChanged { to, .. } if to == "open")
+                matches!(&change.event, Event::BreakerChanged { to, .. } if *to == BreakerState::Open)
             });
             if let Happening::Ends { outcome, .. } = what {
                 prop_assert!(!opened || outcome.is_failure() || is_slow(*outcome, &policy));
@@ -409,7 +411,7 @@ proptest! {
             }
             let Some(status) = world.status("a") else { continue };
             prop_assert!(status.level <= top);
-            if status.state == "open" {
+            if status.state == BreakerState::Open {
                 prop_assert!(open_until.is_none_or(|until| Some(until) == status.until || until <= now));
                 open_until = status.until;
             } else {
@@ -466,7 +468,7 @@ proptest! {
         }
         prop_assert!(world.events.is_empty());
         for status in world.machine.breakers() {
-            prop_assert_eq!((status.state.as_str(), status.level, status.failures_permille), ("closed", 0, 0));
+            prop_assert_eq!((status.state.name(), status.level, status.failures_permille), ("closed", 0, 0));
         }
         let counted = |slot: &slots::Slot| slot.circuit.window.newest().is_some();
         prop_assert!(!world.machine.slots.values().any(counted), "a window that heard of it");
@@ -524,7 +526,7 @@ proptest! {
             world.happen(now, what);
         }
         prop_assert!(world.answers.iter().all(|answer| answer.starts_with("a None")));
-        prop_assert!(world.status("b").is_none_or(|status| status.state == "closed"));
+        prop_assert!(world.status("b").is_none_or(|status| status.state == BreakerState::Closed));
     }
 
     /// I22.

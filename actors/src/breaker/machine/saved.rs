@@ -5,7 +5,7 @@
 //! number is still a number.
 
 use super::{circuit::Circuit, state::State};
-use crate::model::{ClockReading, Put, RunId, Scope, Timestamp};
+use crate::model::{BreakerState, ClockReading, Put, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -30,7 +30,7 @@ pub(super) enum Read {
     /// As it was, in the time of now.
     Whole(Box<Circuit>),
     /// Unreadable, and it was, or may have been, in this state: half-open, so that one probe finds out.
-    Guessed(Box<Circuit>, &'static str),
+    Guessed(Box<Circuit>, BreakerState),
     /// Of another version, and closed: as if it had never been.
     Nothing,
 }
@@ -85,13 +85,13 @@ pub(super) fn read(key: &str, value: &[u8], reader: &Reader<'_>) -> Read {
         circuit.wake(reader, record.saved_at.plus(elapsed));
         return Read::Whole(Box::new(circuit));
     }
-    let was = value.first().and_then(|state| State::named(*state));
+    let was = value.first().and_then(|state| State::of_byte(*state));
     // A record of our own version that says "closed" and is damaged may have said something else before.
-    if was == Some("closed") && value.get(1) != Some(&VERSION) {
+    if was == Some(BreakerState::Closed) && value.get(1) != Some(&VERSION) {
         return Read::Nothing;
     }
     let mut circuit = Circuit::new(scope, Arc::default(), reader.seed, reader.now);
     circuit.state = State::half_open();
     circuit.level = 1;
-    Read::Guessed(Box::new(circuit), was.unwrap_or("open"))
+    Read::Guessed(Box::new(circuit), was.unwrap_or(BreakerState::Open))
 }

@@ -1,7 +1,7 @@
 //! Where a scope stands, and what passes between it and those who ask.
 
 use super::terms::Outcome;
-use crate::model::{BreakerMode, Class, RunId, Timestamp};
+use crate::model::{BreakerMode, BreakerState, Class, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,15 +47,15 @@ impl State {
         }
     }
 
-    /// The name of the state with this byte.
-    pub(super) const fn named(byte: u8) -> Option<&'static str> {
+    /// The state with this byte.
+    pub(super) const fn of_byte(byte: u8) -> Option<BreakerState> {
         match byte {
-            b'c' => Some("closed"),
-            b'o' => Some("open"),
-            b'h' => Some("half_open"),
-            b'f' => Some("forced_open"),
-            b'd' => Some("disabled"),
-            b'm' => Some("metrics_only"),
+            b'c' => Some(BreakerState::Closed),
+            b'o' => Some(BreakerState::Open),
+            b'h' => Some(BreakerState::HalfOpen),
+            b'f' => Some(BreakerState::ForcedOpen),
+            b'd' => Some(BreakerState::Disabled),
+            b'm' => Some(BreakerState::MetricsOnly),
             _ => None,
         }
     }
@@ -75,14 +75,15 @@ impl State {
         }
     }
 
-    pub(super) const fn name(&self) -> &'static str {
+    /// Where that is, without its facts.
+    pub(super) const fn kind(&self) -> BreakerState {
         match self {
-            Self::Closed => "closed",
-            Self::Open { .. } => "open",
-            Self::HalfOpen { .. } => "half_open",
-            Self::ForcedOpen { .. } => "forced_open",
-            Self::Disabled => "disabled",
-            Self::MetricsOnly => "metrics_only",
+            Self::Closed => BreakerState::Closed,
+            Self::Open { .. } => BreakerState::Open,
+            Self::HalfOpen { .. } => BreakerState::HalfOpen,
+            Self::ForcedOpen { .. } => BreakerState::ForcedOpen,
+            Self::Disabled => BreakerState::Disabled,
+            Self::MetricsOnly => BreakerState::MetricsOnly,
         }
     }
 

@@ -1,6 +1,8 @@
 //! What is asked of the machine, and what it answers.
 
-use crate::model::{BreakerPolicy, Event, ProbeParams, ProbeSuccess, Put, RunId, Scope, Timestamp};
+use crate::model::{
+    BreakerPolicy, BreakerState, Event, ProbeParams, ProbeSuccess, Put, RunId, Scope, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -158,7 +160,7 @@ pub struct BreakerStatus {
     /// Its scope.
     pub scope: Scope,
     /// `closed`, `open`, `half_open`, `forced_open`, `disabled`, `metrics_only`.
-    pub state: String,
+    pub state: BreakerState,
     /// How often it opened without evidence of health since.
     pub level: u32,
     /// Until when it refuses.

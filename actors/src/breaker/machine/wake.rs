@@ -7,7 +7,7 @@ use super::{
     state::{Ramp, State},
     terms::Change,
 };
-use crate::model::Timestamp;
+use crate::model::{BreakerState, Timestamp};
 
 impl Circuit {
     /// Takes a circuit that was read back into the time of now: `then` on its own clock is now on ours. What ended
@@ -47,7 +47,7 @@ impl Circuit {
     }
 
     /// It was half-open by guess: says so.
-    pub(super) fn note_guess(&mut self, now: Timestamp, from: &str, out: &mut Vec<Change>) {
+    pub(super) fn note_guess(&mut self, now: Timestamp, from: BreakerState, out: &mut Vec<Change>) {
         let why = format!("its saved record could not be read, and it was or may have been {from}");
         self.note(now, from, format!("{why}; probes are let through"), out);
     }

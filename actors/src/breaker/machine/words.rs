@@ -5,7 +5,7 @@ use super::{
     terms::Outcome,
     window::Share,
 };
-use crate::model::{BreakerPolicy, Decimal, format_duration_ms};
+use crate::model::{BreakerPolicy, BreakerState, Decimal, format_duration_ms};
 use std::collections::VecDeque;
 
 /// Why a closed scope must open now, after a failure; nothing when it stays closed. `share` is that of the failures, where
@@ -65,7 +65,7 @@ pub(super) fn slow_probe(after_ms: u64, limit_ms: u64) -> String {
 }
 
 /// Why an outcome changes nothing.
-pub(super) fn late(word: &Word<'_>, state: &str, lateness: Lateness) -> String {
+pub(super) fn late(word: &Word<'_>, state: BreakerState, lateness: Lateness) -> String {
     let said = match (word.outcome, word.class) {
         (Outcome::Success, _) => "a success".to_owned(),
         (Outcome::Ready { .. }, _) => "the readiness".to_owned(),

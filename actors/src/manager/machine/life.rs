@@ -218,7 +218,7 @@ impl Machine {
         self.trees.insert(attempt, stop);
         self.disarm(attempt.run);
         if leftovers {
-            let action = if keep { "keep" } else { "stop" }.to_owned();
+            let action = if keep { Leftovers::Keep } else { Leftovers::Stop };
             // A stop is for all of them: that its leader was not the last to go is no news.
             if by_itself {
                 self.record_run(attempt.run, true, None, Event::LeftoversFound { action });

@@ -207,7 +207,7 @@ impl Machine {
         for change in changes.events {
             match &change.event {
                 Event::BreakerChanged { from, to, .. } if from != to => {
-                    if matches!(to.as_str(), "open" | "forced_open") {
+                    if to.refuses_all() {
                         self.lines.opened(change.scope.clone());
                     }
                     self.lines.recheck([change.scope.clone()]);

@@ -4,7 +4,7 @@ use super::{About, Effect, Machine, Stage, StopCause, Wait, timers::Timer};
 use crate::{
     launcher,
     manager::{Configure, Configured, Restart, RunError, SetRetryBudget},
-    model::{BreakerPolicy, EndReason, Event, Phase, Run, RunId, StopAct, Timestamp, Wanted},
+    model::{BreakerPolicy, EndReason, Event, Phase, ProgramChange, Run, RunId, StopAct, Timestamp, Wanted},
     retry,
 };
 use std::sync::Arc;
@@ -22,11 +22,13 @@ impl Machine {
         (changes.added, changes.changed, changes.removed) =
             (replaced.added, replaced.changed, replaced.removed);
         changes.living = self.unconfigured();
-        for (names, change) in
-            [(&changes.added, "added"), (&changes.changed, "changed"), (&changes.removed, "removed")]
-        {
+        for (names, change) in [
+            (&changes.added, ProgramChange::Added),
+            (&changes.changed, ProgramChange::Changed),
+            (&changes.removed, ProgramChange::Removed),
+        ] {
             for name in names {
-                let event = Event::ProgramConfigured { change: change.to_owned() };
+                let event = Event::ProgramConfigured { change };
                 self.ledger.record(self.now, About::program(name.clone()), event);
             }
         }

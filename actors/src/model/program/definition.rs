@@ -50,6 +50,17 @@ pub enum Leftovers {
     Keep,
 }
 
+impl Leftovers {
+    /// Its name in the configuration file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Keep => "keep",
+        }
+    }
+}
+
 /// What a run's unseen end means.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

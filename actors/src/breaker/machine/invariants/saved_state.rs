@@ -92,10 +92,10 @@ proptest! {
         let status = machine.breakers().remove(0);
         let elapsed = if same_boot { down_ms } else { reading.wall_ms.saturating_sub(SAVED.wall_ms) };
         if elapsed >= 60_000 {
-            prop_assert_eq!((status.state.as_str(), changes.events.len()), ("half_open", 1));
+            prop_assert_eq!((status.state.name(), changes.events.len()), ("half_open", 1));
             prop_assert_eq!(changes.events[0].at, woken);
         } else {
-            prop_assert_eq!(status.state, if forced { "forced_open" } else { "open" });
+            prop_assert_eq!(status.state.name(), if forced { "forced_open" } else { "open" });
             prop_assert_eq!(status.until, Some(woken.plus(60_000 - elapsed)));
         }
     }
@@ -139,7 +139,7 @@ proptest! {
             let (changes, unread) = machine.restore(now, &[(key.clone(), value)]);
             prop_assert_eq!(unread, vec![key.clone()], "the damage is seen");
             let states: Vec<_> = machine.breakers().into_iter().map(|status| status.state).collect();
-            prop_assert!(was_closed || states == ["half_open"], "{states:?}");
+            prop_assert!(was_closed || states == [BreakerState::HalfOpen], "{states:?}");
             prop_assert_eq!(changes.events.len(), states.len());
         }
     }
@@ -159,6 +159,6 @@ proptest! {
         prop_assert_eq!(unread, [key]);
         prop_assert_eq!(changes.events.len(), usize::from(!nothing));
         let states: Vec<_> = machine.breakers().into_iter().map(|status| status.state).collect();
-        prop_assert_eq!(states, vec!["half_open"; usize::from(!nothing)]);
+        prop_assert_eq!(states, vec![BreakerState::HalfOpen; usize::from(!nothing)]);
     }
 }

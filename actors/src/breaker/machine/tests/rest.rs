@@ -58,7 +58,7 @@ fn a_half_open_scope_is_kept_for_eight_days_of_rest() {
     let prober = site.granted(4 * DAY, 1);
     let _ = site.ends(4 * DAY + 1, 1, &prober, Outcome::Neutral, false);
     site.tick(12 * DAY);
-    assert_eq!(site.machine.breakers()[0].state, "half_open", "eight days from its last probe");
+    assert_eq!(site.machine.breakers()[0].state.name(), "half_open", "eight days from its last probe");
     site.tick(12 * DAY + 1);
     assert_eq!(site.machine.breakers(), []);
     assert_eq!(site.machine.next_alarm(), None);
@@ -93,7 +93,7 @@ fn what_an_operator_decided_is_kept() {
     let _ = site.start_and_end(0, Outcome::Neutral);
     site.operate(1, OperatorAct::Disable);
     site.tick(1_000 * DAY);
-    assert_eq!(site.machine.breakers()[0].state, "disabled");
+    assert_eq!(site.machine.breakers()[0].state.name(), "disabled");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     breaker::Change,
     clerk::Rules,
-    model::{BreakerPolicy, Class, ClassOverride, OnOpen, ScopeKind},
+    model::{BreakerPolicy, BreakerState, Class, ClassOverride, OnOpen, ScopeKind},
 };
 
 fn denied(scope: &Scope, retry_at: Option<u64>) -> Admission {
@@ -12,14 +12,8 @@ fn denied(scope: &Scope, retry_at: Option<u64>) -> Admission {
     Admission::Denied { scope, retry_at, why: "open".into(), changes: Changes::default() }
 }
 
-fn changed(world: &World, scope: &Scope, from: &str, to: &str) -> Input {
-    let event = Event::BreakerChanged {
-        from: from.into(),
-        to: to.into(),
-        level: 1,
-        until: None,
-        why: "because".into(),
-    };
+fn changed(world: &World, scope: &Scope, from: BreakerState, to: BreakerState) -> Input {
+    let event = Event::BreakerChanged { from, to, level: 1, until: None, why: "because".into() };
     let change = Change { at: world.now, scope: scope.clone(), run: None, event };
     Input::BreakerDue(Changes { events: vec![change], ..Changes::default() })
 }
@@ -89,7 +83,7 @@ fn who_comes_to_a_closed_door_joins_the_line_and_only_the_first_asks() {
     assert_eq!(retry_at(&world, runs[3]), Some(Timestamp(9_000_000)));
 
     world.admissions = vec![denied(&scope, Some(9_500_000))];
-    let change = changed(&world, &scope, "half_open", "open");
+    let change = changed(&world, &scope, BreakerState::HalfOpen, BreakerState::Open);
     world.input(change);
     assert_eq!(world.asked, [runs[0]; 2], "none of the others polls");
     assert_eq!(retry_at(&world, runs[3]), Some(Timestamp(9_500_000)), "but all know until when");
@@ -119,7 +113,7 @@ fn granted_to(scope: &Scope) -> Admission {
 fn when_it_closes_all_go_on_in_the_order_in_which_they_waited() {
     let (mut world, scope, runs) = waiting(4);
     world.asked.clear();
-    let change = changed(&world, &scope, "half_open", "closed");
+    let change = changed(&world, &scope, BreakerState::HalfOpen, BreakerState::Closed);
     world.input(change);
     assert_eq!(world.asked, runs);
     assert_eq!(phases(&world, &runs), [Phase::Starting; 4]);
@@ -142,10 +136,10 @@ fn the_first_in_line_that_another_scope_refuses_leaves_its_turn_to_the_next() {
     let (mut world, scope, runs) = waiting(3);
     let other = Scope("site:x".into());
     world.admissions = vec![denied(&other, None)];
-    let change = changed(&world, &scope, "half_open", "closed");
+    let change = changed(&world, &scope, BreakerState::HalfOpen, BreakerState::Closed);
     world.input(change);
     assert_eq!(phases(&world, &runs), [Phase::Blocked, Phase::Starting, Phase::Starting]);
-    let change = changed(&world, &other, "forced_open", "half_open");
+    let change = changed(&world, &other, BreakerState::ForcedOpen, BreakerState::HalfOpen);
     world.input(change);
     world.assert_phase(runs[0], Phase::Starting);
 }
@@ -167,7 +161,7 @@ fn stopping() -> BreakerPolicy {
 
 #[test]
 fn a_scope_that_opens_stops_what_lives_in_it_and_lets_it_go_on_when_it_closes() {
-    for to in ["open", "forced_open"] {
+    for to in [BreakerState::Open, BreakerState::ForcedOpen] {
         let mut job = program("job");
         job.breaker = Some(stopping().into());
         let mut world = World::new(vec![job]);
@@ -175,7 +169,7 @@ fn a_scope_that_opens_stops_what_lives_in_it_and_lets_it_go_on_when_it_closes() 
         let (running, starting) = (world.start("job"), world.start("job"));
         world.launched(running);
         world.acts.clear();
-        let change = changed(&world, &scope, "closed", to);
+        let change = changed(&world, &scope, BreakerState::Closed, to);
         world.input(change);
         world.assert_acts(&["stop 1"]);
         world.launched(starting);
@@ -198,7 +192,7 @@ fn a_scope_that_opens_stops_what_lives_in_it_and_lets_it_go_on_when_it_closes() 
         // Neutral, and Retry was not asked: no failure, no retry used up.
         world.assert_acts(&["settle Some(Neutral)"; 2]);
         assert_eq!(phases(&world, &[running, starting]), [Phase::Blocked; 2]);
-        let change = changed(&world, &scope, to, "closed");
+        let change = changed(&world, &scope, to, BreakerState::Closed);
         world.input(change);
         world.assert_acts(&["launch 2", "launch 2"]);
     }
@@ -220,11 +214,11 @@ fn only_runs_of_the_scope_are_stopped_and_only_where_the_rules_say_so() {
     }
     world.acts.clear();
     for scope in ["site:y", "program:plain", "program:careful", "site:z"] {
-        let change = changed(&world, &Scope(scope.into()), "closed", "open");
+        let change = changed(&world, &Scope(scope.into()), BreakerState::Closed, BreakerState::Open);
         world.input(change);
         world.assert_acts(&[]);
     }
-    let change = changed(&world, &Scope("site:x".into()), "closed", "open");
+    let change = changed(&world, &Scope("site:x".into()), BreakerState::Closed, BreakerState::Open);
     world.input(change);
     world.assert_acts(&["stop 1"]);
 }
@@ -236,7 +230,7 @@ fn a_run_that_somebody_stops_meanwhile_does_not_come_back() {
     let mut world = World::new(vec![job]);
     let run = world.start("job");
     world.launched(run);
-    let change = changed(&world, &Scope::program("job"), "closed", "open");
+    let change = changed(&world, &Scope::program("job"), BreakerState::Closed, BreakerState::Open);
     world.input(change);
     let effects = world.machine.stop(run, None, world.now).expect("it lives");
     world.run(effects);
