@@ -252,8 +252,8 @@ impl ManagerActor {
 
     fn send_out(&mut self, ctx: &Context<Self>) {
         if let Some(commit) = self.outbox.next() {
-            let manager = ctx.address();
-            self.store.commit(commit, move |result| manager.do_send(Written(result)));
+            // By the mailbox: what is decided now is decided before its acts are let go.
+            ctx.address().do_send(Written(self.store.commit(commit)));
         }
     }
 

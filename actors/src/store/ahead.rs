@@ -63,9 +63,22 @@ impl Ahead {
         frame::salvage(Kind::Commit, &written).filter_map(read_body).collect()
     }
 
-    /// sled has flushed all of it.
-    pub(crate) const fn clear(&mut self) {
-        self.bytes = 0;
+    /// sled has flushed what stands before this place: what stands behind it comes to the front. It stays where it is as well,
+    /// until it is overwritten, so that a death in between finds it; twice is once, because each has its key.
+    ///
+    /// Nothing happens when that is more than there is room for in front of it. Whether something did.
+    pub(crate) fn forget(&mut self, before: u64) -> io::Result<bool> {
+        let rest = self.bytes.saturating_sub(before);
+        if rest > before {
+            return Ok(false);
+        }
+        if rest > 0 {
+            let mut behind = vec![0; usize::try_from(rest).unwrap_or(0)];
+            self.file.read_exact_at(&mut behind, before)?;
+            self.file.write_all_at(&behind, 0)?;
+        }
+        self.bytes = rest;
+        Ok(true)
     }
 
     pub(crate) const fn bytes(&self) -> u64 {

@@ -23,6 +23,7 @@ pub struct Condition {
 #[derive(Debug, Default)]
 pub(crate) struct Gauges {
     refuses: AtomicBool,
+    full: AtomicBool,
     owed: AtomicUsize,
     flushes: AtomicU64,
     flush_us: AtomicU64,
@@ -32,6 +33,15 @@ impl Gauges {
     pub(crate) fn stand(&self, refuses: bool, owed: usize) {
         self.refuses.store(refuses, Relaxed);
         self.owed.store(owed, Relaxed);
+    }
+
+    /// Whether the reserve takes no more commits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Relaxed)
+    }
+
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Relaxed);
     }
 
     pub(crate) fn flushed(&self, took: Duration) {

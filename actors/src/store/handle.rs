@@ -4,11 +4,13 @@ use super::{
     answer::{Loaded, StoreError},
     condition::{Condition, Gauges},
     entry::Commit,
+    front::Front,
     identity::{self, Identity, Known},
     journal::{Engine, Opened, Request},
     lock, memory,
     notices::{Notice, Notices},
     open_error::OpenError,
+    queue::{Queue, queue},
     segments::JournalRetention,
 };
 use crate::{
@@ -17,10 +19,7 @@ use crate::{
 };
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex,
-        mpsc::{SyncSender, TrySendError, sync_channel},
-    },
+    sync::{Arc, Mutex, mpsc::sync_channel},
     thread::{self, JoinHandle},
 };
 
@@ -40,7 +39,8 @@ struct Shared {
     identity: Identity,
     gauges: Arc<Gauges>,
     notices: Arc<Notices>,
-    queue: Option<SyncSender<Request>>,
+    front: Arc<Front>,
+    queue: Option<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -62,8 +62,8 @@ impl Store {
         let notices = Arc::new(Notices::default());
         moved.into_iter().for_each(|what| notices.say(Notice::Moved(what)));
         damage.iter().for_each(|what| notices.say(Notice::Damaged { what: what.clone(), lost: true }));
-        let gauges = engine.gauges.clone();
-        let (queue, requests) = sync_channel(QUEUE);
+        let (gauges, front) = (engine.gauges.clone(), engine.front.clone());
+        let (queue, requests) = queue(QUEUE);
         let thread = thread::Builder::new()
             .name("store".into())
             .spawn(move || {
@@ -73,7 +73,9 @@ impl Store {
             })
             .map_err(|error| OpenError::Io { path: dir.clone(), error })?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { shared: Arc::new(Shared { dir, identity, gauges, notices, queue: Some(queue), thread }) })
+        Ok(Self {
+            shared: Arc::new(Shared { dir, identity, gauges, notices, front, queue: Some(queue), thread }),
+        })
     }
 
     /// The folder.
@@ -133,10 +135,22 @@ impl Store {
         wait.recv().unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Writes one decision. Never blocks. `done` runs on the store's thread once it is written, in the order of the
-    /// commits; when the queue is full it runs at once, here, with [`StoreError::Busy`].
-    pub fn commit(&self, commit: Commit, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
-        self.send(Request::Commit(commit, Box::new(done)));
+    /// Writes one decision: when this returns, it survives the death of the process. Blocks for one `write` into the page
+    /// cache, and for a flush of sled where some mebibytes of decisions wait for one.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when the store's thread stands still, [`StoreError::Closed`] after [`Store::close`],
+    /// [`StoreError::Failed`] when neither the journal nor its reserve takes it. It is not written then.
+    pub fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let Some(queue) = &self.shared.queue else { return Err(StoreError::Closed) };
+        if queue.is_full() {
+            return Err(StoreError::Busy);
+        }
+        let condition = self.condition();
+        if self.shared.gauges.is_full() {
+            return Err(StoreError::Failed(format!("the journal owes {} entries", condition.owed)));
+        }
+        self.shared.front.write(commit, !condition.refuses, |sealed| queue.push(Request::Commit(sealed)))
     }
 
     /// Journal records with a sequence number over `after`, oldest first, at most `limit`. Never blocks.
@@ -176,15 +190,14 @@ impl Store {
     /// Writes everything, marks the store as closed in good order; later requests are answered
     /// [`StoreError::Closed`]. Never blocks.
     pub fn close(&self, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
-        self.send(Request::Close(Box::new(done)));
+        self.shared.front.close(|| self.send(Request::Close(Box::new(done))));
     }
 
     fn send(&self, request: Request) {
-        let Some(queue) = &self.shared.queue else { return request.refuse(StoreError::Closed) };
-        match queue.try_send(request) {
-            Ok(()) => {}
-            Err(TrySendError::Full(request)) => request.refuse(StoreError::Busy),
-            Err(TrySendError::Disconnected(request)) => request.refuse(StoreError::Closed),
+        match &self.shared.queue {
+            None => request.refuse(StoreError::Closed),
+            Some(queue) if queue.is_full() => request.refuse(StoreError::Busy),
+            Some(queue) => queue.push(request),
         }
     }
 }

@@ -1,20 +1,21 @@
 //! The store's thread: the journal, and the state as its cache.
 //!
-//! A commit is answered when it stands in the write-ahead file. It reaches the journal's newest segment packed together with
+//! A commit comes here when it stands in the write-ahead file (`front.rs`). It reaches the journal's newest segment packed together with
 //! others; its changes of state are kept in memory and reach the state at the next *checkpoint*, when nothing else is to
 //! do. At open, what the journal holds beyond the checkpoint is applied again. Changes are absolute values, so applying
 //! one twice changes nothing. Before a segment is sealed the state goes as far as it does, so that old ones can go.
 
 use super::{
-    ahead::Ahead,
     answer::{Loaded, StoreError},
     condition::Gauges,
-    entry::{Commit, Key, write_entry},
+    entry::Key,
     facts::Facts,
+    front::{End, Front, Sealed},
     mark::{self, Marked},
     memory::{self, Burst},
     owed::Owed,
     panics::guarded,
+    queue::Requests,
     segments::{JournalRetention, Segments},
     state::{Checkpoint, Pending, State},
 };
@@ -26,10 +27,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     path::PathBuf,
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::{Arc, mpsc::RecvTimeoutError},
     time::Duration,
 };
 
@@ -59,7 +57,7 @@ const AGE_STEP: Duration = Duration::from_millis(1_000);
 /// So often a database that refused is tried again.
 const MEND: Duration = Duration::from_millis(1_000);
 
-/// Commits that share one write at most: bounds how long the first of them waits.
+/// Commits that are taken to sled together at most: bounds how long a request behind them waits.
 const GROUP: usize = 256;
 
 type Done<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
@@ -67,7 +65,7 @@ type Done<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
 /// What the thread is asked.
 pub(crate) enum Request {
     Load(Done<Loaded>),
-    Commit(Commit, Done<()>),
+    Commit(Sealed),
     ReadJournal { after: u64, limit: usize, done: Done<Vec<Vec<u8>>> },
     ReadCommits { after: Place, max_bytes: usize, done: Done<Vec<Written>> },
     Scan(String, Done<Vec<(String, Vec<u8>)>>),
@@ -80,7 +78,9 @@ impl Request {
     pub(crate) fn refuse(self, error: StoreError) {
         match self {
             Self::Load(done) => done(Err(error)),
-            Self::Commit(_, done) | Self::Close(done) => done(Err(error)),
+            // The next owner of the store finds it in the write-ahead file.
+            Self::Commit(_) => log::error!("a commit came to no thread; error={error}"),
+            Self::Close(done) => done(Err(error)),
             Self::ReadJournal { done, .. } => done(Err(error)),
             Self::ReadCommits { done, .. } => done(Err(error)),
             Self::Scan(_, done) => done(Err(error)),
@@ -113,7 +113,9 @@ pub(crate) struct Engine {
     pub(super) burst: Burst,
     pub(super) closed: bool,
     pub(super) mark: Option<File>,
-    pub(super) ahead: Option<Ahead>,
+    pub(super) front: Arc<Front>,
+    /// Where the last commit that came here ends in the write-ahead file.
+    pub(super) ahead_end: End,
     /// Answered, and not in sled yet.
     pub(super) owed: Owed,
     /// How many of them there were when sled refused.
@@ -142,7 +144,7 @@ impl Engine {
     }
 
     /// Answers requests until all handles are gone.
-    pub(crate) fn serve(mut self, requests: &Receiver<Request>, mut damage: Option<String>) {
+    pub(crate) fn serve(mut self, requests: &Requests, mut damage: Option<String>) {
         let mut held: Option<Request> = None;
         loop {
             let request = match held.take() {
@@ -153,7 +155,7 @@ impl Engine {
                 },
             };
             match request {
-                Request::Commit(commit, done) => held = self.group(commit, done, requests),
+                Request::Commit(sealed) => held = self.group(sealed, requests),
                 Request::Load(done) => answer(done, self.load(damage.take())),
                 Request::ReadJournal { after, limit, done } => answer(done, self.read(after, limit)),
                 Request::ReadCommits { after, max_bytes, done } => {
@@ -178,7 +180,7 @@ impl Engine {
     }
 
     /// The next request; writes the checkpoint when none comes for a while.
-    fn wait(&mut self, requests: &Receiver<Request>) -> Option<Request> {
+    fn wait(&mut self, requests: &Requests) -> Option<Request> {
         while self.broken {
             match requests.recv_timeout(MEND) {
                 Ok(request) => return Some(request),
@@ -219,10 +221,10 @@ impl Engine {
     }
 
     /// The next request, when nothing is to be done but what age asks for.
-    fn wait_long(&mut self, requests: &Receiver<Request>) -> Option<Request> {
+    fn wait_long(&mut self, requests: &Requests) -> Option<Request> {
         loop {
             let next_ms = self.base().ok().and_then(|base| base.segments.next_ms());
-            let Some(next_ms) = next_ms else { return requests.recv().ok() };
+            let Some(next_ms) = next_ms else { return requests.recv() };
             let wait = Duration::from_millis(next_ms.saturating_sub(clock::wall_ms())).max(AGE_STEP);
             match requests.recv_timeout(wait) {
                 Ok(request) => return Some(request),
@@ -232,36 +234,18 @@ impl Engine {
         }
     }
 
-    /// This commit and all that wait behind it: one write, then the answers in order, then sled. Returns the request that
-    /// ended the group.
-    fn group(&mut self, first: Commit, done: Done<()>, requests: &Receiver<Request>) -> Option<Request> {
-        let (mut commits, mut waiting) = (vec![first], vec![done]);
+    /// This commit and all that wait behind it go to sled. Returns the request that ended the group.
+    fn group(&mut self, first: Sealed, requests: &Requests) -> Option<Request> {
+        self.take(first);
         let mut next = None;
-        while commits.len() < GROUP {
+        for _ in 1..GROUP {
             match requests.try_recv() {
-                Ok(Request::Commit(commit, done)) => {
-                    commits.push(commit);
-                    waiting.push(done);
-                }
-                Ok(other) => {
-                    next = Some(other);
+                Some(Request::Commit(sealed)) => self.take(sealed),
+                other => {
+                    next = other;
                     break;
                 }
-                Err(_) => break,
             }
-        }
-        self.burst.count(&commits);
-        let written = self.write_ahead(&commits);
-        for done in waiting {
-            answer(done, written.as_ref().map(|_| ()).map_err(Clone::clone));
-        }
-        for (commit, (of, sealed)) in commits.into_iter().zip(written.unwrap_or_default()) {
-            self.note(of);
-            let size = |put: &Put| put.key.len() + put.value.as_ref().map_or(0, Vec::len);
-            self.bytes_since_checkpoint += commit.puts.iter().map(size).sum::<usize>();
-            self.remember(of.last.0, commit.puts);
-            self.owed.push(of, sealed);
-            self.unflushed = true;
         }
         self.since_checkpoint += 1;
         if let Err(problem) = self.insert(false) {
@@ -270,43 +254,36 @@ impl Engine {
         if self.broken {
             return next;
         }
-        let long = self.ahead.as_ref().is_some_and(|ahead| ahead.bytes() >= AHEAD_MAX);
-        if self.since_checkpoint >= CHECKPOINT_COMMITS || self.bytes_since_checkpoint >= CHECKPOINT_BYTES {
-            if let Err(problem) = self.checkpoint() {
-                log::warn!("checkpoint failed; problem={problem}");
-            }
-        } else if long && let Err(problem) = self.flush() {
+        let done = if self.since_checkpoint >= CHECKPOINT_COMMITS
+            || self.bytes_since_checkpoint >= CHECKPOINT_BYTES
+        {
+            self.checkpoint()
+        } else if self.front.bytes() >= AHEAD_MAX {
+            self.flush().map_err(|error| error.to_string())
+        } else {
+            Ok(())
+        };
+        if let Err(problem) = done {
             log::warn!("the journal could not be flushed; problem={problem}");
         }
         next
     }
 
-    /// Seals these commits and writes them into the write-ahead file: from then on no death of ours loses them.
-    fn write_ahead(&mut self, commits: &[Commit]) -> Result<Vec<(Facts, Vec<u8>)>, StoreError> {
-        if self.closed {
-            return Err(StoreError::Closed);
+    /// A commit that stands in the write-ahead file is owed to sled. One that was found in the file, when the databases
+    /// were opened again, is known.
+    fn take(&mut self, sealed: Sealed) {
+        let Sealed { commit, of, bytes, end } = sealed;
+        self.ahead_end = end;
+        if of.last <= self.last_key {
+            return;
         }
-        if self.broken && self.owed.len() > self.owed_before + OWED_MAX {
-            return Err(StoreError::Failed(format!("the journal owes {} entries", self.owed.len())));
-        }
-        let at_ms = clock::wall_ms();
-        let mut last = self.last_key;
-        let mut all = Vec::new();
-        let sealed: Vec<_> = commits
-            .iter()
-            .map(|commit| {
-                let (seq, count) = last;
-                let after = commit.first_seq > seq;
-                last = if after { (commit.first_seq, 0) } else { (seq, count.saturating_add(1)) };
-                let value = write_entry(last, at_ms, commit);
-                all.extend_from_slice(&value);
-                (Facts::of_commit(last, at_ms, commit), value)
-            })
-            .collect();
-        if let Some(ahead) = &mut self.ahead {
-            ahead.append(&all).map_err(|error| StoreError::Failed(format!("write-ahead file: {error}")))?;
-        }
-        Ok(sealed)
+        self.burst.count(&commit);
+        self.note(of);
+        let size = |put: &Put| put.key.len() + put.value.as_ref().map_or(0, Vec::len);
+        self.bytes_since_checkpoint += commit.puts.iter().map(size).sum::<usize>();
+        self.remember(of.last.0, commit.puts);
+        self.owed.push(of, bytes);
+        self.unflushed = true;
     }
 
     /// Gives sled what it is owed: whole blocks, or all.
@@ -342,6 +319,7 @@ impl Engine {
 
     pub(super) fn say_how_it_stands(&self) {
         self.gauges.stand(self.broken, if self.broken { self.owed.len() } else { 0 });
+        self.gauges.set_full(self.broken && self.owed.len() > self.owed_before + OWED_MAX);
     }
 
     /// Everything answered so far is in sled and flushed; the write-ahead file is empty again.
@@ -364,9 +342,7 @@ impl Engine {
         if let (Some(file), Ok(base)) = (&self.mark, self.base()) {
             mark::write(file, Marked { journal: self.last_key, state: base.state.at.key });
         }
-        if let Some(ahead) = &mut self.ahead {
-            ahead.clear();
-        }
+        self.front.forget(self.ahead_end);
     }
 
     /// Writes the state, then says so: never the other way round.

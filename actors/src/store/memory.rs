@@ -16,9 +16,8 @@ pub(super) struct Burst {
 }
 
 impl Burst {
-    pub(super) fn count(&mut self, commits: &[Commit]) {
-        let records: usize = commits.iter().map(|commit| commit.records.len()).sum();
-        self.records = self.records.saturating_add(records);
+    pub(super) const fn count(&mut self, commit: &Commit) {
+        self.records = self.records.saturating_add(commit.records.len());
     }
 
     /// Things are quiet: gives back what is free, if there was a burst. It takes a millisecond or two, during which other

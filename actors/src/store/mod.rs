@@ -7,8 +7,8 @@
 //!   all, and commits are there in the order in which they were given.
 //! - A commit that was answered survives `kill -9` of the process: it is in the write-ahead file until sled has flushed
 //!   it, at most 20 ms after things get quiet.
-//! - No call blocks but [`Store::open`], [`Store::load`] and the drop of the last handle; answers come on a thread of the
-//!   store's own.
+//! - No call waits for the disk but [`Store::open`], [`Store::load`] and the drop of the last handle. [`Store::commit`] writes
+//!   into the page cache, on the thread of whoever decides (`front.rs`); everything else is answered on a thread of the store's own.
 //! - One owner: a second opener is told who holds the store ([`OpenError::Held`]).
 //! - A copy is another store: it gets an identity of its own, so that its supervisor takes no process of the original for
 //!   one that it left ([`Store::is_at_home`]).
@@ -56,6 +56,7 @@ mod database;
 mod entry;
 mod facts;
 mod frame;
+mod front;
 mod handle;
 mod identity;
 mod journal;
@@ -69,6 +70,7 @@ mod output;
 mod owed;
 mod packing;
 mod panics;
+mod queue;
 mod read;
 mod reopen;
 mod segments;

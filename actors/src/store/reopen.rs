@@ -5,6 +5,7 @@ use super::{
     database,
     entry::{Entry, Key, write_entry},
     facts::Facts,
+    front::{End, Front},
     journal::{Base, Engine, Opened},
     legacy, mark,
     memory::Burst,
@@ -52,12 +53,14 @@ impl Engine {
             burst: Burst::default(),
             closed: false,
             mark: mark::open(root),
-            ahead: Some(ahead),
+            front: Arc::new(Front::new((0, 0), ahead)),
+            ahead_end: End::default(),
             owed: Owed::default(),
             owed_before: 0,
             gauges: Arc::default(),
         };
         engine.catch_up(left);
+        engine.front.begin_behind(engine.last_key);
         if let Err(problem) = engine.flush() {
             log::error!("the journal takes no entries yet; problem={problem}");
         }
@@ -92,7 +95,7 @@ impl Engine {
         let limits = self.base.as_ref().map(|base| base.segments.limits);
         let old = self.base.take();
         guarded("close the journal", move || drop(old));
-        let left = self.ahead.as_ref().map(Ahead::entries).unwrap_or_default();
+        let left = self.front.entries();
         let found = match find(&self.root, &left) {
             Ok(found) => found,
             Err(problem) => return log::error!("the journal cannot be opened again; problem={problem}"),
@@ -105,7 +108,13 @@ impl Engine {
         (self.base, self.broken) = (Some(base), false);
         self.owed = Owed::default();
         for (key, entry) in left.into_iter().filter(|(key, _)| *key > found.end.last) {
-            self.owed.push(Facts::of_one(key, &entry), write_entry(key, entry.at_ms, &entry.commit));
+            let of = Facts::of_one(key, &entry);
+            self.owed.push(of, write_entry(key, entry.at_ms, &entry.commit));
+            // One that is still on its way here.
+            if key > self.last_key {
+                self.note(of);
+                self.remember(key.0, entry.commit.puts);
+            }
         }
         match self.flush() {
             Ok(()) => log::info!("the journal takes entries again"),

@@ -4,7 +4,7 @@ mod growth;
 mod older;
 
 use super::*;
-use crate::model::Put;
+use crate::model::{Place, Put};
 use std::{fs, path::Path, sync::mpsc::channel};
 use tempfile::tempdir;
 
@@ -23,9 +23,7 @@ fn record(seq: u64) -> Commit {
 
 #[track_caller]
 fn commit(store: &Store, commit: Commit) {
-    let (done, wait) = channel();
-    store.commit(commit, move |result| done.send(result).unwrap());
-    wait.recv().unwrap().unwrap();
+    store.commit(commit).unwrap();
 }
 
 #[track_caller]
@@ -81,9 +79,7 @@ fn a_closed_store_is_clean_once_and_takes_nothing_more() {
     let (done, wait) = channel();
     store.close(move |result| done.send(result).unwrap());
     wait.recv().unwrap().unwrap();
-    let (done, wait) = channel();
-    store.commit(record(2), move |result| done.send(result).unwrap());
-    assert_eq!(wait.recv().unwrap(), Err(StoreError::Closed));
+    assert_eq!(store.commit(record(2)), Err(StoreError::Closed));
     drop(store);
     let store = Store::open(dir.path()).unwrap();
     assert!(store.load().unwrap().clean);
@@ -139,19 +135,46 @@ fn another_layout_is_refused_with_a_clear_word() {
 }
 
 #[test]
-fn answers_come_in_the_order_of_the_commits() {
+fn commits_of_several_threads_are_all_kept_each_in_its_order() {
     let dir = tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
+    // Without records, so that the store gives each its place.
+    let of = |thread: u32, n: u32| Commit {
+        inputs: vec![format!("{thread} {n}").into_bytes()],
+        ..Commit::default()
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = store.clone();
+            scope.spawn(move || (0..500).for_each(|n| commit(&store, of(thread, n))));
+        }
+    });
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
     let (done, wait) = channel();
-    for seq in 1..=500 {
-        let done = done.clone();
-        store.commit(record(seq), move |result| {
-            result.unwrap();
-            done.send(seq).unwrap();
-        });
+    store.read_commits(Place::default(), usize::MAX, move |result| done.send(result).unwrap());
+    let kept: Vec<_> = wait.recv().unwrap().unwrap().into_iter().flat_map(|written| written.inputs).collect();
+    assert_eq!(kept.len(), 2_000);
+    for thread in 0..4 {
+        let own: Vec<_> =
+            kept.iter().filter(|input| input.starts_with(format!("{thread} ").as_bytes())).collect();
+        let expected: Vec<_> = (0..500).map(|n| format!("{thread} {n}").into_bytes()).collect();
+        assert!(own.into_iter().eq(&expected), "of thread {thread}");
     }
-    drop(done);
-    assert_eq!(wait.iter().collect::<Vec<_>>(), (1..=500).collect::<Vec<u64>>());
+}
+
+#[test]
+fn the_write_ahead_file_is_emptied_however_busy_the_store_is() {
+    let dir = tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let large = |seq| Commit { puts: vec![put("run/1", &"x".repeat(50_000))], ..record(seq) };
+    (1..=400).for_each(|seq| commit(&store, large(seq)));
+    // 20 MB of decisions: as one file they would be all of that.
+    let size = fs::metadata(dir.path().join("journal.ahead")).unwrap().len();
+    assert!(size < 8 << 20, "{size}");
+    assert_eq!(journal(&store, 0, 1_000).len(), 400);
+    drop(store);
+    assert_eq!(Store::open(dir.path()).unwrap().load().unwrap().last_seq, 400);
 }
 
 #[test]
