@@ -14,176 +14,182 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A question, or a word that is answered by [`Answer::Done`].
+/// A question to Retry, or a statement, which is answered by [`Answer::Done`].
 #[derive(Clone, Debug)]
 pub enum Ask {
-    /// Which parameters does the next attempt get? [`Answer::Prepared`].
+    /// Asks which parameters the next attempt gets. Answered by [`Answer::Prepared`].
     Prepare {
-        /// The run.
+        /// The run whose attempt is prepared.
         run: RunId,
-        /// Its definition.
+        /// The run's definition.
         program: Arc<Program>,
-        /// As asked for.
+        /// The run's parameters as requested, before any adjustment.
         base: Params,
-        /// Whether the attempt probes a half-open breaker, whose policy may ask for the floor.
+        /// Set when the attempt probes a half-open breaker, whose policy may ask for the floor.
         probe: Option<ProbeParams>,
     },
-    /// An attempt ended: what now? [`Answer::Judged`].
+    /// An attempt ended: asks what follows. Answered by [`Answer::Judged`].
     Judge(Box<Ended>),
-    /// A daemon has been healthy for its `reset_after`: forget its failures, and give what was lowered a step back.
-    /// [`Answer::Changed`].
+    /// A daemon has been healthy for its `reset_after`: forgets its failures, and moves each lowered parameter one
+    /// step back. Answered by [`Answer::Changed`].
     Healthy {
-        /// The run.
+        /// The run of the daemon.
         run: RunId,
-        /// Its definition.
+        /// The run's definition.
         program: Arc<Program>,
-        /// As asked for.
+        /// The run's parameters as requested, before any adjustment.
         base: Params,
     },
-    /// A living attempt has shown so many errors of a class that its parameters are to be adjusted now.
+    /// A living attempt has shown so many errors of a class that its parameters are adjusted now. Answered by
     /// [`Answer::Changed`].
     Adjust {
-        /// The run.
+        /// The run of the attempt.
         run: RunId,
-        /// Its definition.
+        /// The run's definition.
         program: Arc<Program>,
-        /// As asked for.
+        /// The run's parameters as requested, before any adjustment.
         base: Params,
-        /// The class.
+        /// The class of the errors.
         class: String,
     },
-    /// The budget of all programs' retries from now on; `None` removes it. Sent before [`Ask::Restore`].
+    /// Sets the budget that retries of all programs share; `None` removes it. Sent before [`Ask::Restore`].
     SetBudget(Option<RetryBudget>),
-    /// May this automatic start ask the breakers? A start that lacks tokens is due when it has them.
-    /// [`Answer::Reserved`].
+    /// Asks whether this automatic start may ask the breakers. A start that lacks tokens is due when it has them.
+    /// Answered by [`Answer::Reserved`].
     Reserve {
-        /// The run.
+        /// The run to be started.
         run: RunId,
-        /// Which of those that wait for tokens gets them first: the highest.
+        /// Order among starts that wait for tokens: the highest priority gets them first.
         priority: i32,
-        /// The budgets of its scopes, beside the one of all programs.
+        /// The budgets of the run's scopes, in addition to the one of all programs.
         budgets: Vec<(Scope, RetryBudget)>,
     },
-    /// The start whose tokens were set aside is made. [`Answer::Saved`].
+    /// The start whose tokens were set aside is made. Answered by [`Answer::Saved`].
     Pay(RunId),
-    /// The start is not made, or not now: its tokens, or its place in line, are given back.
+    /// The start is not made, or not now: gives back its tokens, or its place in line.
     Release(RunId),
-    /// A run's first start is made: it brings tokens to the budget of all programs and to these. [`Answer::Saved`].
+    /// A run's first start is made: adds its tokens to the budget of all programs and to these budgets. Answered by
+    /// [`Answer::Saved`].
     Deposit(Vec<(Scope, RetryBudget)>),
-    /// The rules of the run's program changed: forget its failures. Its schedule and parameters stay. [`Answer::Saved`].
+    /// The rules of the run's program changed: forgets the run's failures. Its schedule and parameters stay. Answered
+    /// by [`Answer::Saved`].
     Forgive(RunId),
-    /// Until when may this run be started by itself? For a run that is held back by a breaker: it gives up at that
-    /// instant, not when the breaker lets it go. [`Answer::FailsUntil`].
+    /// Asks until when the supervisor may start this run by itself. For a run that a breaker holds back: the run
+    /// gives up at that time, not when the breaker lets it go. Answered by [`Answer::FailsUntil`].
     Deadline {
-        /// The run.
+        /// The run that is held back.
         run: RunId,
-        /// Its definition.
+        /// The run's definition.
         program: Arc<Program>,
     },
-    /// What happens if this run goes on failing the same way? Changes nothing, and asks no breaker. [`Answer::Foreseen`].
+    /// Asks what happens if this run goes on failing the same way. Changes nothing, and asks no breaker. Answered by
+    /// [`Answer::Foreseen`].
     Forecast(Box<Forecast>),
-    /// The run is due at this time. A later word about the same run replaces it.
+    /// The run is due at this time. A later statement about the same run replaces it.
     Schedule {
-        /// The run.
+        /// The run that is due.
         run: RunId,
-        /// When.
+        /// When the run is due.
         at: Timestamp,
     },
-    /// The run is not due any more: what is known of it is forgotten next, or it is due at another time.
+    /// The run is not due any more: either Retry is told next to forget the run, or the run is due at another time.
     Cancel(RunId),
-    /// An operator starts the run now: it is not due any more, and the start is not ours. [`Answer::Saved`].
+    /// An operator starts the run now: the run is not due any more, and the start is not an automatic one. Answered
+    /// by [`Answer::Saved`].
     Overrule(RunId),
-    /// The run is over or an operator starts it afresh: forget its counters. Shared parameters stay. [`Answer::Saved`].
+    /// The run is over, or an operator starts it afresh: forgets its counters. Shared parameters stay. Answered by
+    /// [`Answer::Saved`].
     Forget(RunId),
-    /// After a restart: the saved state, every key of Retry's (`retry/…`, `param/…`, `budget/…`). What was moved in time is
-    /// to be saved again: [`Answer::Saved`].
+    /// After a restart: brings back the saved state, which is every key of Retry (`retry/…`, `param/…`, `budget/…`).
+    /// State whose times were moved is to be saved again: [`Answer::Saved`].
     ///
-    /// Schedules nothing: [`Ask::Schedule`] each run that still waits, overdue ones spread by
-    /// [`startup_spread_ms`](super::startup_spread_ms).
+    /// Schedules no run: the caller sends [`Ask::Schedule`] for each run that still waits, and spreads overdue ones
+    /// by [`startup_spread_ms`](super::startup_spread_ms).
     Restore {
-        /// Keys and values as they were saved.
+        /// The keys and values as they were saved.
         saved: Vec<(String, Vec<u8>)>,
-        /// What their times are moved by.
+        /// The shift by which the saved times are moved.
         shift: ClockShift,
     },
 }
 
-/// What Retry answers.
+/// An answer of Retry.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// To [`Ask::Prepare`].
+    /// The answer to [`Ask::Prepare`].
     Prepared {
-        /// The run.
+        /// The run whose attempt was prepared.
         run: RunId,
-        /// Its parameters.
+        /// The parameters of the attempt.
         prepared: Prepared,
     },
-    /// To [`Ask::Judge`].
+    /// The answer to [`Ask::Judge`].
     Judged {
-        /// The run.
+        /// The run whose attempt ended.
         run: RunId,
-        /// What its end means.
+        /// What follows the end of the attempt.
         verdict: Verdict,
     },
-    /// To [`Ask::Healthy`] and [`Ask::Adjust`].
+    /// The answer to [`Ask::Healthy`] and [`Ask::Adjust`].
     Changed {
-        /// The run.
+        /// The run that was asked about.
         run: RunId,
-        /// What became of its parameters.
+        /// How the run's parameters changed.
         change: Change,
     },
-    /// To [`Ask::Reserve`].
+    /// The answer to [`Ask::Reserve`].
     Reserved {
-        /// The run.
+        /// The run to be started.
         run: RunId,
-        /// Whether it may start.
+        /// Whether the run may start.
         leave: Leave,
     },
-    /// To [`Ask::Deadline`].
+    /// The answer to [`Ask::Deadline`].
     FailsUntil {
-        /// The run.
+        /// The run that was asked about.
         run: RunId,
-        /// When its `max_failing` is over; `None` when it is not failing or has none.
+        /// When the run's `max_failing` is over; `None` when the run is not failing or has no `max_failing`.
         at: Option<Timestamp>,
     },
-    /// To [`Ask::Forecast`].
+    /// The answer to [`Ask::Forecast`].
     Foreseen(Outlook),
-    /// State to be saved.
+    /// State to be saved; may be empty.
     Saved(Vec<Put>),
-    /// Heard; nothing is answered.
+    /// The statement was heard; there is no state to save.
     Done,
 }
 
 /// The parameters of an attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Prepared {
-    /// Effective parameters.
+    /// The effective parameters.
     pub params: Params,
-    /// Why those that differ are not as asked for.
+    /// The reasons of the parameters that differ from the requested ones.
     pub reasons: ParamReasons,
 }
 
 /// How an attempt ended.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    /// The run.
+    /// The run of the attempt.
     pub run: RunId,
-    /// Its definition.
+    /// The run's definition.
     pub program: Arc<Program>,
-    /// As asked for.
+    /// The run's parameters as requested, before any adjustment.
     pub base: Params,
-    /// As the attempt had them.
+    /// The effective parameters that the attempt had.
     pub effective: Params,
-    /// Well, or with which failure.
+    /// Whether the attempt succeeded, or else its failure.
     pub outcome: Outcome,
-    /// How long it lived, in milliseconds; 0 when it never came to be.
+    /// How long the attempt lived, in milliseconds; 0 when its process never existed.
     pub uptime_ms: u64,
-    /// The longest `quarantine` among the scopes that gate its starts, in milliseconds, with whose it is.
+    /// The longest `quarantine` among the scopes that gate the run's starts, in milliseconds, with its scope. `None`
+    /// when no scope sets one.
     pub quarantine: Option<(Scope, u64)>,
 }
 
 impl Ended {
-    /// The same as the machine is asked it.
+    /// Borrows this message as the argument of the machine.
     #[must_use]
     pub fn as_end(&self) -> End<'_> {
         End {
@@ -197,35 +203,35 @@ impl Ended {
     }
 }
 
-/// A run that is supposed to go on failing the same way.
+/// A run that is assumed to go on failing the same way.
 #[derive(Clone, Debug)]
 pub struct Forecast {
-    /// The run.
+    /// The run to look ahead for.
     pub run: RunId,
-    /// Its definition.
+    /// The run's definition.
     pub program: Arc<Program>,
-    /// As asked for.
+    /// The run's parameters as requested, before any adjustment.
     pub base: Params,
-    /// The class of each failure that is supposed.
+    /// The class of each assumed failure.
     pub class: String,
-    /// The attempt that fails first …
+    /// The number of the attempt that fails first.
     pub attempt: u32,
-    /// … and when.
+    /// When that attempt fails.
     pub ends_at: Timestamp,
-    /// How long each later one lives.
+    /// How long each later attempt lives, in milliseconds.
     pub uptime_ms: u64,
-    /// What a start gets that probes a half-open breaker.
+    /// The parameters of a start that probes a half-open breaker.
     pub probe: ProbeParams,
-    /// Its priority among those that wait for tokens.
+    /// The run's priority among starts that wait for tokens.
     pub priority: i32,
-    /// The budgets of the scopes that gate its starts.
+    /// The budgets of the scopes that gate the run's starts.
     pub budgets: Vec<(Scope, RetryBudget)>,
-    /// The longest `quarantine` among them, in milliseconds, with whose it is.
+    /// The longest `quarantine` among these scopes, in milliseconds, with its scope. `None` when no scope sets one.
     pub quarantine: Option<(Scope, u64)>,
 }
 
 impl Forecast {
-    /// The same as the machine is asked it.
+    /// Borrows this message as the argument of the machine.
     #[must_use]
     pub fn as_supposed(&self) -> Supposed<'_> {
         Supposed {
@@ -247,7 +253,7 @@ impl Forecast {
 impl Rules for Machine {
     type Ask = Ask;
     type Answer = Answer;
-    /// The run that is due. One at a time, because what the first one does may hold the second one back.
+    /// The run that is due. One run at a time, because what the first one does may hold the second one back.
     type Due = Option<RunId>;
     const ROOM: &'static str = "Retry";
 
@@ -286,7 +292,7 @@ impl Rules for Machine {
                 Answer::Done
             }
             Ask::Cancel(run) => {
-                // Nobody starts it now, so that there is nothing to save.
+                // The run is not started now, so there is no state to save.
                 let _ = self.cancel(run);
                 Answer::Done
             }

@@ -1,9 +1,10 @@
 //! Parameters that change after failures: fewer queries per interval when the other side says "too many".
 //!
-//! All arithmetic is on where a value stands (`ParamSpec::position`): millionths of the parameter's unit in 128 bits, so
-//! nothing overflows and nothing rounds by accident, and a choice stands at its place in the list. A decrease rounds down and moves by at least one unit, because a value that multiplication no longer
-//! moves would repeat the same failure for ever. The way back is additive and slow, and rounds up: a value that was
-//! found by halving is lost again by doubling.
+//! All arithmetic is on where a value stands (`ParamSpec::position`): millionths of the parameter's unit in 128 bits,
+//! so nothing overflows and nothing rounds by accident, and a choice stands at its place in the list. A decrease
+//! rounds down and moves by at least one unit, because a value that multiplication no longer moves would repeat the
+//! same failure for ever. The way back is additive and slow, and rounds up: a value that was found by halving is lost
+//! again by doubling.
 
 use crate::model::{
     Adjust, ClockShift, Decimal, OnFloor, ParamReason, ParamSpec, ParamValue, Timestamp, format_duration_ms,
@@ -12,35 +13,38 @@ use crate::model::{
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Changes that are kept with a value: it takes seven halvings from a hundred to one, and all are saved with each change.
+/// The number of changes that are kept with a value. It takes seven halvings from a hundred to one, and all are saved
+/// with each change; older changes are dropped.
 const CHAIN: usize = 8;
 
-/// An adjusted value, of one run or shared by siblings. Saved by place, not by name: a new field goes to the end.
+/// An adjusted value, of one run or shared by siblings. Saved by position, not by name: a new field goes to the end.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Adjusted {
-    /// The value.
+    /// The value in force.
     pub(super) value: ParamValue,
-    /// When it was last lowered, or last found to be at its floor: both begin a cooldown, and hold back the way up.
+    /// When the value was last lowered, or last found to be at its floor: both begin a cooldown, and hold back the
+    /// way up.
     pub(super) lowered_at: Option<Timestamp>,
     /// When a success last raised it.
     #[serde(default)]
     pub(super) raised_at: Option<Timestamp>,
-    /// The value before the last decrease, and when that was: bad, as far as we know.
+    /// The value before the last decrease, and the time of that decrease: bad, as far as we know.
     #[serde(default)]
     pub(super) last_bad: Option<(ParamValue, Timestamp)>,
-    /// How it came from what was asked for to where it is: the latest changes, oldest first.
+    /// How the value came from the requested one to the present one: the latest changes, oldest first.
     #[serde(default)]
     pub(super) chain: Vec<ParamReason>,
-    /// It was lowered for errors of an attempt that still lives: the end of that attempt is the same incident.
+    /// Whether the value was lowered for errors of an attempt that still lives: the end of that attempt is the same
+    /// incident.
     #[serde(default)]
     pub(super) inline: bool,
-    /// When somebody used it, where it is shared: to the day.
+    /// When a run last used the value, where it is shared; precise to the day.
     #[serde(default)]
     pub(super) used_at: Option<Timestamp>,
 }
 
 impl Adjusted {
-    /// One more change.
+    /// Adds a change to the chain.
     pub(super) fn note(&mut self, reason: ParamReason) {
         if self.chain.len() == CHAIN {
             self.chain.remove(0);
@@ -48,7 +52,7 @@ impl Adjusted {
         self.chain.push(reason);
     }
 
-    /// By the clock of now, after which nothing was.
+    /// Moves the times to the present clock; none is later than `now`.
     pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
         for at in [&mut self.lowered_at, &mut self.raised_at, &mut self.used_at] {
             *at = at.map(|at| shift.apply(at).min(now));
@@ -62,25 +66,26 @@ impl Adjusted {
 /// What one failure does to one parameter.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Step {
-    /// Nothing: no number, nothing to change, or a decrease so soon after the last that it is the same incident.
+    /// The value stays: it is no number, there is nothing to change, or the last decrease is so recent that this
+    /// failure is the same incident.
     Stay,
-    /// A new value, which is to be kept.
+    /// The value changes; the new one is to be kept.
     Move(Adjusted),
-    /// It is at its floor and the failures go on; the time of saying so is to be kept.
+    /// The value is at its floor and the failures go on; the time at which this was said is to be kept.
     Exhausted(Adjusted),
 }
 
-/// The value that an attempt gets: the smaller of what the run asked for and what failures made of it, not below the
-/// floor. Values without an order are as asked for.
+/// The value that an attempt gets: the smaller of the requested value and the adjusted one, not below the floor.
+/// Values without an order are as requested.
 #[must_use]
 pub(super) fn effective(base: &ParamValue, adjusted: Option<&ParamValue>, spec: &ParamSpec) -> ParamValue {
     let Some(asked) = spec.position(base) else { return base.clone() };
     let at = stands_at(asked, adjusted, spec);
-    // What was asked for stays as it was written down.
+    // The requested value stays as it was written down.
     if at >= asked { base.clone() } else { spec.value_at(at).unwrap_or_else(|| base.clone()) }
 }
 
-/// Where that value stands, between the floor and what was asked for.
+/// The position of that value, between the floor and the requested value.
 fn stands_at(asked: i128, adjusted: Option<&ParamValue>, spec: &ParamSpec) -> i128 {
     let Some(at) = adjusted.and_then(|value| spec.position(value)) else { return asked };
     // A sibling of another program may have a lower floor.
@@ -91,7 +96,8 @@ fn floor_of(spec: &ParamSpec) -> Option<i128> {
     if spec.is_ladder() { spec.position(&spec.floor()?) } else { spec.position(spec.min.as_ref()?) }
 }
 
-/// What a failure at `now` makes of a parameter whose run asked for `base` and which stands at `kept`.
+/// Returns what a failure at `now` makes of a parameter whose run requested `base`, and whose adjusted value is
+/// `kept`.
 #[must_use]
 pub(super) fn step(
     base: &ParamValue,
@@ -135,7 +141,7 @@ pub(super) fn step(
     })
 }
 
-/// One step down from `current`, which stands at `at`, towards `target`.
+/// Makes one step down from `current`, which stands at `at`, towards `target`.
 fn lower(
     current: ParamValue,
     (at, target): (i128, i128),
@@ -175,7 +181,8 @@ fn lower(
     })
 }
 
-/// Why a failure at `now` leaves a parameter as it is which its class lowers, after "it stays so": nothing where it does not.
+/// Why a failure at `now` leaves a parameter as it is although its class lowers it, as the continuation of "it stays
+/// so"; `None` when the failure lowers it.
 #[must_use]
 pub(super) fn not_lowered_because(
     base: &ParamValue,
@@ -197,8 +204,8 @@ pub(super) fn not_lowered_because(
     ))
 }
 
-/// Why a success at `now` leaves a parameter lowered, after "it stays so": nothing where it raises it or there is nothing to
-/// raise.
+/// Why a success at `now` leaves a parameter lowered, as the continuation of "it stays so"; `None` when the success
+/// raises it or there is nothing to raise.
 #[must_use]
 pub(super) fn not_raised_because(
     base: &ParamValue,
@@ -226,8 +233,8 @@ pub(super) fn not_raised_because(
     })
 }
 
-/// Whether a failure that these rules answer finds a parameter at its floor which says that the run gives up then.
-/// A cooldown does not matter: the floor is too much whatever happened of late.
+/// Whether a failure that these rules answer finds a parameter at its floor, and the rules say that the run gives up
+/// then. A cooldown does not matter: the floor is too much whatever happened of late.
 #[must_use]
 pub(super) fn ends_at_floor(
     base: &ParamValue,
@@ -245,18 +252,18 @@ pub(super) fn ends_at_floor(
 /// What a success at `now` makes of an adjusted value: higher, by one step of the way back.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Raise {
-    /// The value, which is to be kept; nothing when it is what the run asked for and there is nothing left to avoid.
+    /// The value to be kept; `None` when it is what the run requested and there is no value left to avoid.
     pub(super) adjusted: Option<Adjusted>,
     /// The new value.
     pub(super) value: ParamValue,
-    /// How much more than before it might have been, in millionths.
+    /// The most by which this step might have raised the value, in millionths of its unit.
     pub(super) add_micros: i128,
-    /// The last bad value, where that stopped it short: at nine tenths of it, or one step below.
+    /// The last bad value, where it stopped the raise short: at nine tenths of it, or one step below.
     pub(super) avoided: Option<ParamValue>,
 }
 
-/// A success at `now`, of a run that asked for `base`: nothing when the value stays. It never gets above `base`, and a
-/// value that others brought above it is theirs.
+/// Raises a value after a success at `now` of a run that requested `base`; `None` when the value stays. The result is
+/// never above `base`. A value that other runs raised above `base` stays theirs.
 #[must_use]
 pub(super) fn recover(base: &ParamValue, kept: &Adjusted, spec: &ParamSpec, now: Timestamp) -> Option<Raise> {
     let rule = spec.restore?;
@@ -268,7 +275,7 @@ pub(super) fn recover(base: &ParamValue, kept: &Adjusted, spec: &ParamSpec, now:
     }
     let grain = spec.grain();
     let up = |micros: i128| (micros + grain - 1).div_euclid(grain) * grain;
-    // A tenth of a place in a list means nothing.
+    // A tenth of a position in a list means nothing.
     let usual = if spec.is_ladder() { grain } else { asked.abs() / 10 };
     let add_micros = up(rule.add_micros.map_or(usual, i128::from)).max(grain);
     let bad = kept.last_bad.as_ref().filter(|(_, since)| now.since(*since) < rule.avoid_ms);
@@ -330,7 +337,7 @@ mod tests {
         Adjusted { value, lowered_at, raised_at: None, last_bad: None, chain, inline: false, used_at: None }
     }
 
-    /// The value that a step leads to, and when it was lowered last.
+    /// The value that a step leads to, and the time of its last decrease.
     #[track_caller]
     fn after(step: Step) -> (ParamValue, Option<u64>) {
         match step {

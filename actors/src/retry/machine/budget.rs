@@ -1,7 +1,7 @@
-//! The tokens that retries of all programs share, and the line of those who wait for them.
+//! The tokens of one retry budget, and the line of starts that wait for them.
 //!
-//! A token that is promised to a start is set aside and still there: it is taken when the breakers have let the start
-//! through, and a start that they refuse gives the promise back. So a start that is held back costs nothing, and no two
+//! A token that is promised to a start is set aside and still there. It is taken when the breakers have let the start
+//! through; a start that they refuse gives the promise back. So a start that is held back costs no tokens, and no two
 //! starts are promised the same token.
 //!
 //! Tokens are counted in sixty-thousandths of a thousandth, so that a refill per minute adds a whole number in each
@@ -14,41 +14,42 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-/// Our units in a thousandth of a token; also milliseconds in a minute, which is why a refill has no remainder.
+/// The number of our units in a thousandth of a token. It is also the number of milliseconds in a minute, so a refill
+/// has no remainder.
 const UNITS: u64 = 60_000;
 
-/// What is saved: the rest is found anew by those who still wait.
+/// What is saved of a bucket. The rest is built anew when the starts that still wait ask again.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Level {
-    /// Tokens in our units.
+    /// The tokens in the bucket, in our units.
     pub(super) units: u64,
-    /// When it was so much.
+    /// The time at which the bucket held them.
     pub(super) at: Timestamp,
 }
 
-/// May this start have its tokens?
+/// Whether a start gets its tokens.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Promise {
-    /// They are set aside for it.
+    /// The tokens are set aside for the start.
     Kept,
-    /// Not yet: it stands in line.
+    /// Not yet: the start stands in line.
     Later {
-        /// When there will be enough for it and all before it; nothing when time brings none.
+        /// When there will be enough for this start and all before it; `None` when time alone brings no tokens.
         at: Option<Timestamp>,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
-    /// Not at all, because who finds too little gives up.
+    /// Not at all: the rules say that a run gives up when it finds too few tokens.
     Never {
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
 }
 
-/// A place in line: the higher priority first, then in order of asking.
+/// A position in line: the higher priority first, then in order of asking.
 type Place = (Reverse<i32>, u64);
 
-/// What stands in line at one priority.
+/// The starts that stand in line at one priority.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Waiting {
     starts: usize,
@@ -59,22 +60,22 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Budget {
     rules: RetryBudget,
-    /// Whose it is; nothing: everybody's.
+    /// The scope of the bucket; `None`: the bucket of all programs.
     of: Option<Scope>,
     level: Level,
-    /// Set aside for starts that the breakers are being asked about.
+    /// Units set aside for starts about which the breakers are being asked.
     promised: HashMap<RunId, u64>,
     promised_units: u64,
-    /// Who waits, in order.
+    /// The runs that wait, in order, with their cost.
     line: BTreeMap<Place, (RunId, u64)>,
     places: HashMap<RunId, Place>,
-    /// Those in line by priority, so that who comes need not look at them one by one.
+    /// The starts in line by priority, so that a new start need not look at them one by one.
     waiting: BTreeMap<Reverse<i32>, Waiting>,
     asked: u64,
 }
 
 impl Budget {
-    /// A full bucket.
+    /// Creates a full bucket.
     pub(super) fn new(rules: RetryBudget, of: Option<Scope>, now: Timestamp) -> Self {
         Self {
             rules,
@@ -89,26 +90,27 @@ impl Budget {
         }
     }
 
-    /// Other rules from now on; what the bucket holds stays, as far as it fits.
+    /// Replaces the rules. The tokens in the bucket are kept, up to the new capacity.
     pub(super) fn set_rules(&mut self, now: Timestamp, rules: RetryBudget) {
         self.refill(now);
         self.rules = rules;
         self.level.units = self.level.units.min(units(rules.capacity_permille));
     }
 
-    /// As it was saved. Time that passed since brings its tokens; a clock that stands earlier now brings none.
+    /// Takes over a saved level. Time that passed since then brings its tokens; a clock that stands earlier now
+    /// brings none.
     pub(super) fn restore(&mut self, now: Timestamp, saved: Level) {
         self.level = Level { units: saved.units, at: saved.at.min(now) };
         self.refill(now);
     }
 
-    /// Its rules.
+    /// The rules of the bucket.
     #[cfg(test)]
     pub(super) const fn rules(&self) -> RetryBudget {
         self.rules
     }
 
-    /// What to save.
+    /// The level to be saved.
     pub(super) const fn level(&self) -> Level {
         self.level
     }
@@ -132,14 +134,14 @@ impl Budget {
         self.level.units.saturating_sub(self.promised_units)
     }
 
-    /// Asks for the tokens of one start: they are promised at once, or the start gets in line.
-    /// Who is in line already stays where it is.
+    /// Asks for the tokens of one start: they are promised at once, or the start gets in line. A start that is in
+    /// line already keeps its position.
     pub(super) fn ask(&mut self, now: Timestamp, run: RunId, priority: i32, cost_permille: u32) -> Promise {
         self.refill(now);
         if self.promised.contains_key(&run) {
             return Promise::Kept;
         }
-        // More than the bucket ever holds would be waited for in vain.
+        // A start that costs more than the bucket ever holds would wait in vain.
         let cost = units(cost_permille.min(self.rules.capacity_permille));
         if let Some(place) = self.places.get(&run).copied() {
             let units = self.line.range(..place).map(|(_, (_, units))| *units).sum();
@@ -164,7 +166,7 @@ impl Budget {
         self.later(before, cost)
     }
 
-    /// What stands before one of this priority who comes now.
+    /// What stands in line before a new start of this priority.
     fn before(&self, priority: i32) -> Waiting {
         let before = self.waiting.range(..=Reverse(priority));
         before.fold(Waiting::default(), |sum, (_, one)| Waiting {
@@ -193,19 +195,20 @@ impl Budget {
         )
     }
 
-    /// Whether it is full and nobody has, or waits for, anything of it: a new one would be the same.
+    /// Whether the bucket is full, and no start has been promised tokens or waits for them: a new bucket would be the
+    /// same.
     pub(super) fn rests(&mut self, now: Timestamp) -> bool {
         self.refill(now);
         let full = self.level.units >= units(self.rules.capacity_permille);
         full && self.promised.is_empty() && !self.has_line()
     }
 
-    /// Whether somebody waits.
+    /// Whether any start waits.
     pub(super) fn has_line(&self) -> bool {
         !self.line.is_empty()
     }
 
-    /// The first millisecond at which so much will be free, if time alone brings it.
+    /// The first millisecond at which `wanted` units will be free; `None` when time alone does not bring them.
     fn time_of(&self, wanted: u64) -> Option<Timestamp> {
         let rate = u64::from(self.rules.refill_per_minute_permille);
         match wanted.saturating_sub(self.free()) {
@@ -215,7 +218,7 @@ impl Budget {
         }
     }
 
-    /// When this run can have had so many thousandths of a token, behind those who stand in line before it.
+    /// When this run can have had this many thousandths of a token, behind those that stand in line before it.
     pub(super) fn foreseen(&self, run: RunId, priority: i32, permille: u64) -> Option<Timestamp> {
         let own = self.promised.get(&run).copied().unwrap_or(0);
         let before = match self.places.get(&run) {
@@ -231,13 +234,13 @@ impl Budget {
         self.promised_units += cost;
     }
 
-    /// When the first in line gets its tokens.
+    /// When the first start in line gets its tokens.
     pub(super) fn next_ready(&self) -> Option<Timestamp> {
         let (_, (_, cost)) = self.line.first_key_value()?;
         self.time_of(*cost)
     }
 
-    /// The first in line, if there is enough for it now; the tokens are set aside for it.
+    /// Takes the first start in line if there are enough tokens for it now, and sets them aside for it.
     pub(super) fn take_ready(&mut self, now: Timestamp) -> Option<RunId> {
         self.refill(now);
         let (place, (run, cost)) = self.line.first_key_value()?;
@@ -250,7 +253,7 @@ impl Budget {
         Some(run)
     }
 
-    /// The start is made: what was set aside for it is gone. Whether there was anything.
+    /// The start is made: what was set aside for it is gone. Returns whether anything was set aside.
     pub(super) fn pay(&mut self, now: Timestamp, run: RunId) -> bool {
         self.refill(now);
         let Some(cost) = self.promised.remove(&run) else { return false };
@@ -259,7 +262,7 @@ impl Budget {
         true
     }
 
-    /// The start is not made after all, or not now: its promise, or its place in line, is given back.
+    /// The start is not made after all, or not now: gives back its promise, or its place in line.
     pub(super) fn release(&mut self, run: RunId) {
         if let Some(cost) = self.promised.remove(&run) {
             self.promised_units -= cost;
@@ -281,7 +284,7 @@ impl Budget {
         }
     }
 
-    /// Everybody who waits, in order.
+    /// All waiting runs, in order.
     pub(super) fn into_line(self) -> impl Iterator<Item = RunId> {
         self.line.into_values().map(|(run, _)| run)
     }

@@ -1,8 +1,8 @@
 //! The buckets that one start is paid from: those of its scopes in their order, then the one of all programs.
 //!
-//! They are asked one after the other, always in the same order, and what one has promised stays promised while the start
-//! stands in the line of the next: nobody can wait for somebody who waits for him. A bucket of a scope comes to be when a
-//! retry asks it, full as a new one is, and is forgotten when it is full again.
+//! The buckets are asked one after the other, always in the same order. What one bucket has promised stays promised
+//! while the start stands in the line of the next, so no two starts can wait for each other. The bucket of a scope is
+//! created when a retry first asks it, full as a new one is, and is forgotten when it is full again.
 
 use super::{
     budget::{Budget, Level, Promise},
@@ -12,7 +12,7 @@ use super::{
 use crate::model::{ClockShift, Put, RetryBudget, RunId, Scope, Timestamp};
 use std::collections::{BTreeSet, HashMap};
 
-/// Buckets that are kept without looking for full ones among them.
+/// The number of buckets that are kept without a search for full ones among them.
 const KEPT: usize = 64;
 
 /// Every bucket.
@@ -20,17 +20,17 @@ const KEPT: usize = 64;
 pub(super) struct Budgets {
     all: Option<Budget>,
     scoped: HashMap<Scope, Budget>,
-    /// What was saved of buckets that nobody has asked since: their rules come with the first who does.
+    /// Saved levels of buckets that no start has asked since: the first start that asks brings the bucket's rules.
     levels: HashMap<Scope, Level>,
-    /// The scopes whose buckets a start was asked of.
+    /// The scopes whose buckets each start has asked.
     asked: HashMap<RunId, Vec<Scope>>,
-    /// Scopes in whose lines somebody may stand.
+    /// Scopes in whose lines a start may wait.
     lines: BTreeSet<Scope>,
     sweep_at: usize,
 }
 
 impl Budgets {
-    /// This is the bucket of all programs; those who waited for one that is no more.
+    /// Sets or removes the bucket of all programs. Returns the runs that waited for one that was removed.
     pub(super) fn set_rules(&mut self, now: Timestamp, rules: Option<RetryBudget>) -> Vec<RunId> {
         match (&mut self.all, rules) {
             (Some(budget), Some(rules)) => budget.set_rules(now, rules),
@@ -40,19 +40,19 @@ impl Budgets {
         Vec::new()
     }
 
-    /// The rules of the bucket of all programs.
+    /// The rules of the bucket of all programs; `None` without one.
     #[cfg(test)]
     pub(super) fn rules(&self) -> Option<RetryBudget> {
         self.all.as_ref().map(Budget::rules)
     }
 
-    /// What the bucket of all programs holds.
+    /// The level of the bucket of all programs; `None` without one.
     #[cfg(test)]
     pub(super) fn level(&self) -> Option<Level> {
         self.all.as_ref().map(Budget::level)
     }
 
-    /// May a start of this priority that costs so much go on to the breakers?
+    /// Decides whether a start with this priority and cost may go on to the breakers.
     pub(super) fn ask(
         &mut self,
         now: Timestamp,
@@ -100,9 +100,9 @@ impl Budgets {
         bucket
     }
 
-    /// When the buckets of these scopes and that of all programs have had so much for this run, beside what those in line
-    /// before one of its priority take. Nothing without such a bucket, and where time alone does not bring it. The first of it
-    /// is needed at `from`.
+    /// When the buckets of these scopes and that of all programs have had the given tokens for this run, in addition
+    /// to what starts before it in line take. `None` without such a bucket, and where time alone does not bring the
+    /// tokens. The first of them are needed at `from`.
     pub(super) fn foreseen(
         &self,
         from: Timestamp,
@@ -112,7 +112,7 @@ impl Budgets {
     ) -> Option<Timestamp> {
         let scoped = scopes.iter().map(|(scope, rules)| match self.scoped.get(scope) {
             Some(bucket) => bucket.foreseen(run, priority, permille),
-            // Nobody has asked it since it was saved, or ever.
+            // No start has asked the bucket since it was saved, or ever.
             None => {
                 let mut bucket = Budget::new(*rules, None, from);
                 if let Some(level) = self.levels.get(scope) {
@@ -124,7 +124,8 @@ impl Budgets {
         scoped.chain(self.all.as_ref().map(|bucket| bucket.foreseen(run, priority, permille))).flatten().max()
     }
 
-    /// The start is made: what was set aside for it is gone. The state to save; nothing when it cost nothing.
+    /// The start is made: what was set aside for it is gone. Returns the state to save, which is empty when the start
+    /// cost no tokens.
     pub(super) fn pay(&mut self, now: Timestamp, run: RunId) -> Vec<Put> {
         let mut saved = Vec::new();
         for scope in self.asked.remove(&run).unwrap_or_default() {
@@ -143,7 +144,7 @@ impl Budgets {
         saved
     }
 
-    /// Forgets full buckets that nobody needs, when there are twice as many as after the last time.
+    /// Forgets full buckets that no start needs, when there are twice as many buckets as after the last sweep.
     fn sweep(&mut self, now: Timestamp, saved: &mut Vec<Put>) {
         if self.scoped.len() < self.sweep_at.max(KEPT) {
             return;
@@ -158,11 +159,11 @@ impl Budgets {
         self.sweep_at = self.scoped.len() * 2;
     }
 
-    /// A first start brings its tokens, at once. The state to save.
+    /// A first start brings its tokens, at once. Returns the state to save.
     pub(super) fn deposit(&mut self, now: Timestamp, scopes: &[(Scope, RetryBudget)]) -> Vec<Put> {
         let mut saved = Vec::new();
         for (scope, rules) in scopes {
-            // One that nobody has asked is full, and loses them.
+            // A bucket that no retry has asked is full, and loses them.
             if self.scoped.contains_key(scope) || self.levels.contains_key(scope) {
                 let bucket = self.bucket(now, scope, *rules);
                 bucket.deposit(now);
@@ -176,7 +177,7 @@ impl Budgets {
         saved
     }
 
-    /// The start is not made, or not now: what was set aside for it, and its place in a line, are given back.
+    /// The start is not made, or not now: gives back what was set aside for it, and its place in a line.
     pub(super) fn release(&mut self, run: RunId) {
         for scope in self.asked.remove(&run).unwrap_or_default() {
             if let Some(bucket) = self.scoped.get_mut(&scope) {
@@ -188,13 +189,14 @@ impl Budgets {
         }
     }
 
-    /// When the first in some line gets its tokens.
+    /// When the first start in some line gets its tokens.
     pub(super) fn next_ready(&self) -> Option<Timestamp> {
         let scoped = self.lines.iter().filter_map(|scope| self.scoped.get(scope)?.next_ready());
         scoped.chain(self.all.as_ref().and_then(Budget::next_ready)).min()
     }
 
-    /// Takes the first in some line that has its tokens now. It asks again, and then the next bucket.
+    /// Takes the first start in some line that has its tokens now. That start asks again, and then asks the next
+    /// bucket.
     pub(super) fn take_ready(&mut self, now: Timestamp) -> Option<RunId> {
         let scoped = &mut self.scoped;
         self.lines.retain(|scope| scoped.get(scope).is_some_and(Budget::has_line));
@@ -203,7 +205,8 @@ impl Budgets {
         ready.or_else(|| self.all.as_mut()?.take_ready(now))
     }
 
-    /// What was saved of a bucket, by the clock of now; what is to be saved again if that was moved.
+    /// Brings back the saved level of a bucket, moved to the present clock. Returns what is to be saved again because
+    /// it was moved.
     pub(super) fn restore(
         &mut self,
         now: Timestamp,

@@ -6,13 +6,13 @@ use crate::model::{EndReason, Event, Params, Phase, Program, Put, RunId, Scope, 
 /// How an attempt ended, as Retry sees it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// A success exit of a job, or a daemon's clean exit after it was healthy (then `class` is `clean_exit`).
+    /// A job exited successfully, or a daemon exited cleanly after it was healthy (then `class` is `clean_exit`).
     Success,
-    /// By this class.
+    /// The attempt failed with this class.
     Failed {
-        /// The class; its rule is the program's.
+        /// The class of the failure; the program gives the rule for it.
         class: String,
-        /// How long the other side asks to wait.
+        /// How long the other side asks to wait, in milliseconds.
         retry_after_ms: Option<u64>,
     },
 }
@@ -20,18 +20,18 @@ pub enum Outcome {
 /// The end of one attempt, with all that a decision about it needs.
 #[derive(Clone, Copy, Debug)]
 pub struct End<'a> {
-    /// The run.
+    /// The run of the attempt.
     pub run: RunId,
-    /// Its definition.
+    /// The run's definition.
     pub program: &'a Program,
-    /// Parameters as asked for: no adjustment brings them above these.
+    /// The run's parameters as requested: no adjustment raises them above these.
     pub base: &'a Params,
-    /// How it ended.
+    /// How the attempt ended.
     pub outcome: &'a Outcome,
-    /// How long it lived, in milliseconds; 0 when it never came to be.
+    /// How long the attempt lived, in milliseconds; 0 when its process never existed.
     pub uptime_ms: u64,
-    /// The longest `quarantine` among the scopes that gate its starts, in milliseconds, with whose it is; nothing when none
-    /// of them gives one.
+    /// The longest `quarantine` among the scopes that gate the run's starts, in milliseconds, with its scope; `None`
+    /// when no scope sets one.
     pub quarantine: Option<&'a (Scope, u64)>,
 }
 
@@ -43,26 +43,26 @@ pub struct Verdict {
     pub decision: Decision,
     /// Changed and exhausted parameters, with the shared scope where there is one.
     pub events: Vec<(Option<Scope>, Event)>,
-    /// To be saved with the decision.
+    /// State to be saved with the decision.
     pub saved: Vec<Put>,
     /// Whether the wait for the next attempt is a quarantine.
     pub quarantined: bool,
 }
 
-/// What changed although nothing was decided about a run: parameters of its attempts to come.
+/// What changed without a decision about a run: the parameters of its later attempts.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[must_use = "a change that nobody saves is lost with us"]
 pub struct Change {
     /// Changed and exhausted parameters, with the shared scope where there is one.
     pub events: Vec<(Option<Scope>, Event)>,
-    /// To be saved.
+    /// State to be saved.
     pub saved: Vec<Put>,
-    /// Why others stay as they are that might have changed: a sentence each.
+    /// One sentence for each parameter that might have changed and stays as it is, with the reason.
     pub unchanged: Vec<String>,
 }
 
 impl Decision {
-    /// Also says why parameters stay as they are.
+    /// Adds sentences about parameters that stay as they are.
     pub(super) fn and(&mut self, unchanged: Vec<String>) {
         match self {
             Self::RetryAt { why, .. } => why.and(unchanged),
@@ -76,23 +76,23 @@ impl Decision {
     }
 }
 
-/// May an automatic start go on to the breakers?
+/// Whether an automatic start may go on to the breakers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Leave {
-    /// It costs nothing.
+    /// The start costs no tokens.
     Free,
-    /// Its tokens are set aside: to be paid when it is made, or given back.
+    /// The tokens of the start are set aside: to be paid when the start is made, or given back.
     Promised,
-    /// It lacks tokens, and the rules of the budget say that it gives up then.
+    /// The start lacks tokens, and the rules of the budget say that the run gives up then.
     Denied {
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
-    /// It lacks tokens, and is told when it has them like any start that is due.
+    /// The start lacks tokens. It is reported as due when it has them, like any start that is due.
     Deferred {
-        /// When that will be at the latest; nothing when time alone brings no tokens.
+        /// The latest time at which it has them; `None` when time alone brings no tokens.
         retry_at: Option<Timestamp>,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
 }
@@ -100,31 +100,31 @@ pub enum Leave {
 /// What happens to a run whose attempt ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
-    /// Another attempt.
+    /// Another attempt follows.
     RetryAt {
-        /// When.
+        /// When the next attempt is due.
         at: Timestamp,
-        /// Failures counted in a row.
+        /// The number of counted failures in a row.
         n: u32,
-        /// The law's delay.
+        /// The delay of the law, before jitter and hints, in milliseconds.
         raw_ms: u64,
-        /// After jitter and hints.
+        /// The delay after jitter and hints, in milliseconds.
         delay_ms: u64,
-        /// A sentence, once it is shown.
+        /// The reason, put into a sentence when it is shown.
         why: Why,
     },
-    /// No further attempt by itself.
+    /// The supervisor starts no further attempt by itself.
     GiveUp {
-        /// `failed` or `quarantined`.
+        /// The phase of the run: `failed` or `quarantined`.
         phase: Phase,
-        /// By which rule.
+        /// The rule that ends the run.
         reason: EndReason,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
-    /// It ended as it should.
+    /// The run ended as it should.
     Done {
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
 }

@@ -1,71 +1,73 @@
-//! What happens if a run goes on failing the same way. The answer is not worked out a second time: a copy of what is
-//! known about the run goes through the ends that are supposed, and decides about them as it would.
+//! What happens if a run goes on failing the same way. There is no second implementation of the rules: a copy of what
+//! is known about the run goes through the assumed ends, and decides about them as the machine would.
 
 use super::{Decision, End, Machine, Outcome};
 use crate::model::{Params, ProbeParams, Program, RetryBudget, RunId, Scope, Timestamp};
 
-/// Most ends that a forecast goes through. Beyond it a run that never gives up is known not to.
+/// The largest number of ends that a forecast goes through. A run that has not given up by then is taken as one that
+/// never gives up.
 const FURTHEST: u32 = 100;
 
-/// What is supposed: the attempt of this number fails with this class at this time, and so does every later one after
-/// as long a life.
+/// The assumption: the attempt of this number fails with this class at this time, and each later attempt fails in the
+/// same way after an equally long life.
 #[derive(Clone, Copy, Debug)]
 pub struct Supposed<'a> {
-    /// The run.
+    /// The run to look ahead for.
     pub run: RunId,
-    /// Its definition.
+    /// The run's definition.
     pub program: &'a Program,
-    /// Parameters as asked for.
+    /// The run's parameters as requested, before any adjustment.
     pub base: &'a Params,
     /// The class of each end.
     pub class: &'a str,
-    /// The attempt that fails first.
+    /// The number of the attempt that fails first.
     pub attempt: u32,
-    /// When it does.
+    /// When that attempt fails.
     pub ends_at: Timestamp,
-    /// How long each later one lives, in milliseconds.
+    /// How long each later attempt lives, in milliseconds.
     pub uptime_ms: u64,
-    /// What a start gets that probes a half-open breaker.
+    /// The parameters of a start that probes a half-open breaker.
     pub probe: ProbeParams,
-    /// Its priority among those that wait for tokens.
+    /// The run's priority among starts that wait for tokens.
     pub priority: i32,
-    /// The budgets of the scopes that gate its starts.
+    /// The budgets of the scopes that gate the run's starts.
     pub budgets: &'a [(Scope, RetryBudget)],
-    /// The longest `quarantine` among them, in milliseconds, with whose it is.
+    /// The longest `quarantine` among these scopes, in milliseconds, with its scope. `None` when no scope sets one.
     pub quarantine: Option<&'a (Scope, u64)>,
 }
 
-/// What would follow, if nobody did anything and no breaker said no.
+/// What would follow if no operator intervened and no breaker refused a start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outlook {
-    /// The parameters of a start that were made now.
+    /// The parameters of a start made now.
     pub now: Params,
-    /// The same for one that probes a breaker.
+    /// The parameters of a start made now that probes a breaker.
     pub now_as_probe: Params,
-    /// The starts after the failures that are supposed, in order.
+    /// The starts after the assumed failures, in order.
     pub starts: Vec<Foreseen>,
-    /// What ends it: giving up or quarantine. Nothing when it goes on beyond what was looked at.
+    /// What ends the run: giving up or quarantine. `None` when the run goes on beyond the furthest end that was
+    /// looked at.
     pub end: Option<Decision>,
 }
 
-/// A start to come.
+/// A start in the future.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Foreseen {
-    /// Number of the attempt.
+    /// The number of the attempt.
     pub attempt: u32,
-    /// When.
+    /// When the attempt is due.
     pub at: Timestamp,
-    /// With which parameters.
+    /// The parameters of the attempt.
     pub params: Params,
-    /// With which ones if it probes a breaker.
+    /// The parameters of the attempt if it probes a breaker.
     pub as_probe: Params,
-    /// When the budgets of its scopes and that of all programs have tokens for it, if that is later. What others will take
-    /// or bring is not known.
+    /// When the budgets of its scopes and that of all programs have tokens for it; `None` when that is not later than
+    /// `at`. What other runs will take or bring is not known.
     pub tokens_at: Option<Timestamp>,
 }
 
 impl Machine {
-    /// What happens if the run goes on failing the same way. Changes nothing.
+    /// Returns what happens if the run goes on failing the same way. Changes nothing.
     #[must_use]
     pub fn forecast(&self, supposed: Supposed<'_>) -> Outlook {
         let Supposed { run, program, base, class, attempt, mut ends_at, uptime_ms, .. } = supposed;
@@ -78,7 +80,7 @@ impl Machine {
             now_as_probe: copy.prepare(run, program, base, Some(probe)),
             ..Outlook::default()
         };
-        // What this run itself takes on the way.
+        // The tokens that this run itself takes on the way.
         let mut taken =
             self.streaks.get(&run).filter(|own| own.automatic).map_or(0, |own| own.cost_permille.into());
         for n in 1..=FURTHEST {
@@ -109,7 +111,7 @@ impl Machine {
         outlook
     }
 
-    /// A machine that knows of this run and of what it shares, and of nothing else.
+    /// Returns a machine that knows this run and what it shares, and nothing else.
     fn copy_about(&self, run: RunId, program: &Program, base: &Params) -> Self {
         let mut copy = Self::new(self.seed);
         if let Some(streak) = self.streaks.get(&run) {

@@ -13,10 +13,10 @@ use std::collections::VecDeque;
 pub(super) struct Starts(VecDeque<Timestamp>);
 
 impl Starts {
-    /// None so far.
+    /// No start so far.
     pub(super) const NONE: Self = Self(VecDeque::new());
 
-    /// An automatic start was made at this time. What is too old or too much to matter is dropped.
+    /// Records an automatic start at this time. Drops starts that are too old, or too many, to matter.
     pub(super) fn record(&mut self, at: Timestamp, limit: Intensity) {
         let at = self.0.back().map_or(at, |last| at.max(*last));
         self.0.push_back(at);
@@ -26,15 +26,15 @@ impl Starts {
         }
     }
 
-    /// Whether one more start at this time would be one too many: `window` is half-open, so a start exactly one
-    /// window later than another is no longer with it.
+    /// Whether one more start at this time would be one too many. `window` is half-open: a start exactly one window
+    /// later than another is no longer in the same window.
     #[must_use]
     pub(super) fn is_full_at(&self, at: Timestamp, limit: Intensity) -> bool {
         let within = self.0.iter().filter(|start| at.since(**start) < limit.window_ms).count();
         u32::try_from(within).unwrap_or(u32::MAX) >= limit.restarts
     }
 
-    /// The first time from which on one more start is none too many.
+    /// The first time at which one more start is allowed.
     #[must_use]
     pub(super) fn free_at(&self, limit: Intensity) -> Timestamp {
         let most = usize::try_from(limit.restarts).unwrap_or(usize::MAX).max(1);
@@ -42,7 +42,7 @@ impl Starts {
         first.map_or(Timestamp::default(), |start| start.plus(limit.window_ms))
     }
 
-    /// By the clock of now, after which no start was.
+    /// Moves the times to the present clock; no start is later than `now`.
     pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
         for start in &mut self.0 {
             *start = shift.apply(*start).min(now);

@@ -1,4 +1,4 @@
-//! Chance: seeded, replayable, and never beyond the cap.
+//! Chance: seeded, repeatable, and never beyond the cap.
 //!
 //! The range is clipped to the shortest and the longest delay first and sampled then. Sampling first and clipping then
 //! puts many runs on exactly the longest delay, where they come back as a herd.
@@ -6,9 +6,9 @@
 use super::law::Law;
 use crate::model::{Jitter, RunId, high_half, part_of, split_mix_64};
 
-/// The delay in milliseconds: `raw_ms` spread by `jitter`, inside the law's shortest and longest delay.
+/// The delay in milliseconds: `raw_ms` spread by `jitter`, between the law's shortest and longest delay.
 ///
-/// `previous_ms` is the delay before, which decorrelated jitter looks at. `u` is the drawn number.
+/// `previous_ms` is the preceding delay, which decorrelated jitter uses. `u` is the drawn number.
 #[must_use]
 pub(super) fn spread(jitter: Jitter, law: &Law, raw_ms: u64, previous_ms: Option<u64>, u: u32) -> u64 {
     let permille = |r: u64, p: u64| u64::try_from(u128::from(r) * u128::from(p) / 1_000).unwrap_or(u64::MAX);
@@ -36,8 +36,8 @@ pub(super) fn draw(seed: u64, run: RunId, count: u64) -> u32 {
     high_half(split_mix_64(seed ^ hash(run) ^ count))
 }
 
-/// How much later a start that came due while no supervisor ran is made, in milliseconds below `over_ms`: by the run's
-/// identity alone, so that a second restart in the middle moves nobody.
+/// By how much a start that came due while no supervisor ran is delayed, in milliseconds, below `over_ms`. It depends
+/// on the run's identity alone, so that a second restart in the middle moves no run.
 #[must_use]
 pub fn startup_spread_ms(run: RunId, over_ms: u64) -> u64 {
     part_of(over_ms, high_half(hash(run)))

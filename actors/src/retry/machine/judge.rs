@@ -1,4 +1,4 @@
-//! What follows an end: another attempt, its delay, or none.
+//! What follows the end of an attempt: another attempt after a delay, or none.
 
 use super::{
     decision::{Decision, End, Outcome},
@@ -14,14 +14,14 @@ use crate::model::{
 };
 use std::borrow::Cow;
 
-/// Who decides: all that a decision needs beside the run's own streak, which changes where it lies.
+/// All that a decision needs beside the run's own streak, which is changed in place.
 pub(super) struct Judge<'a> {
     pub(super) seed: u64,
     pub(super) curves: &'a mut Curves,
     pub(super) shared: &'a Shared,
 }
 
-/// A failure, as far as it is worked out before it is known whether another attempt follows.
+/// A failure, as far as it can be computed before it is known whether another attempt follows.
 struct Failure<'a> {
     incident: Incident<'a>,
     terms: RetryTerms,
@@ -29,14 +29,14 @@ struct Failure<'a> {
 }
 
 impl Failure<'_> {
-    /// The class, to be kept: that of a built-in one is no text of its own.
+    /// The class in a form that can be kept; the name of a built-in class is not copied.
     fn kept_class(&self) -> Cow<'static, str> {
         self.terms.builtin.map_or_else(|| Cow::Owned(self.incident.class.to_owned()), Cow::Borrowed)
     }
 }
 
 impl Judge<'_> {
-    /// What follows, and what parameters are adjusted for, if it was a failure.
+    /// Decides what follows, and for what parameters are adjusted if the attempt failed.
     pub(super) fn decide<'e>(
         &mut self,
         now: Timestamp,
@@ -202,9 +202,10 @@ fn beyond_max_failing(
     })
 }
 
-/// Whether this start would be one too many, and what becomes of the run then. Its time, where it gets one.
+/// What becomes of the run when this start would be one too many, with the time of its next start where it gets one;
+/// `None` when the start may be made.
 fn quarantined(now: Timestamp, at: Timestamp, end: End<'_>, streak: &mut Streak) -> Option<Quarantine> {
-    // Also where nothing is limited any more: a mark that stays would call the next plain wait a quarantine.
+    // Done also where nothing is limited any more: a mark that stays would call the next plain wait a quarantine.
     let was_on_probation = std::mem::take(&mut streak.probation);
     let limit = end.program.retry.intensity?;
     let failed_probation = was_on_probation && left_alone(end).is_some();
@@ -237,8 +238,8 @@ fn quarantined(now: Timestamp, at: Timestamp, end: End<'_>, streak: &mut Streak)
     Some(Quarantine::Until { until, raw_ms: ms, why })
 }
 
-/// How long a run is left alone that was started too often, in milliseconds, and the scope that says so, unless its own
-/// program asks for as long.
+/// How long a run is quarantined that was started too often, in milliseconds, and the scope that asks for it; the
+/// scope is `None` when the run's own program asks for as long.
 fn left_alone(end: End<'_>) -> Option<(u64, Option<&Scope>)> {
     let own = end.program.retry.quarantine_ms;
     match end.quarantine {
@@ -249,8 +250,8 @@ fn left_alone(end: End<'_>) -> Option<(u64, Option<&Scope>)> {
 
 /// What becomes of a run that was started too often.
 enum Quarantine {
-    /// It ends.
+    /// The run ends.
     ForGood(Decision),
-    /// It gets one start then.
+    /// The run gets one start at `until`.
     Until { until: Timestamp, raw_ms: u64, why: String },
 }

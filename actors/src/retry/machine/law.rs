@@ -25,7 +25,7 @@ pub(super) struct Law {
 }
 
 impl Law {
-    /// The program's numbers, with those that the class sets in their place.
+    /// The numbers of the program, with those that the class sets in their place.
     #[must_use]
     pub(super) fn of(policy: &RetryPolicy, terms: &RetryTerms) -> Self {
         let max_ms = terms.max_delay_ms.unwrap_or(policy.max_delay_ms);
@@ -38,7 +38,7 @@ impl Law {
         }
     }
 
-    /// One delay, as [`Curves::raw`] says it.
+    /// One delay, as [`Curves::raw`] returns it.
     #[cfg(test)]
     pub(super) fn raw(&self, n: u32) -> u64 {
         Curves::default().raw(self, n)
@@ -61,22 +61,22 @@ impl Law {
     }
 }
 
-/// So many curves are kept. Programs that share the defaults have one for each delay that a class sets.
+/// The number of curves that are kept. Programs that share the defaults have one for each delay that a class sets.
 const CURVES: usize = 256;
 
-/// So many steps of a curve are kept: with a factor of 1.01 it has doubled ten times by then.
+/// The number of steps of a curve that are kept: with a factor of 1.01 the delay has doubled ten times by then.
 const STEPS: u32 = 700;
 
-/// Delays that were worked out before: each step reads the clock and draws a number, both for nothing.
+/// Delays that were computed before. Without them each step would read the clock and draw a number, and use neither.
 #[derive(Debug, Default)]
 pub(super) struct Curves(HashMap<Law, Curve, RandomState>);
 
-/// The beginning of a curve, as far as somebody asked.
+/// The beginning of a curve, as far as it was asked for.
 #[derive(Debug)]
 struct Curve {
     delays_ms: Vec<u64>,
     latest: ExponentialBackoff,
-    /// Its last delay is the last for ever.
+    /// Whether the last delay repeats for ever.
     whole: bool,
 }
 
@@ -110,7 +110,7 @@ impl Curve {
             }
         }
         if !self.whole && n > STEPS {
-            // Nobody fails so often with a curve so flat, but if he does, it goes on.
+            // No run is expected to fail so often with a curve so flat; if one does, the curve goes on.
             let mut further = self.latest.clone();
             for _ in STEPS..n {
                 if !step(&mut further) {
@@ -123,7 +123,7 @@ impl Curve {
     }
 }
 
-/// One step of the curve; whether it led anywhere.
+/// Makes one step of the curve. Returns whether the delay changed.
 fn step(curve: &mut ExponentialBackoff) -> bool {
     let before = curve.current_interval;
     let _ = curve.next_backoff();

@@ -1,4 +1,4 @@
-//! The decisions of Retry: time is an argument, chance is a seed, nothing is read and nothing is sent.
+//! The decisions of Retry. Time is an argument and chance is a seed; the machine reads and sends nothing.
 
 mod adjust;
 mod budget;
@@ -40,12 +40,12 @@ pub struct Machine {
     curves: Curves,
     shared: Shared,
     schedule: Schedule,
-    /// What retries are paid from, where somebody asked for that.
+    /// The budgets that retries are paid from, where they are configured.
     budgets: Budgets,
 }
 
 impl Machine {
-    /// Knows nothing yet. Equal seeds draw equal delays.
+    /// Creates a machine without any state. Equal seeds draw equal delays.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl Machine {
         }
     }
 
-    /// An attempt ended: what now?
+    /// Decides what follows the end of an attempt.
     pub fn ended(&mut self, now: Timestamp, end: End<'_>) -> Verdict {
         let Self { seed, streaks, curves, shared, .. } = self;
         let (mut first, mut was_known) = (None, true);
@@ -83,7 +83,7 @@ impl Machine {
         let mut judge = Judge { seed: *seed, curves, shared };
         let (mut decision, incident) = judge.decide(now, end, streak);
         let success = matches!(decision, Decision::Done { .. });
-        // A success looks at all of them.
+        // A success considers all adjusted parameters.
         let unlooked = if success {
             Vec::new()
         } else {
@@ -92,7 +92,8 @@ impl Machine {
         let goes_on = matches!(decision, Decision::RetryAt { .. });
         let Change { events, mut saved, unchanged } = match incident {
             Some(incident) => shared.adjust_all(now, &incident, streak, goes_on),
-            // A job's success is evidence of health. A daemon's clean end is not: its life was, each time it was told.
+            // A job's success is evidence of health. A daemon's clean end is not: the evidence was its life, and
+            // Retry was told of that each time.
             None if success => shared.recover_all(now, end.program, end.base, None),
             None => Change::default(),
         };
@@ -112,7 +113,7 @@ impl Machine {
         Verdict { decision, events, saved, quarantined }
     }
 
-    /// A daemon has been healthy for its `reset_after`: its row of failures is over, and what was lowered gets a step
+    /// A daemon has been healthy for its `reset_after`: ends its row of failures, and moves what was lowered one step
     /// back. A job is healed by success only.
     pub fn healthy(&mut self, now: Timestamp, run: RunId, program: &Program, base: &Params) -> Change {
         if !program.is_daemon() {
@@ -133,19 +134,21 @@ impl Machine {
         change
     }
 
-    /// The latest time at which this run may be started by itself, when it is failing and has a `max_failing`.
+    /// The latest time at which this run may be started by itself; `None` unless it is failing and has a
+    /// `max_failing`.
     #[must_use]
     pub fn deadline(&self, run: RunId, program: &Program) -> Option<Timestamp> {
         let first = self.streaks.get(&run)?.first_failure?;
         Some(first.plus(program.retry.max_failing_ms?))
     }
 
-    /// The run is due at this time, instead of any other.
+    /// Makes the run due at this time, instead of any other.
     pub fn schedule(&mut self, run: RunId, at: Timestamp) {
         self.schedule.set(run, at);
     }
 
-    /// The run is not due after all. If it is started now, somebody else decided so: the state to save.
+    /// Makes the run not due. If the run is started now, the start is not an automatic one. Returns the state to
+    /// save.
     pub fn cancel(&mut self, run: RunId) -> Vec<Put> {
         self.schedule.remove(run);
         self.release(run);
@@ -158,7 +161,8 @@ impl Machine {
         }
     }
 
-    /// Forgets the run's counters, its own parameters and its schedule. Shared parameters stay.
+    /// Forgets the run's counters, its own parameters and its schedule. Shared parameters stay. Returns the state to
+    /// save.
     pub fn forget(&mut self, run: RunId) -> Vec<Put> {
         self.schedule.remove(run);
         self.release(run);
@@ -170,17 +174,17 @@ impl Machine {
 
     // ── the budget ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// This is the budget of all programs' retries from now on; what there is stays, as far as it fits. A new one is
-    /// full. Without one, whoever waits for it is due.
+    /// Replaces the budget of all programs' retries; `None` removes it. Tokens already in the bucket are kept, up to
+    /// the new capacity; a new bucket starts full. Without a budget, each start that waits for it is due.
     pub fn set_budget(&mut self, now: Timestamp, rules: Option<RetryBudget>) {
         for run in self.budgets.set_rules(now, rules) {
             self.schedule.set(run, now);
         }
     }
 
-    /// May this start ask the breakers? One that we decided on needs its tokens, of each of these scopes and of all
-    /// programs; they are set aside for it, or it waits for them in line and is due when it has them. What an operator
-    /// starts is free.
+    /// Decides whether this start may ask the breakers. An automatic start needs tokens of each of these scopes and
+    /// of all programs. They are set aside for it, or it waits for them in line and is due when it has them. A start
+    /// by an operator is free.
     #[must_use = "tokens that nobody knows to be set aside are never given back"]
     pub fn reserve(
         &mut self,
@@ -196,28 +200,29 @@ impl Machine {
         }
     }
 
-    /// The start is made: its tokens are gone. The state to save.
+    /// The start is made: its tokens are gone. Returns the state to save.
     pub fn pay(&mut self, now: Timestamp, run: RunId) -> Vec<Put> {
         let mut saved = self.budgets.pay(now, run);
         if let Some(streak) = self.streaks.get_mut(&run).filter(|_| !saved.is_empty()) {
-            // Should its end not be seen, the next start was no retry of ours.
+            // If the end of this attempt is not seen, the next start is not an automatic retry.
             streak.cost_permille = 0;
             saved.push(saved::put_run(run, streak));
         }
         saved
     }
 
-    /// A run's first start brings its tokens, at once. The state to save.
+    /// A run's first start brings its tokens, at once. Returns the state to save.
     pub fn deposit(&mut self, now: Timestamp, budgets: &[(Scope, RetryBudget)]) -> Vec<Put> {
         self.budgets.deposit(now, budgets)
     }
 
-    /// The start is not made, or not now: what was set aside for it, or its place in line, is given back.
+    /// The start is not made, or not now: gives back what was set aside for it, or its place in line.
     pub fn release(&mut self, run: RunId) {
         self.budgets.release(run);
     }
 
-    /// The rules of its program changed: its failures are forgotten, and a quarantine with them. The state to save.
+    /// The rules of the run's program changed: forgets its failures, and a quarantine with them. Returns the state to
+    /// save.
     pub fn forgive(&mut self, run: RunId) -> Vec<Put> {
         let Some(streak) = self.streaks.get_mut(&run) else { return Vec::new() };
         streak.forgive();
@@ -235,16 +240,16 @@ impl Machine {
         self.schedule.next().into_iter().chain(self.budgets.next_ready()).min()
     }
 
-    /// Takes the next run that is due, in order of time; those that waited for tokens come after.
+    /// Takes the next run that is due, in order of time; runs that waited for tokens come after the others.
     pub fn take_due(&mut self, now: Timestamp) -> Option<RunId> {
         let due = self.schedule.take_due(now);
         due.or_else(|| self.budgets.take_ready(now))
     }
 
-    /// Brings back saved state, its times moved to the clock of now. What must be saved again because it was moved, and
-    /// the keys of records that could not be read, whose runs begin anew.
+    /// Brings back saved state, its times moved to the present clock. Returns what must be saved again because its
+    /// times were moved, and the keys of records that could not be read. The runs of these keys begin anew.
     ///
-    /// Nothing is scheduled by it: only the one who knows that a run still waits can say so.
+    /// Schedules no run: only the caller knows which runs still wait.
     pub fn restore(
         &mut self,
         now: Timestamp,

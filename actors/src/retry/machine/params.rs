@@ -13,7 +13,7 @@ use crate::model::{
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The failure, or the errors, that parameters are adjusted for.
+/// The failure, or the errors, for which parameters are adjusted.
 #[derive(Clone, Copy)]
 pub(super) struct Incident<'a> {
     pub(super) program: &'a Program,
@@ -25,47 +25,49 @@ pub(super) struct Incident<'a> {
 /// Whether a parameter is to be adjusted for an incident.
 enum Wish {
     Yes,
-    /// It was, for errors of the attempt that ended now.
+    /// The parameter was adjusted already, for errors of the attempt that ended now.
     Done,
-    /// The run is over, and nobody else has it.
+    /// The run is over, and no other run has the parameter.
     Unneeded,
 }
 
-/// How long a value is kept that siblings share and nobody has used. Eight days: longer than the pause between two starts of
-/// a weekly job. Whoever comes later begins with what it asks for, as the first of them did; without an end, what each host
-/// ever refused would be kept for ever, at a kilobyte.
+/// How long a shared value is kept that no run has used. Eight days: longer than the pause between two starts of a
+/// weekly job. A run that comes later begins with what it asks for, as the first one did. Without an end, each value
+/// that a host ever refused would be kept for ever, at a kilobyte.
 pub(super) const UNUSED_MS: u64 = 8 * 24 * 3_600_000;
 
-/// How exactly it is saved when a value was used last: once a day costs nothing, each end would be a write.
+/// How precisely the time of a value's last use is saved: once a day costs nothing, while each end would be a write.
 const USED_STEP_MS: u64 = 24 * 3_600_000;
 
-/// Most values that are forgotten with one end: some tens of microseconds. The rest follows with the next.
+/// The most values that are forgotten with one end, which takes some tens of microseconds. The rest follows with the
+/// next end.
 const FORGOTTEN_AT_ONCE: usize = 16;
 
 /// Adjusted values that siblings share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     values: HashMap<String, Kept, RandomState>,
-    /// All of them, by when it is looked at whether they may be forgotten: not moved with each use, but then.
+    /// All values, by the time at which it is checked whether they may be forgotten. An entry is not moved with each
+    /// use, but at that time.
     idle: BTreeSet<(Timestamp, String)>,
 }
 
-/// A value, and its place in [`Shared::idle`].
+/// A value, and its time in [`Shared::idle`].
 #[derive(Clone, Debug)]
 struct Kept {
     adjusted: Adjusted,
     looked_at: Timestamp,
 }
 
-/// Who shares a value: the siblings' key, a slash, and the parameter's name, which has none. One text, because it is
-/// looked for and saved by the whole of it.
+/// Identifies a shared value: the siblings' key, a slash, and the parameter's name, which has no slash. One text,
+/// because it is looked up and saved as a whole.
 struct Path {
     text: String,
     key: usize,
 }
 
 impl Path {
-    /// Nothing where the parameter is the run's alone.
+    /// The path; `None` when the run shares the parameter with no other run.
     fn of(program: &Program, spec: &ParamSpec, name: &str, base: &Params) -> Option<Self> {
         let mut text = render_key(spec.adjust_scope.as_deref()?, &program.name, base)?;
         let key = text.len();
@@ -81,7 +83,8 @@ impl Path {
 }
 
 impl Shared {
-    /// Adjusts what the class adjusts. A run that gives up still adjusts what it shares: its siblings go on.
+    /// Adjusts the parameters that the class adjusts. A run that gives up still adjusts what it shares: its siblings
+    /// go on.
     pub(super) fn adjust_all(
         &mut self,
         now: Timestamp,
@@ -89,7 +92,7 @@ impl Shared {
         streak: &mut Streak,
         goes_on: bool,
     ) -> Change {
-        // What fell for errors of this very attempt does not fall again for its end.
+        // A parameter that was lowered for errors of this very attempt is not lowered again for its end.
         let mut seen = BTreeSet::new();
         for (name, adjusted) in streak.rest.get_mut().into_iter().flat_map(|rest| &mut rest.params) {
             if std::mem::take(&mut adjusted.inline) {
@@ -159,8 +162,8 @@ impl Shared {
         change
     }
 
-    /// Evidence of health: what was lowered gets a step back towards what the run asked for. The run's own parameters
-    /// are in `streak`, where it goes on.
+    /// Evidence of health: moves what was lowered one step back towards what the run requested. The run's own
+    /// parameters are in `streak`, where it goes on.
     pub(super) fn recover_all(
         &mut self,
         now: Timestamp,
@@ -202,14 +205,14 @@ impl Shared {
         change
     }
 
-    /// A saved value comes back. The state to save.
+    /// Brings back a saved value. Returns the state to save.
     pub(super) fn restore(&mut self, now: Timestamp, path: String, adjusted: Adjusted) -> Put {
-        // Versions before this one did not say when it was used.
+        // Earlier versions did not save when a value was used.
         let used_at = adjusted.used_at.unwrap_or(now);
         self.keep(used_at, path, adjusted)
     }
 
-    /// A value that was used now. The state to save.
+    /// Keeps a value that was used now. Returns the state to save.
     fn keep(&mut self, now: Timestamp, path: String, mut adjusted: Adjusted) -> Put {
         adjusted.used_at = Some(now);
         let put = saved::put_shared(&path, Some(&adjusted));
@@ -227,14 +230,14 @@ impl Shared {
         if let Some((path, kept)) = self.values.remove_entry(path) {
             self.idle.remove(&(kept.looked_at, path));
         }
-        // A table that is three quarters empty is more than a burst of new values needs.
+        // A table that is three quarters empty is larger than a burst of new values needs.
         if self.values.capacity() / 4 > self.values.len() {
             self.values.shrink_to(self.values.len() * 2);
         }
         saved::put_shared(path, None)
     }
 
-    /// Somebody has run with this value. The state to save, if what is saved is old.
+    /// A run has used this value. Returns the state to save, if what is saved is old.
     fn used(&mut self, now: Timestamp, path: &Path) -> Option<Put> {
         let adjusted = &mut self.values.get_mut(&path.text)?.adjusted;
         if adjusted.used_at.is_some_and(|at| now.since(at) < USED_STEP_MS) {
@@ -244,7 +247,8 @@ impl Shared {
         Some(saved::put_shared(&path.text, Some(adjusted)))
     }
 
-    /// An attempt ended that ran with the shared values of this program, of which `but` are looked at anyway.
+    /// An attempt ended that ran with the shared values of this program. Those in `but` are left out: they are looked
+    /// at anyway.
     pub(super) fn used_all(
         &mut self,
         now: Timestamp,
@@ -261,12 +265,12 @@ impl Shared {
         paths.filter_map(|path| self.used(now, &path)).collect()
     }
 
-    /// Whether some value is to be looked at.
+    /// Whether some value is due to be looked at.
     pub(super) fn has_idle(&self, now: Timestamp) -> bool {
         self.idle.first().is_some_and(|(at, _)| *at <= now)
     }
 
-    /// Forgets what nobody has used for [`UNUSED_MS`]. The state to save.
+    /// Forgets values that no run has used for [`UNUSED_MS`]. Returns the state to save.
     pub(super) fn forget_unused(&mut self, now: Timestamp) -> Vec<Put> {
         let mut saved = Vec::new();
         for _ in 0..FORGOTTEN_AT_ONCE {
@@ -286,7 +290,7 @@ impl Shared {
         saved
     }
 
-    /// What a run of this program shares, and nothing else.
+    /// Copies what a run of this program shares, and nothing else.
     pub(super) fn of(&self, program: &Program, base: &Params) -> Self {
         let paths = program.params.iter().filter_map(|(name, spec)| Path::of(program, spec, name, base));
         let known =
@@ -294,7 +298,7 @@ impl Shared {
         Self { values: known.collect(), idle: BTreeSet::new() }
     }
 
-    /// Everything, by its path.
+    /// All values, by their paths.
     #[cfg(test)]
     pub(super) fn all(&self) -> BTreeMap<String, Adjusted> {
         self.values.iter().map(|(path, kept)| (path.clone(), kept.adjusted.clone())).collect()
@@ -330,7 +334,7 @@ impl Shared {
 }
 
 impl Machine {
-    /// So many errors of a class while the attempt lives: what the class adjusts changes now.
+    /// A living attempt has shown a number of errors of a class: changes what the class adjusts now.
     pub fn adjust(
         &mut self,
         now: Timestamp,
@@ -359,7 +363,7 @@ impl Machine {
         change
     }
 
-    /// Why the parameters of an attempt that [`Self::prepare`] made are not as asked for.
+    /// Why the parameters of an attempt that [`Self::prepare`] made differ from the requested ones.
     #[must_use]
     pub fn reasons(
         &self,
@@ -388,7 +392,7 @@ impl Machine {
         reasons
     }
 
-    /// The parameters of the next attempt; `probe` when it probes a half-open breaker.
+    /// The parameters of the next attempt; `probe` is set when it probes a half-open breaker.
     #[must_use]
     pub fn prepare(
         &self,
@@ -409,7 +413,7 @@ impl Machine {
             Some(ProbeParams::Floor) => spec.floor(),
             Some(ProbeParams::Default) => spec.default.clone(),
         };
-        // The others say what is probed, such as the host: a probe of another host would prove nothing.
+        // The other parameters say what is probed, such as the host: a probe of another host would prove nothing.
         for name in program.classes.values().flat_map(|class| class.adjust.keys()) {
             if let Some(value) = params.get_mut(name)
                 && let Some(wanted) = program.params.get(name).and_then(wanted)

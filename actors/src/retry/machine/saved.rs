@@ -1,7 +1,7 @@
-//! Saved state: a version byte, a checksum, then MessagePack, its structs as lists of their fields. What cannot be read is
-//! as if it had never been saved.
+//! Saved state: a version byte, a checksum, then MessagePack, with structs as lists of their fields. A record that
+//! cannot be read is treated as if it had never been saved.
 //!
-//! JSON came first, with the names of all fields in each record: to write it took a third of a decision.
+//! JSON came first, with the names of all fields in each record: writing it took a third of the time of a decision.
 
 use super::{
     adjust::Adjusted,
@@ -13,13 +13,13 @@ use crate::model::{Put, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
-/// The version this code writes.
+/// The version that this code writes.
 const VERSION: u8 = 2;
 
-/// The version before, which it reads as well: JSON.
+/// The previous version, JSON, which this code reads as well.
 const JSON: u8 = 1;
 
-/// Most records of a run fit into so many bytes: written into less, they are copied each time that they grow.
+/// Most records of a run fit into this many bytes. In a smaller buffer they are copied each time that it grows.
 const USUAL_SIZE: usize = 96;
 
 /// A record that was read back.
@@ -27,17 +27,17 @@ const USUAL_SIZE: usize = 96;
 pub(super) enum Read {
     /// The counters of a run.
     Run(RunId, Streak),
-    /// A shared parameter: the path of its siblings, the value.
+    /// A shared parameter: the path of its siblings, and the value.
     Shared(String, Adjusted),
-    /// What a retry budget holds: that of a scope, or of all programs.
+    /// The level of a retry budget: that of a scope, or of all programs (`None`).
     Budget(Option<Scope>, Level),
 }
 
-/// The key of the retry budget of all programs, and what those of scopes begin with.
+/// The key of the retry budget of all programs, and the prefix of the keys of scopes' budgets.
 const BUDGET_KEY: &str = "budget/retry";
 const SCOPED_BUDGET: &str = "budget/of/";
 
-/// What the keys of shared parameters begin with.
+/// The prefix of the keys of shared parameters.
 const SHARED: &str = "param/";
 
 /// The key of a run's counters.
@@ -61,14 +61,14 @@ pub(super) fn put_shared(path: &str, adjusted: Option<&Adjusted>) -> Put {
     Put { key: format!("{SHARED}{path}"), value: adjusted.and_then(encode) }
 }
 
-/// The change that saves, or forgets, what a budget holds.
+/// The change that saves, or forgets, the level of a budget.
 #[must_use]
 pub(super) fn put_budget(scope: Option<&Scope>, level: Option<Level>) -> Put {
     let key = scope.map_or_else(|| BUDGET_KEY.to_owned(), |scope| format!("{SCOPED_BUDGET}{scope}"));
     Put { key, value: level.as_ref().and_then(encode) }
 }
 
-/// Reads one saved record; nothing when it is not ours, of another version, or damaged.
+/// Reads one saved record; `None` when its key is not one of Retry's, its version is unknown, or it is damaged.
 #[must_use]
 pub(super) fn read(key: &str, value: &[u8]) -> Option<Read> {
     if let Some(run) = key.strip_prefix("retry/") {
@@ -84,7 +84,7 @@ pub(super) fn read(key: &str, value: &[u8]) -> Option<Read> {
     Some(Read::Shared(path.to_owned(), decode(value)?))
 }
 
-/// A streak as it is saved: by place, not by name. A new field goes to the end, and none changes its place.
+/// A streak as it is saved: by position, not by name. A new field goes to the end, and no field changes its position.
 #[derive(Serialize)]
 struct Fields<'a>(
     u32,
@@ -121,7 +121,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The same, read back: the names are those of the version before, and the order that of [`Fields`].
+/// A streak, read back: the names are those of the previous version, and the order that of [`Fields`].
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Whole {

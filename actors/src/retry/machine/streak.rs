@@ -1,7 +1,7 @@
 //! What Retry remembers of one run.
 //!
-//! Most of a decision's time is memory that the processor has to fetch. So what every decision looks at lies in the table of
-//! runs itself, in two lines of its cache, and the rest behind a pointer, where there is any.
+//! Most of a decision's time is memory that the processor has to fetch. So what every decision looks at lies in the
+//! table of runs itself, in two cache lines, and the rest behind a pointer, where there is any.
 
 use super::{adjust::Adjusted, intensity::Starts};
 use crate::model::{ClockShift, Timestamp};
@@ -10,42 +10,42 @@ use std::collections::BTreeMap;
 /// The failures of a run since it was last well, and what is never forgotten while the run goes on.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Streak {
-    /// Counted failures in a row.
+    /// The number of counted failures in a row.
     pub(super) n: u32,
-    /// Failures in a row that did not count.
+    /// The number of failures in a row that did not count.
     pub(super) uncounted: u32,
-    /// When the first failure of the row was, counted or not.
+    /// The time of the first failure of the row, counted or not.
     pub(super) first_failure: Option<Timestamp>,
-    /// The delay before, for decorrelated jitter.
+    /// The preceding delay in milliseconds, for decorrelated jitter.
     pub(super) previous_ms: Option<u64>,
-    /// How many delays were drawn: the number that makes each draw another one. Success does not reset it.
+    /// The number of delays drawn so far, which makes each draw a different one. Success does not reset it.
     pub(super) draws: u64,
-    /// What the next start takes from the budget, in thousandths of a token, until it is paid.
+    /// What the next start takes from the budget until it is paid, in thousandths of a token.
     pub(super) cost_permille: u32,
-    /// Whether the next start was decided by us, and so counts towards the intensity.
+    /// Whether the supervisor decided on the next start by itself, so that it counts towards the intensity.
     pub(super) automatic: bool,
-    /// The next start is the one that ends a quarantine: its failure begins another.
+    /// Whether the next start is the one that ends a quarantine: its failure begins another.
     pub(super) probation: bool,
     pub(super) rest: Rest,
 }
 
-/// What a run has that is counted by time, by class or by parameter; nothing at first.
+/// What a run has that is counted by time, by class or by parameter; `None` at first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rest(Option<Box<Lists>>);
 
-/// See [`Rest`].
+/// The lists of [`Rest`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Lists {
-    /// Automatic starts of late. Success does not clear them.
+    /// The recent automatic starts. Success does not clear them.
     pub(super) starts: Starts,
-    /// Failures in a row by class, of the classes that have a limit of their own.
+    /// The number of failures in a row by class, for classes that have a limit of their own.
     pub(super) by_class: BTreeMap<String, u32>,
-    /// Adjusted parameters that the run shares with nobody.
+    /// Adjusted parameters that the run does not share.
     pub(super) params: BTreeMap<String, Adjusted>,
 }
 
 impl Rest {
-    /// Nothing where there is nothing.
+    /// Stores the lists; empty lists as `None`.
     pub(super) fn of(lists: Lists) -> Self {
         Self((lists != Lists::default()).then(|| Box::new(lists)))
     }
@@ -56,12 +56,12 @@ impl Rest {
         self.0.as_deref().unwrap_or(&NONE)
     }
 
-    /// Nothing where there is nothing to change.
+    /// The lists, to change what is there; `None` when they are empty.
     pub(super) fn get_mut(&mut self) -> Option<&mut Lists> {
         self.0.as_deref_mut()
     }
 
-    /// To write something into them.
+    /// The lists, created if there are none, to write into them.
     pub(super) fn make(&mut self) -> &mut Lists {
         self.0.get_or_insert_default()
     }
@@ -76,7 +76,7 @@ impl PartialEq for Rest {
 impl Eq for Rest {}
 
 impl Streak {
-    /// The run was well: the row of failures is over.
+    /// The run was well: ends the row of failures.
     pub(super) fn forgive(&mut self) {
         (self.n, self.uncounted, self.first_failure, self.previous_ms) = (0, 0, None, None);
         self.probation = false;
@@ -85,14 +85,14 @@ impl Streak {
         }
     }
 
-    /// One more failure by a class that has a limit of its own; how many there are in this row.
+    /// Counts one more failure of a class that has a limit of its own. Returns how many there are in this row.
     pub(super) fn count_class(&mut self, class: &str) -> u32 {
         let count = self.rest.make().by_class.entry(class.to_owned()).or_default();
         *count = count.saturating_add(1);
         *count
     }
 
-    /// One more failure at this time; the position in the row that its delay goes by.
+    /// Counts one more failure at this time. Returns the position in the row that its delay depends on.
     pub(super) fn count(&mut self, counts: bool, now: Timestamp) -> u32 {
         self.first_failure.get_or_insert(now);
         if counts {
@@ -105,7 +105,7 @@ impl Streak {
         }
     }
 
-    /// By the clock of now, after which nothing was.
+    /// Moves the times to the present clock; none is later than `now`.
     pub(super) fn wake(&mut self, now: Timestamp, shift: ClockShift) {
         self.first_failure = self.first_failure.map(|at| shift.apply(at).min(now));
         if let Some(rest) = self.rest.get_mut() {

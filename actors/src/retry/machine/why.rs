@@ -1,29 +1,30 @@
-//! Why another attempt follows: what was decided, and the sentence once somebody asks for it.
+//! Why another attempt follows: what was decided, and the sentence once it is shown.
 
 use crate::model::{format_duration_ms, say_duration_ms};
 use std::{borrow::Cow, fmt};
 
-/// Why another attempt follows, and when. Shown, it is a sentence.
+/// Why another attempt follows, and when. `Display` makes the sentence.
 ///
-/// A text would be made for each end and takes as long as the rest of the decision.
+/// The text is not made with the decision: that would be needed for each end, and takes as long as the rest of the
+/// decision.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Why {
     cause: Cause,
-    /// Parameters that stay as they are, a sentence each.
+    /// One sentence for each parameter that stays as it is.
     unchanged: Vec<String>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Cause {
     Said(Cow<'static, str>),
-    /// A daemon ended by itself.
+    /// A daemon ended by itself, cleanly.
     CleanEnd {
         uptime_ms: u64,
         wait: Wait,
     },
     Failure {
         class: Cow<'static, str>,
-        /// Which in its row.
+        /// The failure's position in its row.
         place: u32,
         counts: bool,
         wait: Wait,
@@ -33,13 +34,13 @@ enum Cause {
 /// How the wait before the next attempt came about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Wait {
-    /// The law's delay, in milliseconds.
+    /// The delay of the law, in milliseconds.
     pub(super) raw_ms: u64,
-    /// After jitter.
+    /// The delay after jitter, in milliseconds.
     pub(super) drawn_ms: u64,
-    /// After what the other side asked for.
+    /// The delay after the other side's hint, in milliseconds.
     pub(super) delay_ms: u64,
-    /// What that was, and the most it may ask for.
+    /// The hint of the other side and the most that it may ask for, both in milliseconds.
     pub(super) hint: Option<(u64, u64)>,
 }
 
@@ -48,7 +49,7 @@ impl Why {
         Self { cause, unchanged: Vec::new() }
     }
 
-    /// Also says why parameters stay as they are.
+    /// Adds sentences about parameters that stay as they are.
     pub(super) fn and(&mut self, unchanged: Vec<String>) {
         self.unchanged = unchanged;
     }
