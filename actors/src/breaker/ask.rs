@@ -10,104 +10,104 @@ use crate::{
     model::{ClockReading, RunId, Scope, Timestamp},
 };
 
-/// A question.
+/// A question to the Breaker.
 #[derive(Clone, Debug)]
 pub enum Ask {
-    /// May this attempt start? [`Answer::Admitted`].
+    /// Asks whether this attempt may start. Answered by [`Answer::Admitted`].
     Admit(Admit),
-    /// How the holder of some permits went. [`Answer::Settled`].
+    /// Reports what became of the holder of some permits. Answered by [`Answer::Settled`].
     Settle(Settle),
-    /// Breakers as they stand now, in order of scope. [`Answer::Breakers`].
+    /// Asks for breakers as they stand now, in order of scope. Answered by [`Answer::Breakers`].
     Get(GetBreakers),
-    /// An operator's word. [`Answer::Operated`].
+    /// An operator acts on a breaker. Answered by [`Answer::Operated`].
     Operate {
-        /// The scope.
+        /// The scope of the breaker.
         scope: Scope,
-        /// What to do.
+        /// What the operator does.
         act: OperatorAct,
-        /// Who.
+        /// The name of the operator, where it is known.
         by: Option<String>,
-        /// Why.
+        /// The operator's reason, where one was given.
         reason: Option<String>,
     },
-    /// After a restart: the saved state, every key of the Breaker's (`breaker/…`). An open breaker never comes back
-    /// closed. [`Answer::Changed`].
+    /// After a restart: brings back the saved state, which is every key of the Breaker (`breaker/…`). An open breaker
+    /// never comes back closed. Answered by [`Answer::Changed`].
     Restore {
-        /// What the clocks say that outlive a process.
+        /// The clocks that outlive a process, as they read now.
         clock: ClockReading,
-        /// Keys and values as they were saved.
+        /// The keys and values as they were saved.
         saved: Vec<(String, Vec<u8>)>,
     },
 }
 
-/// May this attempt start? All gates are asked first; only when all agree is anything taken.
+/// Asks whether an attempt may start. All gates are asked first; permits are taken only when all agree.
 #[derive(Clone, Debug)]
 pub struct Admit {
     /// The run that asks.
     pub run: RunId,
-    /// The scopes, in order.
+    /// The scopes that gate the start, with their rules, in order.
     pub gates: Vec<Gate>,
-    /// Only look: answer as if, take nothing.
+    /// Whether to only look: the answer is the same, but no permit is taken.
     pub peek: bool,
 }
 
-/// How the holder of these permits went; one outcome for each permit.
+/// Reports what became of the holder of these permits, with one outcome for each permit.
 #[derive(Clone, Debug)]
 pub struct Settle {
-    /// The holder.
+    /// The run that holds the permits.
     pub run: RunId,
-    /// The class of its end, for the sentence in the journal.
+    /// The class of the attempt's end, for the sentence in the journal.
     pub class: Option<String>,
-    /// Permit and outcome. A permit is used up unless `keep`.
+    /// Each permit with its outcome. A permit is used up unless `keep`.
     pub outcomes: Vec<(Permit, Outcome)>,
-    /// The attempt lives on (a probe proved itself, a daemon is healthy): its later end still counts.
+    /// Whether the attempt lives on (a probe proved itself, a daemon is healthy): its later end still counts.
     pub keep: bool,
 }
 
-/// Which breakers.
+/// Which breakers are asked for.
 #[derive(Clone, Debug)]
 pub enum GetBreakers {
-    /// Every one.
+    /// All breakers.
     All,
-    /// At most so many, after this scope.
+    /// At most this many breakers, in order of scope, after this scope.
     After(Option<Scope>, usize),
     /// Those of these scopes that are known.
     Of(Vec<Scope>),
 }
 
-/// What the Breaker answers.
+/// An answer of the Breaker.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// To [`Ask::Admit`].
+    /// The answer to [`Ask::Admit`].
     Admitted {
         /// The run that asked.
         run: RunId,
-        /// Whether it only looked, and took nothing.
+        /// Whether the question only looked, and took no permit.
         peek: bool,
-        /// The permits, or why there are none.
+        /// The permits, or the reason why there are none.
         admission: Admission,
     },
-    /// To [`Ask::Settle`].
+    /// The answer to [`Ask::Settle`].
     Settled {
-        /// The run.
+        /// The run that held the permits.
         run: RunId,
         /// Whether the attempt lives on.
         keep: bool,
-        /// What changed.
+        /// The changes that followed.
         changes: Changes,
     },
-    /// To [`Ask::Get`].
+    /// The answer to [`Ask::Get`].
     Breakers(Vec<BreakerStatus>),
-    /// To [`Ask::Operate`]; `None` when no run has used the scope yet and the act would only end something there.
+    /// The answer to [`Ask::Operate`]; `None` when no run has used the scope yet and the act only ends a state.
     Operated(Option<Changes>),
-    /// To [`Ask::Restore`].
+    /// The answer to [`Ask::Restore`].
     Changed(Changes),
 }
 
 impl Rules for Machine {
     type Ask = Ask;
     type Answer = Answer;
-    /// What changed because a penalty or a lease is over.
+    /// The changes that follow when a penalty or a lease is over.
     type Due = Changes;
     const ROOM: &'static str = "Breaker";
 

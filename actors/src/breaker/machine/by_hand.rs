@@ -1,4 +1,4 @@
-//! What an operator and the `mode` of the rules do to a scope, past its counters.
+//! What an operator and the `mode` of the rules do to a scope, independently of its counters.
 
 use super::{
     circuit::Circuit,
@@ -9,12 +9,12 @@ use super::{
 use crate::model::{BreakerMode, BreakerPolicy, Timestamp, format_duration_ms};
 
 impl Circuit {
-    /// Whether it acts under these rules: an operator's word holds until he takes it back.
+    /// The mode in force under these rules: what an operator set holds until an operator takes it back.
     pub(super) fn mode_under(&self, policy: &BreakerPolicy) -> BreakerMode {
         self.by_hand.unwrap_or(policy.mode)
     }
 
-    /// An operator's word; whether it changed anything.
+    /// Applies an operator's act. Returns whether it changed anything.
     pub(super) fn operate(
         &mut self,
         now: Timestamp,
@@ -40,7 +40,7 @@ impl Circuit {
         true
     }
 
-    /// Closed at level 0, or whatever the mode of its rules makes of that.
+    /// Closes the scope at level 0, or enters the state that the mode of its rules asks for.
     fn reset(&mut self, now: Timestamp, who: &str, out: &mut Vec<Change>) {
         let from = self.state.kind();
         self.level = 0;
@@ -65,7 +65,7 @@ impl Circuit {
         self.note(now, from, format!("forced open {who}, {how_long}"), out);
     }
 
-    /// Ends a forced open; whether it was one.
+    /// Ends a forced open. Returns whether there was one.
     fn end_forced_open(&mut self, now: Timestamp, who: &str, out: &mut Vec<Change>) -> bool {
         let forced = matches!(self.state, State::ForcedOpen { .. });
         if forced {
@@ -74,7 +74,7 @@ impl Circuit {
         forced
     }
 
-    /// To half-open, never straight to closed; or to where the mode of its rules wants it.
+    /// Goes to half-open, never straight to closed; or to the state that the mode of its rules asks for.
     pub(super) fn leave_forced_open(&mut self, at: Timestamp, why: String, out: &mut Vec<Change>) {
         match self.policy.mode {
             BreakerMode::Auto => {
@@ -84,7 +84,7 @@ impl Circuit {
         }
     }
 
-    /// Whether that is news.
+    /// Sets the mode by hand. Returns whether that changes anything.
     fn set_by_hand(&mut self, now: Timestamp, mode: BreakerMode, who: &str, out: &mut Vec<Change>) -> bool {
         if self.by_hand == Some(mode) {
             return false;
@@ -100,7 +100,8 @@ impl Circuit {
         true
     }
 
-    /// Goes where the mode in force wants it; whether it was elsewhere. A forced open stays: an operator's word is later.
+    /// Goes to the state that the mode in force asks for. Returns whether the state changed. A forced open stays,
+    /// because the operator's act came later.
     pub(super) fn follow_mode(&mut self, now: Timestamp, why: String, out: &mut Vec<Change>) -> bool {
         let mode = self.mode_under(&self.policy);
         let there = match (mode, &self.state) {
@@ -117,7 +118,7 @@ impl Circuit {
         !there
     }
 
-    /// Nothing counted, the level kept.
+    /// Enters a mode with empty counters; the level is kept.
     fn enter(&mut self, at: Timestamp, mode: BreakerMode, why: String, out: &mut Vec<Change>) {
         let from = self.state.kind();
         self.forget_failures();
@@ -126,7 +127,7 @@ impl Circuit {
         self.note(at, from, why, out);
     }
 
-    /// Another epoch: who started before is not listened to any more.
+    /// Begins another epoch: reports of runs that started before do not count any more.
     pub(super) fn begin_epoch(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
         self.ramp = None;

@@ -17,26 +17,28 @@ use std::{
     sync::Arc,
 };
 
-/// How long a scope is kept of which nothing is known, after its last use. A minute: a run that fails for reasons of its own
-/// comes back sooner as a rule, and the scope need not be written anew for each of its starts.
+/// How long a scope without any counted outcome is kept after its last use. A minute: a run that fails for reasons of
+/// its own usually comes back sooner, so the scope need not be written anew for each of its starts.
 const UNKNOWN_MS: u64 = 60_000;
 
-/// How long a scope that rests is kept whose outcomes do not grow old (`window.age = "0s"`), after its last use, if none of
-/// them is a failure. A day: longer than the pause between the starts of a nightly job.
+/// How long a resting scope whose outcomes do not grow old (`window.age = "0s"`) is kept after its last use, if none
+/// of them is a failure. A day: longer than the pause between the starts of a nightly job.
 const AGELESS_MS: u64 = 24 * 3_600_000;
 
-/// How long a scope is kept, after its last use, that no success has proved since it opened: half-open without a probe, or
-/// closed at a higher level. Eight days: longer than the pause between two starts of a weekly job. Time alone proves nothing,
-/// but without an end each host that ever failed is kept for ever; who comes later finds it closed at level 0.
+/// How long a scope that no success has proved since it opened is kept after its last use: half-open without a probe,
+/// or closed at a higher level. Eight days: longer than the pause between two starts of a weekly job. Time alone
+/// proves nothing, but without an end each host that ever failed would be kept for ever. A run that comes later finds
+/// the scope closed at level 0.
 const UNPROVED_MS: u64 = 8 * 24 * 3_600_000;
 
-/// Classes of failures that a sentence can name. Eight fill a line; of longer rows the latest are named.
+/// The number of classes of failures that a sentence can name. Eight fill a line; of longer rows the latest are
+/// named.
 const RECENT: usize = 8;
 
 /// The breaker of one scope.
 ///
-/// In this order in memory, because most of a decision's time is memory that the processor has to fetch: what each start asks
-/// comes first and lies together.
+/// The fields lie in this order in memory, because most of a decision's time is memory that the processor has to
+/// fetch: what each start reads comes first and lies together.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[repr(C)]
 pub(super) struct Circuit {
@@ -44,32 +46,32 @@ pub(super) struct Circuit {
     pub(super) state: State,
     pub(super) policy: Arc<BreakerPolicy>,
     /// Stamped on permits; an outcome of another epoch changes nothing. It begins at the time of creation, so that a
-    /// scope which was forgotten and comes back does not hear those from before.
+    /// scope which was forgotten and comes back does not count outcomes from before.
     pub(super) epoch: u64,
     pub(super) touched_at: Timestamp,
-    /// When an outcome counted last.
+    /// When an outcome last counted.
     #[serde(default)]
     pub(super) heard_at: Timestamp,
-    /// Permits of this epoch that are out; whose they are is in [`Held`](super::held::Held).
+    /// The number of permits of this epoch that are out; their holders are in [`Held`](super::held::Held).
     #[serde(skip)]
     pub(super) out: u32,
     pub(super) level: u32,
-    /// An operator's word about the mode, until he takes it back.
+    /// The mode that an operator set, until an operator takes it back.
     pub(super) by_hand: Option<BreakerMode>,
     pub(super) ramp: Option<Ramp>,
-    /// Probes of this epoch that lost their lease and still live: whatever they say is late, also when others have
-    /// closed the scope meanwhile.
+    /// Probes of this epoch that lost their lease and still live. Whatever they report is late, also when other runs
+    /// have closed the scope meanwhile.
     pub(super) expired: BTreeSet<RunId>,
-    /// How often it opened: the number that makes each draw another one.
+    /// How often the scope opened, which makes each draw a different one.
     openings: u64,
     pub(super) row: Row,
     pub(super) window: Window,
-    /// Starts that became ready: of weight 0 in time, of 1,000 slow.
+    /// Starts that became ready: weight 0 in time, weight 1,000 slow.
     #[serde(default, skip_serializing_if = "Window::is_empty")]
     pub(super) starts: Window,
     /// Classes of the latest failures, oldest first.
     pub(super) recent: VecDeque<String>,
-    /// The latest change of state or level, from which decay counts.
+    /// The time of the latest change of state or level, from which decay counts.
     pub(super) changed_at: Timestamp,
     why: String,
     #[serde(skip)]
@@ -101,7 +103,7 @@ impl Circuit {
         }
     }
 
-    /// When it changes by itself.
+    /// When the scope changes by itself; `None` when it does not.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         match &self.state {
             State::Closed | State::Disabled | State::MetricsOnly => None,
@@ -111,7 +113,7 @@ impl Circuit {
         }
     }
 
-    /// When it may be forgotten, if nothing happens before.
+    /// When it may be forgotten, if nothing happens to the scope before; `None` when it may not be forgotten.
     pub(super) fn idle_at(&self) -> Option<Timestamp> {
         let rests = match &self.state {
             State::Closed | State::Disabled | State::MetricsOnly => true,
@@ -131,7 +133,7 @@ impl Circuit {
             (false, _) => self.touched_at.plus(UNKNOWN_MS),
             (true, 0) if failed => return None,
             (true, 0) => self.touched_at.plus(AGELESS_MS),
-            // Its row of failures is no younger than the latest of them.
+            // The row of failures is no younger than the latest outcome.
             (true, age_ms) => self.heard_at.max(newest).plus(age_ms),
         };
         let spaced = self.ramp.map(|ramp| ramp.until).unwrap_or_default();
@@ -178,7 +180,7 @@ impl Circuit {
         }
     }
 
-    /// Whether this run may start under these rules. Changes nothing.
+    /// Decides whether this run may start under these rules. Changes nothing.
     pub(super) fn look(&self, run: RunId, now: Timestamp, policy: &BreakerPolicy) -> Result<(), Refusal> {
         let forced = matches!(self.state, State::ForcedOpen { .. });
         if !forced && self.mode_under(policy) != BreakerMode::Auto {
@@ -211,12 +213,12 @@ impl Circuit {
         }
     }
 
-    /// Whether who may start under these rules is a probe, as [`Self::look`] says it.
+    /// Whether a run that may start under these rules is a probe, as [`Self::look`] decides it.
     pub(super) fn probes_under(&self, policy: &BreakerPolicy) -> bool {
         matches!(self.state, State::HalfOpen { .. }) && self.mode_under(policy) == BreakerMode::Auto
     }
 
-    /// The permit that a run gets now, by what [`Self::look`] said. It takes the name of the scope with it.
+    /// The permit that a run gets now, as [`Self::look`] decided. It takes the name of the scope out of the gate.
     pub(super) fn permit(&self, gate: &mut Gate, now: Timestamp, probe: bool) -> Permit {
         let half_open = &gate.policy.half_open;
         Permit {
@@ -229,7 +231,7 @@ impl Circuit {
         }
     }
 
-    /// Takes what [`Self::look`] allowed; whether that is worth saving.
+    /// Takes what [`Self::look`] allowed. Returns whether the change is worth saving.
     pub(super) fn grant(
         &mut self,
         run: RunId,
@@ -237,7 +239,7 @@ impl Circuit {
         policy: &Arc<BreakerPolicy>,
         out: &mut Vec<Change>,
     ) -> bool {
-        // As long as nothing is configured anew, a start brings the very rules that came with the one before.
+        // As long as no configuration changes, a start brings the very rules that came with the one before.
         let others = !Arc::ptr_eq(&self.policy, policy);
         let mut changed = others && self.policy != *policy;
         if others {
@@ -265,7 +267,7 @@ impl Circuit {
         changed
     }
 
-    /// Hears how a holder of a permit of this epoch went; whether that is worth saving.
+    /// Takes a report of a holder of a permit of this epoch. Returns whether the change is worth saving.
     pub(super) fn settle(&mut self, now: Timestamp, word: &Word<'_>, out: &mut Vec<Change>) -> bool {
         self.touched_at = now;
         let lateness = self.lateness(word);
@@ -274,8 +276,8 @@ impl Circuit {
             self.out -= u32::from(word.holds);
         }
         if let Some(lateness) = lateness {
-            // One that lives on from before says that it is well again and again, and one that died with its supervisor
-            // has nothing to say: that is no news.
+            // A run that lives on from before reports again and again that it is well, and one that died with its
+            // supervisor has nothing to report: neither is news.
             if (!word.keep && !word.is_of_a_lost_run()) || word.outcome.is_failure() {
                 let event = Event::LateOutcome { why: words::late(word, self.state.kind(), lateness) };
                 out.push(Change { at: now, scope: self.scope.clone(), run: Some(word.run), event });
@@ -311,7 +313,7 @@ impl Circuit {
         }
     }
 
-    /// Why a word of this holder does not count, if it does not.
+    /// Why a report of this holder does not count; `None` when it counts.
     fn lateness(&self, word: &Word<'_>) -> Option<Lateness> {
         let may_speak = match &self.state {
             State::Closed | State::Disabled | State::MetricsOnly => {
@@ -329,7 +331,7 @@ impl Circuit {
         }
     }
 
-    /// A neutral word says nothing, but it gives a probe's permit back.
+    /// A neutral report says nothing about the scope, but it gives a probe's permit back.
     fn release(&mut self, word: &Word<'_>) -> bool {
         match &mut self.state {
             State::HalfOpen { leases, .. } if !word.keep => leases.remove(&word.run).is_some(),
@@ -339,7 +341,7 @@ impl Circuit {
 
     pub(super) fn succeeded(&mut self, now: Timestamp, word: &Word<'_>, out: &mut Vec<Change>) -> bool {
         if let State::HalfOpen { leases, ok, .. } = &mut self.state {
-            // Also of one that lives on: it has proved itself, and the next may probe.
+            // Also the lease of a run that lives on: it has proved itself, and the next may probe.
             leases.remove(&word.run);
             *ok = ok.saturating_add(1);
             let (ok, asked) = (*ok, self.policy.half_open.successes.max(1));
@@ -365,7 +367,7 @@ impl Circuit {
         true
     }
 
-    /// `in_share`: it counts in the share of failures too.
+    /// Counts a failure. `in_share`: it counts in the share of failures too.
     fn failed(
         &mut self,
         now: Timestamp,
@@ -401,7 +403,8 @@ impl Circuit {
         }
     }
 
-    /// Opens one level higher; one that only watches says so, and begins to count anew as if it had opened.
+    /// Opens the scope one level higher. A scope that only watches records that it would open, and begins to count
+    /// anew.
     pub(super) fn trip(&mut self, now: Timestamp, why: String, out: &mut Vec<Change>) {
         if self.state != State::MetricsOnly {
             return self.open(now, self.level.saturating_add(1), &why, out);
@@ -411,7 +414,7 @@ impl Circuit {
         out.push(Change { at: now, scope: self.scope.clone(), run: None, event });
     }
 
-    /// The weight of failed probes that opens again.
+    /// The weight of failed probes at which the scope opens again, in thousandths.
     pub(super) fn reopening_permille(&self) -> u64 {
         u64::from(self.policy.half_open.failures.max(1)) * 1_000
     }

@@ -1,4 +1,4 @@
-//! What a start says before its end: that it is ready, or has written something.
+//! What a start reports before its end: that it is ready, or has written something.
 
 use super::{
     circuit::Circuit,
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::model::{ProbeSuccess, Timestamp};
 
-/// What a slow start weighs among the starts, in thousandths; one in time weighs as much in the total.
+/// The weight of a slow start among the starts, in thousandths; a start in time has the same weight in the total.
 const SLOW_PERMILLE: u32 = 1_000;
 
 impl Circuit {
-    /// A start became ready; whether that is worth saving. It is no success, which would end a row of failures: what
-    /// crashes a second after it was ready crashes all the same.
+    /// A start became ready. Returns whether the change is worth saving. It is no success, which would end a row of
+    /// failures: an attempt that crashes a second after it was ready crashes all the same.
     pub(super) fn became_ready(
         &mut self,
         now: Timestamp,
@@ -41,7 +41,7 @@ impl Circuit {
         true
     }
 
-    /// This has happened to a probe: it is proved where the rules say so, and nothing else follows.
+    /// This has happened to a probe: it is proved where the rules say so; otherwise nothing follows.
     pub(super) fn proved_by(
         &mut self,
         by: ProbeSuccess,
@@ -53,7 +53,7 @@ impl Circuit {
         probes && self.succeeded(now, word, out)
     }
 
-    /// A probe failed by being slow, whatever its end will be: it has had its say.
+    /// A probe failed by being slow, whatever its end will be: its outcome is settled.
     fn slow_probe(&mut self, now: Timestamp, word: &Word<'_>, why: &str, out: &mut Vec<Change>) -> bool {
         let enough = self.reopening_permille();
         let State::HalfOpen { leases, failed_permille, .. } = &mut self.state else { return false };

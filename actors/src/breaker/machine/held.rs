@@ -1,31 +1,32 @@
-//! Who holds permits and has not said the last word: each last word is heard once.
+//! Which runs hold permits and have not made their last report: each last report counts once.
 //!
-//! By run and not by scope, because a start that needs four scopes then touches one entry and not four, and a scope that
-//! everybody needs has no list that grows with everybody. Not saved, which would be one more write for each start: the
-//! processes do not outlive ours, and those that do are named to [`Machine::adopt`](super::Machine::adopt).
+//! Kept by run and not by scope: a start that needs four scopes then touches one entry and not four, and a scope that
+//! every run needs has no list that grows with all runs. Not saved, which would be one more write for each start: the
+//! processes do not outlive the supervisor, and those that do are named to [`Machine::adopt`](super::Machine::adopt).
 
 use super::slots::SlotId;
 use crate::model::{RunId, RunMap};
 
-/// Permits of one run under one scope and epoch. Those of an epoch that is over are void, and wait here for their last
-/// word only to be taken away with it.
+/// The permits of one run under one scope and epoch. Those of an epoch that is over are void, and are kept only until
+/// the last report takes them away.
 #[derive(Clone, Copy, Debug)]
 struct Share {
     place: u32,
-    /// A run that asked twice gives one back unused.
+    /// The number of permits. A run that asked twice gives one back unused.
     permits: u32,
     serial: u64,
     epoch: u64,
 }
 
 impl Share {
-    /// The scope. Its parts stand apart above: a run's entry is as long as a line of the processor's cache then.
+    /// The scope. Its parts are separate fields above, so that a run's entry is as long as a line of the processor's
+    /// cache.
     const fn id(&self) -> SlotId {
         SlotId { place: self.place, serial: self.serial }
     }
 }
 
-/// Permits of one run. Most have one scope, which then needs no memory of its own.
+/// The permits of one run. Most runs have one scope, which then needs no memory of its own.
 #[derive(Debug)]
 struct Shares {
     first: Share,
@@ -37,7 +38,7 @@ struct Shares {
 pub(super) struct Held(RunMap<Shares>);
 
 impl Held {
-    /// One more permit.
+    /// Adds one permit.
     pub(super) fn add(&mut self, run: RunId, id: SlotId, epoch: u64) {
         let one = Share { place: id.place, permits: 1, serial: id.serial, epoch };
         let Some(shares) = self.0.get_mut(&run) else {
@@ -55,7 +56,7 @@ impl Held {
         self.0.get_mut(&run).is_some_and(|shares| shares.find(id, epoch).is_some())
     }
 
-    /// One permit is over; whether there was one.
+    /// Takes back one permit. Returns whether there was one.
     pub(super) fn take(&mut self, run: RunId, id: SlotId, epoch: u64) -> bool {
         let Some(share) = self.0.get_mut(&run).and_then(|shares| shares.find(id, epoch)) else {
             return false;
@@ -67,8 +68,8 @@ impl Held {
         true
     }
 
-    /// The last word under a scope that was forgotten meanwhile: what the run holds of this epoch in scopes that do not
-    /// live is over.
+    /// Takes the last report under a scope that was forgotten meanwhile: removes what the run holds of this epoch in
+    /// scopes that do not live.
     pub(super) fn forget(&mut self, run: RunId, epoch: u64, lives: impl Fn(SlotId) -> bool) {
         self.drop_where(run, |share| share.epoch == epoch && !lives(share.id()));
     }

@@ -1,4 +1,4 @@
-//! The decisions of the Breaker: time is an argument, chance is a seed, nothing is read and nothing is sent.
+//! The decisions of the Breaker. Time is an argument and chance is a seed; the machine reads and sends nothing.
 
 mod by_hand;
 mod circuit;
@@ -36,38 +36,38 @@ use self::{
 use crate::model::{ClockReading, Event, ProbeParams, Put, RunId, Scope, Timestamp};
 use std::{collections::BTreeSet, sync::Arc};
 
-/// Every breaker there is.
+/// All breakers.
 ///
-/// Each method first applies what time has changed, each deadline at its own time and in their order, so that it makes
-/// no difference how often anybody asks.
+/// Each method first applies what time has changed, each deadline at its own time and in order, so that it makes no
+/// difference how often the machine is asked.
 #[derive(Debug)]
 pub struct Machine {
     seed: u64,
     rules: Rules,
     slots: Slots,
     held: Held,
-    /// Places of the scopes that one question is about; kept, so that a question needs no memory of its own.
+    /// Slots of the scopes that one question is about; kept, so that a question needs no memory of its own.
     found: Vec<Option<u32>>,
-    /// Scopes that change by themselves, by when.
+    /// The scopes that change by themselves, by the time at which they do.
     deadlines: BTreeSet<(Timestamp, Scope)>,
-    /// Scopes that may be forgotten, by when they are looked at for that. Apart from the deadlines because it makes no
-    /// difference when they are, and not kept up to date: who is used all day is looked at now and then, and not moved with
-    /// each start.
+    /// The scopes that may be forgotten, by the time at which that is checked. Kept apart from the deadlines because
+    /// it makes no difference when a scope is forgotten, and not kept up to date: a scope that is in use all day is
+    /// checked now and then, and not moved with each start.
     idle: BTreeSet<(Timestamp, Scope)>,
-    /// The latest time heard of: a clock that steps back grants nothing.
+    /// The latest time that the machine was told: a clock that steps back grants nothing.
     last: Timestamp,
-    /// What the other clocks said, and when.
+    /// The latest reading of the other clocks, and when it was taken.
     clock: (Timestamp, ClockReading),
-    /// Runs whose processes outlived the process before this one.
+    /// Runs whose processes outlived the previous supervisor.
     adopted: BTreeSet<RunId>,
 }
 
-/// How much later than it may be a scope is forgotten where nothing else wakes us: minutes, so that a machine that does
-/// nothing is woken seldom, and its memory comes back all the same.
+/// How much later than allowed a scope is forgotten at most, where nothing else wakes the machine. Minutes, so that
+/// an idle machine is woken seldom, and its memory comes back all the same.
 const FORGOTTEN_WITHIN_MS: u64 = 5 * 60_000;
 
-/// Most scopes that are forgotten with one message: some milliseconds. The rest follows with the next, and who is asked for
-/// before that is forgotten first.
+/// The most scopes that are forgotten with one message, which takes some milliseconds. The rest follows with the next
+/// message. A scope that is asked for before that is forgotten first.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 /// What one message changed so far.
@@ -80,7 +80,7 @@ struct Pending {
 }
 
 impl Machine {
-    /// Knows nothing yet. Equal seeds draw equal penalties.
+    /// Creates a machine without any state. Equal seeds draw equal penalties.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -97,40 +97,41 @@ impl Machine {
         }
     }
 
-    /// What the clocks that go on between processes say at `now`. Only saved records hear of it, and only the time
+    /// Takes what the clocks that go on between processes read at `now`. Only saved records use it, and only the time
     /// between two processes is measured by it.
     pub const fn set_clock(&mut self, now: Timestamp, reading: ClockReading) {
         self.clock = (now, reading);
     }
 
-    /// Names runs whose processes live on after a change of supervisor: [`Self::restore`] gives them back their permits.
-    /// Permits of all others are gone with their processes. To be called before.
+    /// Names runs whose processes live on after a change of supervisor: [`Self::restore`] gives them back their
+    /// permits. Permits of all other runs are gone with their processes. To be called before [`Self::restore`].
     pub fn adopt(&mut self, runs: impl IntoIterator<Item = RunId>) {
         self.adopted.extend(runs);
     }
 
-    /// When time changes something next that anybody could notice.
+    /// When time next changes something that a caller could notice.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// When to be woken: also to forget scopes that rest, some time after they may be.
+    /// When to wake the machine: for its next deadline, or to forget scopes that rest, some time after they may be.
     #[must_use]
     pub fn next_alarm(&self) -> Option<Timestamp> {
         let forgotten = self.idle.first().map(|(at, _)| at.plus(FORGOTTEN_WITHIN_MS));
         self.next_deadline().into_iter().chain(forgotten).min()
     }
 
-    /// Applies what time has changed.
+    /// Applies what time has changed, and returns it.
     pub fn advance(&mut self, now: Timestamp) -> Changes {
         let pending = self.settle_time(now);
         self.finish(pending)
     }
 
-    /// May this run start? Denied takes nothing; neither does `peek`.
+    /// Decides whether this run may start. A denial takes no permits; neither does `peek`.
     ///
-    /// The names of the scopes go into the answer, so that who gives them away has none of them copied.
+    /// The names of the scopes go into the answer, so that a caller that passes them by value has none of them
+    /// copied.
     pub fn admit(
         &mut self,
         now: Timestamp,
@@ -178,7 +179,7 @@ impl Machine {
         Admission::Granted { permits, probe, changes: self.finish(pending) }
     }
 
-    /// One permit, under the scope at this place if it is known.
+    /// Takes one permit, under the scope in this slot if it is known.
     fn take(
         &mut self,
         now: Timestamp,
@@ -188,7 +189,7 @@ impl Machine {
         pending: &mut Pending,
     ) -> Permit {
         let Pending { events, touched, .. } = pending;
-        // One that is new may be named twice.
+        // A new scope may be named twice in one question.
         let place = place.or_else(|| self.slots.place(&gate.scope));
         if let Some(slot) = place.and_then(|place| self.slots.at_mut(place)) {
             let probe = slot.circuit.probes_under(&gate.policy);
@@ -207,7 +208,7 @@ impl Machine {
         let policy = self.rules.share(&gate.policy);
         let mut circuit = Circuit::new(gate.scope.clone(), policy, self.seed, now);
         if !peek {
-            // Somebody holds a permit: it neither rests nor changes by itself.
+            // A permit of the scope is out: the scope neither rests nor changes by itself.
             circuit.grant(run, now, &gate.policy, events);
         }
         let scope = gate.scope.clone();
@@ -220,7 +221,7 @@ impl Machine {
         permit
     }
 
-    /// Hears how the holder of permits went; with `keep` it lives on.
+    /// Takes the report of the holder of permits; with `keep` the holder lives on.
     pub fn settle(
         &mut self,
         now: Timestamp,
@@ -261,7 +262,7 @@ impl Machine {
         self.finish(pending)
     }
 
-    /// Whether the run holds a permit of the scope's present epoch. Unless it lives on, its permit is over.
+    /// Whether the run holds a permit of the scope's present epoch. Unless the run lives on, its permit is over.
     fn last_permit(&mut self, run: RunId, permit: &Permit, keep: bool) -> bool {
         let Some(slot) = self.slots.get(&permit.scope) else {
             self.held.forget(run, permit.epoch, |id| self.slots.lives(id));
@@ -274,8 +275,8 @@ impl Machine {
         holds
     }
 
-    /// An operator's word; nothing when the scope is unknown and the act has something there to end. Acts that refuse or
-    /// let through make a scope that no run has used yet.
+    /// Applies an operator's act; `None` when the scope is unknown and the act only ends a state. Acts that refuse or
+    /// let through create a scope that no run has used yet.
     pub fn operate(
         &mut self,
         now: Timestamp,
@@ -285,7 +286,7 @@ impl Machine {
         reason: Option<&str>,
     ) -> Option<Changes> {
         if !self.slots.contains(scope) && !act.creates() {
-            return None; // Before time is settled: nobody would write down what that changes.
+            return None; // Before time is settled: what that changes would not be written.
         }
         let mut pending = self.settle_time(now);
         let now = self.last;
@@ -301,13 +302,13 @@ impl Machine {
         Some(self.finish(pending))
     }
 
-    /// Every breaker as it stands, in order of scope. Call [`Self::advance`] first.
+    /// All breakers as they stand, in order of scope. Call [`Self::advance`] first.
     #[must_use]
     pub fn breakers(&self) -> Vec<BreakerStatus> {
         self.breakers_after(None, usize::MAX)
     }
 
-    /// At most so many of them, after this scope in their order.
+    /// At most `limit` breakers, in order of scope, after this scope.
     #[must_use]
     pub fn breakers_after(&self, after: Option<&Scope>, limit: usize) -> Vec<BreakerStatus> {
         let wanted = |circuit: &&Circuit| {
@@ -326,14 +327,15 @@ impl Machine {
         scopes.into_iter().filter_map(|scope| Some(self.slots.get(scope)?.circuit.status())).collect()
     }
 
-    /// How many are known.
+    /// The number of known breakers.
     #[must_use]
     pub fn count(&self) -> usize {
         self.slots.len()
     }
 
-    /// Brings back saved state, and says which records could not be read. How long nobody watched is told by the
-    /// clocks of [`Self::set_clock`]; one that was open comes back open or half-open, never closed.
+    /// Brings back saved state, and returns the records that could not be read. How long no supervisor watched is
+    /// computed from the clocks of [`Self::set_clock`]. A breaker that was open comes back open or half-open, never
+    /// closed.
     pub fn restore(&mut self, now: Timestamp, saved: &[(String, Vec<u8>)]) -> (Changes, Vec<String>) {
         self.last = self.last.max(now);
         let (now, clock) = (self.last, self.reading());
@@ -359,7 +361,7 @@ impl Machine {
             circuit.policy = self.rules.share(&circuit.policy);
             let epoch = circuit.epoch;
             circuit.out = u32::try_from(adopted.len()).unwrap_or(u32::MAX);
-            // A scope that was here already keeps its places, so that `change` can move them.
+            // A scope that was here already keeps its entries in the ordered sets, so that `change` can move them.
             let id = self.slots.insert(circuit);
             for run in &adopted {
                 self.held.add(*run, id, epoch);
@@ -373,8 +375,8 @@ impl Machine {
         (self.finish(pending), unread)
     }
 
-    /// Everything as it is saved at `now`, for one who knows that this is the end; [`Self::advance`] comes before. The
-    /// others find each scope as it was saved with its latest change.
+    /// Everything as it is saved at `now`, for a caller that knows that this is the end; call [`Self::advance`]
+    /// first. After any other end each scope is found as it was saved with its latest change.
     #[must_use]
     pub fn save(&mut self, now: Timestamp) -> Vec<Put> {
         self.last = self.last.max(now);
@@ -401,7 +403,7 @@ impl Machine {
         pending
     }
 
-    /// The place of a scope that is known, and is not about to be forgotten.
+    /// The slot of a scope that is known, and is not about to be forgotten.
     fn place(&mut self, scope: &Scope, pending: &mut Pending) -> Option<u32> {
         let place = self.slots.place(scope)?;
         let looked_at = self.slots.at(place)?.idle.filter(|at| *at <= self.last);
@@ -411,7 +413,7 @@ impl Machine {
         self.slots.place(scope)
     }
 
-    /// Forgets a scope that was due to be looked at, if it rests; else it is looked at again.
+    /// Forgets a scope that was due to be checked, if it rests; else sets the time of its next check.
     fn forget_if_idle(&mut self, scope: Scope, pending: &mut Pending) {
         let Some(slot) = self.slots.get_mut(&scope) else { return };
         slot.idle = slot.circuit.idle_at();
@@ -425,7 +427,7 @@ impl Machine {
         }
     }
 
-    /// Changes one scope and brings its places in the ordered sets up to date.
+    /// Changes one scope and brings its entries in the ordered sets up to date.
     fn change<T>(&mut self, scope: &Scope, change: impl FnOnce(&mut Circuit) -> T) -> Option<T> {
         let slot = self.slots.get_mut(scope)?;
         let answer = change(&mut slot.circuit);
@@ -445,7 +447,7 @@ impl Machine {
         Changes { events: pending.events, saved, freed: pending.freed }
     }
 
-    /// What the other clocks say at the latest time heard of.
+    /// What the other clocks read at the latest time that the machine was told.
     const fn reading(&self) -> ClockReading {
         let (at, reading) = self.clock;
         reading.plus(self.last.since(at))

@@ -1,4 +1,4 @@
-//! How long an open breaker refuses.
+//! How long an open breaker refuses starts.
 
 use crate::model::{BreakerPolicy, Scope, high_half, split_mix_64};
 
@@ -15,22 +15,23 @@ pub(super) fn top_level(policy: &BreakerPolicy) -> u32 {
     u32::try_from(curve(policy).count()).unwrap_or(u32::MAX)
 }
 
-/// A penalty with its chance, which only lengthens: after the cap, so that scopes which opened together do not come
-/// back together.
+/// A penalty with its chance, which only lengthens it: after the cap, so that scopes which opened together do not
+/// come back together.
 #[must_use]
 pub(super) fn lengthened(penalty_ms: u64, jitter_permille: u32, u: u32) -> u64 {
     let most = u128::from(penalty_ms) * u128::from(jitter_permille) / 1_000;
     penalty_ms.saturating_add(u64::try_from((most * u128::from(u)) >> 32).unwrap_or(0))
 }
 
-/// The drawn number of this scope's `count`th opening: the same on every machine.
+/// The drawn number of this scope's `count`th opening, which is the same on every machine.
 #[must_use]
 pub(super) fn draw(seed: u64, scope: &Scope, count: u64) -> u32 {
     let hash = scope.0.bytes().fold(seed, |hash, byte| split_mix_64(hash ^ u64::from(byte)));
     high_half(split_mix_64(hash ^ count))
 }
 
-/// Penalties of level 1, 2 … up to the first that is the longest; whole nanoseconds, cut to milliseconds at the end.
+/// The penalties of level 1, 2 … up to the first that is the longest. Computed in whole nanoseconds, cut to
+/// milliseconds at the end.
 fn curve(policy: &BreakerPolicy) -> impl Iterator<Item = u64> {
     let max = u128::from(policy.max_penalty_ms) * 1_000_000;
     let first = (u128::from(policy.penalty_ms) * 1_000_000).min(max);

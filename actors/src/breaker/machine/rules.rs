@@ -1,29 +1,29 @@
-//! The rules of all scopes, each once: ten thousand sites under one pattern have one set of rules between them.
+//! The rules of all scopes, each stored once: ten thousand sites under one pattern share one set of rules.
 
 use crate::model::BreakerPolicy;
 use std::{collections::HashSet, sync::Arc};
 
-/// So many are kept before any is looked for that no scope has any more: rules come from configurations, which have
+/// The number of sets that are kept before unused ones are looked for. Rules come from configurations, which have
 /// fewer, so that most machines never look.
 const FEW: usize = 256;
 
-/// Every set of rules that some scope has, and for a while those that none has any more.
+/// Every set of rules that some scope uses, and for a while those that none uses any more.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     all: HashSet<Arc<BreakerPolicy>>,
-    /// How many are there when unused ones are dropped.
+    /// The number of sets at which unused ones are dropped.
     sweep_at: usize,
 }
 
 impl Rules {
-    /// These rules, as every scope has them that has the same.
+    /// Returns these rules in the copy that all scopes with equal rules share.
     pub(super) fn share(&mut self, rules: &Arc<BreakerPolicy>) -> Arc<BreakerPolicy> {
         if let Some(shared) = self.all.get(rules) {
             return shared.clone();
         }
         if self.all.len() >= self.sweep_at {
             self.all.retain(|rules| Arc::strong_count(rules) > 1);
-            // Twice as many as are in use, so that a sweep is paid for by as many new ones.
+            // Twice as many as are in use, so that each sweep is paid for by as many new sets.
             self.sweep_at = self.all.len().saturating_mul(2).max(FEW);
         }
         self.all.insert(rules.clone());

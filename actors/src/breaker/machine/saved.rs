@@ -1,22 +1,22 @@
 //! Saved state: a state byte, a version byte, a checksum of all the rest, then JSON.
 //!
-//! The state byte comes first, in every version there will be, for the day when the rest cannot be read: a scope that was
-//! refusing must not come back as one that lets everything through. The checksum is there because a flipped bit within a
-//! number is still a number.
+//! The state byte comes first, in every version there will be, for the day when the rest cannot be read: a scope that
+//! was refusing must not come back as one that lets every start through. The checksum is there because a flipped bit
+//! within a number is still a number.
 
 use super::{circuit::Circuit, state::State};
 use crate::model::{BreakerState, ClockReading, Put, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
-/// The version this code writes, and the only one it reads.
+/// The version that this code writes, and the only one that it reads.
 const VERSION: u8 = 2;
 
-/// What all keys of ours begin with.
+/// The prefix of all keys of the Breaker.
 const PREFIX: &str = "breaker/";
 
-/// A circuit with the time at which it was saved: its own times are relative to `saved_at`, and how long nobody watched
-/// is told by the clocks that go on between processes.
+/// A circuit with the time at which it was saved. Its own times are relative to `saved_at`. How long no supervisor
+/// watched is computed from the clocks that go on between processes.
 #[derive(Deserialize, Serialize)]
 struct Record<C> {
     saved_at: Timestamp,
@@ -27,21 +27,22 @@ struct Record<C> {
 /// A record that was read back.
 #[derive(Debug)]
 pub(super) enum Read {
-    /// As it was, in the time of now.
+    /// The scope as it was, moved to the present time.
     Whole(Box<Circuit>),
-    /// Unreadable, and it was, or may have been, in this state: half-open, so that one probe finds out.
+    /// The record is unreadable, and the scope was, or may have been, in this state. It becomes half-open, so that
+    /// one probe finds out.
     Guessed(Box<Circuit>, BreakerState),
-    /// Of another version, and closed: as if it had never been.
+    /// The record is of another version, and closed: treated as if it had never been saved.
     Nothing,
 }
 
-/// When a record is read, and for whom.
+/// The time at which a record is read, and what its reading needs.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub(super) seed: u64,
     pub(super) now: Timestamp,
     pub(super) clock: ClockReading,
-    /// Runs whose processes live on, and who keep their permits.
+    /// Runs whose processes live on, and which keep their permits.
     pub(super) adopted: &'a BTreeSet<RunId>,
 }
 
@@ -70,7 +71,7 @@ fn checksum(state: u8, json: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Reads one saved record into the time of now.
+/// Reads one saved record, and moves it to the present time.
 pub(super) fn read(key: &str, value: &[u8], reader: &Reader<'_>) -> Read {
     let Some(name) = key.strip_prefix(PREFIX) else { return Read::Nothing };
     let scope = Scope(name.to_owned());

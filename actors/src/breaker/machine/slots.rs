@@ -1,8 +1,8 @@
-//! Where the scopes are kept. They are asked for by name: a question of several scopes looks each name up once and goes
-//! by place from there.
+//! Where the scopes are kept. Callers ask for them by name: a question about several scopes looks up each name once,
+//! and uses the slot from then on.
 //!
-//! The table of names holds places alone, four bytes for each scope, so that it stays near the processor; the names are
-//! with their scopes, once.
+//! The table of names holds slot numbers alone, four bytes for each scope, so that it stays near the processor; the
+//! names are stored with their scopes, once.
 
 use super::circuit::Circuit;
 use crate::model::{Scope, Timestamp};
@@ -10,30 +10,32 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::{cmp::Reverse, collections::BinaryHeap, hash::BuildHasher as _};
 
-/// A scope and its places in the two ordered sets. In this order in memory: see [`Circuit`].
+/// A scope and its entries in the two ordered sets. The fields lie in this order in memory: see [`Circuit`].
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Slot {
-    /// By which those are found who hold permits here.
+    /// The identity by which the holders of the scope's permits are found.
     pub(super) id: SlotId,
     pub(super) deadline: Option<Timestamp>,
-    /// When it is looked at whether it may be forgotten.
+    /// When it is checked whether the scope may be forgotten.
     pub(super) idle: Option<Timestamp>,
     pub(super) circuit: Circuit,
 }
 
-/// Which scope: never another's, whatever is forgotten, because a place is used again but a serial number is not.
+/// The identity of a scope. It never becomes another scope's, whatever is forgotten, because a slot is used again but
+/// a serial number is not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct SlotId {
     pub(super) place: u32,
     pub(super) serial: u64,
 }
 
-/// Places in one piece of memory, which is given back when none of them is used: fewer would be more pieces to look through,
+/// The number of slots in one piece of memory, which is freed when none of them is used. With fewer there would be
+/// more pieces to look through; with more, one used slot would keep more unused ones.
 /// and of more one that is used keeps the others.
 const PAGE: usize = 64;
 
-/// Neighbouring places.
+/// A piece of memory with neighbouring slots.
 #[derive(Debug)]
 struct Page {
     used: usize,
@@ -46,20 +48,20 @@ impl Page {
     }
 }
 
-/// Every scope there is.
+/// All scopes.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     hasher: RandomState,
     places: HashTable<u32>,
     pages: Vec<Option<Page>>,
-    /// Places that are used again, the lowest first: so the high pages become empty.
+    /// Slots that can be used again, the lowest first, so that the high pages become empty.
     free: BinaryHeap<Reverse<u32>>,
-    /// The first place that was never used.
+    /// The first slot that was never used.
     next_place: u32,
     next_serial: u64,
 }
 
-/// In which page a place is, and where there.
+/// The page of a slot, and its index there.
 fn split(place: u32) -> (usize, usize) {
     let place = usize::try_from(place).unwrap_or(usize::MAX);
     (place / PAGE, place % PAGE)
@@ -70,12 +72,12 @@ impl Slots {
         self.place(scope).is_some()
     }
 
-    /// How many there are.
+    /// The number of scopes.
     pub(super) fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// The place of a scope, until it is removed.
+    /// The slot of a scope, until the scope is removed.
     pub(super) fn place(&self, scope: &Scope) -> Option<u32> {
         let hash = self.hasher.hash_one(scope);
         self.places
@@ -105,12 +107,12 @@ impl Slots {
         self.pages.iter().flatten().flat_map(|page| page.slots.iter().flatten())
     }
 
-    /// Whether this scope is there, and no other in its place.
+    /// Whether this scope is still there, and no other scope in its slot.
     pub(super) fn lives(&self, id: SlotId) -> bool {
         self.at(id.place).is_some_and(|slot| slot.id == id)
     }
 
-    /// Puts a scope in, in place of one of its name, which leaves it its places in the ordered sets and nothing else.
+    /// Inserts a scope. It replaces one of the same name, and takes over only its entries in the ordered sets.
     pub(super) fn insert(&mut self, circuit: Circuit) -> SlotId {
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -168,14 +170,14 @@ impl Slots {
         if self.places.is_empty() {
             (self.pages, self.free, self.next_place) = (Vec::new(), BinaryHeap::new(), 0);
         }
-        // A table that is three quarters empty is more than a burst of new scopes needs.
+        // A table that is three quarters empty is larger than a burst of new scopes needs.
         if self.places.capacity() / 4 > self.places.len() {
             self.places.shrink_to(0, hash_at(&self.pages, &self.hasher));
         }
     }
 }
 
-/// The hash of the name at a place.
+/// The hash of the name in a slot.
 fn hash_at<'a>(pages: &'a [Option<Page>], hasher: &'a RandomState) -> impl Fn(&u32) -> u64 + 'a {
     move |place| {
         let (page, at) = split(*place);

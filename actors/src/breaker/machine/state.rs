@@ -1,44 +1,44 @@
-//! Where a scope stands, and what passes between it and those who ask.
+//! The state of a scope, and what passes between the scope and its callers.
 
 use super::terms::Outcome;
 use crate::model::{BreakerMode, BreakerState, Class, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Where a scope stands.
+/// The state of a scope.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum State {
-    /// Everybody may start.
+    /// Every run may start.
     Closed,
-    /// Nobody may start before `until`, which nothing but an operator moves.
+    /// No run may start before `until`, which only an operator moves.
     Open {
-        /// End of the penalty.
+        /// The end of the penalty.
         until: Timestamp,
     },
-    /// Probes find out.
+    /// Probes find out whether the target is well.
     HalfOpen {
-        /// Who probes, and until when he must have said how it went. A map and no counter, so that a permit can
-        /// neither be returned twice nor be lost.
+        /// The runs that probe, and the time by which each must have reported. A map and no counter, so that a permit
+        /// can neither be returned twice nor be lost.
         leases: BTreeMap<RunId, Timestamp>,
-        /// Probes that succeeded.
+        /// The number of probes that succeeded.
         ok: u32,
-        /// Weight of those that failed.
+        /// The weight of the probes that failed, in thousandths.
         failed_permille: u64,
     },
-    /// An operator refuses everybody.
+    /// An operator refuses all starts.
     ForcedOpen {
-        /// Until then; nothing: until somebody ends it.
+        /// When the refusal ends; `None`: when an operator ends it.
         until: Option<Timestamp>,
     },
-    /// Everybody may start, and nobody is listened to.
+    /// Every run may start, and no report counts.
     Disabled,
-    /// Everybody may start; the rules are evaluated, and only said.
+    /// Every run may start; the rules are evaluated, and their result is only reported.
     MetricsOnly,
 }
 
 impl State {
-    /// Where a scope stands that lets everybody through or acts by its rules.
+    /// The state for a mode that lets every start through or acts by the rules.
     pub(super) const fn of_mode(mode: BreakerMode) -> Self {
         match mode {
             BreakerMode::Auto => Self::Closed,
@@ -87,7 +87,7 @@ impl State {
         }
     }
 
-    /// Probes that are out.
+    /// The number of probes that have not reported yet.
     pub(super) fn probes(&self) -> usize {
         match self {
             Self::HalfOpen { leases, .. } => leases.len(),
@@ -107,17 +107,17 @@ impl State {
 /// Failures in a row.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Row {
-    /// How many.
+    /// The number of failures.
     pub(super) count: u32,
-    /// Their weight.
+    /// The weight of the failures, in thousandths.
     pub(super) permille: u64,
 }
 
-/// Grants after closing are spaced.
+/// Spaces the grants after closing.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Ramp {
     pub(super) until: Timestamp,
-    /// When the next may start.
+    /// When the next run may start.
     pub(super) next: Timestamp,
 }
 
@@ -127,7 +127,7 @@ pub(super) struct Refusal {
     pub(super) why: String,
 }
 
-/// What the holder of a permit says about its scope.
+/// What the holder of a permit reports about its scope.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<'a> {
     pub(super) run: RunId,
@@ -135,12 +135,13 @@ pub(super) struct Word<'a> {
     pub(super) outcome: Outcome,
     pub(super) class: Option<&'a str>,
     pub(super) keep: bool,
-    /// Whether he holds a permit of the scope's present epoch.
+    /// Whether the run holds a permit of the scope's present epoch.
     pub(super) holds: bool,
 }
 
 impl Word<'_> {
-    /// Whether nobody saw how it went. Its permit did not outlive the supervisor, so it can be no holder.
+    /// Whether the attempt's end was not seen. Its permit did not outlive the supervisor, so the run can be no
+    /// holder.
     pub(super) fn is_of_a_lost_run(&self) -> bool {
         self.outcome == Outcome::Neutral && self.class == Some(Class::LOST)
     }

@@ -1,4 +1,4 @@
-//! A scope that was read back, in the time of now.
+//! A scope that was read back, moved to the present time.
 
 use super::{
     circuit::Circuit,
@@ -10,7 +10,7 @@ use super::{
 use crate::model::{BreakerState, Timestamp};
 
 impl Circuit {
-    /// Takes a circuit that was read back into the time of now: `then` on its own clock is now on ours. What ended
+    /// Moves a circuit that was read back to the present time: `then` on its own clock is now on ours. What ended
     /// meanwhile ends now, nothing lasts longer than its rules allow, and a probe that is not there any more holds no
     /// permit.
     pub(super) fn wake(&mut self, reader: &Reader<'_>, then: Timestamp) {
@@ -46,7 +46,7 @@ impl Circuit {
         }
     }
 
-    /// It was half-open by guess: says so.
+    /// Records that the scope is half-open by guess.
     pub(super) fn note_guess(&mut self, now: Timestamp, from: BreakerState, out: &mut Vec<Change>) {
         let why = format!("its saved record could not be read, and it was or may have been {from}");
         self.note(now, from, format!("{why}; probes are let through"), out);

@@ -8,33 +8,33 @@ use crate::model::{Timestamp, Window as Limits};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// What a success weighs in the total, in thousandths.
+/// The weight of a success in the total, in thousandths.
 const SUCCESS_PERMILLE: u32 = 1_000;
 
 /// The outcomes, oldest first.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(from = "Vec<(Timestamp, u32)>", into = "Vec<(Timestamp, u32)>")]
 pub(super) struct Window {
-    /// When, and the weight of the failure in thousandths; 0 is a success.
+    /// The time of each outcome, and the weight of the failure in thousandths; 0 is a success.
     entries: VecDeque<(Timestamp, u32)>,
     failures: u32,
     failed_permille: u64,
     total_permille: u64,
 }
 
-/// What a window says.
+/// The result of a window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Share {
-    /// How many failures …
+    /// The number of failures.
     pub(super) failures: u32,
-    /// … of how many outcomes.
+    /// The number of outcomes, failures included.
     pub(super) outcomes: u32,
-    /// Their weight in thousandths of the total weight.
+    /// The weight of the failures, in thousandths of the total weight.
     pub(super) permille: u64,
 }
 
 impl Window {
-    /// One more outcome. What no longer belongs to the window leaves it.
+    /// Adds an outcome. Outcomes that no longer belong to the window leave it.
     pub(super) fn push(&mut self, at: Timestamp, weight_permille: u32, limits: Limits) {
         self.add(at, weight_permille);
         let size = usize::try_from(limits.size.max(1)).unwrap_or(usize::MAX);
@@ -62,7 +62,7 @@ impl Window {
         self.entries.is_empty()
     }
 
-    /// What the failures in it weigh, and what all of it does, in thousandths.
+    /// The weight of the failures in the window, and the weight of all outcomes in it, in thousandths.
     pub(super) const fn weights(&self) -> (u64, u64) {
         (self.failed_permille, self.total_permille)
     }
@@ -72,7 +72,7 @@ impl Window {
         self.entries.back().map(|(at, _)| *at)
     }
 
-    /// The same outcomes at other times.
+    /// The same outcomes, with their times mapped.
     pub(super) fn map_times(&mut self, to: impl Fn(Timestamp) -> Timestamp) {
         for (at, _) in &mut self.entries {
             *at = to(*at);

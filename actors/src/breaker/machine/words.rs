@@ -1,4 +1,4 @@
-//! The trip rules, and the sentences that people read.
+//! The trip rules, and the sentences that are shown.
 
 use super::{
     state::{Row, Word},
@@ -8,8 +8,8 @@ use super::{
 use crate::model::{BreakerPolicy, BreakerState, Decimal, format_duration_ms};
 use std::collections::VecDeque;
 
-/// Why a closed scope must open now, after a failure; nothing when it stays closed. `share` is that of the failures, where
-/// this one is among them.
+/// Why a closed scope must open now, after a failure; `None` when it stays closed. `share` is that of the failures,
+/// if this failure counts in it.
 pub(super) fn trip(
     policy: &BreakerPolicy,
     row: Row,
@@ -43,7 +43,7 @@ pub(super) fn trip(
     None
 }
 
-/// Why a closed scope must open now, after a slow start; nothing when it stays closed.
+/// Why a closed scope must open now, after a slow start; `None` when it stays closed.
 pub(super) fn too_slow(policy: &BreakerPolicy, starts: Share) -> Option<String> {
     let (limit_ms, rate) = (policy.slow_ready_ms?, policy.slow_rate_permille?);
     (starts.outcomes >= policy.window.min && starts.permille >= u64::from(rate)).then(|| {
@@ -90,9 +90,9 @@ pub(super) fn late(word: &Word<'_>, state: BreakerState, lateness: Lateness) -> 
 /// Why an outcome comes too late.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Lateness {
-    /// Its start was before the latest change.
+    /// The attempt started before the latest change.
     OtherEpoch,
-    /// It has no permit (any more).
+    /// The run holds no permit, or no longer holds one.
     NoPermit,
 }
 
@@ -106,12 +106,12 @@ pub(super) fn tripped_at_floor(class: &str) -> String {
     format!("a failure ({class}) with a parameter at its floor whose on_floor is \"trip\"")
 }
 
-/// Why an outcome for a scope that is not there changes nothing.
+/// Why an outcome for a scope that is not known changes nothing.
 pub(super) fn forgotten() -> String {
     "the scope was idle for so long that it was forgotten".to_owned()
 }
 
-/// Who did it and why: `by alice: site is down`.
+/// The operator's name and reason in words: `by alice: site is down`.
 pub(super) fn by_whom(by: Option<&str>, reason: Option<&str>) -> String {
     let who = by.map_or_else(|| "by an operator".to_owned(), |by| format!("by {by}"));
     match reason {
