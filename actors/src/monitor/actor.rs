@@ -21,57 +21,58 @@ use std::{
     sync::Arc,
 };
 
-/// Bytes taken in before other messages get their turn: some five milliseconds. A reader beside a flood waits two or three
-/// turns for each of its pages.
+/// The number of bytes taken in before other messages get their turn: some five milliseconds. A reader beside a flood
+/// waits two or three turns for each of its pages.
 const TURN: usize = 1 << 20;
 
 /// A chunk is stored at this age even when it is small: what a kill of the whole machine may cost beyond the spool, and
 /// how long a quiet child's line stays out of the index.
 const CHUNK_AGE_MS: u64 = 1_000;
 
-/// Bytes given to the store and not stored yet, over all attempts. Beyond it output stays in its spools.
+/// The number of bytes given to the store and not stored yet, over all attempts. Beyond it output stays in its
+/// spools.
 pub(super) const MAX_WAITING: u64 = 32 << 20;
 
-/// Bytes of one attempt in memory and not stored yet. Beyond it the rest stays in the spool.
+/// The number of bytes of one attempt in memory and not stored yet. Beyond it the rest stays in the spool.
 const MAX_UNSTORED: usize = 8 << 20;
 
-/// A store that failed is tried again after this.
+/// After how long a store that failed is tried again, in milliseconds.
 pub(super) const RETRY_MS: u64 = 1_000;
 
-/// While the store stands still and lines are dropped, it is looked this often whether there are too many again.
+/// While the store stands still and lines are dropped: how often the backlog is checked again, in milliseconds.
 const STALLED_MS: u64 = 100;
 
-/// Watches the output of all attempts.
+/// The actor that watches the output of all attempts.
 pub struct MonitorActor {
     pub(super) output: Output,
     pub(super) wakes: Option<OwnedFd>,
     pub(super) manager: Recipient<Report>,
-    /// Boxed, as it is a kilobyte and a table has twice the room that it needs.
+    /// Boxed, because a value is a kilobyte and a table has twice the room that it needs.
     pub(super) watched: HashMap<AttemptId, Box<Watched>>,
     pub(super) tokens: HashMap<u64, AttemptId>,
     pub(super) rules: Rulebook,
     pub(super) dirty: VecDeque<AttemptId>,
-    /// Waiting for the store.
+    /// Attempts that wait for the store.
     pub(super) held_back: Vec<AttemptId>,
     /// Chunks that are being built, by the time at which they are old enough.
     pub(super) aging: VecDeque<(Timestamp, AttemptId)>,
-    /// Attempts with an unfinished line, by the time at which it is looked at should nothing come.
+    /// Attempts with an unfinished line, by the time at which the line is looked at if it does not grow.
     pub(super) silent: VecDeque<(Timestamp, AttemptId)>,
     pub(super) goals: Vec<Goal>,
     pub(super) followers: Vec<Follower>,
     pub(super) stored: Arc<Stored>,
     pub(super) failed: bool,
     pub(super) complained: bool,
-    /// When the store made progress last, while something waits for it.
+    /// When the store last made progress, while something waits for it.
     pub(super) stored_at: Timestamp,
     /// Tells the keeper how far a spool is stored; another handle of `wakes`.
     pub(super) keeper: Option<OwnedFd>,
-    /// When it is looked whether the store stood still for too long.
+    /// When it is checked whether the store stood still for too long.
     pub(super) stalls_at: Option<Timestamp>,
     pub(super) retry_at: Option<Timestamp>,
-    /// When memory and spools may have something that is too old.
+    /// When memory and spools may hold something that is too old.
     pub(super) expires_at: Option<Timestamp>,
-    /// What is read before it is taken in; the same for all.
+    /// What is read before it is taken in; shared by all attempts.
     block: Vec<u8>,
     pub(super) number: u64,
     /// Pieces up to this number may be missing in memory.
@@ -80,12 +81,12 @@ pub struct MonitorActor {
     pub(super) pumping: bool,
 }
 
-/// There is more to take in.
+/// The message that there is more to take in.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Pump;
 
-/// A follower's question was answered on another thread.
+/// The message that a follower's question was answered on another thread.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Answered {
@@ -94,8 +95,8 @@ struct Answered {
 }
 
 impl MonitorActor {
-    /// For this store; hears of growing spools from `wakes`, a datagram socket whose messages are
-    /// [`SpoolName`](crate::model::SpoolName)s; tells `manager`.
+    /// Creates a Monitor for this store. It learns of growing spools from `wakes`, a datagram socket whose messages
+    /// are [`SpoolName`](crate::model::SpoolName)s, and reports to `manager`.
     #[must_use]
     pub fn new(output: Output, wakes: OwnedFd, manager: Recipient<Report>) -> Self {
         let number = output.last_number();
@@ -129,13 +130,13 @@ impl MonitorActor {
         }
     }
 
-    /// Both spools are to be looked at.
+    /// Marks both spools of the attempt to be looked at.
     pub(super) fn mark(&mut self, attempt: AttemptId) {
         self.mark_grown(attempt, Stream::Stdout);
         self.mark_grown(attempt, Stream::Stderr);
     }
 
-    /// This spool is to be looked at.
+    /// Marks this spool to be looked at.
     fn mark_grown(&mut self, attempt: AttemptId, stream: Stream) {
         let Some(watched) = self.watched.get_mut(&attempt) else { return };
         watched.look_at(stream);
@@ -145,7 +146,7 @@ impl MonitorActor {
         }
     }
 
-    /// Takes in one attempt for a turn. True when more is there and can be taken in.
+    /// Takes in one attempt for a turn. Returns true when more is there and can be taken in.
     pub(super) fn ingest(&mut self, attempt: AttemptId, ctx: &Context<Self>) -> bool {
         let Some(watched) = self.watched.get_mut(&attempt) else { return false };
         let now = clock::now();
@@ -157,7 +158,7 @@ impl MonitorActor {
             }
             let still_ms = now.since(self.stored_at);
             watched.drop_backlog(now, still_ms, &mut self.number, &self.output);
-            // Dropped a moment ago, it is no sooner full again than after a moment.
+            // Output was dropped a moment ago, so the backlog is full again only after a moment.
             let drops_at = watched.drops_at(self.stored_at).map(|at| at.max(now.plus(STALLED_MS)));
             self.stalls_at = self.stalls_at.into_iter().chain(drops_at).min();
             watched.tell(self.keeper.as_ref());
@@ -169,7 +170,7 @@ impl MonitorActor {
         if let Some(since) = taken.began {
             self.aging.push_back((since.plus(CHUNK_AGE_MS), attempt));
         }
-        // An end that was judged stays as it was judged.
+        // An end that was judged keeps its class.
         for report in taken.reports.into_iter().filter(|_| !watched.judged) {
             self.manager.do_send(report);
         }
@@ -224,7 +225,7 @@ impl MonitorActor {
         }
     }
 
-    /// Answers whom it can, and arms the alarm.
+    /// Answers the questions that can be answered, and arms the alarm.
     pub(super) fn settle(&mut self, ctx: &mut Context<Self>) {
         let now = clock::now();
         for goal in std::mem::take(&mut self.goals) {
@@ -251,7 +252,7 @@ impl MonitorActor {
         }
         for mut follower in std::mem::take(&mut self.followers) {
             if follower.due || follower.deadline <= now {
-                // Whoever waited is told of what comes as it comes.
+                // A reader that waited gets further output as it comes.
                 follower.behind = false;
                 self.ask(follower, ctx);
             } else {
@@ -284,7 +285,8 @@ impl MonitorActor {
     fn ring(&mut self, ctx: &mut Context<Self>) {
         self.alarm = None;
         let now = clock::now();
-        // Those that would be due soon come along: writers of lines then share the store's turns, a few in a second.
+        // Chunks that would be due soon are ended too: writers of lines then share the store's turns, a few in a
+        // second.
         let company = if self.aging.front().is_some_and(|(at, _)| *at <= now) { CHUNK_AGE_MS / 4 } else { 0 };
         let due = now.plus(company);
         while let Some((_, attempt)) = self.aging.pop_front_if(|(at, _)| *at <= due) {
@@ -339,7 +341,7 @@ impl MonitorActor {
         }
     }
 
-    /// All attempts that a question is about.
+    /// The attempts that a question is about.
     pub(super) fn about(&self, query: &LogQuery) -> Vec<AttemptId> {
         let wanted = query::wanted(query);
         let streams = [Stream::Stdout, Stream::Stderr];
@@ -353,7 +355,7 @@ impl MonitorActor {
             .collect()
     }
 
-    /// Answers a question with what is taken in, here when memory has it all, else on a reader's thread.
+    /// Answers a question with what is taken in: here when memory has it all, else on a reader's thread.
     fn ask(&mut self, mut follower: Follower, ctx: &mut Context<Self>) {
         follower.due = false;
         let search = self.search(&follower);
@@ -381,7 +383,7 @@ impl MonitorActor {
             }
         });
         if !asked {
-            // The question went with the job; its asker is told that it was dropped.
+            // The question was dropped with the job; the asker is told that it was.
             log::warn!("question refused: too many wait");
         }
     }
@@ -402,7 +404,7 @@ impl MonitorActor {
             for feed in watched.feeds().filter(|feed| wanted.writer(attempt, feed.stream)) {
                 search.floors.insert((attempt, feed.stream), feed.floor());
                 search.memory.extend(feed.chunks());
-                // Whoever waits for more records wants whole lines; whoever asks what is there gets all of it.
+                // A reader that waits for more records wants whole lines; one that asks what is there gets all of it.
                 if !follower.waits || follower.query.bytes {
                     search.unfinished.extend(feed.unfinished(&watched.redactor));
                 }
@@ -473,7 +475,7 @@ impl Handler<Answered> for MonitorActor {
     type Result = ();
 
     fn handle(&mut self, Answered { follower, answer }: Answered, ctx: &mut Context<Self>) {
-        // What came while it was being answered is in memory: the next look costs little.
+        // What came while the question was being answered is in memory: the next look costs little.
         let grown = follower.newest_at_start < self.number;
         self.answer(follower, answer);
         if grown && let Some(follower) = self.followers.last_mut() {

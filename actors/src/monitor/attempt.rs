@@ -1,4 +1,4 @@
-//! One watched attempt: its two streams, its rules, what its output has shown.
+//! One watched attempt: its two streams, its rules, and what its output has shown.
 
 use super::{
     early::Early,
@@ -19,14 +19,14 @@ use crate::{
 };
 use std::{os::fd::OwnedFd, sync::Arc};
 
-/// What one turn of taking in brought.
+/// The result of one turn of taking in.
 #[derive(Default)]
 pub(crate) struct Taken {
     pub(crate) reports: Vec<Report>,
     pub(crate) lines: u64,
     pub(crate) grew: bool,
     pub(crate) more: bool,
-    /// A chunk was begun then.
+    /// When a chunk was begun in this turn; `None` when none was.
     pub(crate) began: Option<Timestamp>,
 }
 
@@ -47,10 +47,10 @@ pub(crate) struct Watched {
     pub(crate) closing: Option<SpoolSizes>,
     closed: bool,
     pub(crate) dirty: bool,
-    /// An alarm will look at its unfinished lines.
+    /// Whether an alarm is set to look at its unfinished lines.
     pub(crate) silence_awaited: bool,
     pub(crate) held_back: bool,
-    /// The spools have nothing more right now.
+    /// Whether the spools have nothing more right now.
     pub(crate) exhausted: bool,
 }
 
@@ -97,7 +97,7 @@ impl Watched {
         [&mut self.stdout, &mut self.stderr]
     }
 
-    /// What the spools hold now.
+    /// The present sizes of the spools.
     pub(crate) fn sizes(&mut self) -> SpoolSizes {
         SpoolSizes { stdout: self.stdout.size(), stderr: self.stderr.size() }
     }
@@ -115,7 +115,7 @@ impl Watched {
         self.stdout.unstored() + self.stderr.unstored()
     }
 
-    /// The next turn reads this stream.
+    /// Marks this stream to be read in the next turn.
     pub(crate) fn look_at(&mut self, stream: Stream) {
         match stream {
             Stream::Stdout => self.stdout.look = true,
@@ -123,7 +123,7 @@ impl Watched {
         }
     }
 
-    /// Reads each stream that is to be looked at once and makes chunks of it. What is read lies in `block` until then.
+    /// Reads each stream that is marked once and makes chunks of it. What is read lies in `block` until then.
     pub(crate) fn take_in(&mut self, now: Timestamp, number: &mut u64, block: &mut Vec<u8>) -> Taken {
         let mut taken = Taken::default();
         if self.closed {
@@ -162,7 +162,7 @@ impl Watched {
             if last {
                 feed.tell_the_rest(limit, &mut intake);
             }
-            // Only a look that finds nothing says that a stream is at its end.
+            // Only a look that finds nothing shows that a stream is at its end.
             feed.look = reading == Reading::More || closing && !last || missing && reading != Reading::End;
             taken.more |= feed.look;
             if feed.read_to() > before.1 {
@@ -207,12 +207,12 @@ impl Watched {
         by_class.into_iter().map(|(evidence, count)| Report::ErrorSeen { attempt, evidence, count }).collect()
     }
 
-    /// Whether a line that is not finished waits to be looked at.
+    /// Whether an unfinished line waits to be looked at.
     pub(crate) fn has_unlooked(&self) -> bool {
         !self.closed && self.feeds().any(Feed::is_unlooked)
     }
 
-    /// Looks at unfinished lines of which nothing came for this long.
+    /// Looks at unfinished lines that have not grown for this long.
     pub(crate) fn look_at_silent(&mut self, now: Timestamp, silence_ms: u64) -> Vec<Report> {
         let (rules, redactor) = (self.rules.clone(), self.redactor.clone());
         let mut early = self.early.take();
@@ -241,7 +241,8 @@ impl Watched {
         heard.into_iter().chain(self.reports(found)).collect()
     }
 
-    /// When nothing can be stored, and the program says so, the oldest goes. `still_ms`: since when nothing was stored.
+    /// Drops the oldest output when the store takes nothing and the program asks for that. `still_ms`: how long
+    /// nothing has been stored, in milliseconds.
     pub(crate) fn drop_backlog(&mut self, now: Timestamp, still_ms: u64, number: &mut u64, output: &Output) {
         match self.program.output.on_backlog {
             Backlog::Drop => {}
@@ -255,7 +256,7 @@ impl Watched {
         self.feeds_mut().into_iter().for_each(|feed| feed.drop_backlog(limit, &mut intake, output));
     }
 
-    /// Output is missing at this place of a spool.
+    /// Records that output is missing at this place of a spool.
     pub(crate) fn lose(&mut self, lose: &Lose) {
         match lose.stream {
             Stream::Stdout => self.stdout.lose(lose),
@@ -263,7 +264,7 @@ impl Watched {
         }
     }
 
-    /// Tells the keeper how far the spools are stored, when that is news.
+    /// Tells the keeper how far the spools are stored, when that changed enough.
     pub(crate) fn tell(&mut self, keeper: Option<&OwnedFd>) {
         for word in self.progress() {
             if let Some(keeper) = keeper {
@@ -272,7 +273,7 @@ impl Watched {
         }
     }
 
-    /// How far each spool is stored, when that is worth a word to the keeper.
+    /// How far each spool is stored, for those where the keeper should be told.
     pub(crate) fn progress(&mut self) -> impl Iterator<Item = SpoolStored> {
         let (token, limit) = (self.token, self.program.output.backlog);
         let feeds = [Stream::Stdout, Stream::Stderr].into_iter().zip(self.feeds_mut());
@@ -281,13 +282,14 @@ impl Watched {
         })
     }
 
-    /// When a store that stands still since then has done so for too long for this program; never, where it is not asked.
+    /// When a store that has stood still since `still_since` has done so for too long for this program; `None` when
+    /// the program does not ask for that.
     pub(crate) fn drops_at(&self, still_since: Timestamp) -> Option<Timestamp> {
         let output = &self.program.output;
         (output.on_backlog == Backlog::Wait).then(|| still_since.plus(output.stall_ms))
     }
 
-    /// Gives the store what is ready; false when it takes no more.
+    /// Gives the store what is ready. Returns false when it takes no more.
     pub(crate) fn send(
         &mut self,
         output: &Output,
@@ -302,7 +304,7 @@ impl Watched {
         self.feeds_mut().into_iter().for_each(Feed::seal);
     }
 
-    /// Ends chunks of this age; says since when a younger one is being built.
+    /// Ends chunks of this age. Returns the time since which a younger one is being built.
     pub(crate) fn seal_old(&mut self, now: Timestamp, age_ms: u64) -> Option<Timestamp> {
         for feed in self.feeds_mut() {
             if feed.building_since().is_some_and(|since| now.since(since) >= age_ms) {
@@ -318,7 +320,7 @@ impl Watched {
 
     /// See [`Feed::stored_to`].
     pub(crate) fn stored_to(&mut self, stream: Stream, to: u64, output: &Output) -> u64 {
-        // Two streams share what is kept; the one that writes more has more of it in use anyway.
+        // Two streams share what is kept; the one that writes more uses more of it anyway.
         let keep = usize::try_from(self.program.output.recent / 2).unwrap_or(usize::MAX);
         match stream {
             Stream::Stdout => self.stdout.stored_to(to, keep, output),
@@ -337,7 +339,7 @@ impl Watched {
         self.closed && self.feeds().all(Feed::all_stored)
     }
 
-    /// Gives disk and memory back; returns the newest number that memory had.
+    /// Gives disk and memory back. Returns the newest number that memory had.
     pub(crate) fn close(&mut self) -> u64 {
         self.feeds_mut().into_iter().for_each(Feed::delete_spool);
         self.feeds_mut().into_iter().map(|feed| feed.shrink(0)).max().unwrap_or(0)
@@ -351,7 +353,7 @@ impl Watched {
         }
     }
 
-    /// What kind of end this is.
+    /// Answers what kind of end this is.
     pub(crate) fn drained(&self, exit: ExitStatus, complete: bool, more: bool, now: Timestamp) -> Drained {
         let mut number = 0;
         let (rules, redactor) = (&*self.rules, &self.redactor);
@@ -361,11 +363,11 @@ impl Watched {
         for (rule, evidence) in self.feeds().filter_map(|feed| feed.unfinished_hit(&intake)) {
             seen.note(rule, evidence);
         }
-        // What was not read decides nothing.
+        // Output that was not read decides nothing.
         let seen = if complete { seen } else { Seen::default() };
         let evidence = seen.verdict(&self.rules, &self.program, exit, now);
         let lines = self.stdout.lines + u64::from(!self.stdout.tail.is_empty());
-        // A count of what is left is no count.
+        // A count over part of the output is no count.
         let all = self.feeds().all(|feed| feed.all_items && feed.gaps == 0);
         let items = self.items.as_deref().filter(|_| all).map(|items| {
             let told = |feed: &Feed| feed.items_by_now(items, &self.redactor);

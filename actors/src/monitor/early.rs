@@ -1,5 +1,5 @@
-//! What somebody wants to hear once of an attempt before its end. An attempt of which nobody wants anything, or of which
-//! everything was said, has none of this.
+//! What is to be reported once of an attempt before its end. An attempt has none of this when nothing was asked for,
+//! or everything was reported.
 
 use super::{
     machine::{Cut, ReadyLine},
@@ -9,17 +9,17 @@ use super::{
 use crate::model::{AttemptId, Stream, Timestamp};
 use std::sync::Arc;
 
-/// What is still to be heard.
+/// What is still to be reported.
 pub(crate) struct Early {
     ready: Option<Arc<ReadyLine>>,
     first_output: bool,
-    /// When what is being looked at was written, at the latest.
+    /// The latest time at which the output being looked at may have been written.
     pub(crate) written_at: Timestamp,
     ready_at: Option<Timestamp>,
 }
 
 impl Early {
-    /// Nothing when nobody asked.
+    /// `None` when nothing was asked for.
     pub(crate) fn of(watch: &Watch, rules: &mut Rulebook) -> Option<Box<Self>> {
         let ready = watch.program.ready.as_ref().and_then(|rule| rules.ready(&watch.program, rule));
         let first_output = watch.first_output;
@@ -41,7 +41,7 @@ impl Early {
         }
     }
 
-    /// What a turn brought; `grew`: there was output.
+    /// The reports of one turn. `grew`: there was output.
     pub(crate) fn reports(&mut self, attempt: AttemptId, grew: bool) -> impl Iterator<Item = Report> {
         let first_output = grew && std::mem::take(&mut self.first_output);
         let first_output = first_output.then_some(Report::FirstOutput { attempt });
@@ -49,7 +49,7 @@ impl Early {
         first_output.into_iter().chain(ready)
     }
 
-    /// Whether there is nothing left to hear.
+    /// Whether nothing is left to report.
     pub(crate) const fn is_over(&self) -> bool {
         self.ready.is_none() && !self.first_output
     }

@@ -1,11 +1,11 @@
-//! Lines that are too old leave memory and spool, as they leave the store: a quiet program that lives for weeks would keep
-//! them there.
+//! Lines that are too old leave memory and spool, as they leave the store. Without this, a quiet program that lives
+//! for weeks would keep them there.
 
 use super::actor::MonitorActor;
 use crate::{clock, model::Timestamp};
 
 impl MonitorActor {
-    /// Something was stored: from now on it ages.
+    /// A chunk was stored: from now on it ages.
     pub(super) fn will_expire(&mut self) {
         if self.expires_at.is_none() {
             let age = self.output.retention().max_age_ms;
@@ -13,7 +13,7 @@ impl MonitorActor {
         }
     }
 
-    /// Drops what is too old, if it is time to, and says when to look again.
+    /// Drops what is too old, if it is time to, and sets when to look again.
     pub(super) fn expire(&mut self, now: Timestamp) {
         if self.expires_at.is_none_or(|at| at > now) {
             return;
@@ -26,7 +26,7 @@ impl MonitorActor {
             self.floor = self.floor.max(gone);
             oldest = oldest.into_iter().chain(left).min();
         }
-        // All that falls due within a slice goes together, as in the store.
+        // All that becomes due within a slice goes together, as in the store.
         let soonest = now.plus(retention.slice_ms());
         self.expires_at = oldest.map(|at: Timestamp| at.plus(retention.max_age_ms).max(soonest));
     }

@@ -18,7 +18,7 @@ use std::{collections::VecDeque, fs::File, io, os::unix::fs::FileExt, path::Path
 /// Raw bytes of a chunk: 48 KiB of lines pack to some 10 KiB, which one value of sled holds well.
 const CHUNK: usize = 48 << 10;
 
-/// Bytes read at once: fairness between children, and one observed time for all of them.
+/// Bytes read at once: for fairness between children, and one observed time for all of them.
 pub(crate) const READ: usize = 256 << 10;
 
 /// The spool is given back in steps of this size: a hole costs a system call and a change of the file's map.
@@ -30,14 +30,14 @@ pub(super) struct Recent {
     pub(super) sent: bool,
 }
 
-/// How far a reading came.
+/// How far a read came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reading {
-    /// As much as is read at once: there may be more.
+    /// As much as is read at once was read: there may be more.
     More,
-    /// Something, and nothing behind it. Should more have come meanwhile, the keeper tells.
+    /// Something was read, and nothing is behind it. If more came meanwhile, the keeper reports it.
     Some,
-    /// Nothing.
+    /// There was nothing to read.
     End,
 }
 
@@ -47,18 +47,18 @@ pub(crate) struct Feed {
     pub(super) program: Arc<str>,
     path: PathBuf,
     pub(super) file: Option<Arc<File>>,
-    /// The next turn reads it.
+    /// Whether the next turn reads the stream.
     pub(crate) look: bool,
-    /// Read, but not a whole line yet; begins at `taken` in the spool.
+    /// Bytes that were read but are not a whole line yet; they begin at `taken` in the spool.
     pub(crate) tail: Vec<u8>,
     pub(super) taken: u64,
     pub(super) next_seq: u64,
     pub(super) open: bool,
-    /// The class that the unfinished line was told of.
+    /// The class with which the unfinished line was reported; `None` when it was not.
     pub(super) told: Option<Arc<str>>,
     /// How far the unfinished line was looked at.
     pub(super) looked_to: u64,
-    /// When more of it came last.
+    /// When the unfinished line last grew.
     pub(crate) grew_at: Timestamp,
     building: Option<Box<(Chunk, Timestamp)>>,
     pub(super) recent: VecDeque<Recent>,
@@ -66,17 +66,19 @@ pub(crate) struct Feed {
     pub(super) unstored: usize,
     pub(super) stored: u64,
     punched: u64,
-    /// What is missing further on in the spool, in order.
+    /// The losses further on in the spool, in order.
     pub(super) missing: VecDeque<Lose>,
-    /// The first data of the spool lies here, behind what was given back and must be told as lost.
+    /// Where the first data of the spool lies, if that is behind a part that was given back and must be reported as
+    /// lost.
     pub(super) hole_to: Option<u64>,
-    /// Up to where the keeper was told that nothing is needed any more.
+    /// The place in the spool up to which the keeper was told that nothing is needed any more.
     pub(super) said: u64,
     pub(crate) lines: u64,
     pub(crate) errors: u64,
     pub(crate) gaps: u64,
     pub(crate) items: u64,
-    /// Whether all output was looked at for them: what was stored by an earlier Monitor and is gone may have told of more.
+    /// Whether all output was looked at for items: output that an earlier Monitor stored and that is gone may have
+    /// told of more.
     pub(crate) all_items: bool,
 }
 
@@ -125,12 +127,12 @@ impl Feed {
         }
     }
 
-    /// Bytes of the spool that were read.
+    /// The number of bytes of the spool that were read.
     pub(crate) fn read_to(&self) -> u64 {
         self.taken + self.tail.len() as u64
     }
 
-    /// Bytes in memory that are not stored yet.
+    /// The number of bytes in memory that are not stored yet.
     pub(crate) fn unstored(&self) -> usize {
         self.unstored
     }
@@ -144,18 +146,18 @@ impl Feed {
         !self.missing.is_empty() || self.hole_to.is_some()
     }
 
-    /// When the chunk that is being built was begun.
+    /// When the chunk that is being built was begun; `None` when there is none.
     pub(crate) fn building_since(&self) -> Option<Timestamp> {
         self.building.as_ref().map(|building| building.1)
     }
 
-    /// Bytes in the spool now; 0 when there is none.
+    /// The number of bytes in the spool now; 0 when there is no spool.
     pub(crate) fn size(&mut self) -> u64 {
         self.open_spool();
         self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
     }
 
-    /// When the spool was written last, in logical time.
+    /// When the spool was last written, in logical time.
     pub(crate) fn written_at(&self) -> Option<Timestamp> {
         self.file.as_ref()?.metadata().ok().as_ref().and_then(clock::of_last_write)
     }
@@ -166,24 +168,25 @@ impl Feed {
         }
         match File::open(&self.path) {
             Ok(file) => {
-                // What was given back cannot be read again: when the store has lost it, it is lost.
+                // What was given back cannot be read again: if the store has lost it, it is lost.
                 self.hole_to = first_data(&file, self.taken).filter(|data| *data > self.taken);
                 self.file = Some(Arc::new(file));
             }
-            // It has written nothing so far. Should it have, what is missing at the end is counted.
+            // The child has written nothing so far. If it has, what is missing at the end is counted.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => log::warn!("spool cannot be opened; attempt={} error={error}", self.attempt),
         }
     }
 
-    /// Reads on, up to this place in the spool, into the block: the unfinished line, and behind it what is new. Says how
-    /// much of the block that is. The block is shared by all, so that no child keeps the room that its largest burst took.
+    /// Reads on, up to this place in the spool, into the block: the unfinished line, and behind it what is new.
+    /// Returns how much of the block that is. All streams share the block, so that no child keeps the room that its
+    /// largest burst took.
     pub(crate) fn read(&mut self, up_to: u64, block: &mut Vec<u8>) -> (Reading, usize) {
         let (from, have) = (self.read_to(), self.tail.len());
         if block.len() < have + READ {
             block.resize(have + READ, 0);
         }
-        // What is missing there is told before anything behind it.
+        // Missing output there is reported before anything behind it.
         let up_to = self.missing.front().map_or(up_to, |lose| up_to.min(lose.at)).max(from);
         let (old, new) = block.split_at_mut(have);
         old.copy_from_slice(&self.tail);
@@ -205,7 +208,7 @@ impl Feed {
         (reading, have + read)
     }
 
-    /// Makes chunks of what was read. With `last`, a line without its end is one too.
+    /// Makes chunks of what was read. With `last`, a line without its end is a line too.
     pub(crate) fn take(&mut self, intake: &mut Intake<'_>, last: bool, block: &[u8]) -> Findings {
         let mut findings = Findings::default();
         let mut at = 0;
@@ -224,7 +227,7 @@ impl Feed {
         findings
     }
 
-    /// One piece.
+    /// Adds one piece to the chunks.
     fn add(&mut self, raw: &[u8], cut: &Cut, intake: &mut Intake<'_>, findings: &mut Findings) {
         let cleaned = intake.redactor.clean(raw, cut);
         let (bytes, shown, raw_lengths) = match &cleaned {
@@ -313,7 +316,7 @@ impl Feed {
         }
     }
 
-    /// Gives the store what it has not been given. `told` is called on the writer's thread.
+    /// Gives the store the chunks that it has not been given. `told` is called on the writer's thread.
     pub(crate) fn send(
         &mut self,
         output: &Output,
@@ -338,8 +341,8 @@ impl Feed {
         self.recent.back().is_some_and(|recent| !recent.sent)
     }
 
-    /// The store has it up to here: memory and disk may be given back. Returns the number of the newest piece that left
-    /// memory.
+    /// The store has the stream up to here: gives memory and disk back. Returns the number of the newest piece that
+    /// left memory.
     pub(crate) fn stored_to(&mut self, to: u64, keep: usize, output: &Output) -> u64 {
         self.stored = self.stored.max(to);
         self.unstored = self
@@ -353,7 +356,8 @@ impl Feed {
         self.shrink(keep)
     }
 
-    /// Memory beyond this goes, as far as it is stored.
+    /// Drops memory beyond `keep` bytes, as far as it is stored. Returns the number of the newest piece that left
+    /// memory.
     pub(crate) fn shrink(&mut self, keep: usize) -> u64 {
         let mut gone = 0;
         while self.held > keep
@@ -367,8 +371,8 @@ impl Feed {
         gone
     }
 
-    /// What was read before this, and is stored, leaves memory and spool. Returns the number of the newest piece that left
-    /// memory, and when the oldest that is left was read.
+    /// Drops what was read before this time, and is stored, from memory and spool. Returns the number of the newest
+    /// piece that left memory, and when the oldest that is left was read.
     pub(crate) fn expire(&mut self, before: Timestamp, output: &Output) -> (u64, Option<Timestamp>) {
         let read_at = |recent: &Recent| recent.chunk.head.pieces.last().map(|piece| Timestamp(piece.at_ms));
         let mut gone = 0;
@@ -384,14 +388,14 @@ impl Feed {
         (gone, self.recent.front().and_then(read_at))
     }
 
-    /// Storing failed: everything that is not stored is to be given again.
+    /// Storing failed: marks everything that is not stored to be given again.
     pub(crate) fn unsend(&mut self) {
         for recent in self.recent.iter_mut().filter(|recent| recent.chunk.head.to > self.stored) {
             recent.sent = false;
         }
     }
 
-    /// Bytes of the spool that nobody needs: they are stored, or given up.
+    /// The number of bytes of the spool that are no longer needed: they are stored, or given up.
     pub(super) fn released(&self) -> u64 {
         let waiting =
             self.recent.iter().map(|recent| &recent.chunk.head).filter(|head| head.to > self.stored);
@@ -399,7 +403,8 @@ impl Feed {
         self.stored + given_up.map(|head| head.to - head.from).sum::<u64>()
     }
 
-    /// The spool up to this place, if that is so much at least. What is less than a block of the disk is overwritten.
+    /// Gives the spool back up to this place, if that is at least this much. A part smaller than a block of the disk
+    /// is overwritten.
     fn give_back(&mut self, to: u64, least: u64, output: &Output) {
         let from = self.punched;
         let Some(file) = self.file.clone().filter(|_| to.saturating_sub(from) >= least) else { return };
@@ -409,13 +414,13 @@ impl Feed {
         }
     }
 
-    /// Gives a part of the spool back, on another thread; false when that has too much to do.
+    /// Gives a part of the spool back, on another thread. Returns false when that thread has too much to do.
     pub(super) fn punch(&self, file: &Arc<File>, from: u64, to: u64, output: &Output) -> bool {
         let (file, path) = (file.clone(), self.path.clone());
         output.read(move || punch(&file, &path, from, to))
     }
 
-    /// Everything is stored: the spool goes.
+    /// Deletes the spool; everything is stored.
     pub(crate) fn delete_spool(&mut self) {
         self.file = None;
         match std::fs::remove_file(&self.path) {

@@ -11,7 +11,8 @@ use crate::{
 };
 use std::{os::unix::fs::FileExt, sync::Arc};
 
-/// The keeper hears how far a spool is stored in steps of this size, or of a quarter of the backlog where that is less.
+/// The keeper is told how far a spool is stored in steps of this size, or of a quarter of the backlog where that is
+/// less.
 const STEP: u64 = 4 << 20;
 
 fn step(limit: u64) -> u64 {
@@ -19,8 +20,8 @@ fn step(limit: u64) -> u64 {
 }
 
 impl Feed {
-    /// The backlog is over its limit and nothing can be stored: what is oldest goes, down to half the limit, and one
-    /// line says how much it was.
+    /// The backlog is over its limit and the store takes nothing: drops the oldest output, down to half the limit,
+    /// and puts one line that says how much it was.
     pub(crate) fn drop_backlog(&mut self, limit: u64, intake: &mut Intake<'_>, output: &Output) {
         let size = self.size();
         // The keeper, which stops a child at the limit, may be one step behind.
@@ -47,19 +48,21 @@ impl Feed {
         self.gaps += loss.lines;
         let (from, to) = (from.next_multiple_of(4_096), at & !0xfff);
         if from < to {
-            // Should nobody have time for it, it is given back with what is stored next.
+            // If the thread has no time for it, it is given back with what is stored next.
             self.punch(&file, from, to, output);
         }
     }
 
-    /// Bytes of the spool that the keeper need not count any more, when that is worth a word.
+    /// The number of bytes of the spool that the keeper need not count any more; `None` when the keeper need not be
+    /// told yet.
     pub(crate) fn progress(&mut self, limit: u64) -> Option<u64> {
         let released = self.released();
         let worth = released >= self.said.saturating_add(step(limit));
         worth.then(|| std::mem::replace(&mut self.said, released).max(released))
     }
 
-    /// Output is missing at this place of the spool. Behind it already, what stands there for it was taken for a line.
+    /// Records that output is missing at this place of the spool. If reading has passed the place already, what stands
+    /// there for the loss was taken for a line, and nothing is recorded.
     pub(crate) fn lose(&mut self, lose: &Lose) {
         if lose.length == 0 || lose.at >= self.read_to() {
             let place =
@@ -69,7 +72,7 @@ impl Feed {
         }
     }
 
-    /// Puts the lines about what is missing where reading has come to.
+    /// Puts the lines about missing output at the places that reading has reached.
     pub(crate) fn tell_missing(&mut self, intake: &mut Intake<'_>) {
         if let Some(data) = self.hole_to.take().filter(|data| *data > self.taken) {
             log::error!("stored output is missing; attempt={} bytes={}", self.attempt, data - self.taken);
@@ -84,7 +87,7 @@ impl Feed {
     }
 
     fn put_loss(&mut self, lose: &Lose, intake: &mut Intake<'_>) {
-        // What was read of the line whose end is missing goes with it.
+        // The part of the line that was read, whose end is missing, is lost too.
         let here = self.read_to();
         let loss = Loss { bytes: lose.loss.bytes + (here - self.taken), lines: lose.loss.lines.max(1) };
         // Where nothing follows in the spool, the line stands for the bytes that would have been there.
@@ -92,8 +95,8 @@ impl Feed {
         self.put_gap(loss, to, "are lost: the disk took none of them", intake);
     }
 
-    /// Nothing more comes. What is missing is told, wherever it should have been, and the spool may have less than was
-    /// written into it: up to here.
+    /// No more output comes: puts all lines about missing output, wherever they should have been. The spool may have
+    /// less than was written into it: up to `up_to`.
     pub(crate) fn tell_the_rest(&mut self, up_to: u64, intake: &mut Intake<'_>) {
         while let Some(lose) = self.missing.pop_front() {
             self.put_loss(&lose, intake);
@@ -108,7 +111,7 @@ impl Feed {
         self.gaps += 1;
     }
 
-    /// A chunk of one line that stands for what is missing, up to this place of the spool.
+    /// Puts a chunk of one line that stands for what is missing, up to this place of the spool.
     fn put_gap(&mut self, loss: Loss, to: u64, what: &str, intake: &mut Intake<'_>) {
         self.seal();
         let Loss { bytes, lines } = loss;

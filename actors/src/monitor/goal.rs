@@ -1,4 +1,4 @@
-//! Who waits for output to be taken in or stored.
+//! Questions and drains that wait for output to be taken in or stored.
 
 use super::{
     attempt::Watched,
@@ -15,9 +15,9 @@ pub(crate) struct Follower {
     pub(crate) grep: Option<Regex>,
     pub(crate) deadline: Timestamp,
     pub(crate) waits: bool,
-    /// Output came that it may want.
+    /// Whether output came that may match the question.
     pub(crate) due: bool,
-    /// Not all that was written before the question could be taken in.
+    /// Whether not all that was written before the question could be taken in.
     pub(crate) behind: bool,
     pub(crate) newest_at_start: u64,
     pub(crate) reply: Sender<Result<Page, QueryError>>,
@@ -30,7 +30,7 @@ impl Follower {
     }
 
     pub(crate) fn reply(self, answer: Result<Page, QueryError>) {
-        // Nobody may listen any more.
+        // The asker may be gone.
         let _ = self.reply.send(answer.map(|page| Page { behind: self.behind, ..page }));
     }
 }
@@ -53,13 +53,13 @@ impl Target {
         watched.get(&self.attempt).is_some_and(|watched| watched.has_read(self.sizes))
     }
 
-    /// Whether waiting is of no more use: it was read, or it is not there.
+    /// Whether waiting is of no more use: the output was read, or the attempt is not watched.
     fn done(&self, watched: &HashMap<AttemptId, Box<Watched>>) -> bool {
         watched.get(&self.attempt).is_none_or(|watched| watched.has_read(self.sizes) || watched.exhausted)
     }
 }
 
-/// What somebody waits for.
+/// What a question, a drain or a close waits for.
 pub(crate) struct Goal {
     pub(crate) targets: Vec<Target>,
     stored: Option<AttemptId>,
@@ -86,7 +86,7 @@ impl Goal {
         self.targets.iter().all(|target| target.done(watched)) && self.stored.iter().all(stored)
     }
 
-    /// Attempts that are not read far enough.
+    /// The attempts that are not read far enough.
     pub(crate) fn missing(
         &self,
         watched: &HashMap<AttemptId, Box<Watched>>,

@@ -1,4 +1,4 @@
-//! What the Monitor does with what it is told and asked.
+//! How the Monitor handles its messages.
 
 use super::{
     actor::MonitorActor,
@@ -16,8 +16,8 @@ use crate::{
 use actix::{Context, Handler, MessageResult, ResponseFuture};
 use tokio::sync::oneshot;
 
-/// A question waits so long for output that is written faster than it can be taken in; then it is answered with what is
-/// there, and the answer says so.
+/// How long a question waits for output that is written faster than it can be taken in, in milliseconds. Then it is
+/// answered with what is there, and the answer says so.
 const QUESTION_MS: u64 = 2_000;
 
 impl Handler<Watch> for MonitorActor {
@@ -166,7 +166,7 @@ impl Handler<Flush> for MonitorActor {
         }
         let (reply, answer) = oneshot::channel();
         self.output.flush(move |stored| {
-            let _ = reply.send(stored); // Who asked may have gone.
+            let _ = reply.send(stored); // The asker may be gone.
         });
         self.settle(ctx);
         // The answer is dropped when the writer ends before it came to it.

@@ -9,7 +9,7 @@ use crate::{
     model::{Evidence, Stream, Timestamp},
 };
 
-/// What taking in needs besides the bytes.
+/// What taking in output needs besides the bytes.
 pub(crate) struct Intake<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) items: Option<&'a Items>,
@@ -17,7 +17,7 @@ pub(crate) struct Intake<'a> {
     pub(crate) max_line: usize,
     pub(crate) now: Timestamp,
     pub(crate) number: &'a mut u64,
-    /// What somebody wants to hear, where anybody does.
+    /// What is still to be reported before the end; `None` when nothing was asked for.
     pub(crate) early: Option<&'a mut Early>,
 }
 
@@ -25,13 +25,13 @@ pub(crate) struct Intake<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) hits: Vec<(usize, Evidence)>,
-    /// Lines that were told of before they were finished, as they are now.
+    /// Lines that were reported before they were finished, as they are now.
     pub(crate) told: Vec<(usize, Evidence)>,
     pub(crate) lines: u64,
 }
 
 impl Intake<'_> {
-    /// What this line of the stream shows by the rule.
+    /// The evidence that this line of the stream gives by the rule.
     pub(crate) fn evidence(&self, rule: usize, line: &[u8], stream: Stream, seq: u64) -> Evidence {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);

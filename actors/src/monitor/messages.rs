@@ -1,4 +1,4 @@
-//! What the Monitor is told, and what it tells.
+//! What the Monitor is told, and what it reports.
 
 use super::machine::{by_exit_alone, silent};
 use crate::model::{
@@ -9,63 +9,64 @@ use actix::Message;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Take in the output of an attempt from now on, from the stored position.
+/// Takes in the output of an attempt from now on, from the stored position.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Watch {
-    /// Which attempt.
+    /// The attempt to watch.
     pub attempt: AttemptId,
-    /// Its rules and limits.
+    /// The program with its rules and limits.
     pub program: Arc<Program>,
-    /// Where the output lies.
+    /// Where the attempt's output lies.
     pub spool: Spool,
     /// Values that are stored as `***`.
     pub secrets: Vec<String>,
-    /// Whether somebody wants to hear of its first output ([`Report::FirstOutput`]).
+    /// Whether the Manager wants to be told of the attempt's first output ([`Report::FirstOutput`]).
     pub first_output: bool,
-    /// Whether its end was judged by an earlier supervisor: its output is stored, and nothing in it is reported.
+    /// Whether an earlier supervisor judged the attempt's end: its output is stored, and nothing in it is reported.
     pub judged: bool,
 }
 
-/// The leader ended: take in the output up to these sizes, then say what kind of end it was.
+/// The leader ended: takes in the output up to these sizes, then answers what kind of end it was.
 ///
 /// Bounded by [`Drain::LIMIT_MS`]; beyond it the class is by exit alone and the answer is marked incomplete.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Drained")]
 pub struct Drain {
-    /// Which attempt.
+    /// The attempt that ended.
     pub attempt: AttemptId,
-    /// How it ended; nothing when the attempt is stopped for another cause that already has its class.
+    /// How the attempt ended.
     pub exit: ExitStatus,
-    /// Bytes written until then.
+    /// The bytes that it had written by then.
     pub up_to: SpoolSizes,
-    /// Whether it wrote more, which no spool has: then nothing follows from what was *not* read.
+    /// Whether it wrote more, which no spool has. Then nothing follows from what was *not* read.
     pub more: bool,
 }
 
-/// Output was lost before it reached its spool: put a line that says so, with how much it was, where it is missing. Counted
-/// by who tells, not in [`Drained::counts`].
+/// Output was lost before it reached its spool: puts a line that says so, and how much it was, where the output is
+/// missing. The sender counts the loss; it is not in [`Drained::counts`].
 #[derive(Clone, Copy, Debug, Eq, Message, PartialEq)]
 #[rtype(result = "()")]
 pub struct Lose {
-    /// Which attempt.
+    /// The attempt whose output was lost.
     pub attempt: AttemptId,
-    /// Which of its streams.
+    /// The stream of the attempt.
     pub stream: Stream,
-    /// The place in the spool where it is missing.
+    /// The place in the spool where the output is missing, in bytes.
     pub at: u64,
-    /// Bytes there that stand for it; 0: none do, and nothing follows.
+    /// The number of bytes there that stand for the loss; 0: none do, and nothing follows.
     pub length: u64,
-    /// How much.
+    /// How much was lost.
     pub loss: Loss,
 }
 
 impl Drain {
-    /// Longest wait for the output up to an exit: a store that stalls must not hold a restart back for longer.
+    /// The longest wait for the output up to an exit, in milliseconds: a store that stalls must not hold a restart
+    /// back for longer.
     pub const LIMIT_MS: u64 = 5_000;
 
-    /// The answer for an attempt that wrote nothing until its end: there is nothing to read, so nobody need be asked, and
-    /// a restart is two changes of thread cheaper.
+    /// The answer for an attempt that wrote nothing until its end. There is nothing to read, so the Monitor need not
+    /// be asked, and a restart is two changes of thread cheaper.
     #[must_use]
     pub fn of_silence(&self, program: &Program, now: Timestamp) -> Option<Drained> {
         (self.up_to == SpoolSizes::default() && !self.more).then(|| Drained {
@@ -80,27 +81,27 @@ impl Drain {
 /// The answer to [`Drain`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Drained {
-    /// The class of the end and what shows it; nothing for success.
+    /// The class of the end and what shows it; `None` for success.
     pub evidence: Option<Evidence>,
-    /// What the attempt has written so far.
+    /// The counts of what the attempt has written so far.
     pub counts: Counts,
-    /// Items that it told of; nothing when its program does not count them, or part of the output could not be looked at: it
-    /// was dropped, or deleted before a Monitor went on with it.
+    /// The number of items that the output told of. `None` when the program does not count them, or when part of the
+    /// output could not be looked at: it was dropped, or deleted before a Monitor went on with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
-    /// False when the output up to the exit could not be read in time. Then `evidence` is by the exit alone where the
+    /// Whether the output up to the exit was read in time. If it was not, `evidence` is by the exit alone where the
     /// Monitor knows the attempt, and `None` where it does not, whatever the exit was.
     pub complete: bool,
 }
 
 impl Drained {
-    /// The answer where nobody has read anything of the attempt.
+    /// The answer when no output of the attempt was read.
     #[must_use]
     pub const fn unread() -> Self {
         Self { evidence: None, counts: Counts { lines: 0, errors: 0, gaps: 0 }, items: None, complete: false }
     }
 
-    /// The class of the end: what the output shows; what the exit alone shows where the output was not read.
+    /// The class of the end: what the output shows, or what the exit alone shows where the output was not read.
     #[must_use]
     pub fn evidence_of(&self, program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evidence> {
         match &self.evidence {
@@ -110,36 +111,37 @@ impl Drained {
     }
 }
 
-/// Nobody of the tree is left: take in the rest up to these sizes, store it, give the spool back. Answers whether that is
-/// done: false when the Monitor ends before.
+/// No process of the tree is left: takes in the rest up to these sizes, stores it, and gives the spool back. Answers
+/// whether that is done: false when the Monitor ends before.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct Close {
-    /// Which attempt.
+    /// The attempt whose tree is empty.
     pub attempt: AttemptId,
-    /// Final sizes.
+    /// The final sizes of its spools.
     pub sizes: SpoolSizes,
 }
 
-/// When did this attempt write last? The time it was watched from, if it has not; nothing when it is not watched.
+/// Asks when this attempt last wrote. The answer is the time from which it was watched, if it has not written; `None`
+/// when it is not watched.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<Timestamp>")]
 pub struct LastOutput {
-    /// Which attempt.
+    /// The attempt in question.
     pub attempt: AttemptId,
 }
 
-/// Records that match, stored ones and those the child wrote a moment ago.
+/// Asks for records that match: stored ones, and those that the child wrote a moment ago.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Page, QueryError>")]
 pub struct Query {
-    /// The question.
+    /// What is asked for.
     pub query: LogQuery,
-    /// Reading forwards and nothing is there yet: wait for it this long. 0: answer at once.
+    /// When reading forwards finds no record yet: how long to wait for one, in milliseconds. 0: answer at once.
     pub wait_ms: u64,
 }
 
-/// Why a query has no answer.
+/// Why a query failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
@@ -154,56 +156,57 @@ pub enum QueryError {
     NoAnswer(#[from] crate::clerk::NoAnswer),
 }
 
-/// Which classification rules are in force for this program, in the order they are tried?
+/// Asks which classification rules are in force for this program, in the order in which they are tried.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Vec<RuleInfo>")]
 pub struct GetRules {
-    /// The program.
+    /// The program in question.
     pub program: Arc<Program>,
 }
 
-/// One classification rule, for people.
+/// One classification rule, as it is shown.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RuleInfo {
-    /// `classify[0]`, `builtin:http_429`.
+    /// The rule's name: `classify[0]`, `builtin:http_429`.
     pub name: String,
-    /// The class it finds.
+    /// The class that it finds.
     pub class: String,
     /// What it matches: a pattern, `exit_code = 78`, `signal = "SIGKILL"`.
     pub matches: String,
-    /// What a failure of its class weighs in a breaker, in thousandths of one; 0: nothing.
+    /// The weight of a failure of its class in a breaker, in thousandths of one failure; 0: it does not count.
     pub weight_permille: u32,
 }
 
-/// Store everything taken in so far; answers when that is done. False: not all of it is stored, and what is not lies in the
-/// spools until the next supervisor takes it in. Part of an orderly end.
+/// Stores everything taken in so far, and answers when that is done. False: not all of it is stored, and the rest
+/// lies in the spools until the next supervisor takes it in. Part of an orderly end.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct Flush;
 
-/// What the Monitor tells the Manager.
+/// What the Monitor reports to the Manager.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub enum Report {
     /// Errors were seen in the output of a living attempt; at most one report for each piece of output and class.
     ErrorSeen {
-        /// Which attempt.
+        /// The attempt whose output shows them.
         attempt: AttemptId,
-        /// The first such line of the piece.
+        /// The first line of the piece that shows the class.
         evidence: Evidence,
-        /// How many lines of the piece showed this class.
+        /// How many lines of the piece show this class.
         count: u64,
     },
-    /// A line matched the program's `ready` rule. Said once for each attempt, where there is such a rule.
+    /// A line matched the program's `ready` rule. Reported once for each attempt, where there is such a rule.
     Ready {
-        /// Which attempt.
+        /// The attempt that is ready.
         attempt: AttemptId,
         /// When the line was written, as far as that can be told.
         at: Timestamp,
     },
-    /// An attempt has written something. Said once for each attempt that was watched for it ([`Watch::first_output`]).
+    /// An attempt has written something. Reported once for each attempt that was watched for it
+    /// ([`Watch::first_output`]).
     FirstOutput {
-        /// Which attempt.
+        /// The attempt that wrote.
         attempt: AttemptId,
     },
 }

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::model::{Cursor, Page, Record};
 
-/// Places in unfinished lines that a page remembers beside its cursor. Who reads more streams than this at once, each of
+/// The number of places in unfinished lines that a page remembers beside its cursor. A reader of more streams than
+/// this at once, each with an unfinished line, may see the beginning of one again when it is finished.
 /// which has an unfinished line, may see the beginning of one again when it is finished.
 const MOST_PLACES: usize = 16;
 
@@ -72,8 +73,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A cursor knows the place in one stream only; with several unfinished lines reading on would repeat the others, where
-    /// nobody remembers more than the cursor.
+    /// A cursor knows the place in one stream only: with several unfinished lines, reading on would repeat the others.
+    /// So several are given only to an asker that remembers more places than the cursor.
     pub(super) fn unfinished_forward(&mut self) {
         if self.search.query.bytes {
             return self.search.unfinished.iter().for_each(|line| self.unfinished(line));
@@ -89,13 +90,13 @@ impl Reader<'_> {
             let known = |place: &Cursor, list: &[Cursor]| {
                 list.iter().any(|one| (one.attempt, one.stream) == (place.attempt, place.stream))
             };
-            // Those of before hold until their lines are finished and given.
+            // Earlier places hold until their lines are finished and given.
             let given = |place: &Cursor| {
                 self.given.get(&(place.attempt, place.stream)).is_some_and(|to| *to > place.offset)
             };
             let mut before: Vec<_> = query.cursor.iter().chain(&query.also).copied().collect();
             before.retain(|place| place.given().is_some() && !given(place));
-            // The farthest in a stream is the one that holds.
+            // The farthest place in a stream is the one that holds.
             before.sort_by_key(|place| std::cmp::Reverse(place.offset));
             for place in before {
                 if !known(&place, &also) && also.len() < MOST_PLACES {
@@ -103,7 +104,7 @@ impl Reader<'_> {
                 }
             }
             if self.seen.is_none() && query.cursor.is_none() {
-                // Nothing but unfinished lines: one of them is where to go on.
+                // Only unfinished lines: one of them is where to go on.
                 self.seen = also.pop();
             }
         }

@@ -1,4 +1,4 @@
-//! How far the store is: memory and disk are given back behind it, and the keeper hears of it.
+//! How far the store is: memory and disk behind that are given back, and the keeper is told.
 
 use super::{
     actor::{MAX_WAITING, MonitorActor, RETRY_MS},
@@ -8,7 +8,7 @@ use crate::clock;
 use actix::{Context, Handler};
 
 impl MonitorActor {
-    /// The store has room again.
+    /// Goes on with held-back attempts when the store has room again.
     pub(super) fn release(&mut self, ctx: &Context<Self>) {
         for attempt in std::mem::take(&mut self.held_back) {
             if let Some(watched) = self.watched.get_mut(&attempt) {

@@ -1,6 +1,6 @@
 //! Questions: stored chunks and those in memory as one ordered stream of lines.
 //!
-//! Segments, chunks and pieces wait in one queue ordered by their number; what comes out first is opened into what it
+//! Segments, chunks and pieces wait in one queue ordered by their number; the first one out is opened into what it
 //! holds. So a chunk is unpacked once, and only when its turn comes, in either direction.
 
 use super::{
@@ -20,18 +20,18 @@ use std::{
 
 mod overtaken;
 
-/// Records when a query gives no limit.
+/// The number of records in a page when a query gives no limit.
 const DEFAULT_LIMIT: usize = 100;
 
-/// Bytes of lines in one page; a page ends there whatever its limit says, so that memory stays flat.
+/// The bytes of lines in one page; a page ends there whatever its limit says, so that memory use stays bounded.
 const PAGE_BYTES: usize = 8 << 20;
 
-/// The same where bytes are asked for: a reader has one page while the next is being read. Smaller ones spend more time on
-/// the way than in being read.
+/// The same where bytes are asked for: a reader has one page while the next is being read. Smaller pages spend more
+/// time on the way than in being read.
 const BYTES_PAGE: usize = 4 << 20;
 
-/// From this size on a page of bytes is given the room of a whole one: growing it piece by piece would copy it again. The
-/// last chunk of a page, which may go beyond it, has at most this size.
+/// From this size on, in bytes, a page of bytes is given the room of a whole one: growing it piece by piece would
+/// copy it again. The last chunk of a page, which may go beyond the page, has at most this size.
 const LARGE_PAGE: usize = 256 << 10;
 
 /// Largest compiled pattern of a question, in bytes; a larger one is refused.
@@ -43,9 +43,9 @@ pub(crate) struct Search {
     pub(crate) grep: Option<Regex>,
     pub(crate) memory: Vec<Arc<Chunk>>,
     pub(crate) unfinished: Vec<Unfinished>,
-    /// From where on memory has a stream: what the store has of that is left out.
+    /// The place in each stream from which on memory has it: what the store has behind that is left out.
     pub(crate) floors: HashMap<(AttemptId, Stream), u64>,
-    /// The newest number given.
+    /// The newest number given to a piece.
     pub(crate) newest: u64,
     pub(crate) now: Timestamp,
 }
@@ -57,7 +57,7 @@ pub(crate) fn pattern(query: &LogQuery) -> Result<Option<Regex>, QueryError> {
     built.map(Some).map_err(|error| QueryError::Pattern(error.to_string()))
 }
 
-/// What narrows segments and chunks.
+/// The conditions that narrow segments and chunks.
 pub(crate) fn wanted(query: &LogQuery) -> Wanted<'_> {
     let filter = &query.filter;
     Wanted {
@@ -71,9 +71,9 @@ pub(crate) fn wanted(query: &LogQuery) -> Wanted<'_> {
     }
 }
 
-/// How far an attempt has to be taken in for the answer, which has written so much: where bytes are asked for as they are,
-/// and come in streams that the asker has a place in, a page behind that place fills the answer. So who reads what is
-/// written faster than it can be taken in has its pages at once.
+/// How far an attempt that has written this much has to be taken in for the answer. Where bytes are asked for as they
+/// are, and they come in streams in which the asker has a place, one page behind that place fills the answer. So a
+/// reader of output that is written faster than it can be taken in has its pages at once.
 pub(super) fn fills_page(query: &LogQuery, attempt: AttemptId, written: SpoolSizes) -> SpoolSizes {
     let LogFilter { level, class, grep, since, until, .. } = &query.filter;
     let is_narrow =
@@ -81,7 +81,7 @@ pub(super) fn fills_page(query: &LogQuery, attempt: AttemptId, written: SpoolSiz
     if !query.bytes || is_narrow {
         return written;
     }
-    // Twice the page: what is hidden in lines may make them shorter.
+    // Twice the page: hidden parts may make the lines shorter.
     let least = |stream, size: u64| match query.place_in((attempt, stream)) {
         Some(place) => size.min(place.offset + 2 * BYTES_PAGE as u64),
         None => size,
@@ -92,7 +92,7 @@ pub(super) fn fills_page(query: &LogQuery, attempt: AttemptId, written: SpoolSiz
     }
 }
 
-/// What waits in the queue.
+/// An entry of the queue.
 enum Item {
     Segment(u64),
     Stored(u64, ChunkRef),
@@ -104,7 +104,7 @@ enum Item {
 struct Opened {
     chunk: Arc<Chunk>,
     lines: Vec<Span>,
-    /// False when no line of it can match.
+    /// False when no line of the chunk can match.
     worth: bool,
 }
 
@@ -121,7 +121,7 @@ struct Span {
 }
 
 impl Span {
-    /// The beginning was given when the line was unfinished.
+    /// The beginning of the line was given when it was unfinished.
     fn skip(&mut self, cursor: Cursor) {
         let length = (self.end - self.start) as u64 + u64::from(self.newline);
         let unchanged = self.raw_to - self.raw_from == length;
@@ -143,11 +143,11 @@ pub(super) struct Reader<'a> {
     queue: BTreeMap<(u64, u64), Item>,
     ticket: u64,
     pub(super) records: VecDeque<Record>,
-    /// What was written, where that is asked for.
+    /// The bytes as written, where these are asked for.
     pub(super) written: Vec<u8>,
     pub(super) lines: u64,
     bytes: usize,
-    /// The last line that was looked at, wanted or not.
+    /// The last line that was looked at, whether it matched or not.
     pub(super) seen: Option<Cursor>,
     /// The place before the oldest record that was given.
     pub(super) before: Option<Cursor>,
@@ -155,16 +155,16 @@ pub(super) struct Reader<'a> {
     pub(super) also: Vec<Cursor>,
     /// How far lines of a stream were given: what was stored twice is given once.
     pub(super) given: HashMap<(AttemptId, Stream), u64>,
-    /// Up to which number everything was given.
+    /// The number up to which everything was given.
     at: Option<u64>,
-    /// The first line of a stream that is not at hand.
+    /// For each stream, the first line that is not loaded.
     loaded: HashMap<(AttemptId, Stream), u64>,
-    /// Up to which number it was told what is missing.
+    /// The number up to which missing lines were reported.
     told_to: u64,
 }
 
-/// Answers. Without `output` only memory is looked at, and the answer is nothing when it would have to go on at numbers up
-/// to `floor`, which memory no longer has all of.
+/// Answers a question. Without `output` only memory is looked at. The answer is then `None` when it would have to go
+/// on at numbers up to `floor`, which memory no longer has all of.
 pub(crate) fn page(search: &Search, output: Option<&Output>, floor: u64) -> Result<Option<Page>, QueryError> {
     let forward = search.query.direction == Direction::Forward;
     let limit = match search.query.limit {
@@ -172,7 +172,7 @@ pub(crate) fn page(search: &Search, output: Option<&Output>, floor: u64) -> Resu
         0 => DEFAULT_LIMIT,
         limit => limit,
     };
-    // Anchors of the text would mean another thing in a block.
+    // Anchors of the text would have another meaning in a block.
     let block = search
         .query
         .filter
@@ -242,7 +242,7 @@ impl Reader<'_> {
 
     fn push(&mut self, number: u64, item: Item) {
         self.ticket += 1;
-        // Backwards, what was put in first must come out first among equals.
+        // Backwards, of equal entries the one that was put in first must come out first.
         let ticket = if self.forward() { self.ticket } else { u64::MAX - self.ticket };
         self.queue.insert((number, ticket), item);
     }
@@ -251,7 +251,7 @@ impl Reader<'_> {
         if self.forward() { first } else { last }
     }
 
-    /// Whether something between these numbers of this stream can lie on the wanted side of the cursor.
+    /// Whether a line between these numbers of this stream can lie on the wanted side of the cursor.
     fn beyond(&self, first: u64, last: u64, own: Option<(AttemptId, Stream, u64, u64)>) -> bool {
         let Some(cursor) = self.search.query.cursor else { return true };
         let own =
@@ -314,7 +314,7 @@ impl Reader<'_> {
         if self.is_given_whole(&chunk) {
             return self.give_whole(&chunk);
         }
-        // Where an escape was cut in two, a line alone has its halves in the text.
+        // Where an escape was cut in two, only the line itself has its halves in the text.
         let matches = |grep: &Regex| grep.is_match(&plain(&chunk.bytes)) || grep.is_match(&chunk.bytes);
         let worth = self.grep_block.as_ref().is_none_or(matches);
         let base = chunk.bytes.as_ptr() as usize;
@@ -338,7 +338,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether all of the chunk comes next, and as it was written: then nobody has to know its lines.
+    /// Whether all of the chunk comes next, and as it was written: then its lines need not be known.
     fn is_given_whole(&self, chunk: &Chunk) -> bool {
         let (head, query) = (&chunk.head, &self.search.query);
         let feed = (head.attempt, head.stream);

@@ -1,8 +1,8 @@
-//! What stored output tells, found again.
+//! Counts the items that stored output tells of.
 //!
-//! A Monitor that goes on with an attempt knows of it what the store's indexes say, and these do not know what an item is. So
-//! what was stored is read again: some hundred megabytes a second, on the Monitor's own thread, once after a death of ours,
-//! and only for programs that count items.
+//! A Monitor that goes on with an attempt knows what the store's indexes say, and these do not know what an item is.
+//! So what was stored is read again: some hundred megabytes a second, on the Monitor's own thread, once after a death
+//! of the supervisor, and only for programs that count items.
 
 use super::machine::{Items, plain};
 use crate::{
@@ -10,8 +10,9 @@ use crate::{
     store::{Chunk, Output, StoreError, Wanted},
 };
 
-/// The items that the stored output of this stream tells of, and whether that is all of it up to this place: what retention
-/// or damage took, or cannot be read, tells of none, and then nobody knows how many there were.
+/// The number of items that the stored output of this stream tells of, and whether that is all of it up to this
+/// place. What retention or damage took, or what cannot be read, tells of no items; then it is not known how many
+/// there were.
 pub(super) fn stored_items(
     items: &Items,
     (attempt, stream): (AttemptId, Stream),
@@ -22,7 +23,7 @@ pub(super) fn stored_items(
     let tell = |chunk: &Chunk| {
         whole &= chunk.head.from == reached && chunk.head.gap == 0;
         reached = chunk.head.to;
-        // Where lines were lost stands one of ours.
+        // A chunk with a gap is one of our lines, in the place of lost ones.
         if chunk.head.gap == 0 {
             chunk.lines().for_each(|line| count = items.in_line(count, &plain(line.bytes)));
         }

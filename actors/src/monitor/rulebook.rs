@@ -4,7 +4,7 @@ use super::machine::{Items, ReadyLine, Rules};
 use crate::model::{Program, Ready};
 use std::{collections::HashMap, sync::Arc};
 
-/// Compiled rules by program: compiling takes milliseconds, a restart must not.
+/// Compiled rules by program: compiling takes milliseconds, which a restart must not.
 #[derive(Default)]
 pub(crate) struct Rulebook {
     rules: HashMap<String, Arc<Rules>>,
@@ -12,14 +12,14 @@ pub(crate) struct Rulebook {
     items: HashMap<String, Arc<Items>>,
 }
 
-/// Sets of rules that are kept; beyond it all are dropped and compiled again when needed.
+/// The number of sets of rules that are kept; beyond it all are dropped and compiled again when needed.
 const KEPT_RULES: usize = 1_024;
 
 impl Rulebook {
     /// The compiled rules of a program. Programs with the same rules share them: an automaton takes half a megabyte and
     /// ten milliseconds, and most programs have the built-in rules alone.
     pub(crate) fn of(&mut self, program: &Program) -> Arc<Rules> {
-        // What cannot be written cannot be shared; rules are plain data, which can.
+        // Rules that cannot be written cannot be shared; rules are plain data, which can.
         let key = serde_json::to_string(&program.classify).unwrap_or_else(|_| program.name.clone());
         if let Some(rules) = self.rules.get(&key) {
             return rules.clone();
@@ -35,7 +35,7 @@ impl Rulebook {
         rules
     }
 
-    /// The compiled `ready` rule of a program; nothing when it cannot be used.
+    /// The compiled `ready` rule of a program; `None` when it cannot be used.
     pub(crate) fn ready(&mut self, program: &Program, rule: &Ready) -> Option<Arc<ReadyLine>> {
         let key = serde_json::to_string(rule).unwrap_or_else(|_| program.name.clone());
         if let Some(ready) = self.ready.get(&key) {
@@ -53,7 +53,7 @@ impl Rulebook {
         Some(ready)
     }
 
-    /// What tells of items in a program's output; nothing when none are counted.
+    /// What finds items in a program's output; `None` when the program counts none.
     pub(crate) fn items_of(&mut self, program: &Program) -> Option<Arc<Items>> {
         let expression = program.success_items.as_ref()?;
         if let Some(items) = self.items.get(expression) {

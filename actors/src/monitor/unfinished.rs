@@ -1,4 +1,4 @@
-//! A line whose end has not been written yet: what it shows, and what may be seen of it.
+//! An unfinished line, whose end has not been written yet: what it shows, and what may be seen of it.
 
 use super::{
     feed::Feed,
@@ -18,18 +18,18 @@ impl Feed {
         let text = plain(&whole);
         let rule = intake.rules.line(&text, self.stream)?;
         let evidence = intake.evidence(rule, &text, self.stream, self.next_seq);
-        // What may be the beginning of a secret decides nothing, but would be told.
+        // What may be the beginning of a secret decides nothing, but would be reported.
         let (shown, _) = intake.redactor.unfinished(&self.tail);
         let line = intake.evidence(rule, &plain(&shown), self.stream, self.next_seq).line;
         Some((rule, Evidence { line, ..evidence }))
     }
 
-    /// Whether there is an unfinished line that nobody looked at as far as it is.
+    /// Whether there is an unfinished line whose latest bytes were not looked at.
     pub(crate) fn is_unlooked(&self) -> bool {
         !self.tail.is_empty() && self.looked_to < self.read_to()
     }
 
-    /// Looks at the unfinished line as if it ended here: what it shows, unless the same was told before.
+    /// Looks at the unfinished line as if it ended here. Returns what it shows, unless the same was reported before.
     pub(crate) fn look(&mut self, intake: &mut Intake<'_>) -> Option<(usize, Evidence)> {
         self.looked_to = self.read_to();
         if let Some(early) = &mut intake.early {
@@ -44,7 +44,7 @@ impl Feed {
         Some((rule, evidence))
     }
 
-    /// Items, with those that the unfinished line tells of.
+    /// The number of items, with those that the unfinished line tells of.
     pub(crate) fn items_by_now(&self, items: &Items, redactor: &Redactor) -> u64 {
         if self.tail.is_empty() {
             return self.items;
@@ -52,7 +52,7 @@ impl Feed {
         items.in_line(self.items, &plain(&redactor.line(&self.tail)))
     }
 
-    /// The unfinished line: what may be shown of it, where it begins, what that stands for, its number.
+    /// The unfinished line: what may be shown of it, where it begins, how many bytes that stands for, and its number.
     pub(crate) fn unfinished(&self, redactor: &Redactor) -> Option<Unfinished> {
         if self.tail.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! Hears which spools grew.
+//! Listens for the spools that grew.
 
 use crate::model::{SpoolName, SpoolStored};
 use actix::{Message, Recipient};
@@ -10,23 +10,23 @@ use rustix::{
 use std::{future::Future, io, os::fd::OwnedFd, time::Duration};
 use tokio::io::{Interest, unix::AsyncFd};
 
-/// After each round the next waits so long: a hundred children that write a hundred lines a second are then twenty
-/// rounds a second and not ten thousand. A reader never waits for it, a question looks by itself.
+/// The pause after each round, before the next. A hundred children that write a hundred lines a second are then
+/// twenty rounds a second and not ten thousand. A reader never waits for it, because a question looks by itself.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Longest datagram that is read whole.
+/// The longest datagram that is read whole, in bytes.
 const DATAGRAM: usize = 8 << 10;
 
-/// These spools grew.
+/// The message that these spools grew.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Wakes(pub(crate) Vec<SpoolName>);
 
-/// Passes wake-ups on until nobody wants them or nobody sends them any more.
+/// Passes wake-ups on until the receiver or the sender is gone.
 pub(crate) fn listen(fd: OwnedFd, to: Recipient<Wakes>) -> io::Result<impl Future<Output = ()> + 'static> {
     fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
-    // SAFETY: the descriptor is owned by what is registered, so it stays open for as long as it is. Tokio has no safe way to
-    // say so.
+    // SAFETY: the descriptor is owned by the value that is registered, so it stays open for as long as the
+    // registration. Tokio has no safe way to say so.
     let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
     Ok(async move {
         loop {
@@ -48,12 +48,12 @@ pub(crate) fn listen(fd: OwnedFd, to: Recipient<Wakes>) -> io::Result<impl Futur
     })
 }
 
-/// Tells the keeper up to where a spool is stored. Left out when there is no room: the next word says more.
+/// Tells the keeper up to where a spool is stored. Left out when the socket has no room: the next message says more.
 pub(crate) fn say(fd: &OwnedFd, word: SpoolStored) {
     let _ = rustix::net::send(fd, &word.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
-/// Reads all that waits; false when the other end is gone.
+/// Reads all that waits. Returns false when the other end is gone.
 fn drain(fd: &OwnedFd, names: &mut Vec<SpoolName>) -> bool {
     let mut datagram = [0_u8; DATAGRAM];
     loop {

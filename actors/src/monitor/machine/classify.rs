@@ -1,9 +1,9 @@
 //! Which class a line shows.
 //!
 //! A whole block is looked at first, and only lines in which something is found are looked at again, one by one: by
-//! [`Words`] for the built-in patterns, by one automaton for a program's own ones. What the automaton finds may reach over
-//! the end of a line: then the line is none, and the search goes on at the next line. So the answer never depends on where
-//! blocks begin and end.
+//! [`Words`] for the built-in patterns, by one automaton for a program's own ones. What the automaton finds may reach
+//! over the end of a line. Then the line has no match, and the search goes on at the next line. So the answer never
+//! depends on where blocks begin and end.
 
 use super::{
     cut::Cut,
@@ -25,8 +25,8 @@ const SIZE_LIMIT: usize = 8 << 20;
 /// Built-in rules by exit code, of class `config`: codes of `sysexits.h` that say "do not try this again".
 pub(super) const USAGE: [(&str, i32); 2] = [("builtin:exit_usage", 64), ("builtin:exit_config", 78)];
 
-/// Built-in rules by exit code, of class `config`, behind all that lines say: by these codes shells, `env` and many others
-/// tell that they could not execute what they were to. A line may know better why.
+/// Built-in rules by exit code, of class `config`, tried after all rules by line. With these codes shells, `env` and
+/// many other programs report that they could not execute what they were asked to. A line may know better why.
 pub(super) const NOT_EXECUTED: [(&str, i32); 2] =
     [("builtin:exit_not_executable", 126), ("builtin:exit_not_found", 127)];
 
@@ -39,54 +39,55 @@ pub(super) const FAILURE: &str = "exit_code";
 /// What a rule matches.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// A line.
+    /// A line of output that a pattern matches.
     Line {
-        /// As it is shown.
+        /// The pattern as it is shown.
         pattern: String,
-        /// Where it looks.
+        /// The streams in which the rule looks.
         stream: StreamChoice,
-        /// Also in lines that say they are no trouble.
+        /// Whether the rule also looks at lines whose level says that they are no trouble.
         any_level: bool,
-        /// Capture 1 is how long to wait.
+        /// The pattern whose capture 1 is how long to wait.
         retry_after: Option<Regex>,
     },
-    /// This exit code.
+    /// An end with this exit code.
     ExitCode(i32),
-    /// This signal.
+    /// An end by this signal.
     Signal(i32),
-    /// Any signal.
+    /// An end by any signal.
     AnySignal,
     /// Any end that is no success.
     AnyFailure,
 }
 
-/// A rule.
+/// A classification rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// `classify[0]`, `builtin:http_429`, `exit_code`.
+    /// The rule's name: `classify[0]`, `builtin:http_429`, `exit_code`.
     pub name: Arc<str>,
-    /// The class it finds.
+    /// The class that the rule finds.
     pub class: Arc<str>,
-    /// What it matches.
+    /// What the rule matches.
     pub what: What,
 }
 
 /// A line that shows a class.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Hit {
-    /// Which of the lines.
+    /// The index of the line.
     pub line: usize,
-    /// Which rule.
+    /// The index of the rule.
     pub rule: usize,
 }
 
-/// The rules of a program, ready to use.
+/// The rules of a program, compiled.
 #[derive(Clone, Debug)]
 pub struct Rules {
     rules: Vec<Rule>,
     /// The rule of each pattern of `set`.
     of_pattern: Vec<usize>,
-    /// Of the built-in patterns; `None` where the processor has no quick search, and they are part of the automaton.
+    /// The words of the built-in patterns; `None` where the processor has no quick search, and the patterns are part
+    /// of the automaton.
     words: Option<Words>,
     block: Block,
     set: RegexSet,
@@ -99,7 +100,7 @@ enum Block {
     /// There are no patterns.
     Empty,
     Automaton(Regex),
-    /// By looking at each.
+    /// By looking at each line.
     EachLine,
 }
 
@@ -135,7 +136,7 @@ impl Rules {
         &self.rules
     }
 
-    /// Patterns that could not be used, each in a sentence.
+    /// Patterns that could not be used, each as a sentence.
     #[must_use]
     pub fn problems(&self) -> &[String] {
         &self.problems
@@ -182,8 +183,8 @@ impl Rules {
         })
     }
 
-    /// How long a line asks to wait, in milliseconds; nothing when it does not, or in a form that [`wait_ms`] does not
-    /// understand. `now` is the wall clock's: a date is one of its.
+    /// How long a line asks to wait, in milliseconds; `None` when it does not, or in a form that [`wait_ms`] does not
+    /// understand. `now` is the wall clock's time, to which a date in the line refers.
     #[must_use]
     pub fn retry_after_ms(&self, rule: usize, line: &[u8], now: Timestamp) -> Option<u64> {
         let What::Line { retry_after: Some(pattern), .. } = &self.rules.get(rule)?.what else { return None };
@@ -204,7 +205,7 @@ impl Rules {
 }
 
 impl Rule {
-    /// What it matches, for people.
+    /// What the rule matches, as it is shown.
     #[must_use]
     pub fn shown(&self) -> String {
         match &self.what {
@@ -225,7 +226,7 @@ struct Making {
     rules: Vec<Rule>,
     patterns: Vec<String>,
     of_pattern: Vec<usize>,
-    /// How many of the patterns are the program's own; they come first.
+    /// The number of patterns that are the program's own; they come first.
     own: usize,
     problems: Vec<String>,
 }
@@ -289,7 +290,7 @@ impl Making {
     }
 }
 
-/// What finds the candidates of these patterns in a block.
+/// The automaton, or its substitute, that finds the candidates of these patterns in a block.
 fn block_of(patterns: &[String]) -> Block {
     if patterns.is_empty() {
         return Block::Empty;
@@ -307,7 +308,7 @@ pub(super) fn packs() -> impl Iterator<Item = &'static Pack> {
     BEFORE_SIGNALS.iter().chain(AFTER_SIGNALS)
 }
 
-/// Whether it means another thing in a block than in each of its lines.
+/// Whether the pattern has another meaning in a block than in each of its lines.
 pub(super) fn looks_at_lines(pattern: &str) -> bool {
     pattern.contains(r"\A") || pattern.contains(r"\z") || pattern.contains("-m")
 }

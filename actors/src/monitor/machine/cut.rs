@@ -5,7 +5,8 @@ use super::{
     seam::{Place, Seam},
 };
 
-/// Escapes that are not torn, in bytes: colours have twenty at most. A longer one is no text that a rule looks for.
+/// The longest escape that is not torn, in bytes: colours have twenty at most. A longer one is no text that a rule
+/// looks for.
 const LONGEST_ESCAPE: usize = 64;
 
 /// Lines found at the beginning of some bytes.
@@ -13,19 +14,19 @@ const LONGEST_ESCAPE: usize = 64;
 pub struct Cut {
     /// Where each line ends, its newline included.
     pub ends: Vec<u32>,
-    /// The ends among them where an overlong line goes on.
+    /// The ends among them at which an overlong line goes on.
     pub splits: Vec<u32>,
 }
 
 impl Cut {
-    /// Bytes in whole lines.
+    /// The number of bytes in whole lines.
     #[must_use]
     pub fn length(&self) -> usize {
         self.ends.last().map_or(0, |end| *end as usize)
     }
 }
 
-/// The lines of a block without escapes, and where they end now; nothing when there are none.
+/// The lines of a block without escapes, and where they end then; `None` when the block has no escapes.
 #[must_use]
 pub fn plain_lines(bytes: &[u8], lines: &Cut) -> Option<(Vec<u8>, Cut)> {
     memchr::memchr(ESC, bytes)?;
@@ -44,11 +45,13 @@ pub fn plain_lines(bytes: &[u8], lines: &Cut) -> Option<(Vec<u8>, Cut)> {
     Some((out, found))
 }
 
-/// Cuts `bytes`, which begin where a line or a part of one begins, until `room` bytes are used or no whole line is left.
+/// Cuts `bytes`, which begin where a line or a part of one begins, until `room` bytes are used or no whole line is
+/// left.
 ///
-/// A line longer than `max_line` is split there, or a little before where a character would be torn, or before a match of
-/// what must not be seen that may reach over the split; one that is longer than `max_line` itself is a part of its own. The
-/// result depends on the bytes alone, not on how many of them were there at once: a split is decided only when
+/// A line longer than `max_line` is split there, or a little before where a character would be torn, or before a
+/// match of what must not be seen that may reach over the split. A match that is longer than `max_line` itself is a
+/// part of its own. The result depends on the bytes alone, not on how many of them were there at once: a split is
+/// decided only when enough bytes behind it are known. With `last`, what is left at the end is a line too.
 /// enough bytes behind it are known. With `last`, what is left at the end is a line too.
 #[must_use]
 pub fn cut(bytes: &[u8], max_line: usize, seam: Option<&Seam>, room: usize, last: bool) -> Cut {
@@ -83,8 +86,8 @@ pub fn cut(bytes: &[u8], max_line: usize, seam: Option<&Seam>, room: usize, last
     found
 }
 
-/// The place at or before `max_line`, which is less than there is, that tears neither a character nor a match; nothing when
-/// more must be known.
+/// The place at or before `max_line`, which is less than there is, that tears neither a character nor a match; `None`
+/// when more must be known.
 fn split_at(rest: &[u8], max_line: usize, seam: Option<&Seam>, last: bool) -> Option<usize> {
     let mut at = max_line;
     if let Some(seam) = seam {
@@ -97,7 +100,7 @@ fn split_at(rest: &[u8], max_line: usize, seam: Option<&Seam>, last: bool) -> Op
             Place::Unknown => return None,
         }
     }
-    // Where the bytes between two colours are cut, so may a colour be.
+    // Where the bytes between two colours are cut, a colour may be cut too.
     let head = rest.get(..at).unwrap_or(rest);
     at = unfinished_escape(head).filter(|escape| *escape > 0 && at - escape <= LONGEST_ESCAPE).unwrap_or(at);
     // Continuation bytes of UTF-8; at most three, else it is no UTF-8 anyway.

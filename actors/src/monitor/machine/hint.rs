@@ -1,12 +1,13 @@
 //! How long the other side asks to wait: what stands behind `Retry-After`, in the forms in which it is written.
 //!
-//! What is not understood is no hint. Half of a number, or of a range, would be one that nobody gave: too early is what gets
-//! a scraper banned, and half an hour too late is what its owner notices.
+//! A text that is not understood is no hint. Half of a number, or of a range, would be a hint that the other side
+//! never gave: too early gets a scraper banned, and half an hour too late is noticed by its owner.
 
 use crate::model::Timestamp;
 use jiff::fmt::strtime::BrokenDownTime;
 
-/// The forms of a date that RFC 9110 knows, the one to write first, and two that are met although it does not.
+/// The forms of a date that RFC 9110 knows, the preferred one first, and two that occur although it does not know
+/// them.
 const DATES: [&str; 5] = [
     "%a, %d %b %Y %H:%M:%S GMT",
     "%A, %d-%b-%y %H:%M:%S GMT",
@@ -15,19 +16,19 @@ const DATES: [&str; 5] = [
     "%a, %d %b %Y %H:%M:%S %z",
 ];
 
-/// RFC 3339, also with a blank in the middle. Without an offset nobody knows which time it is.
+/// RFC 3339, also with a blank in the middle. Without an offset the time is not known.
 const INSTANTS: [&str; 3] = ["%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%z"];
 
 /// Words that may stand behind a number of seconds without being its unit.
 const NO_UNITS: [&str; 13] =
     ["at", "because", "before", "by", "for", "from", "in", "on", "please", "via", "when", "while", "with"];
 
-/// What this text asks for, in milliseconds; `now` is the wall clock's time when it was seen. Nothing when it is not
-/// understood as a whole, and for a time that has passed.
+/// What this text asks for, in milliseconds; `now` is the wall clock's time when it was seen. `None` when the text is
+/// not understood as a whole, and for a time that has passed.
 ///
-/// Understood are seconds (`7`, `2.5`, `2,5`), numbers with a unit (`1500ms`, `30s`, `5 minutes`, `1h30m`, `1 hour and 5
-/// minutes`), the dates of RFC 9110 and those of RFC 3339. Fractions are rounded up. What is larger than can be counted is
-/// the largest number.
+/// Understood are seconds (`7`, `2.5`, `2,5`), numbers with a unit (`1500ms`, `30s`, `5 minutes`, `1h30m`, `1 hour
+/// and 5 minutes`), the dates of RFC 9110 and those of RFC 3339. Fractions are rounded up. A value that is too large
+/// to be counted becomes the largest number.
 #[must_use]
 pub fn wait_ms(text: &str, now: Timestamp) -> Option<u64> {
     let text = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || "\"'`([{\\".contains(c));
@@ -80,7 +81,7 @@ fn span_ms(text: &str) -> Option<u64> {
                 sum = sum.saturating_add(more.ms(smaller));
                 (unit, rest) = (smaller, behind);
             }
-            // `5s, 3 retries` says 5 s and goes on; what `5s 30` says nobody knows.
+            // `5s, 3 retries` says 5 s and goes on; what `5s 30` says is not known.
             Some(_) if !joined.contains(',') => return None,
             Some(_) | None => break,
         }
@@ -97,7 +98,7 @@ struct Amount<'a> {
 }
 
 impl<'a> Amount<'a> {
-    /// Nothing where there is none, or one that may mean two things.
+    /// `None` where there is no amount, or one that may have two meanings.
     fn read(text: &'a str) -> Option<(Self, &'a str)> {
         let (whole, rest) = digits(text);
         if whole.is_empty() {
@@ -117,11 +118,12 @@ impl<'a> Amount<'a> {
         Some((Self { whole, fraction, unit_ms }, rest))
     }
 
-    /// In milliseconds, rounded up.
+    /// The amount in milliseconds, rounded up.
     fn ms(&self, unit_ms: u64) -> u64 {
         let unit = u128::from(unit_ms);
         let whole = self.whole.parse().unwrap_or(u128::MAX).saturating_mul(unit);
-        // Farther behind the point than this is less than any millisecond; it counts as one when it is no zero.
+        // Digits farther behind the point than this are less than any millisecond; they count as one unless all are
+        // zero.
         let (counted, tiny) = self.fraction.split_at(self.fraction.len().min(18));
         let scale = 10_u128.pow(u32::try_from(counted.len()).unwrap_or(18));
         let part = counted.parse::<u128>().unwrap_or(0) * unit + u128::from(tiny.contains(|c| c != '0'));
@@ -134,7 +136,7 @@ fn digits(text: &str) -> (&str, &str) {
 }
 
 fn unit_ms(name: &str) -> Option<u64> {
-    // `5M` and `5S` are no spans that anybody writes.
+    // `5M` and `5S` are no spans that are used.
     match name {
         "ms" => return Some(1),
         "s" => return Some(1_000),
@@ -160,8 +162,8 @@ fn continuation(text: &str) -> (&str, &str) {
     (text.get(..text.len() - next.len()).unwrap_or_default(), next)
 }
 
-/// Whether a number or a date ends here: nothing, a blank, a quote or punctuation follows, none that could go on in a
-/// number, a range or a fraction.
+/// Whether a number or a date ends here: the text ends, or a blank, a quote or punctuation follows that could not go
+/// on in a number, a range or a fraction.
 fn ends(rest: &str) -> bool {
     let mut next = rest.chars();
     let goes_on = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '-');
@@ -172,8 +174,8 @@ fn ends(rest: &str) -> bool {
     }
 }
 
-/// Whether a number without a unit is one of seconds: nothing behind it may be a unit that we do not know, or the rest of a
-/// range.
+/// Whether a number without a unit is one of seconds: what follows must not be a unit that we do not know, or the
+/// rest of a range.
 fn stands_alone(rest: &str) -> bool {
     if !ends(rest) {
         return false;

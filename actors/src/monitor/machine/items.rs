@@ -7,17 +7,17 @@ use super::{
 use crate::model::Program;
 use regex::bytes::Regex;
 
-/// What tells of items, ready to use.
+/// The rule that finds items, compiled.
 #[derive(Clone, Debug)]
 pub struct Items {
     pattern: Regex,
-    /// Whether it can look at many lines at once.
+    /// Whether the rule can look at many lines at once.
     by_block: bool,
 }
 
 impl Items {
-    /// Nothing for a program that does not count, and for an expression that cannot be used: configurations are checked
-    /// before.
+    /// `None` for a program that does not count items, and for an expression that cannot be used: configurations are
+    /// checked before.
     #[must_use]
     pub fn of(program: &Program) -> Option<Self> {
         let expression = program.success_items.as_deref()?;
@@ -25,7 +25,8 @@ impl Items {
         Some(Self { pattern, by_block: !looks_at_lines(expression) })
     }
 
-    /// What a block tells, on top of what was known. It does not matter where blocks begin and end.
+    /// The number of items after this block, given the number before it. It does not matter where blocks begin and
+    /// end.
     #[must_use]
     pub fn in_block(&self, known: u64, bytes: &[u8], lines: &Cut) -> u64 {
         let mut count = known;
@@ -34,7 +35,7 @@ impl Items {
         count
     }
 
-    /// What a line tells, on top of what was known.
+    /// The number of items after this line, given the number before it.
     #[must_use]
     pub fn in_line(&self, known: u64, line: &[u8]) -> u64 {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -49,7 +50,7 @@ impl Items {
         known.max(number.unwrap_or(0))
     }
 
-    /// What two streams tell together.
+    /// The number of items of two streams together.
     #[must_use]
     pub fn together(&self, one: u64, other: u64) -> u64 {
         if self.has_capture() { one.max(other) } else { one.saturating_add(other) }

@@ -1,4 +1,4 @@
-//! How grave a line says it is.
+//! How severe a line says that it is.
 
 use crate::model::Level;
 

@@ -11,7 +11,7 @@ pub(super) struct Pack {
     pub(super) name: &'static str,
     pub(super) class: &'static str,
     pub(super) pattern: &'static str,
-    /// In lower case: each line that the pattern matches has one of these. A number stands for itself alone.
+    /// In lower case: each line that the pattern matches has one of these. A number counts only as a whole number.
     pub(super) words: &'static [&'static str],
     /// Lines of level info, debug and trace speak of these things without having met them, except where the words are
     /// a status of their own.
@@ -29,7 +29,7 @@ macro_rules! status {
     };
 }
 
-/// From the first digit, or the day of a date, on; what it means says [`wait_ms`](super::hint::wait_ms).
+/// From the first digit, or the day of a date, on; [`wait_ms`](super::hint::wait_ms) says what it means.
 const RETRY_AFTER: &str = r#"(?i)retry[-_ ]after[\\"']*\s*(?:[:=]|is)?\s*[\[({]?\s*(?:b["']|[\\"']*)((?:[0-9]|(?:mon|tue|wed|thu|fri|sat|sun)).{0,80})"#;
 
 const fn pack(
@@ -175,7 +175,8 @@ pub(super) const BEFORE_SIGNALS: &[Pack] = &[
     ),
 ];
 
-/// Output rules that come after the rules by signal: they show where a failure came from, and the exit says what it is.
+/// Output rules that come after the rules by signal: they show where a failure came from, and the exit says what kind
+/// it is.
 pub(super) const AFTER_SIGNALS: &[Pack] = &[
     pack(
         "disk_full",

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 pub(super) const ESC: u8 = 0x1b;
 const BEL: u8 = 0x07;
 
-/// The text without escapes. What has none is not copied.
+/// The text without escapes. A text that has none is not copied.
 #[must_use]
 pub fn plain(text: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = memchr::memchr(ESC, text) else { return Cow::Borrowed(text) };
@@ -15,7 +15,7 @@ pub fn plain(text: &[u8]) -> Cow<'_, [u8]> {
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let escape = length_of_escape(rest).max(usize::from(rest.first() == Some(&ESC)));
         let skipped = length_of_escape(rest);
-        // What begins like an escape and is none stays.
+        // Bytes that begin like an escape and are none stay.
         out.extend_from_slice(rest.get(skipped..escape).unwrap_or_default());
         at += escape;
         let rest = rest.get(escape..).unwrap_or_default();
@@ -26,7 +26,8 @@ pub fn plain(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// For each byte of the plain text, and for its end, where it stands in the text. Nothing when there are no escapes.
+/// The plain text, and for each of its bytes and for its end the place in the original text. `None` when there are no
+/// escapes.
 pub(super) fn places(text: &[u8]) -> Option<(Vec<u8>, Vec<usize>)> {
     memchr::memchr(ESC, text)?;
     let (mut out, mut at, mut places) =
@@ -47,7 +48,7 @@ pub(super) fn places(text: &[u8]) -> Option<(Vec<u8>, Vec<usize>)> {
     Some((out, places))
 }
 
-/// Where an escape begins at the end of the text that may not be complete yet.
+/// Where an escape that may not be complete yet begins at the end of the text; `None` when there is none.
 pub(super) fn unfinished_escape(text: &[u8]) -> Option<usize> {
     let at = memchr::memrchr(ESC, text)?;
     let rest = text.get(at..).unwrap_or_default();
@@ -62,7 +63,7 @@ pub(super) fn unfinished_escape(text: &[u8]) -> Option<usize> {
     open.then_some(at)
 }
 
-/// How long the escape is with which these bytes begin; 0 when they begin with none, or with one that has no end.
+/// The length of the escape with which these bytes begin; 0 when they begin with none, or with one that has no end.
 fn length_of_escape(rest: &[u8]) -> usize {
     let [ESC, kind, more @ ..] = rest else { return 0 };
     let among = |from: usize, low: u8, high: u8| {
@@ -79,7 +80,7 @@ fn length_of_escape(rest: &[u8]) -> usize {
             match (more.get(length), more.get(length + 1)) {
                 (Some(&BEL), _) => length + 3,
                 (Some(&ESC), Some(b'\\')) => length + 4,
-                // A title that nobody ended takes the rest of its line, as a terminal would; the rarer ones do not.
+                // A title without an end takes the rest of its line, as in a terminal; the rarer ones do not.
                 _ if *kind == b']' => length + 2,
                 _ => 2,
             }

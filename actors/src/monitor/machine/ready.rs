@@ -1,34 +1,35 @@
-//! The line by which an attempt says that it is ready.
+//! The line with which an attempt says that it is ready.
 
 use super::{classify::build, cut::Cut};
 use crate::model::{Ready, Stream, StreamChoice};
 use regex::bytes::Regex;
 
-/// A `ready` rule, ready to use.
+/// A `ready` rule, compiled.
 #[derive(Clone, Debug)]
 pub struct ReadyLine {
     pattern: Regex,
     stream: StreamChoice,
-    /// Whether a block without a match has no line with one.
+    /// Whether a block without a match has no line with a match.
     by_block: bool,
 }
 
 impl ReadyLine {
-    /// The rule, compiled as rules of classes are.
+    /// Compiles the rule as rules of classes are compiled.
     ///
     /// # Errors
-    /// Why the pattern cannot be used; configurations are checked before.
+    /// The reason why the pattern cannot be used; configurations are checked before.
     pub fn of(rule: &Ready) -> Result<Self, String> {
         let pattern = build(&rule.pattern).map_err(|error| error.to_string())?;
-        // Anchors of the whole text mean the line, and flags that are taken back may change what a line's end is.
+        // Anchors of the whole text stand for those of the line, and flags that are taken back may change what a
+        // line's end is.
         let text = rule.pattern.as_str();
         let of_text = [r"\A", r"\z"].iter().any(|anchor| text.contains(anchor));
         let of_flags = text.contains("(?") && text.contains('-');
         Ok(Self { pattern, stream: rule.stream, by_block: !of_text && !of_flags })
     }
 
-    /// Whether one of these lines says it. Whole blocks without a match cost one search: a program that never says it may
-    /// write for days.
+    /// Whether one of these lines matches. A whole block without a match costs one search: a program that never says
+    /// that it is ready may write for days.
     #[must_use]
     pub fn is_in(&self, bytes: &[u8], lines: &Cut, stream: Stream) -> bool {
         if !self.is_on(stream) {
@@ -46,13 +47,13 @@ impl ReadyLine {
         })
     }
 
-    /// Whether it may be said on this stream.
+    /// Whether the rule looks at this stream.
     #[must_use]
     pub fn is_on(&self, stream: Stream) -> bool {
         self.stream.includes(stream)
     }
 
-    /// Whether this line says it, on whatever stream it is.
+    /// Whether this line matches, on whatever stream it is.
     #[must_use]
     pub fn is_line(&self, line: &[u8]) -> bool {
         let line = line.strip_suffix(b"\n").unwrap_or(line);

@@ -1,8 +1,8 @@
 //! What must not be stored: values of secrets, matches of the program's patterns, and terminal escapes if it says so.
 //!
-//! A value or a match is taken out as a whole, also where a line is longer than a piece may be ([`Seam`]), where it is not
-//! finished, and where colours stand in it. A secret is known as it is and as a URL writes it; in other clothes (base64, hex,
-//! with escapes of JSON) it is not.
+//! A value or a match is taken out as a whole, also where a line is longer than a piece may be ([`Seam`]), where it
+//! is not finished, and where colours stand in it. A secret is known as it is and as a URL writes it. In other
+//! encodings (base64, hex, with escapes of JSON) it is not known.
 
 use super::{
     classify::looks_at_lines,
@@ -18,36 +18,38 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// Stands in place of what was taken out.
+/// The text that stands in place of what was taken out.
 const STARS: &[u8] = b"***";
 
 /// See [`SIZE_LIMIT`](super::classify): the same bound for the same reason.
 const SIZE_LIMIT: usize = 8 << 20;
 
-/// Takes things out of lines.
+/// Takes values and matches out of lines.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
     hide: Option<Regex>,
     /// Whether a block without a match has no line with one.
     by_block: bool,
-    /// Made when it is needed: most programs write no line that is so long, and nobody looks at one that is not finished.
+    /// Made when it is needed: most programs write no line that is so long, and unfinished lines are seldom looked
+    /// at.
     seam: OnceLock<Option<Arc<Seam>>>,
     strip: bool,
 }
 
-/// Lines from which something was taken out.
+/// Lines from which a value or a match was taken out.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Cleaned {
-    /// The lines.
+    /// The bytes of the lines, without what was taken out.
     pub bytes: Vec<u8>,
-    /// Where they end now.
+    /// Where the lines end now.
     pub lines: Cut,
     /// Lines whose length changed, with the length they had.
     pub raw_lengths: Vec<(u32, u64)>,
 }
 
 impl Redactor {
-    /// For a program and the secrets of one run. With it come patterns that cannot be used, each in a sentence.
+    /// A redactor for a program and the secrets of one run. Also returns the patterns that cannot be used, each as a
+    /// sentence.
     #[must_use]
     pub fn new(program: &Program, secrets: &[String]) -> (Self, Vec<String>) {
         let mut problems = Vec::new();
@@ -73,7 +75,7 @@ impl Redactor {
         (Self { hide, by_block, seam: OnceLock::new(), strip: program.output.strip_ansi }, problems)
     }
 
-    /// What must not be torn where a line is cut; nothing when nothing is hidden.
+    /// What must not be torn where a line is cut; `None` when nothing is hidden.
     #[must_use]
     pub fn seam(&self) -> Option<&Seam> {
         // What was compiled for searching is smaller than the limit here, too.
@@ -81,7 +83,7 @@ impl Redactor {
         self.seam.get_or_init(make).as_deref()
     }
 
-    /// The lines without what must not be stored; nothing when they may stay as they are.
+    /// The lines without what must not be stored; `None` when they may stay as they are.
     #[must_use]
     pub fn clean(&self, bytes: &[u8], lines: &Cut) -> Option<Cleaned> {
         let escapes = memchr::memchr(0x1b, bytes).is_some();
@@ -117,7 +119,7 @@ impl Redactor {
         Some(cleaned)
     }
 
-    /// One line, all of it.
+    /// One whole line without what must not be stored.
     #[must_use]
     pub fn line<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let text = if self.strip { plain(text) } else { Cow::Borrowed(text) };
@@ -133,8 +135,8 @@ impl Redactor {
         }
     }
 
-    /// A line that is not finished. Its end is held back where a match may begin, an escape, or a character: the rest may
-    /// come. Returns what may be shown and how many of the bytes that stands for.
+    /// An unfinished line. Its end is held back where a match, an escape or a character may begin, because the rest
+    /// may come. Returns what may be shown, and the number of bytes that it stands for.
     #[must_use]
     pub fn unfinished(&self, text: &[u8]) -> (Vec<u8>, usize) {
         let mut length = whole_characters(text);
@@ -156,7 +158,7 @@ impl Redactor {
     }
 }
 
-/// Without matches that are seen when the escapes are left out; nothing when there are none.
+/// The text without matches that are seen when the escapes are left out; `None` when there are none.
 fn through_colours(hide: &Regex, text: &[u8]) -> Option<Vec<u8>> {
     let (shown, places) = places(text)?;
     let (mut out, mut from) = (Vec::new(), 0);
@@ -173,7 +175,7 @@ fn through_colours(hide: &Regex, text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// How long the text is without a last character whose end is missing.
+/// The length of the text without a last character whose end is missing.
 fn whole_characters(text: &[u8]) -> usize {
     let from = text.len().saturating_sub(3);
     let tail = text.get(from..).unwrap_or_default();

@@ -1,7 +1,8 @@
 //! Where a line may be cut, or shown before it is finished, without tearing apart what must not be seen.
 //!
-//! A pattern looks at a piece of a line as it looks at a line, so a match must lie in one piece as a whole. An automaton says
-//! of a place whether a match that begins there may go on behind the end of what is known: then the cut comes before it.
+//! A pattern looks at a piece of a line as it looks at a line, so a match must lie in one piece as a whole. An
+//! automaton tells whether a match that begins at a place may go on behind the end of what is known: then the cut
+//! comes before that place.
 
 use regex::bytes::Regex;
 use regex_automata::{
@@ -12,12 +13,13 @@ use regex_automata::{
 };
 use std::sync::{Mutex, PoisonError};
 
-/// Longest match that is kept in one piece, in bytes. Nobody's secret is as long, and the line is in memory until the match
-/// ends. Of a longer one the first mebibyte is masked, and what follows is looked at as a line of its own.
+/// The longest match that is kept in one piece, in bytes. No secret is expected to be that long, and the line is in
+/// memory until the match ends. Of a longer match the first mebibyte is masked, and what follows is looked at as a
+/// line of its own.
 pub(super) const LONGEST_MATCH: usize = 1 << 20;
 
-/// Steps of the automaton for one look. A pattern that begins everywhere and goes far would take seconds; then the place
-/// that was reached counts as one where a match may begin.
+/// The number of steps of the automaton for one look. A pattern that begins everywhere and goes far would take
+/// seconds; at the limit the place that was reached counts as one where a match may begin.
 const MOST_STEPS: usize = 4 << 20;
 
 /// An automaton that finds where matches begin.
@@ -26,26 +28,26 @@ pub struct Seam {
     search: Regex,
     dfa: DFA,
     cache: Mutex<Cache>,
-    /// Bytes with which a match may begin.
+    /// The bytes with which a match may begin.
     first: Box<[bool; 256]>,
 }
 
-/// What became of a match that was begun.
+/// The result of following a match that was begun.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Run {
-    /// It may go on behind the text.
+    /// Whether the match may go on behind the text.
     alive: bool,
-    /// Where the longest match so far ends.
+    /// Where the longest match so far ends; `None` without one.
     matched: Option<usize>,
     steps: usize,
 }
 
-/// Where to cut.
+/// Where to cut a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Place {
-    /// Here.
+    /// The line is cut at this place.
     At(usize),
-    /// More of the line must be known.
+    /// The place is not known until more of the line is.
     Unknown,
 }
 
@@ -53,7 +55,7 @@ impl Seam {
     /// For all patterns that are hidden, as one, compiled for searching.
     ///
     /// # Errors
-    /// Why there can be none.
+    /// The reason why there can be none.
     pub(super) fn of(search: &Regex, size_limit: usize) -> Result<Self, String> {
         let dfa = DFA::builder()
             .configure(DFA::config().unicode_word_boundary(true).skip_cache_capacity_check(true))
@@ -63,7 +65,7 @@ impl Seam {
             .map_err(|error| error.to_string())?;
         let cache = Mutex::new(dfa.create_cache());
         let mut seam = Self { search: search.clone(), dfa, cache, first: Box::new([true; 256]) };
-        // Behind nothing, a word, a blank, the end of a line, and half a character.
+        // Behind the empty text, a word, a blank, the end of a line, and half a character.
         let before = [&b""[..], b"a", b" ", b"\n", b"\r", b"\xc3"];
         let begins = |byte: u8| {
             before.iter().any(|context| {
@@ -78,7 +80,7 @@ impl Seam {
         Ok(seam)
     }
 
-    /// Follows a match that begins there.
+    /// Follows a match that begins at `from`.
     fn run(&self, text: &[u8], from: usize) -> Run {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let mut run = Run { alive: true, matched: None, steps: 0 };
@@ -106,7 +108,8 @@ impl Seam {
         run
     }
 
-    /// The first place, not before `from`, where a match begins that may go on behind the end of the text.
+    /// The first place, not before `from`, where a match begins that may go on behind the end of the text; `None`
+    /// when there is none.
     pub(super) fn open(&self, text: &[u8], from: usize) -> Option<usize> {
         let (mut at, mut steps) = (from, 0);
         while let Some(byte) = text.get(at) {
@@ -124,8 +127,8 @@ impl Seam {
         None
     }
 
-    /// Where to cut a line that is longer than `at`, there or before, or behind a match that is longer than this. `line` is
-    /// what is known of it, and `whole`: all of it is.
+    /// Where to cut a line that is longer than `at`: there, or before, or behind a match that is longer than `at`.
+    /// `line` is what is known of the line; with `whole`, that is all of it.
     pub(super) fn place(&self, line: &[u8], at: usize, whole: bool) -> Place {
         let head = line.get(..at).unwrap_or(line);
         match self.open(head, 0) {
@@ -136,7 +139,7 @@ impl Seam {
         let known = line.get(..LONGEST_MATCH.max(at)).unwrap_or(line);
         let run = self.run(known, 0);
         if !run.alive {
-            // It ended before the line did, so what comes behind it changes nothing.
+            // The match ended before the line did, so what comes behind it changes nothing.
             let end = run.matched.unwrap_or(0);
             return Place::At(if end > at { end } else { self.open(head, end.max(1)).unwrap_or(at) });
         }

@@ -1,10 +1,11 @@
-//! Which class an end has.
+//! Which class the end of an attempt has.
 
 use super::classify::{FAILURE, NOT_EXECUTED, Rules, SIGNALLED, USAGE, What};
 use crate::model::{Class, Evidence, ExitStatus, Matcher, Program, Timestamp};
 use std::collections::BTreeMap;
 
-/// Errors older than this at the end did not cause it: resilience.md gives the attempt's last minute.
+/// How old an error may be at the end to have caused it, in milliseconds: resilience.md gives the attempt's last
+/// minute.
 const WINDOW_MS: u64 = 60_000;
 
 /// What the output of an attempt has shown: for each rule its newest line.
@@ -12,14 +13,14 @@ const WINDOW_MS: u64 = 60_000;
 pub struct Seen(BTreeMap<usize, Evidence>);
 
 impl Seen {
-    /// A line matched this rule.
+    /// Records that a line matched this rule.
     pub fn note(&mut self, rule: usize, evidence: Evidence) {
         self.0.insert(rule, evidence);
     }
 
-    /// The class of an end at this time, and what shows it: that of the highest priority among those seen in the last
-    /// minute and those that match the end, of equal ones the first rule in order. Nothing for success, unless a line said
-    /// that there is no result.
+    /// The class of an end at this time, and what shows it. Among the classes seen in the last minute and those that
+    /// match the end, it is the one of the highest priority; of equal ones the first rule in order. `None` for
+    /// success, unless a line said that there is no result.
     #[must_use]
     pub fn verdict(
         &self,
@@ -38,7 +39,8 @@ impl Seen {
             if let Some(line) = self.0.get(&index).filter(|line| now.since(line.at) <= WINDOW_MS) {
                 return Some(line.clone());
             }
-            // Nobody saw that end: no rule by exit can know it. And that it failed is said when nothing else can be.
+            // The end was not seen, so no rule by exit can know it. That the attempt failed is said when no other
+            // rule says more.
             let known = exit != ExitStatus::Unknown && !matches!(rule.what, What::AnyFailure);
             (known && rules.matches_exit(index, exit)).then(|| by_exit(&rule.class, &rule.name, now))
         });
@@ -46,12 +48,13 @@ impl Seen {
     }
 }
 
-/// Of what an end shows, in the order of the rules, that of the class of the highest priority; and why not another class.
+/// Of what an end shows, in the order of the rules, the class of the highest priority, and why it is not another
+/// class.
 fn preferred(mut shown: Vec<Evidence>, program: &Program) -> Option<Evidence> {
     let highest = |of: &dyn Fn(usize, &Evidence) -> bool| {
         let some = shown.iter().enumerate().filter(|(place, one)| of(*place, one));
         let ranked = some.map(|(place, one)| (program.class_priority(&one.class), place));
-        // Of equal ones the last: the first in order.
+        // Of equal ones the last, which is the first in order.
         ranked.rev().max_by_key(|(priority, _)| *priority)
     };
     let (high, place) = highest(&|_, _| true)?;
@@ -76,7 +79,7 @@ const fn is_by_exit(evidence: &Evidence) -> bool {
     evidence.stream.is_none() && evidence.line.is_empty()
 }
 
-/// An end of which no rule but the last one knows anything.
+/// The evidence of an end about which no rule but the last one knows anything.
 fn unknown(exit: ExitStatus, now: Timestamp) -> Evidence {
     match exit {
         ExitStatus::Unknown => by_exit(Class::LOST, "end_not_seen", now),
@@ -84,14 +87,15 @@ fn unknown(exit: ExitStatus, now: Timestamp) -> Evidence {
     }
 }
 
-/// The same for an attempt that wrote nothing: without reading, and without the patterns that nothing could match.
+/// The class of the end of an attempt that wrote nothing: without reading, and without the patterns, which could not
+/// match.
 #[must_use]
 pub fn silent(program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evidence> {
     let items = program.success_items.as_ref().map(|_| 0);
     by_exit_alone(program, exit, now).or_else(|| too_little(program, exit, (0, items), now))
 }
 
-/// The same for an attempt whose output was not read: `None` for an exit code of success.
+/// The class of the end of an attempt whose output was not read: `None` for an exit code of success.
 #[must_use]
 pub fn by_exit_alone(program: &Program, exit: ExitStatus, now: Timestamp) -> Option<Evidence> {
     if matches!(exit, ExitStatus::Code(code) if program.success_exit_codes.contains(&code)) {
@@ -110,7 +114,8 @@ pub fn by_exit_alone(program: &Program, exit: ExitStatus, now: Timestamp) -> Opt
     preferred(shown, program).or_else(|| Some(unknown(exit, now)))
 }
 
-/// A job's success that brought fewer lines of standard output, or fewer items, than its program asks for.
+/// The evidence for a job's success that brought fewer lines of standard output, or fewer items, than its program
+/// asks for.
 #[must_use]
 pub fn too_little(
     program: &Program,

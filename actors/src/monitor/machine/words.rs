@@ -1,7 +1,7 @@
 //! A quick look for lines that a built-in pattern may match.
 //!
-//! Each built-in pattern needs one of a few words. They are looked for 16 or 32 bytes at a time, and only a line that has
-//! one is looked at by the patterns; their automaton goes byte by byte.
+//! Each built-in pattern needs one of a few words. The search compares 16 or 32 bytes at a time, and the patterns
+//! look only at lines that have one of the words; their automaton goes byte by byte.
 
 use super::cut::Cut;
 use aho_corasick::{
@@ -10,7 +10,7 @@ use aho_corasick::{
 };
 use std::sync::Arc;
 
-/// Words in lower case.
+/// The words, in lower case.
 #[derive(Clone, Debug)]
 pub(super) struct Words {
     /// Words of three bytes, and longer ones: a search compares as many bytes at once as its shortest word has.
@@ -46,7 +46,7 @@ impl Words {
                         .unwrap_or_default()
                         .partition_point(|end| *end as usize <= word.start());
                     found.push(line);
-                    // The rest of the line says nothing more.
+                    // The rest of the line adds nothing.
                     at = lines.ends.get(line).map_or(lower.len(), |end| *end as usize);
                 } else {
                     at = word.start() + 1;
@@ -59,7 +59,7 @@ impl Words {
     }
 }
 
-/// A number is one only as a whole: many longer ones have the digits of a status.
+/// A number counts only as a whole: many longer numbers have the digits of a status.
 fn is_word(lower: &[u8], start: usize, end: usize) -> bool {
     let digit = |at: Option<usize>| at.and_then(|at| lower.get(at)).is_some_and(u8::is_ascii_digit);
     !digit(Some(start)) || !digit(start.checked_sub(1)) && !digit(Some(end))
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(words.lines(text.as_bytes(), &lines), [2, 3, 5, 6]);
     }
 
-    /// The expression with nothing said about what stands around a match.
+    /// The expression without its conditions on what stands around a match.
     fn without_looks(of: &Hir) -> Hir {
         match of.kind() {
             HirKind::Look(_) => Hir::empty(),

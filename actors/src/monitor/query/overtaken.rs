@@ -1,4 +1,4 @@
-//! A reader that retention overtakes: what was deleted between two of its lines is told, with how many lines it was.
+//! A reader that retention overtakes is told what was deleted between two of its lines, with the number of lines.
 
 use super::{Reader, wanted};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Reader<'_> {
-    /// Whoever goes on has read everything up to there.
+    /// A reader that goes on from a cursor has read everything up to there.
     pub(super) fn go_on_from_cursor(&mut self) {
         if let Some(cursor) = self.search.query.cursor {
             self.at = Some(cursor.block);
@@ -17,7 +17,7 @@ impl Reader<'_> {
         }
     }
 
-    /// These lines are at hand, whatever is deleted now.
+    /// Records that these lines are loaded, whatever is deleted from now on.
     pub(super) fn note_loaded(&mut self, chunk: &Chunk) {
         let head = &chunk.head;
         let next = head.first_seq + if head.gap > 0 { head.gap } else { u64::from(head.lines) };
@@ -25,7 +25,8 @@ impl Reader<'_> {
         *loaded = next.max(*loaded);
     }
 
-    /// Tells what was deleted since the last line, before what has this number; without a number there is no more.
+    /// Reports what was deleted since the last line, up to the line with this number; `None`: there are no more
+    /// lines.
     pub(super) fn tell_missed(&mut self, number: Option<u64>) {
         let (Some(output), Some(after)) = (self.output, self.at) else { return };
         let gone_to = output.gone_to();
@@ -40,7 +41,7 @@ impl Reader<'_> {
         let Some(missed) = missed else { return };
         let Missed { lines, exact, attempt, stream, program, to, next_seq, at_ms } = missed;
         self.loaded.insert((attempt, stream), next_seq);
-        // What is there still has numbers from here on.
+        // Lines that are still there have numbers from here on.
         let block = number.map_or(gone_to, |number| number.saturating_sub(1).min(gone_to)).max(after);
         let cursor =
             Cursor { block, line: u32::MAX, attempt, stream, offset: to, seq: next_seq.saturating_sub(1) };
