@@ -30,25 +30,25 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// What a [`LauncherActor`] is made of.
+/// The configuration of a [`LauncherActor`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LauncherConfig {
     /// The store's folder; created with mode 0700 if it is missing.
     pub store: PathBuf,
-    /// The manager's identity, the same for every life of this store. Part of each child's tag.
+    /// The manager's identity, the same for every supervisor of this store. Part of each child's tag.
     pub manager: u128,
-    /// Whether the store lies where its identity was made. In a copy, processes that look like left ones are the original's:
-    /// they are not touched. Default true.
+    /// Whether the store lies where its identity was made. In a copy, processes that look like left ones belong to
+    /// the original's supervisor: they are not touched. Default true.
     pub at_home: bool,
-    /// Who hears [`Report`]s.
+    /// The receiver of [`Report`]s.
     pub reports: Recipient<Report>,
-    /// Told when spools grew; given to every keeper.
+    /// Sends word of grown spools; given to every keeper.
     pub wake: WakeSender,
 }
 
 impl LauncherConfig {
-    /// All of it.
+    /// A configuration from all required values; `at_home` is true.
     #[must_use]
     pub const fn new(store: PathBuf, manager: u128, reports: Recipient<Report>, wake: WakeSender) -> Self {
         Self { store, manager, at_home: true, reports, wake }
@@ -64,11 +64,11 @@ pub struct LauncherActor {
     inherited: Variables,
     pub(super) keeper: KeeperState,
     pub(super) watch: Watch,
-    /// The supervisor is about to end.
+    /// Whether the supervisor is about to end.
     pub(super) ending: bool,
-    /// Counts keepers, so that words of an earlier one are known as such.
+    /// Counts keepers, so that reports of an earlier one are known as such.
     generation: u64,
-    /// Boxed: a table has twice the room that it needs.
+    /// Boxed, because a table has twice the room that it needs.
     pub(super) living: HashMap<u64, Box<Living>>,
     pub(super) tokens: HashMap<AttemptId, u64>,
     next_token: u64,
@@ -83,26 +83,26 @@ pub struct LauncherActor {
     enders: Vec<oneshot::Sender<()>>,
 }
 
-/// Whether the keeper answers, as far as we look.
+/// Whether the keeper answers, as far as this is checked.
 #[derive(Default)]
 pub(super) struct Watch {
     pub(super) pulse: Pulse,
-    /// When it is looked at next.
+    /// The time of the next check, and its alarm.
     pub(super) alarm: Option<(Timestamp, SpawnHandle)>,
-    /// We killed it, as it was silent.
+    /// Whether the Launcher killed the keeper because it was silent.
     pub(super) killed: bool,
 }
 
 pub(super) enum KeeperState {
-    /// There is none; the next start makes one.
+    /// There is no keeper; the next start makes one.
     None,
-    /// It is there; it has said hello, or has not yet.
+    /// The keeper is there; it has said hello, or has not yet.
     Up { link: Link, hello: bool },
-    /// An earlier one is waited for or cleaned up after.
+    /// An earlier keeper is waited for, or cleaned up after.
     Busy,
 }
 
-/// What we know of an attempt from its request to its emptiness.
+/// What is known of an attempt from its request until its tree is empty.
 pub(super) struct Living {
     pub(super) attempt: AttemptId,
     pub(super) secrets: Vec<String>,
@@ -110,30 +110,30 @@ pub(super) struct Living {
     pub(super) pid: i32,
     pub(super) start_ticks: u64,
     pub(super) pidfd: Option<OwnedFd>,
-    /// Copies of the keeper's reading ends, should it die.
+    /// Copies of the keeper's reading ends, in case it dies.
     pub(super) pipes: Vec<OwnedFd>,
-    /// Told already.
+    /// The exit that was reported already.
     pub(super) exit: Option<ExitStatus>,
 }
 
-/// What a keeper had told of an attempt when it died.
+/// What a keeper had reported of an attempt when it died.
 #[derive(Default)]
 struct Told {
     launched: bool,
     exited: bool,
-    /// Whether it had said hello: one that had not has made no process.
+    /// Whether the keeper had said hello: one that had not has made no process.
     keeper_was_up: bool,
-    /// Not told to the Monitor yet.
+    /// Secrets that the Monitor has not been told yet.
     secrets: Vec<String>,
 }
 
-/// A keeper of this generation told something.
+/// The message that a keeper of this generation reported something.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Word(u64, Heard);
 
 impl LauncherActor {
-    /// A Launcher without a keeper yet: the first [`Launch`] starts one.
+    /// Creates a Launcher without a keeper; the first [`Launch`] starts one.
     ///
     /// # Errors
     /// The store's folders cannot be created.
@@ -191,7 +191,7 @@ impl LauncherActor {
         })
     }
 
-    /// The keeper's process, if it has one of its own.
+    /// The process id of the keeper; `None` unless it has a process of its own.
     pub(super) fn keeper_pid(&self) -> Option<i32> {
         match &self.keeper {
             KeeperState::Up { link, .. } => link.pid(),
@@ -199,12 +199,12 @@ impl LauncherActor {
         }
     }
 
-    /// Whether there is anybody whom the keeper keeps.
+    /// Whether the keeper has any attempt to keep.
     pub(super) fn has_living(&self) -> bool {
         !self.living.is_empty()
     }
 
-    /// Asks the keeper for something that is about no attempt; false when there is none.
+    /// Sends the keeper a request that is about no attempt. Returns false when there is no keeper.
     pub(super) fn ask_keeper(&self, request: &Request) -> bool {
         let KeeperState::Up { link, .. } = &self.keeper else { return false };
         link.send(request);
@@ -229,7 +229,7 @@ impl LauncherActor {
                 self.reading.insert(attempt);
                 let read = self.env_files.read(Arc::clone(&launch.program), path).into_actor(self);
                 ctx.spawn(read.map(move |read, this, ctx| match read {
-                    // Stopped meanwhile, and answered then.
+                    // The attempt was stopped meanwhile, and answered then.
                     _ if !this.reading.remove(&attempt) => {}
                     Ok(file) => this.launch_with(launch, Some(&file), ctx),
                     Err(failure) => this.fail(attempt, failure),
@@ -247,7 +247,8 @@ impl LauncherActor {
         let token = self.next_token;
         let attempt = launch.attempt;
         let living = &self.living;
-        // What is on its way has nothing open yet; what is here may still open its spools, and the Monitor reads them.
+        // An attempt that is on its way has no file open yet; one that is here may still open its spools, and the
+        // Monitor reads them.
         let promised = || living.values().map(|one| if one.pid == 0 { EACH } else { 2 }).sum();
         if let Err(error) = self.headroom.take(promised) {
             let name = &launch.program.name;
@@ -285,7 +286,7 @@ impl LauncherActor {
         self.living.insert(token, Box::new(living));
     }
 
-    /// The keeper is gone: by our word, because another holds the lock, or it died.
+    /// The keeper is gone: the Launcher ended it, another holds the lock, or it died.
     fn keeper_gone(&mut self, ctx: &mut Context<Self>) {
         let KeeperState::Up { link, hello } = std::mem::replace(&mut self.keeper, KeeperState::Busy) else {
             return;
@@ -341,7 +342,7 @@ impl LauncherActor {
                 this.tell_settled(&one, told.remove(&one.token).unwrap_or_default());
             }
             for ender in this.enders.drain(..) {
-                // Whoever asked may have gone.
+                // The asker may be gone.
                 let _ = ender.send(());
             }
             for launch in std::mem::take(&mut this.waiting) {

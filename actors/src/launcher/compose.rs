@@ -1,4 +1,4 @@
-//! Turns a [`Launch`] into what the keeper is asked for.
+//! Turns a [`Launch`] into the request to the keeper.
 
 use super::{
     env_files::EnvFile,
@@ -20,7 +20,7 @@ use std::{
     path::{Component, Path, PathBuf, absolute},
 };
 
-/// Where things of an attempt lie: functions of store and attempt, so that a later supervisor finds them.
+/// Where the files of an attempt lie: functions of store and attempt, so that a later supervisor finds them.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     pub(super) store: PathBuf,
@@ -58,7 +58,7 @@ impl Places {
         Some(AttemptId { run: run.parse().ok()?, number: number.parse().ok()? })
     }
 
-    /// What every tag of ours begins with.
+    /// The prefix of every tag of this store.
     pub(super) fn tag_prefix(&self) -> String {
         format!("{:032x}/", self.manager)
     }
@@ -68,10 +68,10 @@ impl Places {
     }
 }
 
-/// A start, ready to be sent.
+/// A start, ready to be sent to the keeper.
 pub(super) struct Composed {
     pub(super) request: protocol::Launch,
-    /// Values to redact.
+    /// The values to redact.
     pub(super) secrets: Vec<String>,
     pub(super) program: PathBuf,
     pub(super) cwd: PathBuf,
@@ -117,7 +117,7 @@ pub(super) fn compose(
     let (hold_at, patience_ms) = match output.on_backlog {
         Backlog::Wait => (output.backlog, output.stall_ms),
         Backlog::Block => (output.backlog, u64::MAX),
-        // The Monitor drops what is oldest. Should it stand still itself, the disk is not filled all the same.
+        // The Monitor drops the oldest output. If it stands still itself, the disk is not filled all the same.
         Backlog::Drop => (output.backlog.saturating_mul(2), 0),
     };
     let request = protocol::Launch {
@@ -148,7 +148,7 @@ fn redacted(program: &Program, secrets: BTreeMap<String, String>) -> Vec<String>
     texts.collect()
 }
 
-/// The path of the program's env file, where it has one.
+/// The path of the program's env file; `None` when it has none.
 pub(super) fn env_file_of(program: &Program) -> Result<Option<PathBuf>, SpawnFailure> {
     let Some(file) = &program.env_file else { return Ok(None) };
     Ok(Some(base_of(program)?.join(file)))
@@ -171,7 +171,7 @@ fn shown(cwd: &Path) -> PathBuf {
     direct.unwrap_or_else(|| cwd.to_owned())
 }
 
-/// Our own environment, as far as children inherit it.
+/// The supervisor's own environment, as far as children inherit it.
 pub(super) fn own_environment() -> Variables {
     let all = std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
     all.filter(|(name, _)| is_inherited(name)).collect()

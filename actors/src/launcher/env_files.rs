@@ -1,4 +1,4 @@
-//! Reading env files beside the thread that everybody shares.
+//! Reads env files on threads of their own, beside the thread that the actors share.
 //!
 //! A file system may not answer: the read then waits for ever, on a thread of its own, and the start is refused after a
 //! while. There is one read of a path at a time, so that a dead mount holds one thread for each env file and not one for
@@ -18,13 +18,13 @@ use std::{
 };
 use tokio::sync::{Mutex, oneshot};
 
-/// Largest env file in bytes: the kernel takes an environment of 2 MiB at most, arguments included.
+/// The largest env file, in bytes: the kernel takes an environment of 2 MiB at most, arguments included.
 const LARGEST: u64 = 1 << 20;
 
-/// Longest wait for an env file. Beyond it the start has failed for now, and is tried again as such starts are.
+/// The longest wait for an env file. Beyond it the start has failed for now, and is tried again as such starts are.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Stack of a reading thread: it opens one file.
+/// The stack of a reading thread, in bytes: it opens one file.
 const STACK: usize = 128 << 10;
 
 /// An env file as it was read.
@@ -50,7 +50,7 @@ impl EnvFiles {
             match tokio::time::timeout(PATIENCE, read(turn, path.clone())).await {
                 Ok(Ok(Ok(text))) => Ok(EnvFile { path, text }),
                 Ok(Ok(Err(error))) => Err(unreadable(&program, &path, &error)),
-                // No thread came to be.
+                // No thread could be made.
                 Ok(Err(error)) => Err(scarce(&program.name, error.raw_os_error().unwrap_or(libc::EAGAIN))),
                 Err(_) => Err(unanswered(&program, &path)),
             }
@@ -64,7 +64,7 @@ impl EnvFiles {
     }
 }
 
-/// The thread keeps the turn until it has read, also when nobody waits any more.
+/// The thread keeps the turn until it has read, also when the caller no longer waits.
 async fn read(turn: Arc<Mutex<()>>, path: PathBuf) -> io::Result<io::Result<String>> {
     let turn = turn.lock_owned().await;
     let (tell, told) = oneshot::channel();
@@ -72,7 +72,7 @@ async fn read(turn: Arc<Mutex<()>>, path: PathBuf) -> io::Result<io::Result<Stri
     std::thread::Builder::new().name("env-file".into()).stack_size(STACK).spawn(move || {
         let text = user_file::read_text(&path, LARGEST);
         drop(turn);
-        // Whoever asked may have been stopped meanwhile.
+        // The start that asked may have been stopped meanwhile.
         let _ = tell.send(text);
     })?;
     Ok(told.await.unwrap_or_else(|_| Err(io::Error::other("its reader ended"))))

@@ -1,4 +1,4 @@
-//! What the keeper tells, told on.
+//! Passes on what the keeper reports.
 
 use super::{
     actor::{KeeperState, LauncherActor},
@@ -84,7 +84,7 @@ impl LauncherActor {
     }
 }
 
-/// What output waits for that goes nowhere; nothing when it goes.
+/// What output that cannot be written waits for; `None` when it can be written.
 fn what_it_waits_for(errno: i32) -> Option<String> {
     match errno {
         0 => None,

@@ -1,4 +1,4 @@
-//! The control socket on Tokio: events come in as they are told, requests wait when there is no room.
+//! The control socket on Tokio: events are passed on as they come, requests wait when there is no room.
 
 use crate::keeper::{Incoming, Keeper, protocol};
 use std::{
@@ -10,13 +10,14 @@ use std::{
 };
 use tokio::{io::unix::AsyncFd, task::JoinHandle};
 
-/// Events told in one turn: then others of the thread have theirs.
+/// The number of events that are passed on in one turn; then the other tasks of the thread have theirs.
 const TURN: u32 = 64;
 
-/// Pause before a request is tried again that found no room though the socket is writable (descriptors under way).
+/// The pause before a request is tried again that found no room though the socket is writable (descriptors under
+/// way).
 const RETRY: std::time::Duration = std::time::Duration::from_millis(2);
 
-/// What the keeper's socket told.
+/// What came over the keeper's socket.
 #[derive(Debug)]
 pub(super) enum Heard {
     /// An event and its descriptors.
@@ -25,10 +26,11 @@ pub(super) enum Heard {
     Closed,
 }
 
-/// A keeper and the way to it. Dropped, the keeper ends by its own rules.
+/// A keeper and the connection to it. When this is dropped, the keeper ends by its own rules.
 pub(super) struct Link {
     keeper: Rc<AsyncFd<Keeper>>,
-    /// Encoded: of a thousand starts that wait here, each is one piece of memory and not one for each word of it.
+    /// Encoded requests: of a thousand starts that wait here, each is one piece of memory and not one for each of its
+    /// words.
     queue: Rc<RefCell<VecDeque<Vec<u8>>>>,
     writing: Rc<Cell<bool>>,
     reader: Reader,
@@ -59,7 +61,7 @@ impl Link {
         if self.queue.borrow().is_empty() {
             match self.keeper.get_ref().send_encoded(&datagram) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // An error is the end of the keeper, which its reader tells.
+                // An error is the end of the keeper, which its reader reports.
                 _ => return,
             }
         }
@@ -75,12 +77,13 @@ impl Link {
         }
     }
 
-    /// The keeper's process, if it has one of its own.
+    /// The keeper's process id; `None` unless it has a process of its own.
     pub(super) fn pid(&self) -> Option<i32> {
         self.keeper.get_ref().pid()
     }
 
-    /// Kills the keeper's process; false where it has none of its own, or is not ours any more.
+    /// Kills the keeper's process. Returns false where it has none of its own, or where the process is not ours any
+    /// more.
     pub(super) fn kill(&self) -> bool {
         self.keeper.get_ref().kill()
     }
@@ -114,14 +117,14 @@ async fn read(keeper: Rc<AsyncFd<Keeper>>, hear: impl Fn(Heard)) {
 async fn write(keeper: &AsyncFd<Keeper>, queue: &RefCell<VecDeque<Vec<u8>>>) {
     loop {
         let Ok(mut ready) = keeper.writable().await else { return };
-        // Nobody else runs until it is sent or back in its place, so nothing overtakes it.
+        // Nothing else runs until it is sent or back in its place, so nothing overtakes it.
         let Some(datagram) = queue.borrow_mut().pop_front() else { return };
         match keeper.get_ref().send_encoded(&datagram) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 queue.borrow_mut().push_front(datagram);
                 ready.clear_ready();
                 drop(ready);
-                // Room for descriptors is not told by readiness, so time is the second cause to look again.
+                // Readiness does not tell of room for descriptors, so time is the second cause to look again.
                 let _ = tokio::time::timeout(RETRY, keeper.writable()).await;
             }
             Err(_) => return queue.borrow_mut().clear(),

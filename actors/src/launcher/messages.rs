@@ -1,4 +1,4 @@
-//! What the Launcher is told, and what it tells.
+//! What the Launcher is told, and what it reports.
 
 use crate::model::{
     AttemptId, ExitStatus, Loss, Params, Program, RunId, SpawnFailure, Spool, SpoolSizes, Stream, Timestamp,
@@ -6,39 +6,40 @@ use crate::model::{
 use actix::Message;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Start one attempt. The answer comes as [`Report::Launched`], [`Report::LaunchFailed`] or [`Report::Unheard`], exactly
-/// one of them.
+/// Starts one attempt. The answer comes as exactly one of [`Report::Launched`], [`Report::LaunchFailed`] and
+/// [`Report::Unheard`].
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Launch {
-    /// Which attempt. Journalled before this is sent.
+    /// The attempt to start. It is journalled before this is sent.
     pub attempt: AttemptId,
-    /// The definition it is started by.
+    /// The definition by which the attempt is started.
     pub program: Arc<Program>,
-    /// Effective parameters; secrets as [`ParamValue::Secret`](crate::model::ParamValue::Secret), their values are [kept](KeepSecrets).
+    /// The effective parameters. Secrets stand as [`ParamValue::Secret`](crate::model::ParamValue::Secret); their
+    /// values are [kept](KeepSecrets).
     pub params: Params,
 }
 
-/// Stop the whole tree of an attempt: signal, grace, SIGKILL. Ends with [`Report::Emptied`]; sent again it changes nothing
-/// but may shorten the grace.
+/// Stops the whole tree of an attempt: signal, grace, SIGKILL. Ends with [`Report::Emptied`]. Sent again it changes
+/// nothing but may shorten the grace.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Stop {
-    /// Which attempt.
+    /// The attempt to stop.
     pub attempt: AttemptId,
-    /// First signal.
+    /// The number of the first signal.
     pub signal: i32,
-    /// Milliseconds until SIGKILL; 0: at once.
+    /// The grace until SIGKILL, in milliseconds; 0: at once.
     pub timeout_ms: u64,
 }
 
-/// Send one signal to the attempt's group.
+/// Sends one signal to the attempt's group.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Signal {
-    /// Which attempt.
+    /// The attempt to signal.
     pub attempt: AttemptId,
-    /// Which signal.
+    /// The number of the signal.
     pub signal: i32,
 }
 
@@ -46,18 +47,18 @@ pub struct Signal {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Acknowledge {
-    /// Which attempt.
+    /// The attempt that may be forgotten.
     pub attempt: AttemptId,
 }
 
-/// Keep the values of a run's secrets until [`ForgetSecrets`], in a file of mode 0600 that nobody but the child's
-/// environment sees. Sent before the run is journalled.
+/// Keeps the values of a run's secrets until [`ForgetSecrets`], in a file of mode 0600; only the child's environment
+/// gets them. Sent before the run is journalled.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<(), String>")]
 pub struct KeepSecrets {
-    /// Whose.
+    /// The run whose secrets these are.
     pub run: RunId,
-    /// Values by parameter name.
+    /// The values by parameter name.
     pub values: BTreeMap<String, String>,
 }
 
@@ -68,33 +69,33 @@ impl std::fmt::Debug for KeepSecrets {
     }
 }
 
-/// The run is over: remove its secrets.
+/// The run is over: removes its secrets.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct ForgetSecrets {
-    /// Whose.
+    /// The run whose secrets are removed.
     pub run: RunId,
 }
 
 /// An attempt that was alive, as far as the journal knows, when the last supervisor ended.
 #[derive(Clone, Debug)]
 pub struct Orphan {
-    /// Which attempt.
+    /// The attempt that was alive.
     pub attempt: AttemptId,
-    /// Its process, when its spawning was journalled.
+    /// Its process id; `None` when its spawning was not journalled.
     pub pid: Option<i32>,
-    /// Start time of that process in clock ticks since boot.
+    /// The start time of that process, in clock ticks since boot.
     pub start_ticks: u64,
-    /// When its start was decided.
+    /// When the attempt's start was decided.
     pub started_at: Timestamp,
 }
 
-/// After a restart: wait for the old keeper to end, stop what is left of these trees, rescue what their pipes hold.
-/// Sent before the first [`Launch`].
+/// After a restart: waits for the old keeper to end, stops what is left of these trees, and rescues what their pipes
+/// hold. Sent before the first [`Launch`].
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Recovery")]
 pub struct Recover {
-    /// What the journal believes alive.
+    /// The attempts that the journal believes alive.
     pub orphans: Vec<Orphan>,
 }
 
@@ -109,148 +110,151 @@ pub struct Recovery {
     pub with_secrets: Vec<RunId>,
 }
 
-/// A spool that the last supervisor did not come to close.
+/// A spool that the last supervisor did not close.
 #[derive(Clone, Debug)]
 pub struct LeftSpool {
-    /// Whose.
+    /// The attempt that wrote it.
     pub attempt: AttemptId,
-    /// Where it lies.
+    /// Where the spool lies.
     pub spool: Spool,
-    /// How much of it there is.
+    /// The sizes of the spool.
     pub sizes: SpoolSizes,
     /// The run's secrets, for redaction.
     pub secrets: Vec<String>,
 }
 
-/// What became of an [`Orphan`]. Nobody of its tree is left.
+/// What became of an [`Orphan`]. No process of its tree is left.
 #[derive(Clone, Debug)]
 pub struct Recovered {
-    /// Which attempt.
+    /// The attempt that was alive.
     pub attempt: AttemptId,
-    /// How it ended: the old keeper's word, else [`ExitStatus::Unknown`].
+    /// How the attempt ended, as the old keeper recorded it, else [`ExitStatus::Unknown`].
     pub exit: ExitStatus,
-    /// When, if the old keeper saw it.
+    /// When the attempt ended; `None` when the old keeper did not see it.
     pub ended_at: Option<Timestamp>,
-    /// Whether the end was the old keeper's doing, because its supervisor was gone.
+    /// Whether the old keeper ended the attempt because its supervisor was gone.
     pub stopped_by_keeper: bool,
-    /// Where its output lies.
+    /// Where the attempt's output lies.
     pub spool: Spool,
-    /// How much of it there is.
+    /// The sizes of its spools.
     pub sizes: SpoolSizes,
-    /// What of standard output and standard error no spool took and nobody has told of: it is missing at their ends.
+    /// The parts of standard output and standard error that no spool took and that were not reported: they are
+    /// missing at the ends of the streams.
     pub losses: [Loss; 2],
     /// The run's secrets, for redaction.
     pub secrets: Vec<String>,
 }
 
-/// The supervisor is about to end: from now on a keeper that does not answer is killed, and its trees are stopped and their
-/// pipes rescued as after any death of it. Without this, an end would wait for as long as the keeper is stopped.
+/// The supervisor is about to end. From now on a keeper that does not answer is killed; its trees are stopped and
+/// their pipes rescued as after any death of a keeper. Without this message, an end would wait for as long as the
+/// keeper is stopped.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Ending;
 
-/// End the keeper once every tree is empty; answers when it is gone.
+/// Ends the keeper once every tree is empty; answers when it is gone.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown;
 
-/// What the Launcher tells the Manager.
+/// What the Launcher reports to the Manager.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub enum Report {
-    /// The process is there.
+    /// The attempt's process exists.
     Launched {
-        /// Which attempt.
+        /// The attempt that was started.
         attempt: AttemptId,
-        /// Its process id, which is also its group and session.
+        /// The process id, which is also the id of its group and session.
         pid: i32,
-        /// Its start time in clock ticks since boot.
+        /// The start time of the process, in clock ticks since boot.
         start_ticks: u64,
-        /// Where its output goes.
+        /// Where the attempt's output goes.
         spool: Spool,
         /// The run's secrets, for redaction.
         secrets: Vec<String>,
     },
-    /// No process came to be.
+    /// No process was made.
     LaunchFailed {
-        /// Which attempt.
+        /// The attempt that was not started.
         attempt: AttemptId,
-        /// Which part was wrong.
+        /// Which part of the start was wrong.
         failure: SpawnFailure,
     },
-    /// The keeper died before it said whether the process came to be. Nobody of its tree is left; whether there was one, and
-    /// how it ended, is not known.
+    /// The keeper died before it reported whether the process was made. No process of its tree is left; whether there
+    /// was one, and how it ended, is not known.
     Unheard {
-        /// Which attempt.
+        /// The attempt whose start was asked for.
         attempt: AttemptId,
         /// Where its output went, if there was any.
         spool: Spool,
-        /// How much of it there is.
+        /// The sizes of its spools.
         sizes: SpoolSizes,
         /// The run's secrets, for redaction.
         secrets: Vec<String>,
     },
-    /// The leader ended. Output up to here is in the spool; others of the tree may still write.
+    /// The leader ended. Output up to these sizes is in the spool; other processes of the tree may still write.
     Exited {
-        /// Which attempt.
+        /// The attempt whose leader ended.
         attempt: AttemptId,
-        /// How.
+        /// How the leader ended.
         exit: ExitStatus,
-        /// Bytes written until then.
+        /// The bytes written until then.
         sizes: SpoolSizes,
         /// Whether members of its group are still alive.
         leftovers: bool,
     },
-    /// Output was lost: the disk took none of it for as long as it could be kept. Told when the disk takes some again, else
-    /// before [`Report::Emptied`].
+    /// Output was lost: the disk took none of it for as long as it could be kept. Reported when the disk takes some
+    /// again, else before [`Report::Emptied`].
     OutputLost {
-        /// Which attempt.
+        /// The attempt whose output was lost.
         attempt: AttemptId,
-        /// Which of its streams.
+        /// The stream of the attempt.
         stream: Stream,
-        /// The place in the spool where it is missing.
+        /// The place in the spool where the output is missing, in bytes.
         at: u64,
-        /// Bytes there that stand for it; 0: none do, and nothing follows.
+        /// The number of bytes there that stand for the loss; 0: none do, and nothing follows.
         length: u64,
-        /// How much.
+        /// How much was lost.
         loss: Loss,
     },
-    /// Output goes nowhere, and who writes it waits; or it goes on.
+    /// Output cannot be written, and a process that writes it waits; or it is written again.
     OutputWaits {
-        /// Which attempt.
+        /// The attempt whose output waits.
         attempt: AttemptId,
-        /// What it waits for; nothing: it goes on.
+        /// What the output waits for; `None`: it is written again.
         why: Option<String>,
     },
-    /// The leader is about to be told as ended, and no spool has all that it wrote. Comes right before [`Report::Exited`].
+    /// The leader is about to be reported as ended, and no spool has all that it wrote. Comes right before
+    /// [`Report::Exited`].
     Unspooled {
-        /// Which attempt.
+        /// The attempt whose leader ended.
         attempt: AttemptId,
-        /// Bytes that wait in its pipes, or are lost.
+        /// The number of bytes that wait in its pipes, or are lost.
         bytes: u64,
     },
-    /// Nobody of the tree is left. Comes after [`Report::Exited`]: at once when there were no leftovers, else when they
-    /// are gone.
+    /// No process of the tree is left. Comes after [`Report::Exited`]: at once when there were no leftovers, else
+    /// when they are gone.
     Emptied {
-        /// Which attempt.
+        /// The attempt whose tree is empty.
         attempt: AttemptId,
-        /// Final sizes.
+        /// The final sizes of its spools.
         sizes: SpoolSizes,
     },
     /// The keeper died. Its trees have been stopped and their pipes rescued; [`Report::Exited`] and
     /// [`Report::Emptied`] follow for each, and a new keeper is in place.
     KeeperLost {
-        /// Attempts that were alive.
+        /// The number of attempts that were alive.
         attempts: u32,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
-    /// The keeper was asked and does not answer: it is stopped, or hangs. Nothing can be started or stopped meanwhile, and
-    /// children that write much wait.
+    /// The keeper was asked and does not answer: it is stopped, or hangs. Meanwhile no attempt can be started or
+    /// stopped, and children that write much wait.
     KeeperSilent {
-        /// Since when.
+        /// The time since which it has not answered.
         since: Timestamp,
     },
-    /// It answers again.
+    /// The keeper answers again.
     KeeperAnswers,
 }

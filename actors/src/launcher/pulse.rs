@@ -1,7 +1,7 @@
-//! Looks at the keeper's pulse (`machine/pulse.rs`), and what is done when it has none.
+//! Checks the keeper's pulse (`machine/pulse.rs`), and does what follows when it has none.
 //!
-//! While we live, a silent keeper is told of and left alone: it may go on, and nobody loses anything. When we end there is
-//! nobody who could wait for it, so it is killed then.
+//! While the supervisor lives, a silent keeper is reported and left alone: it may go on, and no output is lost. When
+//! the supervisor ends, no process is left that could wait for the keeper, so it is killed then.
 
 use super::{
     actor::{KeeperState, LauncherActor, Watch},
@@ -19,7 +19,7 @@ impl LauncherActor {
         }
     }
 
-    /// The keeper said something.
+    /// The keeper reported something.
     pub(super) fn keeper_lives(&mut self) {
         if self.watch.pulse.heard() {
             log::info!("keeper answers again");
@@ -27,7 +27,7 @@ impl LauncherActor {
         }
     }
 
-    /// There is none, or another one. Whether we killed the one that was.
+    /// There is no keeper, or another one: forgets the pulse. Returns whether the Launcher killed the one before.
     pub(super) fn forget_pulse(&mut self, ctx: &mut Context<Self>) -> bool {
         let Watch { alarm, killed, .. } = std::mem::take(&mut self.watch);
         if let Some((_, alarm)) = alarm {
@@ -36,7 +36,7 @@ impl LauncherActor {
         killed
     }
 
-    /// The supervisor ends: nobody waits for a keeper that does not answer.
+    /// The supervisor ends, and waits no longer for a keeper that does not answer.
     pub(super) fn end_with_keeper(&mut self, ctx: &mut Context<Self>) {
         self.ending = true;
         if self.watch.pulse.is_silent() {

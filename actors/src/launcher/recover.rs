@@ -1,4 +1,5 @@
-//! Cleaning up after a keeper or a supervisor that died: who is left is stopped, what pipes hold is rescued.
+//! Cleans up after a keeper or a supervisor that died: stops the processes that are left, and rescues what pipes
+//! hold.
 //!
 //! Everything here may take a while and runs beside the arbiter.
 
@@ -27,33 +28,33 @@ use std::{
     time::Duration,
 };
 
-/// Rounds of killing: each waits for ends up to [`ROUND_MS`], so together about half a minute. Whoever is left then
-/// hangs in the kernel; it is named in the log and given up.
+/// The number of rounds of killing. Each waits for ends up to [`ROUND_MS`], so together about half a minute. A
+/// process that is left then hangs in the kernel; it is named in the log and given up.
 const ROUNDS: u32 = 600;
 const ROUND_MS: u64 = 50;
 
-/// Longest wait for an earlier keeper, which is stopping its trees by their own grace. Beyond it that keeper is killed
-/// and its trees are stopped here.
+/// The longest wait for an earlier keeper, which is stopping its trees by their own grace. Beyond it that keeper is
+/// killed and its trees are stopped here.
 const OLD_KEEPER_LIMIT: Duration = Duration::from_secs(60);
 
-/// Pause between two looks whether an earlier keeper is gone.
+/// The pause between two checks whether an earlier keeper is gone.
 const OLD_KEEPER_PAUSE: Duration = Duration::from_millis(20);
 
 /// A tree whose keeper died.
 pub(super) struct Bereaved {
     pub(super) attempt: AttemptId,
     pub(super) token: u64,
-    /// 0 when the keeper died before it said.
+    /// The process id; 0 when the keeper died before it reported one.
     pub(super) pid: i32,
     pub(super) start_ticks: u64,
     pub(super) pidfd: Option<OwnedFd>,
     pub(super) pipes: Vec<OwnedFd>,
     pub(super) spool: Spool,
-    /// Known when the leader had ended before.
+    /// The leader's exit, if it had ended before.
     pub(super) exit: Option<ExitStatus>,
 }
 
-/// What became of it.
+/// What became of such a tree.
 pub(super) struct Settled {
     pub(super) token: u64,
     pub(super) attempt: AttemptId,
@@ -64,7 +65,7 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    /// Nothing could be found out.
+    /// The result when nothing could be found out.
     pub(super) fn unseen(one: &Bereaved) -> Self {
         let exit = one.exit.unwrap_or(ExitStatus::Unknown);
         let sizes = sizes_of(&one.spool);
@@ -92,9 +93,9 @@ pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
     for (one, by_itself) in bereaved.into_iter().zip(by_itself) {
         let own = losses.by_ref().take(one.pipes.len().min(2)).collect::<Vec<_>>();
         let losses = [0, 1].map(|at| own.get(at).copied().unwrap_or_default());
-        // Always asked: a keeper on a thread leaves us its zombies.
+        // Always asked: a keeper on a thread leaves its zombies to us.
         let word = exit_of(one.pid, one.pidfd.as_ref().map(AsFd::as_fd));
-        // An end by our own SIGKILL says nothing of the program.
+        // An end by our own SIGKILL says nothing about the program.
         let exit = one.exit.unwrap_or(if by_itself { word } else { ExitStatus::Unknown });
         let sizes = sizes_of(&one.spool);
         settled.push(Settled { token: one.token, attempt: one.attempt, exit, sizes, losses });
@@ -102,8 +103,9 @@ pub(super) fn settle(places: &Places, bereaved: Vec<Bereaved>) -> Vec<Settled> {
     settled
 }
 
-/// Moves what the pipes hold into the spools, stops who writes into them, and moves the rest; what the spools do not take of it
-/// is counted. Twice, because we may die in between: what was written by then is safe.
+/// Moves what the pipes hold into the spools, stops the processes that write into them, and moves the rest; what the
+/// spools do not take of it is counted. Done twice, because the supervisor may die in between: what was written by
+/// then is safe.
 fn rescue_around(ends: &[(BorrowedFd<'_>, &Path)], stop: impl FnOnce()) -> Vec<Loss> {
     for (pipe, path) in ends {
         rescue_or_say(*pipe, path, false);
@@ -112,7 +114,7 @@ fn rescue_around(ends: &[(BorrowedFd<'_>, &Path)], stop: impl FnOnce()) -> Vec<L
     ends.iter().map(|(pipe, path)| rescue_or_say(*pipe, path, true)).collect()
 }
 
-/// The same for ends of pipes that were found; what was lost of each pair.
+/// Does the same for ends of pipes that were found. Returns what was lost of each pair.
 fn rescue_found(pipes: &[(Spool, [Option<OwnedFd>; 2])], stop: impl FnOnce()) -> Vec<[Loss; 2]> {
     let mut places = Vec::new();
     let mut ends = Vec::new();
@@ -133,10 +135,10 @@ fn rescue_found(pipes: &[(Spool, [Option<OwnedFd>; 2])], stop: impl FnOnce()) ->
     lost
 }
 
-/// After a restart: reads the old keeper's records, stops who is left, rescues what the pipes hold, and finds spools that
-/// were not closed.
+/// After a restart: reads the old keeper's records, stops the processes that are left, rescues what the pipes hold,
+/// and finds spools that were not closed.
 pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -> Recovery {
-    // A copy of a store knows processes too: those of the original, which nobody but its own supervisor may end.
+    // A copy of a store knows processes too: those of the original, which only its own supervisor may end.
     let same_boot = boot_is_the_same(places) && places.at_home;
     let mut trees = Vec::new();
     let mut pipes = Vec::new();
@@ -150,7 +152,8 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
         let leader = Process::read(pid).filter(|p| pid > 1 && p.start_ticks == orphan.start_ticks);
         let ends = match leader {
             Some(leader) => open_outputs(&leader),
-            // It ended, or was not yet written down: whoever of its tree is left holds the same pipes.
+            // The process ended, or was not yet written down: processes that are left of its tree hold the same
+            // pipes.
             None => outputs_by_tag(&mut tagged, places.tag(orphan.attempt).as_bytes()),
         };
         pipes.push((spool, ends));
@@ -158,7 +161,8 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
     let lost = rescue_found(&pipes, || {
         if same_boot {
             let prefix = places.tag_prefix().into_bytes();
-            // Started by a child of our predecessor, we carry such a tag ourselves, and so does who has nothing to do with it.
+            // If a child of an earlier supervisor started us, we carry such a tag ourselves, and so do processes that
+            // have nothing to do with it.
             let is_ours_too = tag_of(own_pid()).is_some_and(|tag| tag.starts_with(&prefix));
             kill_trees(trees, (!is_ours_too).then_some(prefix.as_slice()));
         }
@@ -184,7 +188,7 @@ pub(super) fn recover(places: &Places, orphans: Vec<Orphan>, first_token: u64) -
             exit: record.map_or(ExitStatus::Unknown, |record| record.status),
             ended_at: record.map(|record| Timestamp(record.ended_at_ms)),
             stopped_by_keeper: record.is_some_and(|record| record.stopped_by_keeper),
-            // A spool that somebody removed is not the output of nothing.
+            // A spool that was removed is not the output of an attempt that wrote nothing.
             sizes: at_least(sizes, told.0),
             losses,
             spool,
@@ -212,7 +216,7 @@ fn own_pid() -> i32 {
     i32::try_from(std::process::id()).unwrap_or(0)
 }
 
-/// SIGKILL to every member of these trees, and to whoever carries a tag that begins so, until nobody is left.
+/// Sends SIGKILL to every member of these trees, and to every process whose tag has this prefix, until none is left.
 fn kill_trees(mut trees: Vec<Tree>, prefix: Option<&[u8]>) {
     let own = own_pid();
     let mut tags = TagCache::default();
@@ -242,7 +246,7 @@ fn kill_trees(mut trees: Vec<Tree>, prefix: Option<&[u8]>) {
     log::error!("processes of a lost tree do not end; attempts={}", trees.len());
 }
 
-/// Reading ends of a process's standard output and error, where those are pipes; merged ones once.
+/// The reading ends of a process's standard output and error, where those are pipes; merged ones once.
 fn open_outputs(process: &Process) -> [Option<OwnedFd>; 2] {
     let open = |number: u32| {
         let path = format!("/proc/{}/fd/{number}", process.pid);
@@ -257,7 +261,7 @@ fn open_outputs(process: &Process) -> [Option<OwnedFd>; 2] {
     [stdout.map(|(_, fd)| fd), stderr.filter(|_| !merged).map(|(_, fd)| fd)]
 }
 
-/// Whether a descriptor is open for both: our pipes are, those of a shell's pipeline are not.
+/// Whether a descriptor is open for reading and writing: our pipes are, those of a shell's pipeline are not.
 fn is_read_write(pid: i32, number: u32) -> bool {
     let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
     let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
@@ -298,7 +302,7 @@ fn at_least(sizes: SpoolSizes, told: SpoolSizes) -> SpoolSizes {
 }
 
 fn sizes_of(spool: &Spool) -> SpoolSizes {
-    // Without a size nobody can say that all of it was read, and the end is judged by its exit alone.
+    // Without a size it is not known whether all of the spool was read, and the end is judged by its exit alone.
     let size = |path: &Path| match fs::metadata(path) {
         Ok(metadata) => metadata.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
@@ -310,7 +314,7 @@ fn sizes_of(spool: &Spool) -> SpoolSizes {
     SpoolSizes { stdout: size(&spool.stdout), stderr: size(&spool.stderr) }
 }
 
-/// Records of attempts whose end the journal knows already.
+/// Removes records of attempts whose end the journal knows already.
 fn remove_strange_records(places: &Places, orphans: &[Orphan]) {
     let ours: Vec<_> = orphans.iter().map(|orphan| places.record(orphan.attempt)).collect();
     let entries = fs::read_dir(places.spool_folder()).into_iter().flatten().flatten();
@@ -322,8 +326,8 @@ fn remove_strange_records(places: &Places, orphans: &[Orphan]) {
     }
 }
 
-/// Whether the machine has not been started anew since the last supervisor of this store; from then on the answer is
-/// yes. A process id of another boot is nobody's.
+/// Whether the machine has not been booted anew since the last supervisor of this store; from then on the answer is
+/// yes. A process id of another boot means no process of this one.
 fn boot_is_the_same(places: &Places) -> bool {
     let now = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let file = places.store.join("boot_id");
@@ -339,7 +343,7 @@ fn boot_is_the_same(places: &Places) -> bool {
     same
 }
 
-/// Notes which boot this store's processes are of.
+/// Records the boot to which this store's processes belong.
 pub(super) fn save_boot(places: &Places) {
     boot_is_the_same(places);
 }
@@ -377,8 +381,8 @@ pub(super) fn keeper_is_alive(places: &Places) -> io::Result<bool> {
     }
 }
 
-/// Whether the kernel's list has a lock of this process on a file of this number. A number is not unique over file systems:
-/// it is one hint of three.
+/// Whether the kernel's list has a lock of this process on a file with this inode number. A number is not unique over
+/// file systems: it is one hint of three.
 fn is_locked_by(pid: i32, inode: u64) -> bool {
     let (pid, inode) = (pid.to_string(), inode.to_string());
     let list = fs::read_to_string("/proc/locks").unwrap_or_default();
@@ -389,8 +393,9 @@ fn is_locked_by(pid: i32, inode: u64) -> bool {
     })
 }
 
-/// Kills the keeper that holds the lock. Its id is in the file; that it is the one is shown by the file being open there,
-/// or, where we are not root and may not look at its descriptors, by the kernel's list of locks.
+/// Kills the keeper that holds the lock. Its process id is in the file. That the process is the keeper is shown by
+/// the file being open there, or, where the supervisor is not root and may not look at its descriptors, by the
+/// kernel's list of locks.
 pub(super) fn kill_keeper(places: &Places) {
     let lock = places.lock();
     let Some(pid) = fs::read_to_string(&lock).ok().and_then(|text| text.trim().parse::<i32>().ok()) else {

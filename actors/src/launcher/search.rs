@@ -8,10 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Names looked through for a similar one: a help, not a search. A folder of programs has a few thousand.
+/// The number of names that are searched for a similar one: a help, not a search. A folder of programs has a few
+/// thousand.
 const NAMES: usize = 5_000;
 
-/// The real one.
+/// The real file system.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Disk;
 
@@ -49,7 +50,7 @@ fn stem(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
-/// The file that a mistyped name most likely meant; the extension may be missing.
+/// The file that a mistyped name most likely meant; the extension may be missing. `None` when no name is near.
 fn nearest(wanted: &str, names: &[String]) -> Option<String> {
     if let Some(name) = did_you_mean(wanted, names.iter().map(String::as_str)) {
         return Some(name.to_owned());

@@ -1,4 +1,4 @@
-//! Values of secrets, each run's in a file that nobody else may read, until the run ends.
+//! The values of secrets, each run's in a file that no other user may read, until the run ends.
 
 use crate::{model::RunId, owned};
 use std::{
@@ -20,13 +20,13 @@ impl Secrets {
     pub(super) fn keep(&self, run: RunId, values: &BTreeMap<String, String>) -> io::Result<()> {
         owned::make_folder(&self.0)?;
         let temporary = self.0.join(format!("{run}.new"));
-        // A file that an earlier crash left is not trusted to have our mode.
+        // A file left by an earlier crash may not have our mode.
         drop(fs::remove_file(&temporary));
         owned::write(&temporary, &serde_json::to_vec(values)?)?;
         fs::rename(&temporary, self.0.join(run.to_string()))
     }
 
-    /// The values; none when there are none, or no longer.
+    /// The values; empty when there are none, or no longer.
     pub(super) fn load(&self, run: RunId) -> BTreeMap<String, String> {
         let content = owned::read(&self.0.join(run.to_string())).ok();
         content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()

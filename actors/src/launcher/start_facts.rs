@@ -7,10 +7,10 @@ use super::{
 use crate::user_file;
 use std::{fs, io::Read, os::unix::fs::MetadataExt, path::Path};
 
-/// Bytes of a first line that the kernel reads.
+/// The number of bytes of a first line that the kernel reads.
 const FIRST_LINE: u64 = 256;
 
-/// What the working directory is.
+/// Returns what the working directory is.
 pub(super) fn look_at_cwd(path: &Path) -> CwdFact {
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => CwdFact::Closed,
@@ -21,7 +21,7 @@ pub(super) fn look_at_cwd(path: &Path) -> CwdFact {
     }
 }
 
-/// What the file to execute is; relative interpreters are looked for in the working directory.
+/// Returns what the file to execute is; relative interpreters are looked for in the working directory.
 pub(super) fn look_at_file(path: &Path, cwd: &Path) -> FileFact {
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => FileFact::Hidden,
@@ -37,7 +37,7 @@ pub(super) fn look_at_file(path: &Path, cwd: &Path) -> FileFact {
 
 fn first_line(path: &Path, cwd: &Path) -> FirstLine {
     let mut head = Vec::new();
-    // A program that may be executed and not read has no first line for us.
+    // A program that may be executed but not read has no first line for us.
     let read = user_file::open(path).and_then(|file| file.take(FIRST_LINE).read_to_end(&mut head));
     if read.is_err() {
         return FirstLine::None;

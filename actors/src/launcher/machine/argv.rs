@@ -3,11 +3,12 @@
 use super::refuse;
 use crate::model::{Arg, ParamValue, Program, SpawnFailure, SpawnProblem, Template, Values};
 
-/// Chooses those of `args` that are there and fills their places. A value stays inside its element; one that would turn its
-/// element into an option is refused, unless the element stands behind `--`, the parameter has `allow_dash`, or it is a
-/// number.
+/// Chooses the arguments of `args` that are present and fills in their values. A value stays inside its element. A
+/// value that would turn its element into an option is refused, unless the element stands behind `--`, the parameter
+/// has `allow_dash`, or the value is a number.
 ///
 /// # Errors
+/// [`SpawnProblem::Input`] names the element and the parameter.
 /// [`SpawnProblem::Input`] names the element and the parameter.
 pub fn arguments(
     program: &Program,
@@ -16,7 +17,7 @@ pub fn arguments(
 ) -> Result<Vec<String>, SpawnFailure> {
     let present = args.map(|args| Arg::present(args, values));
     let mut out: Vec<String> = Vec::new();
-    // Only a literal one: a value must not open the door for the next.
+    // Only a literal one: a value must not allow an option in the next.
     let mut behind_dashes = false;
     for arg in present.iter().flatten() {
         let (element, values) = (arg.text, &arg.values);

@@ -6,34 +6,34 @@ use std::path::PathBuf;
 /// What the working directory turned out to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CwdFact {
-    /// A folder we may enter.
+    /// A folder that the supervisor may enter.
     Usable,
-    /// It does not exist.
+    /// The path does not exist.
     Missing,
-    /// Something else than a folder.
+    /// The path is something else than a folder.
     NoFolder,
-    /// A folder we may not enter.
+    /// A folder that the supervisor may not enter.
     Closed,
 }
 
 /// What the file to execute turned out to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum FileFact {
-    /// It does not exist.
+    /// The file does not exist.
     Missing,
-    /// A link to this, which does not exist.
+    /// The file is a link to this path, which does not exist.
     Dangling(PathBuf),
-    /// Something else than a regular file.
+    /// The path is something else than a regular file.
     NoFile,
-    /// We may not even look: a folder on the way is closed.
+    /// The supervisor may not even look: a folder on the way is closed.
     Hidden,
-    /// A regular file.
+    /// The path is a regular file.
     Present {
-        /// Its permission bits.
+        /// The permission bits of the file.
         mode: u32,
-        /// Whether we may execute it.
+        /// Whether the supervisor may execute the file.
         executable: bool,
-        /// What its first line asks for.
+        /// What the first line of the file asks for.
         first_line: FirstLine,
     },
 }
@@ -41,16 +41,16 @@ pub enum FileFact {
 /// What the first line of a file is to the kernel.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum FirstLine {
-    /// No line that begins with `#!`.
+    /// The file has no line that begins with `#!`.
     None,
-    /// It asks for an interpreter.
+    /// The line asks for an interpreter.
     Asks {
-        /// Which, as the kernel reads it: a carriage return at its end is a part of the name.
+        /// The interpreter as the kernel reads it: a carriage return at its end is a part of the name.
         interpreter: String,
-        /// Whether that exists.
+        /// Whether the interpreter exists.
         exists: bool,
     },
-    /// There is a `#!`, but something stands before it, so that the kernel does not see it.
+    /// The file has a `#!`, but something stands before it, so that the kernel does not see it.
     Hidden(&'static str),
 }
 
@@ -80,20 +80,20 @@ impl FirstLine {
     }
 }
 
-/// What was found after a spawn had failed.
+/// The facts that were gathered after a spawn had failed.
 #[derive(Clone, Debug)]
 pub struct StartFacts {
     /// The program's name.
     pub name: String,
-    /// The kernel's error.
+    /// The error number of the kernel.
     pub errno: i32,
-    /// The file.
+    /// The path of the file to execute.
     pub program: PathBuf,
-    /// What it is.
+    /// What the file is.
     pub file: FileFact,
-    /// The working directory.
+    /// The path of the working directory.
     pub cwd: PathBuf,
-    /// What it is.
+    /// What the working directory is.
     pub cwd_fact: CwdFact,
 }
 
@@ -163,7 +163,7 @@ fn by_errno(facts: &StartFacts) -> Option<Finding> {
     Some((problem, word.to_string(), "the kernel's word says what was wrong".into()))
 }
 
-/// What there is too little of, and where more of it comes from. It is tried again in any case.
+/// What is scarce, and where more of it comes from. The start is tried again in any case.
 const fn scarcity(errno: i32) -> (&'static str, &'static str) {
     match errno {
         libc::EMFILE => (
@@ -183,7 +183,7 @@ const fn scarcity(errno: i32) -> (&'static str, &'static str) {
     }
 }
 
-/// A start that is not even tried, because there is too little of something.
+/// The failure of a start that is not even tried, because something is scarce.
 #[must_use]
 pub fn scarce(name: &str, errno: i32) -> SpawnFailure {
     let (what, help) = scarcity(errno);
@@ -195,7 +195,7 @@ pub fn scarce(name: &str, errno: i32) -> SpawnFailure {
     }
 }
 
-/// The same for want of descriptors, with who holds them.
+/// The failure of a start for want of descriptors; `who_holds` says which processes hold them.
 #[must_use]
 pub fn out_of_descriptors(name: &str, who_holds: &str) -> SpawnFailure {
     let failure = scarce(name, libc::EMFILE);
@@ -270,7 +270,7 @@ fn by_file(facts: &StartFacts) -> Finding {
     }
 }
 
-/// The first line asks for what does not exist.
+/// The failure when the first line asks for an interpreter that does not exist.
 fn no_interpreter(facts: &StartFacts, interpreter: &str) -> Finding {
     let path = facts.program.display();
     let (why, help) = if interpreter.ends_with('\r') {
@@ -283,7 +283,7 @@ fn no_interpreter(facts: &StartFacts, interpreter: &str) -> Finding {
     (SpawnProblem::Interpreter, what, help)
 }
 
-/// `ENOENT` for 2; `errno 999` for a number without a name here.
+/// The name of an error: `ENOENT` for 2; `errno 999` for a number without a name here.
 #[must_use]
 pub fn errno_name(errno: i32) -> String {
     const NAMES: [(i32, &str); 20] = [

@@ -1,9 +1,9 @@
-//! The lines of an env file: what each tool reads in its own way, and we in [one](parse_env_file).
+//! The lines of an env file. Each tool reads them in its own way; ours is [`parse_env_file`].
 
-/// A line that is none.
+/// A line that cannot be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EnvFileError {
-    /// Its number, from 1.
+    /// The number of the line, from 1.
     pub line: usize,
     /// What is wrong, to be read behind "line 3 of its env_file /a/.env".
     pub what: &'static str,
@@ -11,17 +11,17 @@ pub struct EnvFileError {
     pub help: &'static str,
 }
 
-/// Names and values in the order of the lines; of equal names the last one counts.
+/// Returns names and values in the order of the lines; of equal names the last one counts.
 ///
-/// A line is blank, a comment (`#` first), or `NAME=value`. Blanks around name and value mean nothing. A value that begins
-/// with `"` or `'` ends at the next such quote, and behind it comes nothing but a comment after a blank. Any other value
+/// A line is blank, a comment (`#` first), or `NAME=value`. Blanks around name and value mean nothing. A value that
+/// begins with `"` or `'` ends at the next such quote, and only a comment after a blank may follow. Any other value
 /// ends where a blank and a `#` come, or with the line; a quote inside it is a character. There are no escapes, no
-/// `export`, no value of several lines, and nothing is put in for `$NAME`. A byte order mark before the first line is
-/// passed over. Whatever is none of this is an error: tools differ in what they make of it, and a wrong value is worse
-/// than a refusal.
+/// `export`, no value of several lines, and nothing is substituted for `$NAME`. A byte order mark before the first
+/// line is skipped. Any other line is an error: tools differ in what they make of it, and a wrong value is worse than
+/// a refusal.
 ///
 /// # Errors
-/// The first line that is none.
+/// The first line that cannot be read.
 pub fn parse_env_file(content: &str) -> Result<Vec<(String, String)>, EnvFileError> {
     let content = content.strip_prefix('\u{feff}').unwrap_or(content);
     let mut out = Vec::new();
@@ -70,7 +70,7 @@ fn in_quotes(text: &str, quote: char) -> Result<&str, Wrong> {
     ))
 }
 
-/// What stands before the first `#` that follows a blank.
+/// The part before the first `#` that follows a blank.
 fn without_comment(value: &str) -> &str {
     let mut blank = false;
     for (at, c) in value.char_indices() {

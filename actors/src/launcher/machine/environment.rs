@@ -7,35 +7,35 @@ use super::{
 use crate::model::{ParamValue, Program, SpawnFailure, SpawnProblem, Template, Values};
 use std::{collections::BTreeMap, os::unix::ffi::OsStrExt, path::Path};
 
-/// What a cleared environment still inherits.
+/// The variables that a cleared environment still inherits.
 const KEPT: [&[u8]; 4] = [b"PATH", b"HOME", b"LANG", b"TZ"];
 
-/// The variable of the tag.
+/// The name of the tag's variable.
 pub const TAG_NAME: &str = "ACTIX_PROCESS";
 
-/// Name and value by bytes: an inherited variable need not be text.
+/// Names and values as bytes: an inherited variable need not be text.
 pub type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What an environment is made of beside the program.
+/// What an environment is made of besides the program.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
-    /// Our own environment.
+    /// The supervisor's own environment.
     pub inherited: &'a Variables,
-    /// The program's `env_file`: its path, and what is in it.
+    /// The path and the content of the program's `env_file`; `None` without one.
     pub env_file: Option<(&'a Path, &'a str)>,
-    /// Effective parameters, program and attempt.
+    /// The effective parameters, the program and the attempt.
     pub values: Values<'a>,
-    /// Values of the secrets among them.
+    /// The values of the secrets among the parameters.
     pub secrets: &'a BTreeMap<String, String>,
-    /// The tag's value.
+    /// The value of the tag.
     pub tag: &'a str,
     /// The working directory, for `PWD`.
     pub cwd: &'a Path,
 }
 
-/// Variables by which a service manager speaks to us, and what opens our API: said to us, and wrong or dangerous in
-/// anybody else. A child that believes them tells systemd that we are ready, takes a descriptor for a socket that is none,
-/// or ends because its watchdog is not fed.
+/// Variables by which a service manager speaks to the supervisor, and the key to its API: meant for the supervisor,
+/// and wrong or dangerous in any other process. A child that believes them tells systemd that the supervisor is
+/// ready, takes a descriptor for a socket that is none, or ends because its watchdog is not fed.
 const NOT_INHERITED: [&str; 18] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
@@ -54,18 +54,20 @@ const NOT_INHERITED: [&str; 18] = [
     "MEMORY_PRESSURE_WATCH",
     "MEMORY_PRESSURE_WRITE",
     "SUPERVISE_TOKEN",
-    // A folder that was left, which `cd -` would go to.
+    // A folder that was left, to which `cd -` would go.
     "OLDPWD",
 ];
 
-/// Whether children inherit this variable of ours; what a program's own `env` and `env_file` say is theirs in any case.
+/// Whether children inherit this variable of the supervisor. What a program's own `env` and `env_file` set is
+/// inherited in any case.
 #[must_use]
 pub fn is_inherited(name: &[u8]) -> bool {
     !NOT_INHERITED.iter().any(|ours| ours.as_bytes() == name)
 }
 
-/// Inherited < `PWD` < `env_file` < `env` < parameters with a variable of their own < the tag. `PWD` is the working
-/// directory, unless the environment is cleared.
+/// Makes the environment of a child, later sources over earlier ones: inherited variables, `PWD`, `env_file`, `env`,
+/// parameters with a variable of their own, the tag. `PWD` is the working directory, unless the environment is
+/// cleared.
 ///
 /// # Errors
 /// [`SpawnProblem::Input`] names the line, variable or parameter.

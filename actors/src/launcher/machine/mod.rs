@@ -21,7 +21,7 @@ pub(super) use self::pulse::{Look, Pulse};
 
 use crate::model::{SpawnFailure, SpawnProblem};
 
-/// A start that we refuse before the kernel is asked.
+/// The failure of a start that is refused before the kernel is asked.
 pub(super) fn refuse(
     problem: SpawnProblem,
     message: impl Into<String>,

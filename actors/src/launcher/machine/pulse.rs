@@ -1,27 +1,29 @@
 //! Whether the keeper answers.
 //!
-//! A keeper that is stopped (SIGSTOP, a frozen cgroup, a debugger) is alive for the kernel, and its socket takes what is
-//! sent. So whoever asks it for something waits for its word: any word will do. When all is quiet it is asked for one twice
-//! a minute while there are children: somebody whose output fills its pipe waits for the keeper without our knowing.
+//! A keeper that is stopped (SIGSTOP, a frozen cgroup, a debugger) is alive for the kernel, and its socket takes what
+//! is sent. So after a request the Launcher waits for an answer: any message will do. When all is quiet and there are
+//! children, the keeper is asked twice a minute: a child whose output fills its pipe waits for the keeper without the
+//! supervisor knowing it.
 
 use crate::model::Timestamp;
 
-/// The keeper is silent when it has said nothing for so long after it was asked. It answers within a millisecond, and within
-/// a second when thousands of processes want the same processor.
+/// How long the keeper may say nothing after it was asked before it counts as silent, in milliseconds. It answers
+/// within a millisecond, and within a second when thousands of processes want the same processor.
 const ANSWER_MS: u64 = 5_000;
 
-/// Before it is called silent it gets so much more: should we have been stopped ourselves, its answer is there and unread.
+/// How much longer the Launcher waits before it calls the keeper silent, in milliseconds: if the supervisor itself
+/// was stopped, the keeper's answer is there and unread.
 const DOUBT_MS: u64 = 1_000;
 
-/// How long after its last word it is asked whether it is there.
+/// How long after its last message the keeper is asked whether it is there, in milliseconds.
 const QUIET_MS: u64 = 30_000;
 
-/// See the module.
+/// What is known of the keeper's answers; see the module.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
-    /// When it was asked for something, if it has said nothing since.
+    /// When the keeper was asked for something; `None` if it has said something since.
     asked_at: Option<Timestamp>,
-    /// It has said something since the last look.
+    /// Whether the keeper has said something since the last look.
     heard: bool,
     doubted: bool,
     silent: bool,
@@ -30,18 +32,19 @@ pub(crate) struct Pulse {
 /// What follows from a look.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Look {
-    /// Nothing, until it is asked for something again.
+    /// Nothing follows, until the keeper is asked for something again.
     Nothing,
-    /// Another look at this time.
+    /// Another look follows at this time.
     At(Timestamp),
-    /// It is to be asked whether it is there.
+    /// The keeper is to be asked whether it is there.
     Ask,
-    /// It does not answer since this time, which is told once.
+    /// The keeper has not answered since this time, which is reported once.
     Silent(Timestamp),
 }
 
 impl Pulse {
-    /// The keeper was asked for something that it answers at once. When to look, if that is the first thing it owes.
+    /// The keeper was asked for something that it answers at once. Returns when to look, if that is its first open
+    /// answer.
     pub(crate) fn asked(&mut self, now: Timestamp) -> Option<Timestamp> {
         if self.asked_at.is_some() {
             return None;
@@ -50,21 +53,21 @@ impl Pulse {
         Some(now.plus(ANSWER_MS))
     }
 
-    /// The keeper said something. Whether it was silent before.
+    /// The keeper said something. Returns whether it was silent before.
     pub(crate) fn heard(&mut self) -> bool {
         (self.heard, self.asked_at, self.doubted) = (true, None, false);
         std::mem::take(&mut self.silent)
     }
 
-    /// Whether it was told to be silent, and has said nothing since.
+    /// Whether the keeper was reported as silent, and has said nothing since.
     pub(crate) const fn is_silent(&self) -> bool {
         self.silent
     }
 
-    /// Looks whether it answers. `has_children`: somebody depends on it.
+    /// Checks whether the keeper answers. `has_children`: some attempt depends on it.
     pub(crate) fn look(&mut self, now: Timestamp, has_children: bool) -> Look {
         match self.asked_at {
-            // Its next word ends it.
+            // The keeper's next message ends the silence.
             Some(_) if self.silent => Look::Nothing,
             Some(asked) if asked.plus(ANSWER_MS) > now => Look::At(asked.plus(ANSWER_MS)),
             Some(_) if !std::mem::replace(&mut self.doubted, true) => Look::At(now.plus(DOUBT_MS)),

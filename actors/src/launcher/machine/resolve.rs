@@ -4,32 +4,32 @@ use super::refuse;
 use crate::model::{Arg, Command, Program, SpawnFailure, SpawnProblem};
 use std::path::{Component, Path, PathBuf};
 
-/// Extensions that a script's name may leave out, and the interpreter of each.
+/// The extensions that a script's name may leave out, and the interpreter of each.
 const EXTENSIONS: [(&str, &str); 5] =
     [("py", "python3"), ("sh", "sh"), ("js", "node"), ("rb", "ruby"), ("pl", "perl")];
 
 /// What has to be known of the file system.
 pub trait Files {
-    /// Whether it is a regular file, links followed.
+    /// Whether the path is a regular file, links followed.
     fn is_file(&self, path: &Path) -> bool;
-    /// Whether we may execute it.
+    /// Whether the supervisor may execute the file.
     fn is_executable(&self, path: &Path) -> bool;
-    /// Its path without links and dots, if it exists.
+    /// The path without links and dots; `None` if it does not exist.
     fn canonical(&self, path: &Path) -> Option<PathBuf>;
-    /// Where a link leads; nothing for what is no link.
+    /// Where a link leads; `None` for a path that is no link.
     fn link(&self, path: &Path) -> Option<PathBuf>;
-    /// A name in a folder that looks like this one, for the help.
+    /// A name in a folder that looks like this one, for the help; `None` when there is none.
     fn similar(&self, folder: &Path, name: &str) -> Option<String>;
 }
 
 /// What to execute.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Resolved {
-    /// Absolute path of the file to execute.
+    /// The absolute path of the file to execute.
     pub program: PathBuf,
-    /// What comes before the rendered arguments, `argv[0]` first.
+    /// The arguments before the rendered ones, `argv[0]` first.
     pub head: Vec<Vec<u8>>,
-    /// The script, when there is one.
+    /// The script; `None` when there is none.
     pub script: Option<PathBuf>,
 }
 
@@ -150,7 +150,7 @@ fn find_script(
     ))
 }
 
-/// Something of the script's name is there, but no file.
+/// The failure when something of the script's name exists, but is no file.
 fn no_file(program: &Program, path: &Path, files: &impl Files) -> Option<SpawnFailure> {
     let what = match (files.link(path), files.canonical(path)) {
         (Some(target), _) => format!("is a link to `{}`, where no file is", target.display()),
@@ -172,7 +172,7 @@ fn find_program(
     files: &impl Files,
 ) -> Result<PathBuf, SpawnFailure> {
     use std::os::unix::ffi::OsStrExt;
-    // The kernel itself says best what is wrong with a path that was given; so it is not looked at here.
+    // The kernel's error for a path that was given is the best one; so the path is not checked here.
     if word.contains('/') {
         return Ok(cwd.join(word).components().collect());
     }
