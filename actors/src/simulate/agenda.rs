@@ -1,14 +1,14 @@
-//! What is going to happen, in order of time and, at one time, in the order it was put down.
+//! What is going to happen, in order of time and, at one time, in the order in which it was entered.
 
 use crate::model::{AttemptId, Timestamp};
 use std::collections::BTreeMap;
 
-/// One thing that is going to happen.
+/// One event that is going to happen.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Entry {
-    /// The request of this number.
+    /// The request with this index.
     Start(usize),
-    /// The operator's act of this number.
+    /// The operator's act with this index.
     Operator(usize),
     /// A process writes.
     Output(AttemptId),
@@ -16,13 +16,13 @@ pub(super) enum Entry {
     Ready(AttemptId),
     /// A process ends.
     End(AttemptId),
-    /// The supervisor dies, for the time of this number.
+    /// The supervisor dies, in the restart with this index.
     Down(usize),
-    /// It comes back.
+    /// The supervisor comes back, in the restart with this index.
     Up(usize),
 }
 
-/// See the module.
+/// The events to come; see the module.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
     entries: BTreeMap<(Timestamp, u64), Entry>,
@@ -35,12 +35,12 @@ impl Agenda {
         self.next += 1;
     }
 
-    /// When the next thing happens.
+    /// When the next event happens; `None` when there is none.
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.entries.keys().next().map(|(at, _)| *at)
     }
 
-    /// Takes what happens until now.
+    /// Takes the next event that is due at `now`.
     pub(super) fn take(&mut self, now: Timestamp) -> Option<Entry> {
         let first = self.entries.first_entry().filter(|first| first.key().0 <= now)?;
         Some(first.remove())

@@ -20,31 +20,31 @@ use crate::{
 };
 use std::collections::{BTreeMap, VecDeque};
 
-/// By which rules.
+/// The rules by which a simulation runs.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    /// The programs.
+    /// The programs that can be started.
     pub programs: Vec<Program>,
-    /// Rules of shared scopes.
+    /// The rules of shared scopes, by their names.
     pub shared_breakers: Vec<(String, BreakerPolicy)>,
-    /// Tokens that retries of all programs share; nothing: no budget.
+    /// The tokens that retries of all programs share; `None`: no budget.
     pub retry_budget: Option<RetryBudget>,
-    /// Equal seeds draw equal delays and penalties.
+    /// The seed of chance. Equal seeds draw equal delays and penalties.
     pub seed: u64,
 }
 
-/// What a simulation tells.
+/// One result of a simulation.
 #[derive(Clone, Debug)]
 pub enum Told {
     /// A journal record, as the live journal would have it; times are milliseconds since the scenario began.
     Record(JournalRecord),
-    /// A request that was refused: the live one answers who asked, and no run comes to be.
+    /// A request that was refused: the live supervisor answers the caller, and makes no run.
     Refused {
-        /// When.
+        /// When the request was refused.
         at: Timestamp,
         /// The run's name in the scenario.
         run: String,
-        /// Why.
+        /// The reason for the refusal.
         error: StartError,
     },
 }
@@ -57,28 +57,29 @@ pub enum SimulateError {
         "attempt {number} of run {run} starts at {at_ms} ms, and no window of its script holds that time"
     )]
     Unscripted {
-        /// The run's name.
+        /// The run's name in the scenario.
         run: String,
         /// The attempt's number.
         number: u32,
-        /// When it starts.
+        /// When the attempt starts, in milliseconds since the scenario began.
         at_ms: u64,
     },
-    /// Nothing moves time on: a rule restarts without any delay.
+    /// Time does not go on: a rule restarts without any delay.
     #[error(
         "more than {STEPS_AT_ONCE} things happen at {at_ms} ms: a rule goes round in a circle without delay"
     )]
     Circle {
-        /// When.
+        /// The time at which it stands still, in milliseconds since the scenario began.
         at_ms: u64,
     },
 }
 
-/// What may happen within one millisecond. A thousand runs that all change at once make some ten thousand steps; beyond
-/// a million, time stands still because a program restarts without delay and its script lasts for nothing.
+/// The number of steps that may happen within one millisecond. A thousand runs that all change at once make some ten
+/// thousand steps. Beyond a million, time stands still because a program restarts without delay and its script lasts
+/// no time.
 const STEPS_AT_ONCE: u32 = 1_000_000;
 
-/// A scenario on its way. An iterator of what happens, in order of time.
+/// A scenario that is being simulated: an iterator of what happens, in order of time.
 #[derive(Debug)]
 pub struct Simulation {
     pub(super) setup: Setup,
@@ -88,7 +89,7 @@ pub struct Simulation {
     pub(super) names: Names,
     pub(super) agenda: Agenda,
     pub(super) told: VecDeque<Told>,
-    /// Saved state, kept only when the supervisor is going to die.
+    /// Saved state, kept only when the scenario lets the supervisor die.
     pub(super) state: BTreeMap<String, Vec<u8>>,
     pub(super) down: Option<RestartAt>,
     pub(super) wall_ahead_ms: i64,
@@ -101,7 +102,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// A scenario at its beginning, by these rules. Programs and scenario are checked already.
+    /// Sets a scenario to its beginning, with these rules. Programs and scenario are checked already.
     #[must_use]
     pub fn new(setup: Setup, scenario: Scenario) -> Self {
         let mut agenda = Agenda::default();
@@ -153,7 +154,7 @@ impl Simulation {
 
     // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// When something happens next.
+    /// When something happens next; `None` when nothing does.
     fn next_time(&self) -> Option<Timestamp> {
         let scripted = self.agenda.next();
         if self.down.is_some() {
@@ -206,7 +207,7 @@ impl Simulation {
 
     fn happen(&mut self, entry: Entry) {
         match entry {
-            // Nobody is there to be asked: who asks comes again when the supervisor does.
+            // No supervisor is there to be asked: the caller comes again when it is back.
             Entry::Start(_) | Entry::Operator(_) if self.down.is_some() => {
                 let back = self.down.map_or(self.now, |down| Timestamp(down.at_ms).plus(down.down_for_ms));
                 self.agenda.put(back, entry);
@@ -240,7 +241,7 @@ impl Simulation {
         self.carry_out();
     }
 
-    /// Carries out what the machines want, in order; what the world answers leads to more.
+    /// Carries out what the machines want, in order; the answers of the world lead to more.
     pub(super) fn carry_out(&mut self) {
         while let Some(wanted) = self.machines.next_wanted(self.now) {
             self.steps += 1;
@@ -334,7 +335,7 @@ impl Simulation {
         }
     }
 
-    /// What the Monitor says once of an attempt that has written something.
+    /// Passes on what the Monitor reports once of an attempt that has written something.
     fn hear_early(&mut self, attempt: AttemptId, ready: bool) {
         for report in self.processes.early(attempt, ready, self.now) {
             if self.down.is_none() {

@@ -12,16 +12,16 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// What the machines want of the world.
+/// What the machines want from the world.
 pub(super) enum Wanted {
-    /// Write this down.
+    /// Write these records and this state.
     Commit(Vec<JournalRecord>, Vec<Put>),
-    /// Anything else that is no question between the machines.
+    /// Any other effect that is no question between the machines.
     Other(Effect),
 }
 
-/// Manager, Retry and Breaker as one machine: told something from outside, they decide until nobody has a question left,
-/// as the live clerk lets them.
+/// Manager, Retry and Breaker as one machine. Told something from outside, they decide until none of them has a
+/// question left, as the live clerk lets them.
 #[derive(Debug)]
 pub(super) struct Machines {
     pub(super) manager: Machine,
@@ -50,13 +50,13 @@ impl Machines {
         self.effects.extend(effects);
     }
 
-    /// What waits for company is written now.
+    /// Writes what waits for other records to be written with.
     pub(super) fn write_out(&mut self) {
         let effects = self.manager.write_out();
         self.effects.extend(effects);
     }
 
-    /// Lets them ask each other until somebody wants something of the world.
+    /// Lets the machines ask each other until they want something from the world.
     pub(super) fn next_wanted(&mut self, now: Timestamp) -> Option<Wanted> {
         loop {
             match self.effects.pop_front()? {
@@ -74,7 +74,7 @@ impl Machines {
         }
     }
 
-    /// What Retry and the Breaker saved. The Manager has restored, and its orphans are known.
+    /// Restores Retry and Breaker from what they saved. The Manager has restored, and its orphans are known.
     pub(super) fn restore_rooms(
         &mut self,
         state: &BTreeMap<String, Vec<u8>>,

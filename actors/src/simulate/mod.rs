@@ -2,10 +2,10 @@
 //!
 //! # What it is for
 //!
-//! "What would happen if the site went down for three hours?" is asked before a policy costs anything. A scenario says
-//! who starts what, and what each attempt does; the answer is the journal that the live supervisor would write. It can
-//! be the very same, because the rule books are values: inputs and `now` go in, decisions come out, and nobody in them
-//! knows whether time is real.
+//! "What would happen if the site went down for three hours?" is asked before a policy costs anything. A scenario
+//! says which runs are started when, and what each attempt does; the answer is the journal that the live supervisor
+//! would write. It can be the very same, because the rule books are values: inputs and `now` go in, decisions come
+//! out, and nothing in them depends on whether time is real.
 //!
 //! ```text
 //!              ┌── requests, operators, restarts ──┐
@@ -14,8 +14,8 @@
 //!                                                                  └──┴─▶ Retry's and Breaker's machines
 //! ```
 //!
-//! The same machines also decide again what a live supervisor decided ([`Replay`]), from what its journal says it was
-//! told: the proof that nothing but that counts, and the way to look at a decision with a debugger.
+//! The same machines also decide again what a live supervisor decided ([`Replay`]), from the inputs that its journal
+//! recorded. That proves that nothing else counts, and is the way to look at a decision with a debugger.
 //!
 //! # What it promises
 //!
@@ -29,7 +29,7 @@
 //!
 //! - Reading, spawning and storing take no time here. What is decided live a millisecond later is decided here at once.
 //! - Only what stands in a script happens: no leftover process, no full disk, no slow store.
-//! - Who asks while the supervisor is down is heard when it is back.
+//! - A request that comes while the supervisor is down is heard when it is back.
 //!
 //! # What was rejected
 //!

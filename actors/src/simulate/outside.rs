@@ -39,12 +39,12 @@ impl Simulation {
             Act::Start { target, force } => {
                 let mut runs = self.runs(&target, false);
                 if force {
-                    // What a breaker holds back lives, and is let through.
+                    // A run that a breaker holds back is alive, and is let through.
                     runs.extend(self.runs(&target, true));
                     runs.dedup();
                 }
                 for run in runs {
-                    // What runs already needs no start.
+                    // A run that is running already needs no start.
                     let again = Restart { force, ..Restart::new(run) };
                     let effects = self.machines.manager.restart(again, self.now).unwrap_or_default();
                     self.machines.effects.extend(effects);
@@ -52,7 +52,7 @@ impl Simulation {
             }
             Act::Stop(target) => {
                 for run in self.runs(&target, true) {
-                    // What is over already needs no stop.
+                    // A run that is over already needs no stop.
                     let effects = self.machines.manager.stop(run, None, self.now).unwrap_or_default();
                     self.machines.effects.extend(effects);
                 }
@@ -71,7 +71,7 @@ impl Simulation {
         }
     }
 
-    /// The runs that an act is about, oldest first.
+    /// The runs that an act applies to, oldest first.
     fn runs(&self, target: &Target, living: bool) -> Vec<RunId> {
         match target {
             Target::Run(name) => self.names.id(name).into_iter().collect(),
@@ -99,7 +99,7 @@ impl Simulation {
         self.down = Some(restart);
     }
 
-    /// The clocks that outlive a process, as they stand now.
+    /// The clocks that outlive a process, as they read now.
     pub(super) fn clocks(&self) -> SavedClock {
         let wall_ms = EPOCH_MS.saturating_add(self.now.0).saturating_add_signed(self.wall_ahead_ms);
         let boot_id = u128::from(self.boots) + 1;
@@ -139,7 +139,7 @@ impl Simulation {
     }
 }
 
-/// The wall clock when a scenario begins: late enough that a step back by years leaves something.
+/// The wall clock when a scenario begins, in milliseconds: late enough that a step back by years is still after 0.
 const EPOCH_MS: u64 = 1_800_000_000_000;
 
 fn lost(attempt: AttemptId) -> Recovered {

@@ -1,4 +1,4 @@
-//! The scripted processes: which live, what they write, when they end. No decision is made here.
+//! The scripted processes: which live, what they write, when they end. They decide nothing.
 
 use super::scenario::{Life, Play, Scenario};
 use crate::{
@@ -16,12 +16,12 @@ use std::{
     sync::Arc,
 };
 
-/// A scripted process, alive or with an end that nobody has read yet.
+/// A scripted process, alive or with an end that was not read yet.
 #[derive(Clone, Debug)]
 pub(super) struct Process {
     pub(super) life: Life,
     program: Arc<Program>,
-    /// The end that was seen; nothing while it lives.
+    /// The end that was seen; `None` while the process lives.
     pub(super) exit: Option<ExitStatus>,
     wrote_at: Timestamp,
     seen: Seen,
@@ -32,11 +32,11 @@ pub(super) struct Process {
     wrote: bool,
 }
 
-/// What a launch comes to.
+/// The result of a launch.
 pub(super) enum Launched {
-    /// A process: it writes and ends at these times.
+    /// A process exists: it writes and ends at these times.
     Lives { writes_at: Option<Timestamp>, ready_at: Option<Timestamp>, ends_at: Option<Timestamp> },
-    /// None.
+    /// No process was made.
     Fails(SpawnFailure),
     /// The script has nothing for an attempt at this time.
     Unscripted,
@@ -51,7 +51,7 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// An attempt of the run of this name is launched.
+    /// Launches an attempt of the run with this name.
     pub(super) fn launch(
         &mut self,
         scenario: &Scenario,
@@ -89,14 +89,14 @@ impl Processes {
         self.all.get(&attempt).is_some_and(|process| process.exit.is_none())
     }
 
-    /// What the Manager wants to hear of it.
+    /// Takes what the Manager wants to be told of the attempt.
     pub(super) fn watch(&mut self, watch: &Watch) {
         if let Some(process) = self.all.get_mut(&watch.attempt) {
             process.waits.0 = watch.first_output;
         }
     }
 
-    /// What is told once of what it has written by now; `ready`: it says that it is ready.
+    /// What is reported once of what the attempt has written by now; `ready`: the attempt says that it is ready.
     pub(super) fn early(&mut self, attempt: AttemptId, ready: bool, now: Timestamp) -> Vec<Report> {
         let lives = self.all.get_mut(&attempt).filter(|process| process.exit.is_none());
         let Some(process) = lives.filter(|process| ready || process.wrote) else { return Vec::new() };
@@ -106,7 +106,8 @@ impl Processes {
         first.into_iter().chain(ready.then_some(Report::Ready { attempt, at: now })).collect()
     }
 
-    /// Its lines appear: whether one says that it is ready, and what the rules found in them, by rule, with how many lines.
+    /// The lines of the attempt appear. Returns whether one says that it is ready, and what the rules found in them:
+    /// for each rule the evidence and the number of lines.
     pub(super) fn write(&mut self, attempt: AttemptId, now: Timestamp) -> (bool, Vec<(Evidence, u64)>) {
         let nothing = (false, Vec::new());
         let Some(process) = self.all.get(&attempt).filter(|process| process.exit.is_none()) else {
@@ -154,12 +155,12 @@ impl Processes {
         (is_ready, found.into_values().collect())
     }
 
-    /// It ends, as scripted or by a signal of ours; nothing when it has ended before.
+    /// Ends the attempt, as scripted or by a signal of ours; `None` when it has ended before.
     pub(super) fn end(&mut self, attempt: AttemptId, by_signal: Option<i32>) -> Option<ExitStatus> {
         let process = self.all.get_mut(&attempt).filter(|process| process.exit.is_none())?;
         let exit = match by_signal {
             Some(number) => {
-                // It did not come to what it was going to say.
+                // The process did not live to say what its script says.
                 process.life.class = None;
                 ExitStatus::Signal { number, core: false }
             }
@@ -169,7 +170,7 @@ impl Processes {
         Some(exit)
     }
 
-    /// What its output and its end show.
+    /// What the attempt's output and its end show.
     pub(super) fn drain(&mut self, attempt: AttemptId, exit: ExitStatus, now: Timestamp) -> Drained {
         let Some(process) = self.all.remove(&attempt) else {
             return Drained { evidence: None, counts: Counts::default(), items: None, complete: false };
@@ -200,14 +201,14 @@ impl Processes {
         self.all.get(&attempt).map(|process| process.wrote_at)
     }
 
-    /// Its end is one that nobody saw.
+    /// Makes the attempt's end one that was not seen.
     pub(super) fn lose(&mut self, attempt: AttemptId) {
         if let Some(process) = self.all.get_mut(&attempt) {
             process.exit = Some(ExitStatus::Unknown);
         }
     }
 
-    /// What tells of items, made once for each expression.
+    /// What finds items, made once for each expression.
     fn items_of(&mut self, program: &Program) -> Option<Arc<Items>> {
         let expression = program.success_items.clone()?;
         self.counters.entry(expression).or_insert_with(|| Items::of(program).map(Arc::new)).clone()

@@ -1,4 +1,4 @@
-//! What a live supervisor decided, decided again from what it was told.
+//! Decides again what a live supervisor decided, from the inputs that it recorded.
 
 use super::machines::{Machines, Wanted};
 use crate::{
@@ -14,14 +14,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// A decision that was made live, and the one that the machines came to again.
 #[derive(Clone, Debug)]
 pub struct Compared {
-    /// As the journal has it; nothing when only the replay decided this.
+    /// The record in the live journal; `None` when only the replay decided this.
     pub live: Option<JournalRecord>,
-    /// As it was decided again; nothing when the replay did not.
+    /// The record as it was decided again; `None` when the replay did not decide it.
     pub again: Option<JournalRecord>,
 }
 
 impl Compared {
-    /// Whether both say the same: kind, time, and everything that was decided. Their places in the journals may differ.
+    /// Whether both records say the same: kind, time, and everything that was decided. Their places in the journals
+    /// may differ.
     #[must_use]
     pub fn agrees(&self) -> bool {
         match (&self.live, &self.again) {
@@ -31,14 +32,14 @@ impl Compared {
     }
 }
 
-/// The commits of a live journal, taken one after the other.
+/// Replays the commits of a live journal, one after the other.
 ///
-/// It begins where a supervisor opened the store: from there on everything that the machines were told is recorded. What
-/// stands in the journal before that is left out.
+/// It begins where a supervisor opened the store: from there on everything that the machines were told is recorded.
+/// Records before that are left out.
 #[derive(Debug)]
 pub struct Replay {
     seed: u64,
-    /// Nothing before the first supervisor opens.
+    /// `None` before the first supervisor opens.
     machines: Option<Machines>,
     programs: BTreeMap<String, Program>,
     saved: BTreeMap<String, Vec<u8>>,
@@ -48,7 +49,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Of a store with this seed.
+    /// Creates a replay for a store with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -62,7 +63,8 @@ impl Replay {
         }
     }
 
-    /// The next commit; what can be compared by now. What cannot be read is taken for nothing, and shows as a difference.
+    /// Takes the next commit. Returns what can be compared by now. What cannot be read is left out, and shows as a
+    /// difference.
     pub fn take(&mut self, commit: &Written) -> Vec<Compared> {
         let mut compared = Vec::new();
         for input in commit.inputs.iter().filter_map(|input| serde_json::from_slice(input).ok()) {
@@ -89,7 +91,7 @@ impl Replay {
         }
     }
 
-    /// The supervisor is gone: what it had decided and not written is as if it had not been.
+    /// The supervisor is gone: what it had decided and not written is treated as not decided.
     fn close(&mut self, compared: &mut Vec<Compared>) {
         if let Some(machines) = &mut self.machines {
             machines.write_out();
@@ -141,7 +143,7 @@ impl Replay {
         self.settle(at);
     }
 
-    /// What goes into the Manager's machine.
+    /// Passes an input to the Manager's machine.
     fn ask_manager(&mut self, what: Happening, at: Timestamp) {
         let Some(Machines { manager, effects, .. }) = &mut self.machines else { return };
         effects.extend(match what {
@@ -174,7 +176,7 @@ impl Replay {
         });
     }
 
-    /// Lets the machines decide to the end. What they want of the world has happened, and is recorded.
+    /// Lets the machines decide to the end. What they want from the world has happened, and is recorded.
     fn settle(&mut self, at: Timestamp) {
         let Some(machines) = &mut self.machines else { return };
         while let Some(wanted) = machines.next_wanted(at) {
@@ -185,7 +187,8 @@ impl Replay {
     }
 }
 
-/// That a program was configured is no decision; and what differs in its command alone is not recorded.
+/// Whether the record is a decision. That a program was configured is none, and a difference in its command alone is
+/// not recorded.
 fn is_decided(record: &JournalRecord) -> bool {
     !matches!(record.event, Event::ProgramConfigured { .. })
 }

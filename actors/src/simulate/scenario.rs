@@ -1,17 +1,17 @@
-//! The nouns of a scenario: who asks for what and when, and what each attempt does.
+//! The parts of a scenario: which runs are asked for when, and what each attempt does.
 
 use crate::model::{ExitStatus, Params, RunId, Scope, Timestamp};
 
 /// What happens from outside while virtual time passes. Times are milliseconds since the scenario began.
 #[derive(Clone, Debug, Default)]
 pub struct Scenario {
-    /// When it ends.
+    /// When the scenario ends, in milliseconds.
     pub until_ms: u64,
-    /// Requests, in order of their time.
+    /// The requests, in order of time.
     pub starts: Vec<StartAt>,
     /// What attempts do.
     pub scripts: Vec<Script>,
-    /// What people do.
+    /// What operators do.
     pub operators: Vec<OperatorAt>,
     /// When the supervisor dies and comes back.
     pub restarts: Vec<RestartAt>,
@@ -20,43 +20,43 @@ pub struct Scenario {
 /// A request for a run.
 #[derive(Clone, Debug)]
 pub struct StartAt {
-    /// When.
+    /// When the run is asked for, in milliseconds.
     pub at_ms: u64,
     /// The program's name.
     pub program: String,
     /// The run's name in this scenario.
     pub run: String,
-    /// Who asks.
+    /// The name of the caller, where there is one.
     pub requested_by: Option<String>,
-    /// Parameters; the rest get their defaults.
+    /// The parameters; parameters that are left out get their defaults.
     pub params: Params,
-    /// Whether its first attempt passes the breakers.
+    /// Whether the run's first attempt passes the breakers.
     pub force: bool,
-    /// Which of those that wait for the same thing goes first; nothing: as its program says.
+    /// Order among runs that wait for the same thing: higher first; `None`: the program's priority.
     pub priority: Option<i32>,
-    /// The run's identity, on which its jitter depends; nothing: made from time and order.
+    /// The run's identity, on which its jitter depends; `None`: made from time and order.
     pub id: Option<RunId>,
 }
 
 /// What the attempts of one run, or of every run of a program, do.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// Whose.
+    /// The run or program whose attempts follow the script.
     pub of: ScriptOf,
-    /// What.
+    /// What these attempts do.
     pub plan: Plan,
 }
 
-/// Whose attempts a script is for.
+/// The attempts for which a script is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ScriptOf {
-    /// Every run of this program that has no script of its own.
+    /// All runs of this program that have no script of their own.
     Program(String),
-    /// The run of this name.
+    /// The run with this name.
     Run(String),
 }
 
-/// How the acts of attempts are laid out.
+/// How a script assigns plays to attempts.
 #[derive(Clone, Debug)]
 pub enum Plan {
     /// By number: attempt 1, 2, 3 …; the last one repeats.
@@ -65,105 +65,105 @@ pub enum Plan {
     Windows(Vec<PlayWindow>),
 }
 
-/// An act for attempts that start within a span of time.
+/// A play for attempts that start within a span of time.
 #[derive(Clone, Debug)]
 pub struct PlayWindow {
-    /// From this time on …
+    /// The beginning of the span, in milliseconds.
     pub from_ms: u64,
-    /// … and before this one; nothing: to the end.
+    /// The end of the span, in milliseconds, which is not part of it; `None`: the span has no end.
     pub to_ms: Option<u64>,
-    /// What they do.
+    /// What the attempts do.
     pub play: Play,
 }
 
 /// What one attempt does.
 #[derive(Clone, Debug)]
 pub enum Play {
-    /// No process comes to be.
+    /// No process is made.
     SpawnError {
         /// The kernel's error, by its name, such as `ENOENT`.
         errno: String,
     },
-    /// It lives for a while.
+    /// The attempt lives for a while.
     Lives(Life),
 }
 
 /// The life of a scripted attempt.
 #[derive(Clone, Debug)]
 pub struct Life {
-    /// How long; nothing: until it is stopped.
+    /// How long the attempt lives, in milliseconds; `None`: until it is stopped.
     pub lasts_ms: Option<u64>,
-    /// How it ends.
+    /// How the attempt ends.
     pub exit: ExitStatus,
     /// The class of its end, in place of what its output and its exit show.
     pub class: Option<String>,
-    /// Its lines.
+    /// The lines that the attempt writes.
     pub output: Vec<String>,
-    /// How long after its start they appear; nothing: at its end.
+    /// How long after the start the lines appear, in milliseconds; `None`: at the end.
     pub output_at_ms: Option<u64>,
-    /// How long after its start it says that it is ready, where its program has a `ready` rule; nothing: with the first of
-    /// its lines that the rule matches.
+    /// How long after the start the attempt says that it is ready, in milliseconds, where its program has a `ready`
+    /// rule; `None`: with the first of its lines that the rule matches.
     pub ready_at_ms: Option<u64>,
 }
 
-/// What somebody does, and when.
+/// What an operator does, and when.
 #[derive(Clone, Debug)]
 pub struct OperatorAt {
-    /// When.
+    /// When the operator acts, in milliseconds.
     pub at_ms: u64,
-    /// What.
+    /// What the operator does.
     pub act: Act,
 }
 
-/// What people can do in a scenario.
+/// What an operator can do in a scenario.
 #[derive(Clone, Debug)]
 pub enum Act {
-    /// Start what does not run.
+    /// Starts what does not run.
     Start {
-        /// Whom.
+        /// The run or program to start.
         target: Target,
-        /// Past the breakers.
+        /// Whether the start passes the breakers.
         force: bool,
     },
-    /// Stop what lives.
+    /// Stops what is alive.
     Stop(Target),
-    /// Close a breaker, at level 0.
+    /// Closes a breaker and sets its level to 0.
     ResetBreaker(Scope),
-    /// Force a breaker open.
+    /// Forces a breaker open.
     OpenBreaker {
-        /// Which.
+        /// The scope of the breaker.
         scope: Scope,
-        /// For so long; nothing: until it is closed.
+        /// How long the breaker stays open, in milliseconds; `None`: until it is closed.
         ttl_ms: Option<u64>,
     },
-    /// End a forced open.
+    /// Ends a forced open.
     CloseBreaker(Scope),
 }
 
-/// Whom an act is about.
+/// What an act applies to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Target {
-    /// The run of this name.
+    /// The run with this name.
     Run(String),
-    /// Every run of this program that the act can be about.
+    /// Every run of this program to which the act can apply.
     Program(String),
 }
 
 /// The supervisor dies and comes back.
 #[derive(Clone, Copy, Debug)]
 pub struct RestartAt {
-    /// When it dies.
+    /// When the supervisor dies, in milliseconds.
     pub at_ms: u64,
-    /// For how long nobody watches.
+    /// How long no supervisor runs, in milliseconds.
     pub down_for_ms: u64,
-    /// Whether the host stays up; if not, all children are lost and time is told by the wall clock.
+    /// Whether the host stays up. If not, all children are lost and time is told by the wall clock.
     pub same_boot: bool,
     /// By how much the wall clock moves meanwhile, in milliseconds.
     pub wall_step_ms: i64,
 }
 
 impl Scenario {
-    /// The script that a run of this name and program follows. A run's own wins over its program's.
+    /// The script that a run with this name and program follows. A run's own script comes before its program's.
     #[must_use]
     pub fn script_of(&self, run: &str, program: &str) -> Option<&Script> {
         let of = |wanted: &ScriptOf| self.scripts.iter().find(|script| script.of == *wanted);
@@ -172,7 +172,7 @@ impl Scenario {
 }
 
 impl Plan {
-    /// What attempt `number`, which starts at `now` (milliseconds since the scenario began), does; nothing when no
+    /// What attempt `number`, which starts at `now` (milliseconds since the scenario began), does; `None` when no
     /// window holds that time.
     #[must_use]
     pub fn play(&self, number: u32, now: Timestamp) -> Option<&Play> {
