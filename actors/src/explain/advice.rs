@@ -1,54 +1,53 @@
-//! What somebody can do about a run or a program, as data: whoever shows it has buttons, commands or calls of his own.
+//! What can be done about a run or a program, as data: an application shows it as its own buttons, commands or calls.
 
 use super::Facts;
 use crate::model::{EndReason, Phase, Program, Run, RunId, Scope, class_help};
 use std::fmt;
 
-/// One thing that somebody can do.
+/// One thing that can be done.
 ///
-/// `text` says why or when; what to ask the supervisor for is [`Advice::act`]. A command line shows both:
-/// `to let it go on: supervise start 7Q2K9T`.
+/// `text` says why or when; [`Advice::act`] is what to ask the supervisor for. A command line shows both: `to let it
+/// go on: supervise start 7Q2K9T`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Advice {
-    /// When or what for: the beginning of a sentence. A whole one where there is no act.
+    /// When or what for: the beginning of a sentence. A whole sentence where there is no act.
     pub text: String,
     /// What to ask the supervisor for; `None` for what is done elsewhere, such as a program to be mended.
     pub act: Option<Act>,
 }
 
-/// Something to ask the supervisor for.
+/// An act to ask the supervisor for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Act {
-    /// Read the output of a run.
+    /// Reads the output of a run.
     ReadOutput(RunId),
-    /// Read the output of all runs of a program.
+    /// Reads the output of all runs of a program.
     ReadOutputOf(String),
-    /// Start what does not run: see [`Restart`](crate::manager::Restart).
+    /// Starts a run that is not running: see [`Restart`](crate::manager::Restart).
     Start(RunId),
-    /// The same, past the breakers.
+    /// Starts a run that is not running, past the breakers.
     ForceStart(RunId),
-    /// Start another run like it: see [`RetryRun`](crate::manager::RetryRun).
+    /// Starts another run like it: see [`RetryRun`](crate::manager::RetryRun).
     Retry(RunId),
-    /// Stop a run.
+    /// Stops a run.
     Stop(RunId),
-    /// Stop all runs of a program.
+    /// Stops all runs of a program.
     StopAll(String),
-    /// Start a run of a program.
+    /// Starts a new run of a program.
     StartNew {
-        /// The program.
+        /// The name of the program.
         program: String,
-        /// Its parameters that have no default.
+        /// The names of its parameters that have no default.
         required: Vec<String>,
     },
-    /// Close a breaker and forget its failures.
+    /// Closes a breaker and forgets its failures.
     ResetBreaker(Scope),
 }
 
 impl Act {
-    /// What it does, in a word of the command line and of JSON: `logs`, `start`, `retry`, `stop`, `run` or
-    /// `breaker_reset`.
+    /// The act as a word of the command line and of JSON: `logs`, `start`, `retry`, `stop`, `run` or `breaker_reset`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -62,7 +61,7 @@ impl Act {
     }
 }
 
-/// For people who read logs: `start 7Q2K9T`, `reset breaker site:shop.example`.
+/// For logs: `start 7Q2K9T`, `reset breaker site:shop.example`.
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,7 +93,7 @@ pub(super) fn about_run(run: &Run) -> Vec<Advice> {
     match (run.phase, run.end_reason) {
         (Phase::Failed | Phase::Stopped, Some(EndReason::ProgramRemoved)) => {
             let back = format!("put [program.{}] back into the configuration and reload", run.program);
-            // What was wrong with it is not why it stands still.
+            // What was wrong with the run is not why it stands still.
             return vec![to(format!("if it should run, {back}, then start it"), Act::Start(id))];
         }
         (Phase::Quarantined, Some(EndReason::KeeperLost)) => {
@@ -130,7 +129,7 @@ pub(super) fn about_run(run: &Run) -> Vec<Advice> {
     advice
 }
 
-/// What can be done about a program, beside what can be about its run.
+/// What can be done about a program, besides what can be done about its run.
 pub(super) fn about_program(program: &Program, living: &[Facts]) -> Vec<Advice> {
     let name = || program.name.clone();
     if living.is_empty() {

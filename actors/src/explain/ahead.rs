@@ -1,4 +1,4 @@
-//! What comes: of itself, and if it goes on as it did.
+//! What comes next: without a failure, and if the run goes on failing as it did.
 
 use super::{
     Facts, Forecast, Foreseen, when,
@@ -10,10 +10,10 @@ use crate::{
     retry::{self, Decision, Outlook},
 };
 
-/// Starts that are told one by one; the rest is told together.
+/// The number of starts that are told one by one; the rest is told together.
 const STARTS_TOLD: usize = 4;
 
-/// While it runs: what would end it.
+/// While the run is running: what would end it.
 pub(super) fn while_it_runs(facts: &Facts, now: Timestamp) -> String {
     let started = facts.run.current().map_or(now, |current| current.started_at);
     let mut ends = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn while_it_runs(facts: &Facts, now: Timestamp) -> String {
     }
 }
 
-/// While a breaker holds it back: when it is let through.
+/// While a breaker holds the run back: when it is let through.
 pub(super) fn when_it_is_let_through(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> String {
     let run = &facts.run;
     let attempt = run.attempt + 1;
@@ -75,7 +75,7 @@ pub(super) fn when_it_is_let_through(facts: &Facts, breakers: &[BreakerStatus], 
     }
 }
 
-/// While it waits for its time: when that is, and whether a breaker will let it through then.
+/// While the run waits for its time: when that is, and whether a breaker will let it through then.
 pub(super) fn when_it_is_due(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> String {
     let attempt = facts.run.attempt + 1;
     let Some(at) = facts.run.next_attempt_at else { return format!("attempt {attempt} is about to start") };
@@ -104,7 +104,7 @@ pub(super) fn when_it_is_due(facts: &Facts, breakers: &[BreakerStatus], now: Tim
     }
 }
 
-/// The breakers that gate the run and are not as they always are.
+/// The breakers that gate the run and are not simply closed.
 pub(super) fn breakers(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> Vec<String> {
     let noteworthy =
         |status: &&BreakerStatus| status.state != BreakerState::Closed || status.failures_permille > 0;
@@ -163,8 +163,8 @@ fn thousandths(permille: u64) -> Decimal {
     Decimal { micros: i64::try_from(permille).unwrap_or(i64::MAX).saturating_mul(1_000) }
 }
 
-/// What follows if it fails the same way, step by step: Retry's starts, held back by the breakers that these failures
-/// would open. Nothing while a breaker is open for as long as somebody wants.
+/// What follows if the run fails the same way, step by step: Retry's starts, held back by the breakers that these
+/// failures would open. `None` while a breaker is open until an operator closes it.
 pub(super) fn forecast(
     facts: &Facts,
     outlook: &Outlook,
@@ -179,7 +179,7 @@ pub(super) fn forecast(
         let probe = if probe { ", as a probe" } else { "" };
         format!("attempt {attempt} {when}{probe}{}", with(&changed(params, base)))
     };
-    // What is forced waits for no breaker, and none hears how it ends.
+    // A forced start waits for no breaker, and no breaker is told how it ends.
     let living = facts.run.current().filter(|_| facts.run.phase.has_process());
     let forced = living.map_or(facts.run.forced, |current| current.forced);
     let mut late_ms = 0;
@@ -231,7 +231,7 @@ pub(super) fn forecast(
     Some(Forecast { given: format!("{how}{lives} and nobody steps in"), steps })
 }
 
-/// How it ends, if it does.
+/// How the run ends; `None` when it does not.
 fn end_of(outlook: &Outlook, first: u32, told: usize, held: bool) -> Option<String> {
     let more = if outlook.starts.len() > told { "and so on; " } else { "" };
     let last = outlook.starts.last();
@@ -255,22 +255,22 @@ fn end_of(outlook: &Outlook, first: u32, told: usize, held: bool) -> Option<Stri
     }
 }
 
-/// What a start waits for that stands behind others: one at a time is let through as a probe, and when it has proved the
-/// scope well the others follow apart.
+/// What a start waits for that stands behind others: one at a time is let through as a probe, and when it has proved
+/// the scope the others follow apart.
 struct Turn {
     before: usize,
     wait_ms: u64,
 }
 
 impl Turn {
-    /// Nothing for the first, and for who waits for something else than a breaker.
+    /// `None` for the first start in line, and for a start that waits for something else than a breaker.
     fn of(facts: &Facts, asked: &retry::Forecast) -> Option<Self> {
         let scope = facts.run.held.as_ref()?.scope.as_ref()?;
         let before = facts.line?.0.checked_sub(1).filter(|before| *before > 0)?;
         let policy = &facts.gates.iter().find(|gate| gate.scope == *scope)?.policy;
         let rounds = u64::try_from(before).unwrap_or(u64::MAX) / u64::from(policy.half_open.permits.max(1));
-        // Those before it are not looked at one by one: a probe is taken to live as long as this run does, or until it
-        // is proved.
+        // The starts before it are not looked at one by one: a probe is taken to live as long as this run does, or
+        // until it is proved.
         let rounds = rounds.checked_sub(1)?;
         let proved_ms = asked.uptime_ms.min(policy.half_open.stable_ms);
         let spacing_ms = if policy.ramp.over_ms > 0 { policy.ramp.spacing_ms } else { 0 };
@@ -292,18 +292,18 @@ struct Guards<'a> {
 
 struct Guard<'a> {
     gate: &'a Gate,
-    /// Whether it hears of the class.
+    /// Whether the breaker counts failures of the class.
     heard: bool,
     permille: u64,
-    /// Outcomes in its window, what the failures weigh, and what all do.
+    /// The number of outcomes in its window, the weight of the failures, and the weight of all.
     window: (u32, u64, u64),
     level: u32,
-    /// Until when it refuses; once that is over, a start probes it.
+    /// Until when the breaker refuses; once that is over, a start probes it.
     until: Option<Timestamp>,
 }
 
 impl<'a> Guards<'a> {
-    /// Nothing when one of them waits for somebody's word.
+    /// `None` when one of them waits for an operator.
     fn of(
         facts: &'a Facts,
         asked: &retry::Forecast,
@@ -329,24 +329,24 @@ impl<'a> Guards<'a> {
         Some(Self { guards, rule })
     }
 
-    /// When all let a start through.
+    /// When all breakers let a start through.
     fn free_at(&self) -> Timestamp {
         self.guards.iter().filter_map(|guard| guard.until).max().unwrap_or_default()
     }
 
-    /// Those before this run went well.
+    /// The starts before this run went well: closes the breakers.
     fn close(&mut self) {
         for guard in &mut self.guards {
             (guard.until, guard.permille, guard.window) = (None, 0, (0, 0, 0));
         }
     }
 
-    /// Whether one of them has not closed since it opened: a start that it lets through is a probe.
+    /// Whether one of the breakers has not closed since it opened: a start that it lets through is a probe.
     fn any_refuses(&self) -> bool {
         self.guards.iter().any(|guard| guard.until.is_some())
     }
 
-    /// The attempt fails with these parameters; what opens by it, in sentences.
+    /// The attempt fails with these parameters. Returns sentences about the breakers that this opens.
     fn fail(
         &mut self,
         (attempt, at): (u32, Timestamp),
@@ -377,7 +377,8 @@ impl<'a> Guards<'a> {
 }
 
 impl Guard<'_> {
-    /// One more failure of this weight, which may count in the share of failures: whether it opens a closed scope.
+    /// Counts one more failure of this weight, which may count in the share of failures. Returns whether it opens a
+    /// closed scope.
     fn is_opened_by(&mut self, weight: u64, in_share: bool) -> bool {
         let policy = &self.gate.policy;
         self.permille += weight;

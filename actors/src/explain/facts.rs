@@ -1,4 +1,4 @@
-//! What the Manager itself knows about a run that somebody asks about, taken in one moment.
+//! What the Manager itself knows about a run that is asked about, taken in one moment.
 
 use crate::{
     breaker::{Gate, longest_quarantine},
@@ -10,27 +10,28 @@ use std::sync::Arc;
 /// A run and what surrounds it.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The run.
+    /// The run that is explained.
     pub run: Run,
-    /// Its definition, as its next attempt would have it; `None` when it is no longer configured.
+    /// The run's definition, as its next attempt would have it; `None` when the program is no longer configured.
     pub program: Option<Arc<Program>>,
-    /// Whether an operator stopped it and nothing was started since, so that `autostart` waits for him.
+    /// Whether an operator stopped the run and it was not started since, so that `autostart` waits for an operator.
     pub holds_autostart: bool,
-    /// The scopes that gate its starts, with their rules.
+    /// The scopes that gate the run's starts, with their rules.
     pub gates: Vec<Gate>,
     /// The parameters that siblings change too: the key that they share, and the name.
     pub shared: Vec<(Scope, String)>,
-    /// Its place among those that wait for the same thing, from 1, and how many these are.
+    /// The run's position among those that wait for the same thing, from 1, and how many these are; `None` when it
+    /// waits in no line.
     pub line: Option<(usize, usize)>,
-    /// Since when its output goes nowhere, and what it waits for.
+    /// The time since which the run's output cannot be written, and what it waits for; `None` when it is written.
     pub output_waits: Option<(Timestamp, String)>,
-    /// Since when the keeper does not answer.
+    /// The time since which the keeper has not answered; `None` when it answers.
     pub keeper_silent_since: Option<Timestamp>,
-    /// What to ask Retry: what follows if it fails as it did the last time. `None` when nothing can follow.
+    /// The question to Retry what follows if the run fails as it did the last time; `None` when nothing can follow.
     pub forecast: Option<retry::Forecast>,
 }
 
-/// What to ask Retry of a run that fails as it did the last time; `None` when nothing can follow.
+/// The question to Retry about a run that fails as it did the last time; `None` when nothing can follow.
 pub(crate) fn forecast(
     run: &Run,
     program: &Arc<Program>,
@@ -54,7 +55,7 @@ pub(crate) fn forecast(
             return None;
         }
     };
-    // A run that only waits has not failed, and nothing says how it would.
+    // A run that only waits has not failed, and it is not known how it would.
     if run.reason.is_none() && !run.phase.has_process() {
         return None;
     }
@@ -82,17 +83,18 @@ pub(crate) fn forecast(
 }
 
 impl Facts {
-    /// After which record of the journal its story is read, when no more than `most` are looked through and `newest` is
-    /// the newest. Of a run that lives the latest count, of one that is over the time when it lived.
+    /// The journal record after which the run's story is read, when at most `most` records are looked through and
+    /// `newest` is the newest. For a living run the latest records count; for a run that is over, those of the time
+    /// when it lived.
     #[must_use]
     pub fn read_after(&self, newest: u64, most: u64) -> u64 {
         let first = self.run.journal_from.saturating_sub(1);
         if self.run.phase.is_ended() { first } else { first.max(newest.saturating_sub(most)) }
     }
 
-    /// Whether a record belongs to the story of this run, which begins when it was asked for: its own; those about a
-    /// scope that gates it, or about everything, while it was not over; and those of siblings that changed what they
-    /// share with it.
+    /// Whether a record belongs to the story of this run, which begins when the run was asked for. Its own records
+    /// do; so do those about a scope that gates it, or about everything, while it was not over; and those of siblings
+    /// that changed what they share with it.
     #[must_use]
     pub fn is_told_by(&self, record: &JournalRecord) -> bool {
         let over = self.run.ended_at.is_some_and(|end| record.at > end);

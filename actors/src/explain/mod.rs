@@ -36,8 +36,8 @@ use crate::{
     retry::Outlook,
 };
 
-/// Explains a run from its own records, those of the scopes that gate it, and those of siblings that changed what they
-/// share with it; `outlook` is Retry's answer to [`Facts::forecast`], `breakers` are those that gate it.
+/// Explains a run from its own records, those of the scopes that gate it, and those of siblings that changed what
+/// they share with it. `outlook` is Retry's answer to [`Facts::forecast`]; `breakers` are those that gate the run.
 #[must_use]
 pub fn explain(
     facts: &Facts,
@@ -51,7 +51,7 @@ pub fn explain(
     Explanation {
         summary: summary(run),
         runs: Vec::new(),
-        // What gates a run that is over gates nothing of it.
+        // The breakers of a run that is over do not hold it back any more.
         breakers: if over { Vec::new() } else { ahead::breakers(facts, breakers, now) },
         chain: story::chain(run, records),
         holds: holds(facts, breakers, now),
@@ -107,7 +107,7 @@ fn holds(facts: &Facts, breakers: &[BreakerStatus], now: Timestamp) -> Option<St
         Some((place, of)) => format!("; it is {} of {of} in line", nth(place)),
     };
     let scope = held.scope.as_ref();
-    // What stands in the sentence about the breaker need not be said again.
+    // What the sentence about the breaker says need not be said again.
     let told =
         breakers.iter().any(|status| Some(&status.scope) == scope && status.state != BreakerState::Closed);
     let why = if told { String::new() } else { format!(" ({})", held.why) };

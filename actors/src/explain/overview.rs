@@ -7,31 +7,31 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// What is known of a program.
+/// What is known about a program.
 #[derive(Clone, Debug)]
 pub struct Overview {
-    /// Its definition.
+    /// The program's definition.
     pub program: Arc<Program>,
-    /// Whether it is no longer configured, and only its living runs are left of it.
+    /// Whether the program is no longer configured, and only its living runs are left.
     pub removed: bool,
-    /// Its newest living runs, at most [`Explanation::RUNS_MAX`].
+    /// The program's newest living runs, at most [`Explanation::RUNS_MAX`].
     pub living: Vec<Facts>,
-    /// How many living runs there are, by phase.
+    /// The number of living runs, by phase.
     pub counts: BTreeMap<Phase, usize>,
-    /// The newest run that is over.
+    /// The newest run that is over; `None` when there is none.
     pub last: Option<Run>,
-    /// The scopes that gate it, as far as its runs have named them.
+    /// The scopes that gate the program, as far as its runs have named them.
     pub gates: Vec<Gate>,
 }
 
 impl Overview {
-    /// The run whose story is told: the newest living one, else the last one.
+    /// The run whose story is told: the newest living one, else the last one; `None` when there is none.
     #[must_use]
     pub fn main_run(&self) -> Option<RunId> {
         self.living.first().map(|facts| facts.run.id).or_else(|| self.last.as_ref().map(|run| run.id))
     }
 
-    /// The program in sentences; `story` is the explanation of [`Self::main_run`].
+    /// Explains the program in sentences; `story` is the explanation of [`Self::main_run`].
     #[must_use]
     pub fn explain(
         &self,
@@ -97,7 +97,7 @@ impl Overview {
     }
 }
 
-/// What runs in this phase do, behind their number.
+/// What runs in this phase do, to be put after their number.
 const fn does(phase: Phase) -> &'static str {
     match phase {
         Phase::Queued => "waiting in line",

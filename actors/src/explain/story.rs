@@ -9,11 +9,11 @@ use crate::model::{
 };
 use std::collections::BTreeSet;
 
-/// Longest story that is told as a whole: some screens. A daemon of many months has a hundred thousand records, and its
-/// latest are the answer.
+/// The number of records up to which a story is told as a whole: some screens. A daemon of many months has a hundred
+/// thousand records, and its latest are the answer.
 const TOLD: usize = 100;
 
-/// The story of a run, oldest first; of a long one the first record and the latest.
+/// The story of a run, oldest first; of a long story the first record and the latest.
 pub(super) fn chain(run: &Run, records: &[JournalRecord]) -> Vec<Sentence> {
     let first = records.iter().position(|record| matches!(record.event, Event::RunQueued { .. }));
     let mut changes = BTreeSet::new();
@@ -51,7 +51,8 @@ pub(super) fn chain(run: &Run, records: &[JournalRecord]) -> Vec<Sentence> {
     chain
 }
 
-/// What one record says, or nothing when it adds nothing to the story. `again`: it is not the first word about the run.
+/// The sentence of one record; `None` when it adds nothing to the story. `again`: it is not the first sentence about
+/// the run.
 fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
     let attempt = record.attempt.map(|n| format!("attempt {n}")).unwrap_or_default();
     let scope = record.scope.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -79,7 +80,7 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
         }
         event @ Event::AttemptEnded { .. } => format!("{attempt} {}", end(event)?),
         Event::RetryScheduled { why, .. } => why.clone(),
-        // Why it opened was told when it did.
+        // Why the breaker opened was told when it did.
         Event::StartBlocked { reason: HeldReason::Breaker, why, .. } if why.starts_with("open: ") => {
             format!("start held back, because the breaker {scope} is open")
         }
@@ -122,14 +123,14 @@ fn sentence(record: &JournalRecord, again: bool) -> Option<String> {
     })
 }
 
-/// What became of supervisor and keeper, and of output on its way. Nothing for another event.
+/// What became of supervisor and keeper, and of output on its way. `None` for another event.
 fn of_ourselves(event: &Event, attempt: &str) -> Option<String> {
     Some(match event {
         Event::SupervisorRestarted { down_ms, clean: true } => {
             let away = say_duration_ms(*down_ms);
             format!("the supervisor came back after an orderly end; it was away for {away}")
         }
-        // Nobody wrote down when it died.
+        // The time of its death was not written down.
         Event::SupervisorRestarted { down_ms, clean: false } => {
             let age = say_duration_ms(*down_ms);
             format!("the supervisor came back after its death; its last record was {age} old")
@@ -175,7 +176,7 @@ fn lowered_before(name: &str, chain: Option<&Vec<ParamReason>>) -> String {
     }
 }
 
-/// How long it took, and what that is beyond.
+/// How long the attempt took until it was ready, and which limit that exceeds.
 fn readiness(after_ms: u64, slow_ready_ms: Option<u64>) -> String {
     match slow_ready_ms.map(format_duration_ms) {
         None => say_duration_ms(after_ms),
@@ -192,7 +193,7 @@ fn by_whom(who: Option<&String>) -> String {
     who.map(|who| format!(" by {who}")).unwrap_or_default()
 }
 
-/// How an attempt ended and what that was taken for. Nothing for another event.
+/// How an attempt ended and which class that was. `None` for another event.
 fn end(event: &Event) -> Option<String> {
     let Event::AttemptEnded {
         exit,
@@ -227,7 +228,7 @@ fn end(event: &Event) -> Option<String> {
         (Some(Class::OPERATOR_STOP), _, _) => ", as asked".to_owned(),
         (Some(Class::SHUTDOWN), _, _) => ", because the supervisor was shut down".to_owned(),
         (Some(Class::LOST), _, _) => ": lost, because the supervisor or its keeper died".to_owned(),
-        // What these say is no line of output.
+        // The evidence of these classes is no line of output.
         (Some(class @ (Class::TIMEOUT_RUN | Class::STALLED | Class::EARLY_EXIT)), _, Some(why)) => {
             format!(": {class}, {why}")
         }

@@ -2,7 +2,8 @@
 
 use crate::model::{Params, Reason, is_obeyed, say_duration_ms};
 
-/// Most characters of an output line in a sentence: what is longer hides the sentence. The whole line is in the logs.
+/// The number of characters of an output line in a sentence; a longer line would hide the sentence. The whole line is
+/// in the logs.
 const LINE_SHOWN: usize = 160;
 
 /// Sub-second digits say nothing in a sentence about seconds.
@@ -10,7 +11,7 @@ pub(super) const fn seconds(ms: u64) -> u64 {
     if ms < 1_000 { ms } else { ms / 1_000 * 1_000 }
 }
 
-/// A time to come, which nobody needs to the millisecond: `12s`, `4m12s`, `2h5m`.
+/// A time to come, which is not needed to the millisecond: `12s`, `4m12s`, `2h5m`.
 pub(super) fn about(ms: u64) -> String {
     say_duration_ms(if ms < 1_000 { ms } else { ms.saturating_add(500) / 1_000 * 1_000 })
 }
@@ -53,7 +54,7 @@ fn written(text: &str, escaped: &[char]) -> String {
     out
 }
 
-/// Whether a rule of this name found a line of output; the others tell their own sentence.
+/// Whether a rule of this name found a line of output; the other rules bring their own sentence.
 pub(super) fn reads_output(rule: &str) -> bool {
     rule.starts_with("classify[") || rule.starts_with("builtin:")
 }
@@ -68,13 +69,13 @@ pub(super) fn failure(reason: &Reason) -> String {
     }
 }
 
-/// ` with qpi=50 host=shop.example`; nothing when there is nothing.
+/// ` with qpi=50 host=shop.example`; empty when there are no parameters.
 pub(super) fn with(params: &Params) -> String {
     let texts: Vec<_> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
     if texts.is_empty() { String::new() } else { format!(" with {}", texts.join(" ")) }
 }
 
-/// Those that are not as asked for.
+/// The parameters that differ from the requested ones.
 pub(super) fn changed(params: &Params, base: &Params) -> Params {
     let differs = |(name, value): &(&String, _)| base.get(*name) != Some(*value);
     params.iter().filter(differs).map(|(name, value)| (name.clone(), value.clone())).collect()
