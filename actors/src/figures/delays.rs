@@ -4,16 +4,16 @@
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Delays {
-    /// How many were not longer than the bound of the same place in [`Delays::BOUNDS_MS`], and longer than the one before;
-    /// the last one counts those beyond every bound.
+    /// How many delays were not longer than the bound at the same index in [`Delays::BOUNDS_MS`], and longer than the
+    /// one before; the last bucket counts those beyond every bound.
     pub buckets: [u64; Self::BOUNDS_MS.len() + 1],
-    /// All of them together, in milliseconds.
+    /// The sum of all delays, in milliseconds.
     pub sum_ms: u64,
 }
 
 impl Delays {
-    /// Upper bounds of the buckets, in milliseconds: what the built-in classes and common `max_delay`s tell apart, from a
-    /// restart at once to a day.
+    /// Upper bounds of the buckets, in milliseconds: the delays that the built-in classes and common `max_delay`s
+    /// distinguish, from a restart at once to a day.
     pub const BOUNDS_MS: [u64; 12] = [
         0, 100, 1_000, 5_000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 14_400_000, 43_200_000, 86_400_000,
     ];

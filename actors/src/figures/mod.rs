@@ -4,8 +4,8 @@
 //! them, and lines come from the Monitor's reports. The Manager's actor keeps the counters: its machine decides, and a
 //! figure that decides nothing is no part of a decision, nor of deciding it again.
 //!
-//! Figures begin at 0 with each manager. They are not stored: a count that goes on over restarts would cost a
-//! write with every line that a rule classifies, and the journal can be summed up by whoever wants history.
+//! Figures begin at 0 with each manager. They are not stored: a count that goes on over restarts would cost a write
+//! with every line that a rule classifies, and a history can be summed up from the journal.
 //!
 //! Retry was the other candidate for keeping them. It hears of ends that it has to judge, and of no stop, no lost
 //! process, no line that a living process wrote.
@@ -24,13 +24,14 @@ use std::collections::BTreeMap;
 pub struct Figures {
     /// Attempts whose start was decided.
     pub attempts_started: u64,
-    /// Of these, those that were not the first of their run.
+    /// Those of `attempts_started` that were not the first of their run.
     pub restarts: u64,
-    /// Runs that ended, by the phase they ended in.
+    /// Runs that ended, by the phase in which they ended.
     pub runs_ended: BTreeMap<&'static str, u64>,
     /// Runs that ended as `failed` or `quarantined`, by the class of their latest failure.
     pub runs_failed: BTreeMap<String, u64>,
-    /// Attempts that ended with an error, by class. Ends that we brought about (a stop, a shutdown) are none.
+    /// Attempts that ended with an error, by class. Ends that the supervisor brought about (a stop, a shutdown) do
+    /// not count.
     pub failures: BTreeMap<String, Tally>,
     /// Lines of output in which a rule found an error, by class.
     pub error_lines: BTreeMap<String, Tally>,
@@ -38,13 +39,13 @@ pub struct Figures {
     pub retries: BTreeMap<String, u64>,
     /// Retries that a budget without tokens held back, by class.
     pub deferred: BTreeMap<String, u64>,
-    /// Starts that were held back, by what: `breaker`, `budget` or `concurrency`. Each once for as long as the same thing
-    /// holds it.
+    /// Starts that were held back, by reason: `breaker`, `budget` or `concurrency`. A start counts once for as long
+    /// as the same reason holds it back.
     pub held_back: BTreeMap<&'static str, u64>,
     /// Runs that a rule ended although they had not succeeded, by the rule: `max_retries`, `deadline`, `not_retryable`,
     /// `intensity` or `budget`.
     pub gave_up: BTreeMap<&'static str, u64>,
-    /// By how much attempts were put off.
+    /// The delays by which attempts were put off.
     pub delays: Delays,
     /// Changes of parameters by a rule, by the parameter's name.
     pub param_changes: BTreeMap<String, u64>,
@@ -52,33 +53,34 @@ pub struct Figures {
     pub params_exhausted: BTreeMap<String, u64>,
 }
 
-/// A count, and how fast it grew of late.
+/// A count, and how fast it grew recently.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Since the manager started.
+    /// The count since the manager started.
     pub total: u64,
-    /// Within the last [`Figures::WINDOW_MS`].
+    /// The count within the last [`Figures::WINDOW_MS`].
     pub recent: u64,
     /// `recent` as a rate, in thousandths a minute.
     pub per_minute_permille: u64,
 }
 
 impl Figures {
-    /// The stretch of time that rates are about, in milliseconds: long enough that a job which fails every minute has a
-    /// rate that stands still, short enough that an outage that is over is soon forgotten.
+    /// The span of time over which rates are computed, in milliseconds: long enough that a job which fails every
+    /// minute has a steady rate, short enough that an outage that is over is soon forgotten.
     pub const WINDOW_MS: u64 = 300_000;
-    /// No rate is told from less than a minute: one error in the first second is not sixty a minute.
+    /// The shortest time that a rate is divided by, in milliseconds: one error in the first second is not sixty a
+    /// minute.
     pub const SHORTEST_MS: u64 = 60_000;
-    /// Classes counted apart for each program, so that memory is bounded whatever a configuration names over time. What
-    /// comes beyond is counted as [`Figures::OTHER`].
+    /// The number of classes counted separately for each program, so that memory is bounded whatever a configuration
+    /// names over time. Further classes are counted as [`Figures::OTHER`].
     pub const CLASSES_MAX: usize = 64;
-    /// Scopes of breakers counted apart: a scope may be made for every site and every user, and monitoring pays for each
-    /// label. What comes beyond is counted as [`Figures::OTHER`].
+    /// The number of scopes of breakers counted separately: a scope may be made for every site and every user, and
+    /// monitoring pays for each label. Further scopes are counted as [`Figures::OTHER`].
     pub const SCOPES_MAX: usize = 128;
     /// The name of all classes beyond [`Figures::CLASSES_MAX`], and of all scopes beyond [`Figures::SCOPES_MAX`].
     pub const OTHER: &'static str = "other";
-    /// What holds starts back.
+    /// The reasons that hold starts back.
     pub const HELD_REASONS: [&'static str; 3] = ["breaker", "budget", "concurrency"];
     /// The rules that end a run which has not succeeded.
     pub const GIVE_UP_REASONS: [&'static str; 5] =
@@ -88,7 +90,8 @@ impl Figures {
         ["closed", "open", "half_open", "forced_open", "disabled", "metrics_only"];
 }
 
-/// Pieces of the window: what is older than a piece less than the window is forgotten piece by piece.
+/// The number of slots of the window. Counts that are older than the window less one slot are forgotten, slot by
+/// slot.
 const SLOTS: usize = 30;
 const SLOT_MS: u64 = Figures::WINDOW_MS / SLOTS as u64;
 
@@ -97,7 +100,7 @@ const SLOT_MS: u64 = Figures::WINDOW_MS / SLOTS as u64;
 struct Counter {
     total: u64,
     slots: [u32; SLOTS],
-    /// Number, since the epoch, of the slot that was counted into last.
+    /// The number, since the epoch, of the slot that was counted into last.
     newest: u64,
 }
 
@@ -105,13 +108,13 @@ impl Counter {
     fn add(&mut self, count: u64, at: Timestamp) {
         self.total = self.total.saturating_add(count);
         self.forget(at);
-        // A late report is counted where we are now, so that no slot before is looked for.
+        // A late report is counted in the present slot, so that no earlier slot is looked for.
         if let Some(slot) = self.slots.get_mut((self.newest % SLOTS as u64) as usize) {
             *slot = slot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         }
     }
 
-    /// Empties the slots that time has passed since.
+    /// Empties the slots whose time has passed.
     fn forget(&mut self, now: Timestamp) {
         let here = (now.0 / SLOT_MS).max(self.newest);
         if here - self.newest >= SLOTS as u64 {
@@ -170,7 +173,7 @@ const fn held_by(reason: HeldReason) -> &'static str {
     }
 }
 
-/// The rule that ended a run; nothing when it ended by itself or somebody stopped it.
+/// The rule that ended a run; `None` when the run ended by itself or was stopped on request.
 const fn gave_up_by(reason: EndReason) -> Option<&'static str> {
     match reason {
         EndReason::MaxRetries => Some("max_retries"),
@@ -247,7 +250,7 @@ impl Counters {
         of_class(&mut self.of(program).error_lines, class).add(count, at);
     }
 
-    /// Programs that are gone take their figures with them.
+    /// Drops the figures of programs that are gone.
     pub(crate) fn keep(&mut self, is_known: impl Fn(&str) -> bool) {
         self.programs.retain(|program, _| is_known(program));
     }
@@ -282,12 +285,12 @@ impl Counters {
         self.scopes.0.clone()
     }
 
-    /// Keepers that died.
+    /// The number of keepers that died.
     pub(crate) const fn keepers_lost(&self) -> u64 {
         self.keepers_lost
     }
 
-    /// Attempts started, and how many of them were not the first of their run.
+    /// The number of attempts started, and how many of them were not the first of their run.
     pub(crate) fn starts(&self) -> (u64, u64) {
         let all = self.programs.values();
         all.fold((0, 0), |(starts, restarts), one| (starts + one.attempts_started, restarts + one.restarts))

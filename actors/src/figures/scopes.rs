@@ -8,19 +8,19 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ScopeFigures {
-    /// Changes of its state: from, to, and how often. From and to differ.
+    /// The number of changes of its state, by old and new state, which differ.
     pub transitions: BTreeMap<(&'static str, &'static str), u64>,
-    /// Runs that it held back, each once for as long as the same thing holds it.
+    /// Runs that the breaker held back, each once for as long as the same reason holds it.
     pub denied: u64,
-    /// Outcomes of starts from before its latest change, which count for nothing.
+    /// Outcomes of starts from before its latest change, which do not count.
     pub late_outcomes: u64,
     /// Probes that kept their permit for too long.
     pub probe_expiries: u64,
-    /// Times at which it would have opened while it only watched (`metrics_only`).
+    /// How often the breaker would have opened while it only watched (`metrics_only`).
     pub would_trip: u64,
 }
 
-/// Every scope that anything was counted of. Memory is bounded: see [`Figures::SCOPES_MAX`].
+/// Every scope with a count. Memory is bounded: see [`Figures::SCOPES_MAX`].
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scopes(pub(super) BTreeMap<String, ScopeFigures>);
 
