@@ -1,6 +1,6 @@
 //! Addresses: `http://` and `https://` with a host.
 
-/// Whether a character shows nothing or turns the direction of a text: what is seen would not be what is asked.
+/// Whether a character is invisible or changes the direction of a text: then what is seen is not what is asked for.
 const fn is_hidden(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
@@ -30,17 +30,17 @@ pub(super) fn check_address(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Characters of an address that a message shows.
+/// The number of characters of an address that a message shows.
 const SHOWN: usize = 200;
 
-/// The host of an address as its server goes by it: in lower case, without brackets and without the dot of the root.
+/// The host of an address as its server uses it: in lower case, without brackets and without the dot of the root.
 pub(super) fn host_of(text: &str) -> Option<String> {
     let (host, _) = host_and_port(authority(text)?);
     let plain = host.trim_start_matches('[').trim_end_matches(']');
     Some(plain.strip_suffix('.').unwrap_or(plain).to_lowercase())
 }
 
-/// What stands between the scheme and the path, without user and password.
+/// The part between the scheme and the path, without user and password.
 fn authority(text: &str) -> Option<&str> {
     let (scheme, rest) = text.split_once("://")?;
     if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
@@ -54,7 +54,7 @@ fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     if authority.starts_with('[') {
         let end = authority.find(']').map_or(authority.len(), |end| end + 1);
         let (host, rest) = authority.split_at(end);
-        // What is no port makes it no host.
+        // Text that is no port makes the whole no host.
         return match (rest.is_empty(), rest.strip_prefix(':')) {
             (true, _) => (host, None),
             (false, Some(port)) => (host, Some(port)),

@@ -27,18 +27,18 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Arg {
-    /// One argument. It is left out when a parameter in it is unset; with `{name*}` it is there once for each item.
+    /// One argument. It is left out when a parameter in it is unset; with `{name*}` it is present once for each item.
     One(String),
-    /// Arguments that are there together: left out when a parameter in them is unset; with `{name*}` all of them are there
-    /// once for each item.
+    /// Arguments that are present together: left out when a parameter in them is unset; with `{name*}` all of them
+    /// are present once for each item.
     Group(Vec<String>),
     /// Arguments that a boolean parameter chooses.
     When {
-        /// The parameter. Unset, it is false.
+        /// The name of the boolean parameter. Unset, it is false.
         when: String,
-        /// Where it is true.
+        /// The arguments where it is true.
         args: Vec<Self>,
-        /// Where it is not.
+        /// The arguments where it is false or unset.
         #[serde(rename = "else", default, skip_serializing_if = "Vec::is_empty")]
         otherwise: Vec<Self>,
     },
@@ -61,7 +61,7 @@ impl Arg {
         self
     }
 
-    /// Those of these that are there, in order.
+    /// The arguments that are present, in order.
     #[must_use]
     pub fn present<'a>(args: &'a [Self], values: Values<'a>) -> Vec<Present<'a>> {
         let mut found = Vec::with_capacity(args.len());
@@ -85,8 +85,8 @@ impl Arg {
     }
 }
 
-/// Texts that are there together, once or for each item of a list. A text that is no template is there: whoever fills it in
-/// says what is wrong.
+/// Texts that are present together, once or for each item of a list. A text that is no template counts as present:
+/// filling it in reports what is wrong.
 fn together<'a>(texts: &'a [String], values: Values<'a>, found: &mut Vec<Present<'a>>) {
     let mut list = None;
     for piece in texts.iter().flat_map(|text| pieces(text)) {
@@ -109,12 +109,12 @@ fn together<'a>(texts: &'a [String], values: Values<'a>, found: &mut Vec<Present
     }
 }
 
-/// An argument that is there, not filled in yet.
+/// An argument that is present, not filled in yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Present<'a> {
-    /// As it was written.
+    /// The text as it was written.
     pub text: &'a str,
-    /// What fills it in.
+    /// The values that fill it in.
     pub values: Values<'a>,
 }
 
@@ -153,10 +153,10 @@ pub trait IntoArgs<M> {
     fn into_args(self) -> Vec<Arg>;
 }
 
-/// Of [`IntoArgs`]: all of one kind.
+/// The marker of [`IntoArgs`] for arguments of one kind.
 #[derive(Debug)]
 pub struct Alike;
-/// Of [`IntoArgs`]: a tuple.
+/// The marker of [`IntoArgs`] for a tuple.
 #[derive(Debug)]
 pub struct Mixed;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::{borrow::Borrow, collections::BTreeMap, fmt};
 
-/// What kind of error it was, in lower snake case: `rate_limited`, `network`, `oom`, `exit_nonzero` …
+/// The kind of an error, in lower snake case: `rate_limited`, `network`, `oom`, `exit_nonzero` …
 ///
 /// Programs may name classes of their own.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -11,7 +11,7 @@ use std::{borrow::Borrow, collections::BTreeMap, fmt};
 pub struct Class(pub String);
 
 impl Class {
-    /// Too many requests: HTTP 429 and its like.
+    /// Too many requests: HTTP 429 and similar answers.
     pub const RATE_LIMITED: &str = "rate_limited";
     /// A captcha, a ban, a wall of 403.
     pub const BLOCKED: &str = "blocked";
@@ -19,13 +19,13 @@ impl Class {
     pub const UPSTREAM: &str = "upstream";
     /// DNS, connect, TLS, timeout.
     pub const NETWORK: &str = "network";
-    /// No output for `idle_timeout`.
+    /// No output came for `idle_timeout`.
     pub const STALLED: &str = "stalled";
-    /// Longer than `timeout`.
+    /// The attempt lived longer than `timeout`.
     pub const TIMEOUT_RUN: &str = "timeout_run";
-    /// Ended by a signal.
+    /// The attempt was ended by a signal.
     pub const CRASH: &str = "crash";
-    /// Out of memory.
+    /// The attempt ran out of memory.
     pub const OOM: &str = "oom";
     /// A failure that no rule knows.
     pub const EXIT_NONZERO: &str = "exit_nonzero";
@@ -33,21 +33,22 @@ impl Class {
     pub const EARLY_EXIT: &str = "early_exit";
     /// A daemon that ended by itself with success after it was healthy.
     pub const CLEAN_EXIT: &str = "clean_exit";
-    /// A job that ended well and brought nothing: fewer lines or items than `success` asks for, or a line that says so.
+    /// A job that ended with success and brought too little: fewer lines or items than `success` asks for, or a line
+    /// that says so.
     pub const EMPTY_RESULT: &str = "empty_result";
     /// Wrong usage or configuration: trying again cannot help.
     pub const CONFIG: &str = "config";
-    /// It cannot be started as it is.
+    /// The program cannot be started as it is.
     pub const SPAWN_PERMANENT: &str = "spawn_permanent";
-    /// It could not be started just now.
+    /// The program could not be started just now.
     pub const SPAWN_TRANSIENT: &str = "spawn_transient";
-    /// Somebody asked for the stop.
+    /// A caller asked for the stop.
     pub const OPERATOR_STOP: &str = "operator_stop";
     /// The supervisor was shut down.
     pub const SHUTDOWN: &str = "shutdown";
-    /// The end was not seen, or was our own death's doing.
+    /// The end was not seen, or the death of the supervisor brought it about.
     pub const LOST: &str = "lost";
-    /// A breaker of its scopes opened, and its rules stop living runs (`on_open = "stop"`).
+    /// A breaker of the run's scopes opened, and its rules stop living runs (`on_open = "stop"`).
     pub const BREAKER_STOP: &str = "breaker_stop";
 
     /// Every class that is found without a rule of the program.
@@ -73,8 +74,8 @@ impl Class {
         Self::BREAKER_STOP,
     ];
 
-    /// Whether a class says why the supervisor ended an attempt: that is no failure of the program, and leaves the run's
-    /// last reason alone.
+    /// Whether a class says why the supervisor ended an attempt. Such an end is no failure of the program, and leaves
+    /// the run's last reason as it is.
     #[must_use]
     pub fn is_ours(class: &str) -> bool {
         matches!(
@@ -89,7 +90,7 @@ impl Class {
         Self(name.into())
     }
 
-    /// The name.
+    /// The name of the class.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -108,17 +109,17 @@ impl Borrow<str> for Class {
     }
 }
 
-/// Which of the breakers that gate a start hear of a failure of the class.
+/// Which of the breakers that gate a start are told of a failure of the class.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScopeKind {
-    /// The program's own.
+    /// The breaker of the program itself.
     Program,
-    /// Those that the program names in `breakers`.
+    /// The breakers that the program names in `breakers`.
     Shared,
-    /// The requesting user's.
+    /// The breaker of the requesting user.
     User,
-    /// Everything's.
+    /// The breaker of everything.
     Global,
 }
 
@@ -126,30 +127,30 @@ pub enum ScopeKind {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Adjust {
-    /// Times this many thousandths.
+    /// Multiplies the value.
     Multiply {
-        /// 500 halves.
+        /// The factor in thousandths; 500 halves.
         permille: u32,
     },
-    /// Plus this many millionths of the parameter's unit (negative: minus).
+    /// Adds to the value.
     Add {
-        /// 1,000,000 is one.
+        /// The amount in millionths of the parameter's unit; 1,000,000 is one, negative subtracts.
         micros: i64,
     },
-    /// To this value, in millionths of the parameter's unit.
+    /// Sets the value.
     Set {
-        /// 1,000,000 is one.
+        /// The new value in millionths of the parameter's unit; 1,000,000 is one.
         micros: i64,
     },
-    /// So many places along the list of a `choice`, whose first entry is the most cautious: -1 is one place towards it.
+    /// Moves along the list of a `choice`, whose first entry is the most cautious.
     Step {
-        /// Negative towards the first choice, not 0.
+        /// The number of places: negative towards the first choice, not 0; -1 is one place towards it.
         steps: i32,
     },
 }
 
 impl Adjust {
-    /// Whether it makes a value more cautious that stands at so many millionths, see [`ParamSpec::position`].
+    /// Whether it makes more cautious a value that stands at this many millionths, see [`ParamSpec::position`].
     ///
     /// [`ParamSpec::position`]: super::ParamSpec::position
     #[must_use]
@@ -163,67 +164,69 @@ impl Adjust {
     }
 }
 
-/// What happens when errors of a class are seen while the attempt still runs. Each time that so many have come, they are
-/// counted anew.
+/// What happens when errors of a class are seen while the attempt still runs. Each time that `count` of them have
+/// come, counting begins anew.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Inline {
-    /// So many …
+    /// The number of errors that triggers the action.
     pub count: u32,
-    /// … within so many milliseconds …
+    /// The span of time in which they must come, in milliseconds.
     pub per_ms: u64,
-    /// … do this.
+    /// What happens then.
     pub action: InlineAction,
 }
 
-/// See [`Inline`].
+/// The action of an [`Inline`] rule.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InlineAction {
-    /// Nothing but counting.
+    /// Counts the errors only.
     None,
-    /// Adjust the parameters as the class says, now: siblings that share them get it at their next start.
+    /// Adjusts the parameters as the class says, now: siblings that share them get it at their next start.
     Adjust,
-    /// Stop the attempt; it ended by this class then, and is judged like any end.
+    /// Stops the attempt; it ended with this class then, and is judged like any end.
     Restart,
-    /// Stop the attempt; the run has failed.
+    /// Stops the attempt; the run has failed.
     Stop,
 }
 
-/// What a class does: whether to retry, how much it weighs in which scopes, the delay and the adjustment, in one table so
-/// that they agree.
+/// What a class does: whether to retry, how much it weighs in which scopes, the delay and the adjustment, in one
+/// table so that they agree.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ClassRule {
     /// Whether another attempt may follow.
     pub retry: bool,
     /// Whether the failure counts towards `max_retries` and lengthens the delay.
     pub counts: bool,
-    /// What the failure weighs in a breaker, in thousandths; 0 is neutral.
+    /// The weight of the failure in a breaker, in thousandths; 0 is neutral.
     pub weight_permille: u32,
-    /// Which breakers hear of it; the others hear "neutral".
+    /// Which breakers are told of it; the others are told "neutral".
     pub scopes: Vec<ScopeKind>,
     /// Whether one such failure opens these breakers at once, whatever their counters say.
     pub trips: bool,
-    /// Base delay in place of the program's.
+    /// The base delay in place of the program's, in milliseconds.
     pub delay_ms: Option<u64>,
-    /// Longest delay in place of the program's.
+    /// The longest delay in place of the program's, in milliseconds.
     pub max_delay_ms: Option<u64>,
-    /// Failures of this class in one row that are tried again, beside the program's `max_retries`; `None`: no such limit.
+    /// How many failures of this class in one row are tried again, besides the program's `max_retries`; `None`: no
+    /// such limit.
     pub max_retries: Option<u32>,
-    /// What a retry takes from the retry budget, in thousandths of a token; 0 is free.
+    /// How much a retry takes from the retry budget, in thousandths of a token; 0 is free.
     pub cost_permille: u32,
-    /// Parameters to change for the next attempt.
+    /// The changes of parameters for the next attempt, by name.
     pub adjust: BTreeMap<String, Adjust>,
     /// What repeated errors do while the attempt still runs.
     pub inline: Option<Inline>,
-    /// Which class an end has that shows several: the one of the highest priority, of equal ones that of the first rule.
-    /// From -1,000 to 1,000, 0 where nothing is said. The class of a single line is that of the first rule that matches it.
+    /// Decides which class an end has that shows several: the one with the highest priority, of equal ones that of
+    /// the first rule. From -1,000 to 1,000; default 0. The class of a single line is that of the first rule that
+    /// matches it.
     pub priority: i32,
 }
 
-/// What Retry needs of a [`ClassRule`] at each end of an attempt: numbers alone, which are copied and nothing else.
+/// What Retry needs from a [`ClassRule`] at each end of an attempt: numbers alone, so that nothing else is copied.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RetryTerms {
-    /// The class, where it is a built-in one.
+    /// The class, where it is a built-in one; else `None`.
     pub(crate) builtin: Option<&'static str>,
     /// See [`ClassRule::retry`].
     pub(crate) retry: bool,
@@ -239,7 +242,7 @@ pub(crate) struct RetryTerms {
     pub(crate) cost_permille: u32,
 }
 
-/// A built-in class: what [`ClassRule`] says of it, where it is not what that says of every class.
+/// A built-in class: the fields of its [`ClassRule`] that are not the same for every class.
 struct Builtin {
     class: &'static str,
     retry: bool,
@@ -252,7 +255,7 @@ struct Builtin {
 }
 
 impl Builtin {
-    /// A failure of the program's own work: a class nobody knows is treated as this.
+    /// A failure of the program's own work: an unknown class is treated as this.
     const FAILURE: Self = Self {
         class: Class::EXIT_NONZERO,
         retry: true,
@@ -264,14 +267,14 @@ impl Builtin {
         cost_permille: 1_000,
     };
 
-    /// Something at the other end.
+    /// A failure at the other end.
     const OUTSIDE: Self = Self { weight_permille: 500, scopes: &[ScopeKind::Shared], ..Self::FAILURE };
 
-    /// No failure of the work: it counts for nothing, and its retry costs nothing.
+    /// No failure of the work: it does not count, and its retry costs nothing.
     const NEUTRAL: Self =
         Self { counts: false, weight_permille: 0, scopes: &[], cost_permille: 0, ..Self::FAILURE };
 
-    /// What another attempt cannot help.
+    /// A failure that another attempt cannot help.
     const HOPELESS: Self = Self { retry: false, cost_permille: 1_000, ..Self::NEUTRAL };
 
     const TABLE: [Self; Class::BUILTIN.len()] = [
@@ -313,7 +316,7 @@ impl Builtin {
         Self { class: Class::OPERATOR_STOP, ..Self::NEUTRAL },
         Self { class: Class::SHUTDOWN, ..Self::NEUTRAL },
         Self { class: Class::LOST, ..Self::NEUTRAL },
-        // The breaker's doing, not the work's; the retry is one all the same.
+        // The breaker stopped it, not the work; the retry is one all the same.
         Self { class: Class::BREAKER_STOP, cost_permille: 1_000, ..Self::NEUTRAL },
     ];
 
@@ -332,7 +335,7 @@ pub(crate) fn builtin_retry_terms(class: &str) -> RetryTerms {
     RetryTerms { builtin, retry, counts, delay_ms, max_delay_ms, max_retries: None, cost_permille }
 }
 
-/// The built-in rule of a class; a class nobody knows is treated as `exit_nonzero` is.
+/// The built-in rule of a class; an unknown class is treated as `exit_nonzero` is.
 #[must_use]
 pub fn builtin_class_rule(class: &str) -> ClassRule {
     let known = Builtin::of(class).unwrap_or(&Builtin::FAILURE);

@@ -1,9 +1,9 @@
-//! What a class means and what to do about it, in one line for people.
+//! What a class means and what to do about it, in one line.
 
 use super::Class;
 
-/// The meaning of a built-in class, then one thing to do. Nothing for a class of a program's own: its rule says what it
-/// means, and whoever wrote it knows what to do.
+/// The meaning of a built-in class, then one thing to do. `None` for a class of a program's own: its rule says what
+/// it means, and its author knows what to do.
 #[must_use]
 pub fn class_help(class: &str) -> Option<&'static str> {
     Some(match class {
@@ -64,7 +64,7 @@ pub fn class_help(class: &str) -> Option<&'static str> {
     })
 }
 
-/// One thing to do about what a built-in rule found, where the rule knows more than its class.
+/// One thing to do about what a built-in rule found, where the rule knows more than its class; else `None`.
 #[must_use]
 pub fn rule_help(rule: &str) -> Option<&'static str> {
     Some(match rule {

@@ -1,4 +1,4 @@
-//! Text of children and users where people read it.
+//! Text of children and users where it is shown.
 
 /// Whether a terminal, an editor or a page may do something else with this character than show it: move a cursor, end a line,
 /// change the order of what stands beside it, or show nothing at all. The joiners of scripts and emoji are none of these.

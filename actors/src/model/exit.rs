@@ -3,20 +3,21 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What the kernel said of a process's end. Whether that is good or bad is a [`Class`](super::Class)'s business.
+/// What the kernel reported about a process's end. Whether that is good or bad is a matter of its
+/// [`Class`](super::Class).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExitStatus {
-    /// It called `exit` with this code, 0 to 255.
+    /// The process called `exit` with this code, 0 to 255.
     Code(i32),
-    /// A signal ended it.
+    /// A signal ended the process.
     Signal {
-        /// The signal's number.
+        /// The number of the signal.
         number: i32,
         /// Whether a core was dumped.
         core: bool,
     },
-    /// Nobody saw the end: it died while no supervisor and no keeper ran.
+    /// The end was not seen: the process died while no supervisor and no keeper ran.
     Unknown,
 }
 
@@ -36,7 +37,7 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// Names of the signals that have one everywhere on Linux.
+/// The names of the signals that have one everywhere on Linux.
 const SIGNALS: [(i32, &str); 31] = [
     (libc::SIGHUP, "SIGHUP"),
     (libc::SIGINT, "SIGINT"),
@@ -71,10 +72,10 @@ const SIGNALS: [(i32, &str); 31] = [
     (libc::SIGSYS, "SIGSYS"),
 ];
 
-/// The first real-time signal, as programs of glibc know it: it keeps the two before for itself.
+/// The first real-time signal, as programs of glibc know it: glibc keeps the two before for itself.
 const FIRST_REAL_TIME: i32 = 34;
 
-/// Names of the real-time signals, from [`FIRST_REAL_TIME`] to 64, which is also `SIGRTMAX`.
+/// The names of the real-time signals, from [`FIRST_REAL_TIME`] to 64, which is also `SIGRTMAX`.
 const REAL_TIME: [&str; 31] = [
     "SIGRTMIN",
     "SIGRTMIN+1",
@@ -109,7 +110,7 @@ const REAL_TIME: [&str; 31] = [
     "SIGRTMIN+30",
 ];
 
-/// `SIGTERM` for 15, `SIGRTMIN+1` for 35; nothing for 32, 33 and numbers that are none.
+/// The name of a signal: `SIGTERM` for 15, `SIGRTMIN+1` for 35; `None` for 32, 33 and numbers that are no signal.
 #[must_use]
 pub fn signal_name(number: i32) -> Option<&'static str> {
     let named = SIGNALS.iter().find(|(n, _)| *n == number).map(|(_, name)| *name);
@@ -119,7 +120,7 @@ pub fn signal_name(number: i32) -> Option<&'static str> {
     })
 }
 
-/// The number of `SIGTERM` or `TERM`, of `SIGRTMIN+1` or `SIGRTMAX-29`.
+/// The number of `SIGTERM` or `TERM`, of `SIGRTMIN+1` or `SIGRTMAX-29`; `None` for a name that is no signal.
 #[must_use]
 pub fn signal_number(name: &str) -> Option<i32> {
     let bare = name.strip_prefix("SIG").unwrap_or(name);
@@ -138,14 +139,15 @@ pub fn signal_number(name: &str) -> Option<i32> {
     })
 }
 
-/// Why no process came to be.
+/// Why no process was made.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SpawnFailure {
-    /// Which part was wrong.
+    /// Which part of the start was wrong.
     pub problem: SpawnProblem,
-    /// The kernel's error, by its name, such as `ENOENT`; empty where we refused before asking the kernel.
+    /// The name of the kernel's error, such as `ENOENT`; empty where the start was refused before the kernel was
+    /// asked.
     pub errno: String,
-    /// What happened, with the file it happened to.
+    /// What happened, with the file that it happened to.
     pub message: String,
     /// One thing to do about it.
     pub help: String,
@@ -168,16 +170,16 @@ pub enum SpawnProblem {
     Format,
     /// A parameter, the environment file or a secret cannot be used as it is.
     Input,
-    /// The system is short of something for now: memory, processes, descriptors.
+    /// The system is short of a resource for now: memory, processes, descriptors.
     Scarcity,
     /// The keeper is gone; it is being replaced.
     Keeper,
-    /// Anything else; the message has the kernel's word.
+    /// Any other problem; the message has the kernel's error.
     Other,
 }
 
 impl SpawnProblem {
-    /// Whether the same start may work a little later without anybody changing anything.
+    /// Whether the same start may work a little later without any change.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         match self {

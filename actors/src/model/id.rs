@@ -33,7 +33,7 @@ impl RunId {
         Self(u128::from_be_bytes(bytes))
     }
 
-    /// Its 26 characters, behind what is there.
+    /// Appends its 26 characters to the text.
     pub(crate) fn push_to(self, text: &mut String) {
         text.push_str(ulid::Ulid(self.0).array_to_str(&mut [0; ulid::ULID_LEN]));
     }
@@ -73,11 +73,11 @@ impl From<RunId> for String {
     }
 }
 
-/// Anything by run.
+/// A map with runs as keys.
 pub(crate) type RunMap<V> = HashMap<RunId, V, BuildHasherDefault<RunHasher>>;
 
-/// A hash of ids alone. The standard one resists those who choose keys; these are ours, 80 bits of each are chance, and
-/// one step of mixing takes a third of the time.
+/// A hash for ids alone. The standard hash resists attackers that choose keys. These keys are ours, 80 bits of each
+/// are chance, and one step of mixing takes a third of the time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RunHasher(u64);
 
@@ -102,9 +102,9 @@ impl Hasher for RunHasher {
 /// One OS process of a run: the run and the attempt's number in it, from 1.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct AttemptId {
-    /// The run.
+    /// The run of the attempt.
     pub run: RunId,
-    /// 1 for the first start of the run; never reused.
+    /// The number of the attempt: 1 for the first start of the run; never reused.
     pub number: u32,
 }
 
@@ -126,7 +126,7 @@ impl Scope {
         Self(format!("program:{name}"))
     }
 
-    /// What kind of thing it guards, by its name.
+    /// The kind of thing that the scope guards, by its name.
     #[must_use]
     pub fn kind(&self) -> ScopeKind {
         match self.0.split_once(':').map_or(self.0.as_str(), |(kind, _)| kind) {

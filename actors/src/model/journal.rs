@@ -7,27 +7,27 @@ use super::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One decision or one fact that led to one.
+/// One decision, or one fact that led to a decision.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct JournalRecord {
-    /// Its place in the journal, ascending; the cursor in the API.
+    /// The record's sequence number in the journal, ascending; the cursor in the API.
     pub seq: u64,
-    /// When.
+    /// When it was decided or happened.
     #[serde(rename = "at_ms")]
     pub at: Timestamp,
-    /// The run, where it is about one.
+    /// The run, where the record is about one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub run: Option<RunId>,
-    /// The program, where it is about one.
+    /// The program, where the record is about one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub program: Option<String>,
-    /// The attempt, where it is about one.
+    /// The attempt, where the record is about one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attempt: Option<u32>,
-    /// The scope, where it is about one.
+    /// The scope, where the record is about one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scope: Option<Scope>,
-    /// What.
+    /// What was decided or happened.
     #[serde(flatten)]
     pub event: Event,
 }
@@ -37,59 +37,61 @@ pub struct JournalRecord {
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// Somebody asked for a run.
+    /// A run was asked for.
     RunQueued {
-        /// With defaults; secrets as `***`.
+        /// The parameters with defaults; secrets as `***`.
         params: Params,
-        /// Who asked.
+        /// The name of the caller, where it is known.
         requested_by: Option<String>,
-        /// Whether it is forced past the breakers.
+        /// Whether the run is forced past the breakers.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         forced: bool,
-        /// Which of those that wait for the same thing goes first.
+        /// Order among runs that wait for the same thing: higher first.
         #[serde(skip_serializing_if = "super::run::is_zero", default)]
         priority: i32,
     },
     /// A start was decided. Written before the process is made.
     AttemptStarted {
-        /// Effective parameters.
+        /// The effective parameters.
         params: Params,
-        /// Whether it probes a half-open breaker.
+        /// Whether the attempt probes a half-open breaker.
         probe: bool,
-        /// Whether it was forced past the breakers: none was asked, and none hears of its end.
+        /// Whether the attempt was forced past the breakers: no breaker was asked, and none is told of its end.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         forced: bool,
-        /// Why those that differ are not as asked for.
+        /// The reasons of the parameters that differ from the requested ones.
         #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
         param_reasons: ParamReasons,
     },
-    /// The process is there. Its identity is pid, start time and boot id together.
+    /// The process exists. Its identity is pid, start time and boot id together.
     AttemptSpawned {
-        /// Its process id.
+        /// The process id.
         pid: i32,
-        /// Its start time in clock ticks since boot.
+        /// The start time of the process, in clock ticks since boot.
         start_ticks: u64,
     },
     /// The attempt said, by its program's `ready` rule, that it is ready.
     AttemptReady {
-        /// How long after its start.
+        /// How long after its start the attempt was ready, in milliseconds.
         after_ms: u64,
-        /// The `slow_ready` of a breaker that it was later than; the shortest, where several are.
+        /// The `slow_ready` of a breaker that this exceeds, in milliseconds; the shortest, where several are
+        /// exceeded.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         slow_ready_ms: Option<u64>,
     },
-    /// An attempt is over, or never came to be: one of `exit`, `signal`, `spawn_error` says how, none when nobody saw it.
+    /// An attempt is over, or was never started. One of `exit`, `signal` and `spawn_error` says how; none of them is
+    /// set when the end was not seen.
     AttemptEnded {
-        /// Its exit code.
+        /// The exit code.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         exit: Option<i32>,
-        /// The signal that ended it, by name.
+        /// The name of the signal that ended the attempt.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         signal: Option<String>,
-        /// Why it was never started: the kernel's error by name, else which part was wrong.
+        /// Why the attempt was never started: the kernel's error by name, else which part was wrong.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         spawn_error: Option<String>,
-        /// Class; null on success.
+        /// The class of the end; null on success.
         class: Option<String>,
         /// The rule that found the class.
         #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -97,191 +99,191 @@ pub enum Event {
         /// The output line that decided, or what was wrong with the start.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         line: Option<String>,
-        /// Why it is this class and not another one that was seen too.
+        /// Why the end has this class and not another one that was seen too.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         preferred: Option<String>,
-        /// How long the other side asks to wait, where the line says so.
+        /// How long the other side asks to wait, where the line says so, in milliseconds.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         retry_after_ms: Option<u64>,
-        /// How long it lived.
+        /// How long the attempt lived, in milliseconds.
         lasted_ms: u64,
-        /// When it ended, where that was before this record: while no supervisor ran.
+        /// When the attempt ended, where that was before this record, because no supervisor ran.
         #[serde(rename = "ended_at_ms", skip_serializing_if = "Option::is_none", default)]
         ended_at: Option<Timestamp>,
-        /// False when not all of its output until then was there to be read: it could not be read in time, lines of it were
-        /// lost, or no disk took it.
+        /// Whether all of the attempt's output until its end was there to be read. False when it could not be read in
+        /// time, lines of it were lost, or no disk took it.
         output_complete: bool,
-        /// Lines that were lost until then.
+        /// The number of lines that were lost until then.
         #[serde(skip_serializing_if = "super::run::is_none", default)]
         lines_lost: u64,
-        /// Bytes until then that the disk did not take: lost, or waiting for room.
+        /// The number of bytes until then that the disk did not take: lost, or waiting for room.
         #[serde(skip_serializing_if = "super::run::is_none", default)]
         unspooled: u64,
     },
-    /// Output was lost: the disk took none of it. In the output a line stands in its place.
+    /// Output was lost: the disk took none of it. A line stands in its place in the output.
     OutputLost {
-        /// Of which stream.
+        /// The stream of the lost output.
         stream: Stream,
-        /// How many lines.
+        /// The number of lines lost.
         lines: u64,
-        /// How many bytes.
+        /// The number of bytes lost.
         bytes: u64,
     },
-    /// Output goes nowhere, and who writes much waits. Told once, however long that is.
+    /// Output cannot be written, and a process that writes much waits. Reported once, however long that lasts.
     OutputWaits {
-        /// What it waits for.
+        /// What the output waits for.
         why: String,
     },
     /// Another attempt is due.
     RetryScheduled {
-        /// Failures counted in a row.
+        /// The number of counted failures in a row.
         n: u32,
-        /// The law's delay.
+        /// The delay of the law, before jitter and hints, in milliseconds.
         raw_ms: u64,
-        /// The delay after jitter and hints.
+        /// The delay after jitter and hints, in milliseconds.
         delay_ms: u64,
-        /// When.
+        /// When the attempt is due.
         #[serde(rename = "due_at_ms")]
         due_at: Timestamp,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
     /// A start is held back.
     StartBlocked {
-        /// By what.
+        /// What holds the start back.
         reason: HeldReason,
-        /// When it is looked at again at the latest.
+        /// The latest time at which the start is checked again; `None` when there is no such time.
         #[serde(rename = "retry_at_ms")]
         retry_at: Option<Timestamp>,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
-    /// A breaker changed.
+    /// A breaker changed its state or level.
     BreakerChanged {
-        /// Where it stood.
+        /// The state before.
         from: BreakerState,
-        /// Where it stands; the same where only its level changed.
+        /// The state after; the same where only the level changed.
         to: BreakerState,
-        /// How often it opened without evidence of health since.
+        /// How often the breaker opened without evidence of health since.
         level: u32,
-        /// Until when it refuses.
+        /// Until when the breaker refuses starts.
         #[serde(rename = "until_ms", skip_serializing_if = "Option::is_none", default)]
         until: Option<Timestamp>,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
     /// A probe kept its permit for too long.
     ProbeExpired {
-        /// When its lease ended.
+        /// When the lease of the probe ended.
         #[serde(rename = "lease_until_ms")]
         lease_until: Timestamp,
     },
-    /// An outcome from before the breaker changed: counted, and nothing else.
+    /// An outcome from before the breaker changed: it is recorded, and changes nothing.
     LateOutcome {
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
     /// A breaker that only watches (`metrics_only`) would have opened now.
     WouldTrip {
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
     /// A parameter is different for the next attempt.
     ParamChanged {
-        /// Which.
+        /// The name of the parameter.
         name: String,
-        /// Its value before; text in records of versions that knew no other.
+        /// The value before; text in records of versions that knew no other type.
         from: ParamValue,
-        /// Its value now.
+        /// The value after.
         to: ParamValue,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
     /// A parameter is at its floor and the failures go on.
     ParamExhausted {
-        /// Which.
+        /// The name of the parameter.
         name: String,
-        /// Its floor.
+        /// The floor of the parameter.
         value: ParamValue,
     },
     /// Members of the attempt's group outlived its leader.
     LeftoversFound {
-        /// What is done with them.
+        /// What is done with these processes.
         action: Leftovers,
     },
     /// A stop was asked for or decided.
     StopRequested {
-        /// What exactly; nothing in records of versions that did not say.
+        /// What was asked for or decided; `None` in records of versions that did not record it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         act: Option<StopAct>,
-        /// Who.
+        /// The name of the caller, where one asked.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         by: Option<String>,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
     /// The run is over.
     RunEnded {
-        /// `succeeded`, `failed`, `stopped` or `quarantined`.
+        /// The final phase: `succeeded`, `failed`, `stopped` or `quarantined`.
         phase: Phase,
-        /// By what.
+        /// The rule or cause that ended the run.
         end_reason: EndReason,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
     /// A program was added, changed or removed.
     ProgramConfigured {
-        /// What became of it.
+        /// What the configuration did with the program.
         change: ProgramChange,
     },
     /// A supervisor opened the store after another had closed it or died.
     SupervisorRestarted {
-        /// How long none ran.
+        /// How long no supervisor ran, in milliseconds.
         down_ms: u64,
-        /// Whether the one before closed the store itself.
+        /// Whether the previous supervisor closed the store itself.
         clean: bool,
     },
-    /// The store's folder is not where it was: a copy, or moved from another file system. Nobody's processes are touched.
+    /// The store's folder is not where it was: a copy, or moved from another file system. No process is touched.
     StoreMoved {
-        /// A sentence.
+        /// What was found, as a sentence.
         what: String,
     },
-    /// Something of the store was damaged.
+    /// A part of the store was damaged.
     StoreDamaged {
-        /// What, and what was done about it: a sentence.
+        /// What was damaged, and what was done about it, as a sentence.
         what: String,
-        /// Whether something is lost by it, as far as anybody can tell.
+        /// Whether data was lost by it, as far as that can be told.
         lost: bool,
     },
     /// The wall clock was set while a supervisor ran, or the machine slept. From here on times are shown by it; no deadline
     /// moved.
     ClockSet {
-        /// By so much; negative: back.
+        /// By how much the clock was set, in milliseconds; negative: back.
         by_ms: i64,
     },
     /// The keeper died; the trees it kept are stopped and a new one is started.
     KeeperLost {
-        /// Attempts that were alive.
+        /// The number of attempts that were alive.
         attempts: u32,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
-    /// The keeper was asked and does not answer: nothing can be started or stopped.
+    /// The keeper was asked and does not answer: no attempt can be started or stopped.
     KeeperSilent {
-        /// Since when.
+        /// The time since which it has not answered.
         #[serde(rename = "since_ms")]
         since: Timestamp,
     },
     /// The keeper answers again.
     KeeperAnswers {
-        /// How long it did not.
+        /// How long it did not answer, in milliseconds.
         silent_ms: u64,
     },
     /// An actor panicked and was started again from saved state.
     ActorRestarted {
-        /// Which room.
+        /// The room whose actor it was.
         actor: String,
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
     },
 }
@@ -290,11 +292,11 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProgramChange {
-    /// It is new.
+    /// The program is new.
     Added,
     /// Its definition differs.
     Changed,
-    /// It is gone.
+    /// The program is no longer configured.
     Removed,
 }
 
@@ -310,18 +312,18 @@ impl ProgramChange {
     }
 }
 
-/// What a stop was.
+/// What a requested or decided stop was for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StopAct {
-    /// Somebody asked for the end of the run.
+    /// A caller asked for the end of the run.
     Stop,
-    /// Somebody asked for another attempt at once.
+    /// A caller asked for another attempt at once.
     Restart,
-    /// Somebody asked for the attempt that was waited for.
+    /// A caller asked to start now the attempt that was waited for.
     SkipDelay,
-    /// Somebody asked for the attempt that was waited for, past the breakers.
+    /// A caller asked to start now the attempt that was waited for, past the breakers.
     PassBreakers,
     /// A rule of the program ended the attempt.
     Rule,
@@ -329,14 +331,14 @@ pub enum StopAct {
     Shutdown,
 }
 
-/// One change of saved state: a key with its new value, or nothing to remove it.
+/// One change of saved state: a key with its new value, or `None` to remove it.
 ///
 /// The store sees bytes only; the first byte of a value is its version.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Put {
-    /// `run/…`, `attempt/…`, `retry/…`, `param/…`, `breaker/…`, `clock`.
+    /// The key: `run/…`, `attempt/…`, `retry/…`, `param/…`, `breaker/…`, `clock`.
     pub key: String,
-    /// The new value.
+    /// The new value; `None` removes the key.
     pub value: Option<Vec<u8>>,
 }
 
@@ -361,14 +363,14 @@ mod tests {
     }
 }
 
-/// A commit as it is stored, for those who want to decide it again. Records and inputs are JSON.
+/// A commit as it is stored, for a replay. Records and inputs are JSON.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Written {
-    /// Where to read on.
+    /// The place at which to read on.
     pub place: Place,
-    /// Its journal records.
+    /// The journal records of the commit.
     pub records: Vec<Vec<u8>>,
-    /// What led to it.
+    /// The inputs that led to it.
     pub inputs: Vec<Vec<u8>>,
 }
 

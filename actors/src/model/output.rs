@@ -1,10 +1,10 @@
-//! Output as seen by readers: records, cursors, queries.
+//! Output as readers see it: records, cursors, queries.
 
 use super::{AttemptId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// Which of a process's two outputs.
+/// One of the two outputs of a process.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
@@ -14,7 +14,7 @@ pub enum Stream {
     Stderr,
 }
 
-/// How grave a line says it is.
+/// How severe a line says that it is.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -41,13 +41,13 @@ pub struct Record {
     pub at: Timestamp,
     /// The program's name.
     pub program: String,
-    /// The attempt that wrote it.
+    /// The attempt that wrote the line.
     pub attempt: AttemptId,
-    /// Which output.
+    /// The stream in which the line was written.
     pub stream: Stream,
-    /// How grave it says it is; nothing when it does not say.
+    /// How severe the line says that it is; `None` when it does not say.
     pub level: Option<Level>,
-    /// The class a rule found in it.
+    /// The class that a rule found in the line; `None` when no rule did.
     pub class: Option<String>,
     /// The line's bytes as the child wrote them, without the newline.
     pub bytes: Vec<u8>,
@@ -56,45 +56,45 @@ pub struct Record {
     /// Whether it is a piece of a line longer than `max_line`, or of a line that was read before it was finished; the
     /// last piece has its newline.
     pub partial: bool,
-    /// How many lines are missing here, when it is no line of the child's but says so: they were dropped, lost with the disk, or
-    /// deleted before this reader came to them. 0 for a line.
+    /// How many lines are missing here, when the record is not a line of the child but says so: they were dropped,
+    /// lost with the disk, or deleted before this reader came to them. 0 for a line.
     pub gap: u64,
 }
 
-/// A place in the output, opaque to those who hold it.
+/// A place in the output, opaque to its holders.
 ///
-/// Output is ordered by the time it was taken in: `block` counts pieces of output over the store's whole life,
-/// `line` the lines of the piece. `offset` is the place in the attempt's own stream, which finds the place again
-/// when a crash made us cut the pieces anew.
+/// Output is ordered by the time it was taken in: `block` counts pieces of output over the store's whole life, `line`
+/// the lines of the piece. `offset` is the place in the attempt's own stream, by which the place is found again when
+/// pieces were cut anew after a crash.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Cursor {
-    /// Number of the piece.
+    /// The number of the piece.
     pub block: u64,
-    /// Lines of the piece that are behind the cursor; in an unfinished line see [`Cursor::in_line`].
+    /// The number of lines of the piece that are behind the cursor; in an unfinished line see [`Cursor::in_line`].
     pub line: u32,
     /// The attempt the piece belongs to.
     pub attempt: AttemptId,
-    /// Its stream.
+    /// The stream of the piece.
     pub stream: Stream,
-    /// Bytes of the attempt's stream that are behind the cursor.
+    /// The number of bytes of the attempt's stream that are behind the cursor.
     pub offset: u64,
-    /// Number of the line before the cursor in that stream; 0 where it is not known, as of cursors of an earlier version. By
-    /// it a reader is told how many lines were deleted before it came to them.
+    /// The number of the line before the cursor in that stream; 0 where it is not known, as for cursors of an earlier
+    /// version. It tells a reader how many lines were deleted before it came to them.
     pub seq: u64,
 }
 
 impl Cursor {
-    /// Set in `line` for a place in an unfinished line; the rest of it is how many bytes of the line were given.
+    /// Set in `line` for a place in an unfinished line; the remaining bits are how many bytes of the line were given.
     const IN_LINE: u32 = 1 << 31;
 
-    /// What `line` is for a place in an unfinished line of which so many bytes were given. They are counted as they are
-    /// shown, which is fewer or more than they were where something in them is hidden.
+    /// The value of `line` for a place in an unfinished line of which this many bytes were given. They are counted as
+    /// they are shown, which is fewer or more than they were where a part of them is hidden.
     #[must_use]
     pub fn in_line(given: usize) -> u32 {
         Self::IN_LINE | u32::try_from(given).unwrap_or(u32::MAX)
     }
 
-    /// How many bytes were given of the line that this place is in; nothing for a place between lines.
+    /// How many bytes were given of the line that this place is in; `None` for a place between lines.
     #[must_use]
     pub fn given(&self) -> Option<usize> {
         (self.line & Self::IN_LINE != 0).then_some((self.line & !Self::IN_LINE) as usize)
@@ -146,31 +146,31 @@ impl FromStr for Cursor {
     }
 }
 
-/// Which records a reader wants; everything left out does not narrow.
+/// Which records a reader wants; a field that is left out does not narrow.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LogFilter {
-    /// Runs of this program.
+    /// Only runs of this program.
     pub program: Option<String>,
-    /// This run.
+    /// Only this run.
     pub run: Option<RunId>,
-    /// This attempt of the run.
+    /// Only this attempt of the run.
     pub attempt: Option<u32>,
-    /// This stream.
+    /// Only this stream.
     pub stream: Option<Stream>,
-    /// This level or graver.
+    /// Only lines of this level or a more severe one. Lines without a recognised level are skipped.
     pub level: Option<Level>,
-    /// This class.
+    /// Only lines of this class.
     pub class: Option<String>,
     /// A regular expression that the line matches.
     pub grep: Option<String>,
-    /// Not before.
+    /// Only records read at or after this time.
     pub since: Option<Timestamp>,
-    /// Before.
+    /// Only records read before this time.
     pub until: Option<Timestamp>,
 }
 
-/// Which way to read.
+/// The direction in which to read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Direction {
     /// From the newest, or from before the cursor, backwards; records still come oldest first in the page.
@@ -180,27 +180,27 @@ pub enum Direction {
     Forward,
 }
 
-/// A question for stored and live output.
+/// A query for stored and live output.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LogQuery {
-    /// Which records.
+    /// Which records are wanted.
     pub filter: LogFilter,
-    /// Which way.
+    /// The direction in which to read. Default backwards.
     pub direction: Direction,
-    /// Where to begin.
+    /// Where to begin; `None`: at the newest or the oldest record, depending on the direction.
     pub cursor: Option<Cursor>,
-    /// At most so many records; 0 stands for 100, and with `bytes` for as many as a page holds.
+    /// The largest number of records; 0 stands for 100, and with `bytes` for as many as a page holds.
     pub limit: usize,
-    /// The answer is what was written, without the facts about it: [`Page::bytes`] in place of records, the unfinished
-    /// lines of living attempts behind it. Only forwards.
+    /// Whether the answer is what was written, without the facts about it: [`Page::bytes`] in place of records, with
+    /// the unfinished lines of living attempts behind it. Only forwards.
     pub bytes: bool,
-    /// With `bytes`: [`Page::also`] of the page before.
+    /// With `bytes`: [`Page::also`] of the previous page.
     pub also: Vec<Cursor>,
 }
 
 impl LogQuery {
-    /// How far this stream was given: of the cursor and the other places the farthest that is in it.
+    /// How far this stream was given: of the cursor and the other places, the farthest that is in the stream.
     #[must_use]
     pub fn place_in(&self, stream: (AttemptId, Stream)) -> Option<&Cursor> {
         let places = self.cursor.iter().chain(&self.also);
@@ -211,56 +211,57 @@ impl LogQuery {
 /// An answer: records, or what was written, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The records.
+    /// The records, empty where the query asked for bytes.
     pub records: Vec<Record>,
     /// What was written, with its newlines, where the query asked for that.
     pub bytes: Vec<u8>,
-    /// How many lines, and parts of lines, the bytes are.
+    /// The number of lines, and parts of lines, in the bytes.
     pub lines: u64,
     /// With bytes of several streams: places in unfinished lines of the others. A cursor knows one place only.
     pub also: Vec<Cursor>,
-    /// Where to read on in the same direction. Reading forwards it is there even at the end of what is written so far,
-    /// unless nothing was ever written; reading backwards it is absent at the beginning of the history.
+    /// Where to read on in the same direction. Reading forwards it is set even at the end of what is written so far,
+    /// unless no output was ever written; reading backwards it is `None` at the beginning of the history.
     pub next: Option<Cursor>,
     /// Whether there may be more right now.
     pub more: bool,
-    /// Whether more had been written when the question came than could be taken in within the 2 s that it waits for that:
-    /// the answer is what was there.
+    /// Whether more had been written when the question came than could be taken in within the 2 s that it waits for
+    /// that: the answer is what was there.
     pub behind: bool,
 }
 
 impl Page {
-    /// Whether there is nothing to read.
+    /// Whether the page has nothing to read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.records.is_empty() && self.bytes.is_empty()
     }
 }
 
-/// The line that made a class, as proof.
+/// The line that shows a class, as proof.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Evidence {
-    /// The class it shows.
+    /// The class that the line shows.
     pub class: String,
-    /// The rule that saw it: `classify[0]`, `builtin:http_429`, `exit_code`.
+    /// The rule that found it: `classify[0]`, `builtin:http_429`, `exit_code`.
     pub rule: String,
     /// The line as text, at most [`Evidence::MAX_BYTES`]; empty when the exit alone decided.
     pub line: String,
-    /// Which output it stood in.
+    /// The stream of the line; `None` when the exit alone decided.
     pub stream: Option<Stream>,
-    /// Its number there.
+    /// The number of the line in its stream.
     pub seq: u64,
-    /// When it was read.
+    /// When the line was read.
     pub at: Timestamp,
-    /// How long the other side asks to wait.
+    /// How long the other side asks to wait, in milliseconds.
     pub retry_after_ms: Option<u64>,
-    /// Why this class is the end's and not another one that was seen too, as in `preferred to network, which was seen too:
-    /// …`; nothing where no other was.
+    /// Why the end has this class and not another one that was seen too, as in `preferred to network, which was seen
+    /// too: …`; `None` where no other was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred: Option<String>,
 }
 
 impl Evidence {
-    /// Longer lines are cut in evidence: enough to recognise one, small enough for a journal.
+    /// The longest line in evidence, in bytes; longer ones are cut. Enough to recognise a line, small enough for a
+    /// journal.
     pub const MAX_BYTES: usize = 500;
 }

@@ -26,19 +26,19 @@ pub enum ParamKind {
     Duration,
     /// `http://` or `https://` with a host, and no white space.
     Url,
-    /// One of these. Where a class adjusts it they are a ladder, the most cautious first.
+    /// One of these texts. Where a class adjusts the parameter they are a ladder, the most cautious first.
     Choice(Vec<String>),
     /// Several values of one kind, in order.
     List {
-        /// What each item may hold; no list.
+        /// What each item may hold; not a list.
         items: Box<Self>,
-        /// Most items; [`ParamSpec::MAX_ITEMS`] unless said otherwise.
+        /// The largest number of items; default [`ParamSpec::MAX_ITEMS`].
         max_items: u32,
     },
 }
 
 impl ParamKind {
-    /// The name in the configuration file.
+    /// The name of the kind in the configuration file.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl ParamKind {
         }
     }
 
-    /// What one value of it may hold: an item's kind for a list, else itself.
+    /// What one value may hold: the items' kind for a list, else the kind itself.
     #[must_use]
     pub fn of_one(&self) -> &Self {
         match self {
@@ -67,38 +67,39 @@ impl ParamKind {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ParamSpec {
-    /// Its name: letters, digits and `_`.
+    /// The parameter's name: letters, digits and `_`.
     pub name: String,
-    /// What it may hold.
+    /// What the parameter may hold.
     pub kind: ParamKind,
-    /// Whether a start without it is refused.
+    /// Whether a start without the parameter is refused.
     pub required: bool,
-    /// Its value when none is given.
+    /// The value when none is given; `None`: the parameter is unset then.
     pub default: Option<ParamValue>,
-    /// Smallest value, also the floor of any adjustment.
+    /// The smallest value, also the floor of any adjustment.
     pub min: Option<ParamValue>,
-    /// Largest value.
+    /// The largest value.
     pub max: Option<ParamValue>,
-    /// Environment only, shown as `***`; its value lies in a file of the store (mode 0600) until the run is over.
+    /// Whether the value is secret: it reaches the child by its environment only, is shown as `***`, and lies in a
+    /// file of the store (mode 0600) until the run is over.
     pub secret: bool,
-    /// The environment variable that carries it, beside any argument.
+    /// The environment variable that carries the value, besides any argument.
     pub env: Option<String>,
-    /// Whether its value may begin an argument with `-`.
+    /// Whether the value may begin an argument with `-`.
     pub allow_dash: bool,
-    /// Siblings whose key renders the same share the adjusted value; without it the run has its own.
+    /// The key of siblings: those whose key renders the same share the adjusted value. `None`: the run has its own.
     pub adjust_scope: Option<String>,
-    /// At most one decrease in so many milliseconds; `None`: [`ParamSpec::cooldown_ms`] says.
+    /// The shortest time between two decreases, in milliseconds; `None`: the default of [`ParamSpec::cooldown_ms`].
     pub adjust_cooldown_ms: Option<u64>,
-    /// How an adjusted value finds its way back; `None`: it does not. Default [`Restore::default`].
+    /// How an adjusted value returns to the requested one; `None`: it does not. Default [`Restore::default`].
     pub restore: Option<Restore>,
-    /// What a failure does that finds it at its floor. Default continue.
+    /// What follows a failure that finds the parameter at its floor. Default continue.
     pub on_floor: OnFloor,
 }
 
-/// Why a start's parameters are refused: one for each parameter concerned.
+/// Why a start's parameters are refused: one problem for each parameter concerned.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ParamProblem {
-    /// The parameter.
+    /// The name of the parameter.
     pub name: String,
     /// What is wrong with it, as the rest of a sentence after its name.
     pub detail: String,
@@ -115,7 +116,8 @@ macro_rules! constructors {
 }
 
 impl ParamSpec {
-    /// Most items of a list that says nothing else: more than anybody types, and far below what a command line may hold.
+    /// The largest number of items of a list that sets none: more than is typed by hand, and far below what a command
+    /// line may hold.
     pub const MAX_ITEMS: u32 = 64;
 
     constructors! {
@@ -127,7 +129,7 @@ impl ParamSpec {
         url => ParamKind::Url, "An `http://` or `https://` address.";
     }
 
-    /// A parameter of this kind, optional and without a default.
+    /// Creates a parameter of this kind, optional and without a default.
     #[must_use]
     pub fn new(name: impl Into<String>, kind: ParamKind) -> Self {
         Self {
@@ -147,19 +149,20 @@ impl ParamSpec {
         }
     }
 
-    /// One of these texts.
+    /// Creates a parameter that holds one of these texts.
     #[must_use]
     pub fn choice<T: Into<String>>(name: impl Into<String>, choices: impl IntoIterator<Item = T>) -> Self {
         Self::new(name, ParamKind::Choice(choices.into_iter().map(Into::into).collect()))
     }
 
-    /// Several texts, at most [`ParamSpec::MAX_ITEMS`]; `{name*}` in arguments stands for each. Without an item it is unset.
+    /// Creates a parameter that holds several texts, at most [`ParamSpec::MAX_ITEMS`]; `{name*}` in arguments stands
+    /// for each. A list without items is unset.
     #[must_use]
     pub fn list(name: impl Into<String>) -> Self {
         Self::new(name, ParamKind::List { items: Box::default(), max_items: Self::MAX_ITEMS })
     }
 
-    /// What each item of a list may hold. Default text. For what is no list it changes nothing.
+    /// Sets what each item of a list may hold. Default text. Has no effect on a parameter that is no list.
     #[must_use]
     pub fn items(mut self, kind: ParamKind) -> Self {
         if let ParamKind::List { items, .. } = &mut self.kind {
@@ -168,7 +171,7 @@ impl ParamSpec {
         self
     }
 
-    /// Most items of a list. Default 64. For what is no list it changes nothing.
+    /// Sets the largest number of items of a list. Default 64. Has no effect on a parameter that is no list.
     #[must_use]
     pub const fn max_items(mut self, most: u32) -> Self {
         if let ParamKind::List { max_items, .. } = &mut self.kind {
@@ -177,21 +180,21 @@ impl ParamSpec {
         self
     }
 
-    /// A start without it is refused.
+    /// Makes a start without the parameter be refused.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    /// Its value when none is given.
+    /// Sets the value when none is given.
     #[must_use]
     pub fn default(mut self, value: impl Into<ParamValue>) -> Self {
         self.default = Some(value.into());
         self
     }
 
-    /// Smallest and largest value; the smallest is also the floor of any adjustment.
+    /// Sets the smallest and the largest value; the smallest is also the floor of any adjustment.
     #[must_use]
     pub fn range<V: Into<ParamValue>>(mut self, range: std::ops::RangeInclusive<V>) -> Self {
         let (min, max) = range.into_inner();
@@ -200,8 +203,8 @@ impl ParamSpec {
         self
     }
 
-    /// Reaches the child in this environment variable only, and is shown as `***`. Its value lies in a file of the store (mode
-    /// 0600) until the run is over.
+    /// Makes the value secret: it reaches the child in this environment variable only, and is shown as `***`. It lies
+    /// in a file of the store (mode 0600) until the run is over.
     #[must_use]
     pub fn secret(mut self, env: impl Into<String>) -> Self {
         self.secret = true;
@@ -209,36 +212,36 @@ impl ParamSpec {
         self
     }
 
-    /// Reaches the child in this environment variable, beside any argument.
+    /// Passes the value to the child in this environment variable, besides any argument.
     #[must_use]
     pub fn env(mut self, env: impl Into<String>) -> Self {
         self.env = Some(env.into());
         self
     }
 
-    /// Its value may begin an argument with `-`.
+    /// Lets the value begin an argument with `-`.
     #[must_use]
     pub fn allow_dash(mut self) -> Self {
         self.allow_dash = true;
         self
     }
 
-    /// Siblings whose key renders the same share the adjusted value, as in `"site:{host}"`.
+    /// Sets the key of siblings, as in `"site:{host}"`: those whose key renders the same share the adjusted value.
     #[must_use]
     pub fn adjust_scope(mut self, key: impl Into<String>) -> Self {
         self.adjust_scope = Some(key.into());
         self
     }
 
-    /// At most one decrease in so many milliseconds; siblings of one incident then halve once.
+    /// Sets the shortest time between two decreases, in milliseconds; siblings of one incident then halve once.
     #[must_use]
     pub const fn adjust_cooldown_ms(mut self, ms: u64) -> Self {
         self.adjust_cooldown_ms = Some(ms);
         self
     }
 
-    /// The cooldown in force: 60,000 where siblings share the value, so that one incident which all of them see lowers it
-    /// once; none where the value is the run's own, whose every attempt ran with the value before.
+    /// The cooldown in force, in milliseconds: 60,000 where siblings share the value, so that one incident which all
+    /// of them see lowers it once; 0 where the value is the run's own, whose every attempt ran with the value before.
     #[must_use]
     pub const fn cooldown_ms(&self) -> u64 {
         match (self.adjust_cooldown_ms, &self.adjust_scope) {

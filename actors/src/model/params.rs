@@ -14,7 +14,7 @@ pub(super) const SECRET_TEXT: &str = "***";
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Decimal {
-    /// Millionths.
+    /// The number in millionths.
     pub micros: i64,
 }
 
@@ -92,10 +92,10 @@ impl ParamValue {
         }
     }
 
-    /// What JSON gives: `***` is a text here.
+    /// Reads a value from JSON; `***` is a text here.
     ///
     /// # Errors
-    /// The place in a list, from 0, and what is wrong, as the rest of a sentence.
+    /// The index in a list, from 0, and what is wrong, as the rest of a sentence.
     pub fn from_json(json: serde_json::Value) -> Result<Self, (Option<usize>, String)> {
         use serde_json::Value;
         match json {
@@ -118,7 +118,7 @@ impl ParamValue {
         }
     }
 
-    /// In millionths of the unit, for adjustment; nothing for values that are no number.
+    /// The value in millionths of the unit, for adjustment; `None` for values that are no number.
     #[must_use]
     pub fn as_micros(&self) -> Option<i128> {
         match self {

@@ -7,13 +7,13 @@ use std::fmt;
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Problem {
-    /// What kind of mistake, such as `config.range`: stable, for programs.
+    /// The kind of the mistake, such as `config.range`: stable, for programs.
     pub code: String,
-    /// Where, by the names of the configuration file: `retry.max_delay`, `classify[0].pattern`.
+    /// Where the mistake is, by the names of the configuration file: `retry.max_delay`, `classify[0].pattern`.
     pub path: String,
-    /// The other side of a contradiction, where there is one.
+    /// The path of the other side of a contradiction, where there is one.
     pub other: Option<String>,
-    /// What, in a sentence.
+    /// What is wrong, as a sentence.
     pub message: String,
     /// One thing to do about it.
     pub help: String,
@@ -37,14 +37,14 @@ impl Problem {
         }
     }
 
-    /// The same, naming the other side of the contradiction.
+    /// Names the other side of the contradiction.
     #[must_use]
     pub fn against(mut self, other: impl Into<String>) -> Self {
         self.other = Some(other.into());
         self
     }
 
-    /// The same, below this path.
+    /// Moves the path below this parent.
     #[must_use]
     pub fn below(mut self, parent: &str) -> Self {
         for path in std::iter::once(&mut self.path).chain(&mut self.other) {
@@ -80,7 +80,8 @@ pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -
     nearest.map(|(_, name)| name).or_else(begun)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`; case counts for nothing.
+/// The number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`; upper and lower
+/// case are the same.
 #[must_use]
 pub fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) =

@@ -3,26 +3,26 @@
 /// A process as `/proc/PID/stat` shows it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ProcessStat {
-    /// Its id.
+    /// The process id.
     pub pid: i32,
-    /// `R`, `S`, `D`, `T`, `Z` …
+    /// The state: `R`, `S`, `D`, `T`, `Z` …
     pub state: u8,
-    /// The id of its parent.
+    /// The id of the parent process.
     pub parent: i32,
-    /// The id of its group.
+    /// The id of the process group.
     pub group: i32,
-    /// The id of its session.
+    /// The id of the session.
     pub session: i32,
-    /// Time on a CPU, of itself and of its children that ended, in clock ticks.
+    /// The time on a CPU, of the process and of its children that ended, in clock ticks.
     pub busy_ticks: u64,
-    /// When it started, in clock ticks since boot.
+    /// When the process started, in clock ticks since boot.
     pub start_ticks: u64,
-    /// Resident memory, in pages.
+    /// The resident memory, in pages.
     pub resident_pages: u64,
 }
 
 impl ProcessStat {
-    /// What the text of the file says; `None` when it is cut or no such text.
+    /// Reads the text of the file; `None` when it is cut off or has another form.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(text);

@@ -4,39 +4,39 @@ use super::{ExitStatus, ParamValue, Params, RunId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-/// What somebody wants of a run. What *is* stands in [`Phase`].
+/// What is wanted of a run. What *is* stands in [`Phase`].
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wanted {
-    /// It should run, until it ends by its own rules.
+    /// The run should run, until it ends by its own rules.
     Up,
-    /// It should stop.
+    /// The run should stop.
     Down,
 }
 
-/// Where a run is.
+/// The phase of a run.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Waits for a place.
+    /// The run waits for a slot of `max_concurrent`.
     Queued,
-    /// Its process is being made.
+    /// The run's process is being made.
     Starting,
-    /// Its process lives.
+    /// The run's process lives.
     Running,
-    /// Waits for its next attempt.
+    /// The run waits for its next attempt.
     Backoff,
-    /// A breaker refuses its start.
+    /// A breaker refuses the run's start.
     Blocked,
-    /// Its tree is being stopped.
+    /// The run's tree is being stopped.
     Stopping,
-    /// Ended well.
+    /// The run ended with success.
     Succeeded,
-    /// Gave up.
+    /// The run gave up.
     Failed,
-    /// Somebody stopped it.
+    /// The run was stopped on request.
     Stopped,
-    /// Restarted too often in too short a time; waits for an operator.
+    /// The run was restarted too often in too short a time, and waits for an operator.
     Quarantined,
 }
 
@@ -58,7 +58,7 @@ impl Phase {
         }
     }
 
-    /// Whether nothing more happens by itself.
+    /// Whether the run is over: nothing more happens by itself.
     #[must_use]
     pub const fn is_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Stopped | Self::Quarantined)
@@ -76,23 +76,23 @@ impl Phase {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EndReason {
-    /// Its process ended and no rule wants another.
+    /// The run's process ended and no rule wants another attempt.
     Exit,
-    /// No retries left.
+    /// The run has no retries left.
     MaxRetries,
-    /// Its streak of failures lasted longer than `max_failing`.
+    /// The run's streak of failures lasted longer than `max_failing`.
     Deadline,
-    /// Its class says that trying again cannot help.
+    /// The class of the failure says that trying again cannot help.
     NotRetryable,
-    /// Restarted too often in too short a time.
+    /// The run was restarted too often in too short a time.
     Intensity,
-    /// Somebody stopped it.
+    /// The run was stopped on request.
     Operator,
     /// The retry budget was empty, and its rules end a run then.
     Budget,
-    /// Its program is no longer configured: nothing more is started for it.
+    /// The run's program is no longer configured: no more attempts are started.
     ProgramRemoved,
-    /// The keeper died each time soon after its start.
+    /// The keeper died each time soon after an attempt's start.
     KeeperLost,
 }
 
@@ -100,10 +100,10 @@ pub enum EndReason {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IfBlocked {
-    /// It waits.
+    /// The start waits.
     #[default]
     Wait,
-    /// It is refused and no run is created.
+    /// The start is refused and no run is created.
     Refuse,
 }
 
@@ -122,97 +122,97 @@ pub enum HeldReason {
 /// Why a start waits.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct HeldBack {
-    /// What holds it.
+    /// What holds the start back.
     pub reason: HeldReason,
-    /// The scope, for a breaker.
+    /// The scope, where a breaker holds the start back.
     pub scope: Option<Scope>,
-    /// When it is looked at again at the latest.
+    /// The latest time at which the start is checked again; `None` when there is no such time.
     pub retry_at: Option<Timestamp>,
-    /// A sentence.
+    /// The reason, as a sentence.
     pub why: String,
-    /// Waiting since.
+    /// The time since which the start waits.
     pub since: Timestamp,
 }
 
-/// The latest failure in one place: what, which rule, which line.
+/// The latest failure in one place: what happened, by which rule and line.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Reason {
-    /// The class.
+    /// The class of the failure.
     pub class: String,
-    /// How the process ended, when it did.
+    /// How the process ended; `None` when there was no process.
     pub exit: Option<ExitStatus>,
     /// The output line that decided, or a sentence.
     pub message: String,
-    /// The rule that found it, such as `classify[0]` or `builtin:http_429`.
+    /// The rule that found the class, such as `classify[0]` or `builtin:http_429`.
     pub rule: String,
-    /// Why it is this class and not another one that was seen too.
+    /// Why the failure has this class and not another one that was seen too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred: Option<String>,
     /// One thing to do.
     pub help: String,
 }
 
-/// One change of a parameter on its way from what was asked for to what an attempt gets.
+/// One change of a parameter on its way from the requested value to the one that an attempt gets.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ParamReason {
-    /// Its value before.
+    /// The value before.
     pub from: ParamValue,
-    /// Its value after.
+    /// The value after.
     pub to: ParamValue,
-    /// A sentence.
+    /// The reason, as a sentence.
     pub why: String,
 }
 
-/// Why an attempt's parameters are not as asked for: by name, the chain of changes, oldest first.
+/// Why an attempt's parameters differ from the requested ones: by name, the chain of changes, oldest first.
 pub type ParamReasons = BTreeMap<String, Vec<ParamReason>>;
 
 /// One OS process of a run.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// From 1.
+    /// The number of the attempt in its run, from 1.
     pub number: u32,
-    /// While it lives, and after.
+    /// The process id, while the attempt lives and after; `None` when no process is known.
     pub pid: Option<i32>,
-    /// Start time of the process in clock ticks since boot: with `pid` and `boot_id` its identity.
+    /// The start time of the process, in clock ticks since boot: with `pid` and `boot_id` its identity.
     pub start_ticks: u64,
-    /// Effective parameters.
+    /// The effective parameters.
     pub params: Params,
-    /// Why those that differ are not as asked for.
+    /// The reasons of the parameters that differ from the requested ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub param_reasons: ParamReasons,
-    /// Whether it probed a half-open breaker.
+    /// Whether the attempt probed a half-open breaker.
     pub probe: bool,
-    /// Whether somebody forced it past the breakers: none was asked, and none hears of its end.
+    /// Whether the attempt was forced past the breakers: no breaker was asked, and none is told of its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
-    /// When the decision to start it was written.
+    /// When the decision to start the attempt was written.
     pub started_at: Timestamp,
-    /// When it said that it is ready, by its program's `ready` rule.
+    /// When the attempt said that it is ready, by its program's `ready` rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
-    /// When its leader ended.
+    /// When the attempt's leader ended.
     pub ended_at: Option<Timestamp>,
-    /// How.
+    /// How the attempt's leader ended.
     pub exit: Option<ExitStatus>,
-    /// Why it never came to be.
+    /// Why the attempt was never started.
     pub spawn_error: Option<String>,
-    /// Class of its end; none on success.
+    /// The class of the attempt's end; `None` on success.
     pub class: Option<String>,
-    /// Lines of output known of.
+    /// The number of lines of output known so far.
     pub lines: u64,
-    /// Items that its output told of, where its program says how it tells of them.
+    /// The number of items that its output told of, where its program counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
-    /// Whether another supervisor started it.
+    /// Whether another supervisor started the attempt.
     pub adopted: bool,
-    /// Lines of it that no spool took.
+    /// The number of its lines that no spool took.
     #[serde(default, skip_serializing_if = "is_none")]
     pub lost: u64,
 }
 
 impl Attempt {
-    /// An attempt about to be started.
+    /// Creates an attempt that is about to be started.
     #[must_use]
     pub const fn new(number: u32, params: Params, probe: bool, started_at: Timestamp) -> Self {
         Self {
@@ -237,14 +237,14 @@ impl Attempt {
     }
 }
 
-/// What a run has written.
+/// What a run has written, as counts.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Counts {
-    /// Lines.
+    /// The number of lines.
     pub lines: u64,
-    /// Lines that a rule classified.
+    /// The number of lines that a rule classified.
     pub errors: u64,
-    /// Lines lost, each gap counted.
+    /// The number of lines lost, each gap counted.
     pub gaps: u64,
 }
 
@@ -252,56 +252,56 @@ pub struct Counts {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Run {
-    /// Its identity.
+    /// The run's identity.
     pub id: RunId,
     /// The program's name.
     pub program: String,
-    /// As asked for, with defaults; secrets as `***`.
+    /// The parameters as requested, with defaults; secrets as `***`.
     pub params: Params,
-    /// Who asked.
+    /// The name of the caller, where it is known.
     pub requested_by: Option<String>,
-    /// For people and filters.
+    /// Labels for readers and filters.
     pub labels: BTreeMap<String, String>,
-    /// When it was asked for.
+    /// When the run was asked for.
     pub created_at: Timestamp,
-    /// What is wanted.
+    /// What is wanted of the run.
     pub wanted: Wanted,
-    /// What is.
+    /// Where the run stands.
     pub phase: Phase,
-    /// Number of the latest attempt; 0 before the first.
+    /// The number of the latest attempt; 0 before the first.
     pub attempt: u32,
-    /// How many attempts its program allows it, as configured now: told by the Manager and not stored. `None`: no limit, or a
-    /// program that is no longer configured.
+    /// How many attempts the program allows the run, as configured now. The Manager sets it; it is not stored.
+    /// `None`: no limit, or a program that is no longer configured.
     #[serde(skip)]
     pub max_attempts: Option<u32>,
-    /// When the next attempt is due.
+    /// When the next attempt is due; `None` when none is.
     pub next_attempt_at: Option<Timestamp>,
-    /// Whether it waits so long because it was started too often (`quarantine`).
+    /// Whether the run waits because it was started too often (`quarantine`).
     #[serde(default)]
     pub quarantined: bool,
-    /// Which of those that wait for the same thing goes first: its own, else its program's.
+    /// Order among runs that wait for the same thing: higher first. The run's own priority, else its program's.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub priority: i32,
-    /// The priority that its start asked for; nothing: its program's, also when that changes.
+    /// The priority that the start asked for; `None`: the program's, also when that changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_priority: Option<i32>,
-    /// Whether somebody forced its next start past the breakers.
+    /// Whether the next start is forced past the breakers on request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
-    /// What holds its start back.
+    /// What holds the next start back; `None` when nothing does.
     pub held: Option<HeldBack>,
-    /// The latest failure.
+    /// The latest failure; `None` before the first.
     pub reason: Option<Reason>,
-    /// What ended it.
+    /// The rule or cause that ended the run; `None` while it lives.
     pub end_reason: Option<EndReason>,
-    /// When it ended.
+    /// When the run ended; `None` while it lives.
     pub ended_at: Option<Timestamp>,
-    /// What it has written.
+    /// What the run has written.
     pub counts: Counts,
-    /// How often the keeper died soon after the start of an attempt of it, which was the youngest then.
+    /// How often the keeper died soon after the start of an attempt of this run, which was the youngest then.
     #[serde(default, skip_serializing_if = "is_zero_times")]
     pub keeper_deaths: u32,
-    /// Its first record in the journal: where its story begins.
+    /// The sequence number of its first record in the journal, where its story begins.
     pub journal_from: u64,
     /// The newest attempts, oldest first; at most [`Run::ATTEMPTS_KEPT`] in memory, [`Run::ATTEMPTS_STORED`] in the store.
     #[serde(skip)]
@@ -324,14 +324,15 @@ pub(super) const fn is_none(number: &u64) -> bool {
 }
 
 impl Run {
-    /// Attempts that a run carries with it: what a page shows without asking again.
+    /// The number of attempts that a run carries with it: what a page shows without asking again.
     pub const ATTEMPTS_KEPT: usize = 20;
 
-    /// Attempts of a run that the store has, the newest: days of a daemon that ends every few minutes, and half a
-    /// megabyte. Of older ones remain their count (`attempt`), what they wrote (`counts`), and what the journal tells.
+    /// The number of attempts of a run that the store has, the newest ones: days of a daemon that ends every few
+    /// minutes, and half a megabyte. Of older attempts remain their number (`attempt`), what they wrote (`counts`),
+    /// and what the journal tells.
     pub const ATTEMPTS_STORED: u32 = 1_000;
 
-    /// A run as it is when asked for.
+    /// Creates a run as it is when it was just asked for.
     #[must_use]
     pub const fn new(id: RunId, program: String, params: Params, created_at: Timestamp) -> Self {
         Self {
@@ -361,7 +362,7 @@ impl Run {
         }
     }
 
-    /// The latest attempt.
+    /// The latest attempt; `None` before the first.
     #[must_use]
     pub fn current(&self) -> Option<&Attempt> {
         self.attempts.back()

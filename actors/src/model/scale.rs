@@ -1,21 +1,21 @@
-//! Where a value stands between the cautious and the bold end of its parameter: what adjustments count in.
+//! The position of a value between the cautious and the bold end of its parameter, which adjustments count in.
 //!
 //! All is in millionths of the unit, in 128 bits. A choice has no unit; its unit is one place in the list, whose first
 //! entry is the most cautious, as the smallest number is. So one arithmetic does for numbers and for ladders.
 
 use super::{Decimal, ParamKind, ParamSpec, ParamValue, parse_duration_ms};
 
-/// One unit.
+/// One unit of a parameter, in millionths.
 const UNIT: i128 = 1_000_000;
 
 impl ParamSpec {
-    /// Whether failures can adjust it: whether its values have an order.
+    /// Whether failures can adjust the parameter, which needs values with an order.
     #[must_use]
     pub const fn is_adjustable(&self) -> bool {
         self.is_numeric() || self.is_ladder()
     }
 
-    /// Whether it is a `choice`, whose values are steps of a ladder.
+    /// Whether the parameter is a `choice`, whose values are steps of a ladder.
     #[must_use]
     pub const fn is_ladder(&self) -> bool {
         matches!(self.kind, ParamKind::Choice(_))
@@ -30,8 +30,8 @@ impl ParamSpec {
         }
     }
 
-    /// Where a value stands, in millionths; nothing for a value without an order, and for one that is no value of this
-    /// parameter, such as a choice that a sibling has and this program does not.
+    /// The position of a value, in millionths; `None` for a value without an order, and for one that is no value of
+    /// this parameter, such as a choice that a sibling has and this program does not.
     #[must_use]
     pub fn position(&self, value: &ParamValue) -> Option<i128> {
         match (&self.kind, value) {
@@ -39,7 +39,7 @@ impl ParamSpec {
                 let place = choices.iter().position(|choice| choice == text)?;
                 Some(i128::try_from(place).ok()? * UNIT)
             }
-            // A time that was saved is text when it is read back.
+            // A saved time is text when it is read back.
             (ParamKind::Duration, ParamValue::String(text)) => {
                 parse_duration_ms(text).ok().map(|ms| i128::from(ms) * UNIT)
             }
@@ -48,7 +48,8 @@ impl ParamSpec {
         }
     }
 
-    /// The value at so many millionths; what does not fit is cut to what does. Nothing where [`Self::position`] has none.
+    /// The value at this many millionths; a position that does not fit is cut to one that does. `None` where
+    /// [`Self::position`] is `None`.
     #[must_use]
     pub fn value_at(&self, micros: i128) -> Option<ParamValue> {
         let cut = |x: i128| i64::try_from(x).unwrap_or(if x < 0 { i64::MIN } else { i64::MAX });

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 /// Where the output of an attempt lies until it is stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Spool {
-    /// The keeper's name for the attempt in wake-ups.
+    /// The keeper's number for the attempt in wake-ups.
     pub token: u64,
-    /// Standard output; may not exist yet, or ever.
+    /// The file of standard output; it may not exist yet, or ever.
     pub stdout: PathBuf,
-    /// Standard error; likewise. Unused when merged.
+    /// The file of standard error; it may not exist yet, or ever. Unused when the streams are merged.
     pub stderr: PathBuf,
 }
 
@@ -27,8 +27,9 @@ impl Spool {
     }
 }
 
-/// The name of a spool in wake-ups, by which the keeper says that it grew and its reader how far it is stored: the attempt's
-/// token times two, plus one for standard error. On the wire it is eight bytes, little-endian.
+/// The name of a spool in wake-ups: with it the keeper reports that the spool grew, and its reader how far it is
+/// stored. It is the attempt's token times two, plus one for standard error. On the wire it is eight bytes,
+/// little-endian.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct SpoolName(u64);
 
@@ -36,47 +37,47 @@ impl SpoolName {
     /// Stands for every spool: sent when names had to be left out because the channel was full.
     pub const ALL: Self = Self(u64::MAX);
 
-    /// The spool of this stream of the attempt.
+    /// The name of the spool of this stream of the attempt.
     #[must_use]
     pub const fn new(token: u64, stream: Stream) -> Self {
         Self(token << 1 | matches!(stream, Stream::Stderr) as u64)
     }
 
-    /// The keeper's name for the attempt.
+    /// The keeper's number for the attempt.
     #[must_use]
     pub const fn token(self) -> u64 {
         self.0 >> 1
     }
 
-    /// The stream.
+    /// The stream of the spool.
     #[must_use]
     pub const fn stream(self) -> Stream {
         if self.0 & 1 == 0 { Stream::Stdout } else { Stream::Stderr }
     }
 
-    /// One datagram of the keeper: these spools grew.
+    /// Encodes one datagram of the keeper: these spools grew.
     #[must_use]
     pub fn encode(names: &[Self]) -> Vec<u8> {
         names.iter().flat_map(|name| name.0.to_le_bytes()).collect()
     }
 
-    /// The names in a datagram of the keeper; bytes behind the last whole one are passed over.
+    /// The names in a datagram of the keeper; bytes behind the last whole name are skipped.
     pub fn decode(datagram: &[u8]) -> impl Iterator<Item = Self> {
         datagram.as_chunks::<8>().0.iter().map(|name| Self(u64::from_le_bytes(*name)))
     }
 }
 
-/// What the reader of a spool says to the keeper: it needs nothing of the spool before this place any more.
+/// What the reader of a spool reports to the keeper: it needs no byte of the spool before this place any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SpoolStored {
-    /// Which spool.
+    /// The name of the spool.
     pub name: SpoolName,
-    /// The place, in bytes.
+    /// The place in the spool, in bytes.
     pub to: u64,
 }
 
 impl SpoolStored {
-    /// One datagram of the reader.
+    /// Encodes one datagram of the reader.
     #[must_use]
     pub fn encode(self) -> [u8; 16] {
         let mut bytes = [0; 16];
@@ -86,7 +87,7 @@ impl SpoolStored {
         bytes
     }
 
-    /// What a datagram of the reader says; bytes behind the last whole word are passed over.
+    /// The reports in a datagram of the reader; bytes behind the last whole report are skipped.
     pub fn decode(datagram: &[u8]) -> impl Iterator<Item = Self> {
         let (halves, _) = datagram.as_chunks::<8>();
         let (words, _) = halves.as_chunks::<2>();
@@ -97,26 +98,26 @@ impl SpoolStored {
     }
 }
 
-/// Bytes that an attempt has written, by stream.
+/// The number of bytes that an attempt has written, by stream.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SpoolSizes {
-    /// Bytes of standard output.
+    /// The bytes of standard output.
     pub stdout: u64,
-    /// Bytes of standard error.
+    /// The bytes of standard error.
     pub stderr: u64,
 }
 
-/// Output that a child wrote and nobody will read.
+/// Output that a child wrote and that will never be read.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Loss {
-    /// Bytes.
+    /// The number of bytes.
     pub bytes: u64,
-    /// Lines, the last one too when its end is missing.
+    /// The number of lines, including the last one when its end is missing.
     pub lines: u64,
 }
 
 impl Loss {
-    /// Whether there is none.
+    /// Whether nothing was lost.
     #[must_use]
     pub const fn is_none(&self) -> bool {
         self.bytes == 0

@@ -17,36 +17,36 @@ pub struct Template<'a> {
 /// A stretch of a template's text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Piece<'a> {
-    /// As it stands.
+    /// Text as it stands.
     Text(&'a str),
-    /// Where a value goes.
+    /// A place for a value.
     Placeholder(Placeholder<'a>),
 }
 
-/// What stands between two braces.
+/// A place between two braces.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Placeholder<'a> {
-    /// A parameter, or one of [`OWN_PLACEHOLDERS`].
+    /// The name of a parameter, or one of [`OWN_PLACEHOLDERS`].
     pub name: &'a str,
-    /// Which part of the value is wanted.
+    /// The part of the value that is wanted.
     pub part: Part,
 }
 
-/// Which part of a value is wanted.
+/// The part of a value that is wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Part {
-    /// `{name}`: as it is.
+    /// `{name}`: the whole value.
     All,
     /// `{name*}`: each item of a list, one after the other.
     Each,
     /// `{name.host}`: the host of an address, in lower case.
     Host,
-    /// `{name:lower}`: in lower case.
+    /// `{name:lower}`: the value in lower case.
     Lower,
 }
 
 impl Part {
-    /// What is written behind the name.
+    /// The text that is written behind the name.
     #[must_use]
     pub const fn suffix(self) -> &'static str {
         match self {
@@ -100,16 +100,16 @@ impl fmt::Display for TemplateError {
 
 impl std::error::Error for TemplateError {}
 
-/// What fills the places of a text.
+/// The values that fill the places of a text.
 #[derive(Clone, Copy, Debug)]
 pub struct Values<'a> {
     /// The program's name.
     pub program: &'a str,
-    /// Whose run and number are wanted; `None` where there is no attempt yet, and both are unset.
+    /// The attempt whose run and number are wanted; `None` where there is no attempt yet, and both are unset.
     pub attempt: Option<AttemptId>,
-    /// The parameters.
+    /// The values of the parameters, by name.
     pub params: &'a Params,
-    /// What stands for the list in `{name*}`.
+    /// The item that stands for the list in `{name*}`.
     pub item: Option<&'a ParamValue>,
 }
 
@@ -126,7 +126,7 @@ impl<'a> Values<'a> {
         self.params.get(name).filter(|value| !matches!(value, ParamValue::List(items) if items.is_empty()))
     }
 
-    /// Whether this place has something to hold.
+    /// Whether this place has a value.
     #[must_use]
     pub fn has(&self, place: Placeholder<'_>) -> bool {
         match place.name {
@@ -136,14 +136,14 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// What the place holds, and the item of a list that stands there.
+    /// The value of the place, and the item of a list that stands there.
     #[must_use]
     pub fn value(&self, place: Placeholder<'_>) -> Option<&'a ParamValue> {
         let whole = self.param(place.name)?;
         Some(self.item.filter(|_| place.part == Part::Each).unwrap_or(whole))
     }
 
-    /// Writes what the place holds behind what is there; `None` where it is unset.
+    /// Appends the value of the place to the text; `None` where it is unset.
     pub(super) fn fill(&self, place: Placeholder<'_>, out: &mut String) -> Option<()> {
         // Writing into a string cannot fail.
         match (place.name, place.part) {
@@ -170,7 +170,7 @@ impl<'a> Template<'a> {
         Ok(Self { pieces: pieces(text).collect::<Result<_, _>>()? })
     }
 
-    /// Its places, in order, repeats included.
+    /// The places of the text, in order, repeats included.
     pub fn places(&self) -> impl Iterator<Item = Placeholder<'a>> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Placeholder(place) => Some(*place),
@@ -178,7 +178,7 @@ impl<'a> Template<'a> {
         })
     }
 
-    /// The place that it is, where it is one place and nothing else.
+    /// The place that the text consists of; `None` where it is more than one place.
     #[must_use]
     pub fn single(&self) -> Option<Placeholder<'a>> {
         match self.pieces.as_slice() {
@@ -187,7 +187,7 @@ impl<'a> Template<'a> {
         }
     }
 
-    /// The place that it begins with, whose value may then bring a leading `-`.
+    /// The place with which the text begins, whose value may then bring a leading `-`.
     #[must_use]
     pub fn leading(&self) -> Option<Placeholder<'a>> {
         match self.pieces.first() {
@@ -196,13 +196,13 @@ impl<'a> Template<'a> {
         }
     }
 
-    /// Whether every place has something to hold.
+    /// Whether every place has a value.
     #[must_use]
     pub fn is_filled_by(&self, values: &Values<'_>) -> bool {
         self.places().all(|place| values.has(place))
     }
 
-    /// Its text with a letter in every place: what the writer of the text decides whatever the values are.
+    /// The text with a letter in every place: what the author of the text decides whatever the values are.
     #[must_use]
     pub fn shape(&self) -> String {
         let text = |piece: &Piece<'a>| match piece {
@@ -212,7 +212,7 @@ impl<'a> Template<'a> {
         self.pieces.iter().map(text).collect()
     }
 
-    /// Fills the places in; an unset one holds no text.
+    /// Fills in the places; an unset one becomes the empty text.
     #[must_use]
     pub fn render(&self, values: &Values<'_>) -> String {
         let mut out = String::new();
@@ -226,8 +226,8 @@ impl<'a> Template<'a> {
     }
 }
 
-/// Longest usual key in bytes, such as `site:` and a host: it is asked for at each start and each end, and a text that
-/// grows while it is written is copied each time.
+/// The length of the longest usual key, in bytes, such as `site:` and a host. A key is made at each start and each
+/// end, and a text that grows while it is written is copied each time.
 const KEY_LENGTH: usize = 48;
 
 /// Renders the key under which siblings share something; `None` when one of its parameters is unset.
@@ -244,7 +244,7 @@ pub fn render_key(template: &str, program: &str, params: &Params) -> Option<Stri
     Some(key)
 }
 
-/// The grammar, for those who want to fill a text in without keeping it as a [`Template`]. Ends with the first error.
+/// The pieces of a text, for callers that fill it in without keeping it as a [`Template`]. Ends with the first error.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = Result<Piece<'_>, TemplateError>> {
     let mut at = 0;
     std::iter::from_fn(move || {

@@ -27,12 +27,13 @@ impl Timestamp {
     }
 }
 
-/// What the clocks that outlive a process say at one instant. It tells the next process how long nobody watched.
+/// What the clocks that outlive a process read at one instant. It tells the next process how long no supervisor
+/// watched.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ClockReading {
     /// Milliseconds since the Unix epoch by the wall clock, which may step.
     pub wall_ms: u64,
-    /// Which boot of the machine this is; 0 when it cannot be told, and then it is the same as no other.
+    /// The boot of the machine; 0 when it cannot be told, and then it equals no other.
     pub boot_id: u128,
     /// Milliseconds since that boot, time of suspend included; no step of the wall clock moves it.
     pub boottime_ms: u64,
@@ -61,13 +62,13 @@ impl ClockReading {
     }
 }
 
-/// What logical time and the other clocks said at one instant: saved, so that the next process can tell how its own logical
-/// time lies to the times that were saved in this one.
+/// What logical time and the other clocks read at one instant. Saved, so that the next process can tell how its own
+/// logical time relates to the times that were saved in this one.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SavedClock {
-    /// Logical time.
+    /// The logical time.
     pub at: Timestamp,
-    /// The others.
+    /// The other clocks.
     pub reading: ClockReading,
 }
 
@@ -80,10 +81,11 @@ pub struct ClockShift {
 }
 
 impl ClockShift {
-    /// Two looks at four clocks are some milliseconds apart; a step that anybody would notice is longer.
+    /// The smallest step that counts, in milliseconds: two looks at four clocks are some milliseconds apart, and a
+    /// step that matters is longer.
     const NOISE_MS: u64 = 10;
 
-    /// What times saved under `saved` are moved by in a process whose clocks say `now`.
+    /// The shift for times saved under `saved` in a process whose clocks read `now`.
     #[must_use]
     pub fn between(saved: &SavedClock, now: &SavedClock) -> Self {
         let elapsed_ms = now.reading.since(&saved.reading);
@@ -100,7 +102,8 @@ impl ClockShift {
         self.ms == 0
     }
 
-    /// The same time by the clock of now. Never stays never, and what would lie before all time is at its beginning.
+    /// The same time by the present clock. [`Timestamp::NEVER`] stays as it is, and a time that would lie before 0
+    /// becomes 0.
     #[must_use]
     pub const fn apply(&self, at: Timestamp) -> Timestamp {
         if at.0 == Timestamp::NEVER.0 { at } else { Timestamp(at.0.saturating_add_signed(self.ms)) }
@@ -175,8 +178,8 @@ pub fn format_duration_ms(ms: u64) -> String {
     out
 }
 
-/// The same for a sentence: measured times without the digits that nobody reads. Milliseconds are told below ten
-/// seconds, seconds below an hour.
+/// The duration for a sentence, without digits that are of no use. Below ten seconds it shows milliseconds, below an
+/// hour seconds.
 #[must_use]
 pub fn say_duration_ms(ms: u64) -> String {
     const SECOND: u64 = 1_000;

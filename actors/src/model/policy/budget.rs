@@ -8,27 +8,27 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnEmpty {
-    /// It waits for them: nobody waits for its answer, so late is better than never.
+    /// The retry waits for them: no caller waits for its answer, so late is better than never.
     #[default]
     Wait,
     /// The run gives up.
     GiveUp,
 }
 
-/// Tokens that retries of all programs, or of all runs in one scope, share. In thousandths of a token.
+/// The tokens that retries of all programs, or of all runs in one scope, share, in thousandths of a token.
 ///
-/// A retry takes what its class costs (`cost`, one token unless the class says otherwise) and waits while there is less.
-/// First starts bring tokens, and time does; starts that an operator asks for are free.
+/// A retry takes what its class costs (`cost`, one token unless the class says otherwise) and waits while there is
+/// less. First starts bring tokens, and time does; starts that an operator asks for are free.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RetryBudget {
-    /// Most tokens, and what a new budget begins with. What comes beyond is lost. Default 20,000.
+    /// The most tokens, with which a new budget begins, in thousandths. Tokens beyond it are lost. Default 20,000.
     pub capacity_permille: u32,
-    /// Tokens that a first start brings. Default 200.
+    /// The tokens that a first start brings, in thousandths. Default 200.
     pub deposit_permille: u32,
-    /// Tokens that a minute brings. Default 2,000.
+    /// The tokens that a minute brings, in thousandths. Default 2,000.
     pub refill_per_minute_permille: u32,
-    /// What becomes of a retry that finds too few. Default wait.
+    /// What becomes of a retry that finds too few tokens. Default wait.
     #[serde(default)]
     pub on_empty: OnEmpty,
 }
@@ -44,18 +44,18 @@ impl Default for RetryBudget {
     }
 }
 
-/// Most tokens of any kind, in thousandths: a million, far beyond what one machine starts in an hour, and small enough
-/// that no sum of them overflows.
+/// The most tokens of any kind, in thousandths: a million tokens, far beyond what one machine starts in an hour, and
+/// small enough that no sum of them overflows.
 const MOST_PERMILLE: u32 = 1_000_000_000;
 
 impl RetryBudget {
-    /// A budget of so many tokens, with at most three decimals; deposit and refill at their defaults.
+    /// Creates a budget of this many tokens, with at most three decimals; deposit and refill have their defaults.
     #[must_use]
     pub fn tokens(capacity: f64) -> Self {
         Self { capacity_permille: permille(capacity), ..Self::default() }
     }
 
-    /// Tokens that a first start brings. Default 0.2: one retry for five starts.
+    /// Sets the tokens that a first start brings. Default 0.2: one retry for five starts.
     #[must_use]
     pub fn deposit(mut self, tokens: f64) -> Self {
         self.deposit_permille = permille(tokens);
@@ -69,14 +69,14 @@ impl RetryBudget {
         self
     }
 
-    /// A retry that finds too few tokens gives up, instead of waiting for them.
+    /// Makes a retry that finds too few tokens give up, instead of waiting for them.
     #[must_use]
     pub const fn give_up_when_empty(mut self) -> Self {
         self.on_empty = OnEmpty::GiveUp;
         self
     }
 
-    /// Every contradiction, with paths below `retry_budget`.
+    /// Returns every contradiction, with paths below `retry_budget`.
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
         let mut found = Vec::new();

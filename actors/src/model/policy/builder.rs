@@ -51,8 +51,8 @@ macro_rules! durations {
 /// Times are texts with a unit, as in `"1m30s"`; one that cannot be read comes out of
 /// [`Program::check`](crate::model::Program::check).
 impl RetryPolicy {
-    /// Delays that begin here and double, up to `max_delay`. A delay below the default `min_delay` lowers that too,
-    /// unless it is `"0s"`.
+    /// Delays that begin with this one and double, up to `max_delay`. A delay below the default `min_delay` lowers
+    /// that too, unless it is `"0s"`.
     #[must_use]
     pub fn exponential(delay: impl AsRef<str>) -> Self {
         let mut policy = Self::default().delay(delay);
@@ -60,7 +60,8 @@ impl RetryPolicy {
         policy
     }
 
-    /// Always this delay. `max_delay` grows with it, and `min_delay` shrinks as in [`exponential`](Self::exponential).
+    /// Always this delay. `max_delay` grows with it, and `min_delay` shrinks as in
+    /// [`exponential`](Self::exponential).
     #[must_use]
     pub fn constant(delay: impl AsRef<str>) -> Self {
         let mut policy = Self::exponential(delay);
@@ -69,8 +70,8 @@ impl RetryPolicy {
         policy
     }
 
-    /// Lets a short first delay lower the shortest one, for when nobody named that. Not to nothing: a loop without any
-    /// delay has to be asked for.
+    /// Lets a short first delay lower the shortest one, unless that was set. Not to 0: a loop without any delay has
+    /// to be asked for.
     pub const fn lower_min_delay(&mut self) {
         if self.delay_ms > 0 && self.delay_ms < self.min_delay_ms {
             self.min_delay_ms = self.delay_ms;
@@ -88,8 +89,8 @@ impl RetryPolicy {
         reset_after => reset_after_ms, "reset_after";
         /// Give up when a streak of failures lasts longer. Default none.
         max_failing => max_failing_ms, "max_failing";
-        /// How long a run is left alone that was restarted too often, before it gets one start. Default: until an operator
-        /// starts it.
+        /// Pause of a run that was restarted too often, before it gets one start. Default: until an operator starts
+        /// it.
         quarantine => quarantine_ms, "quarantine";
         /// Starts that came due while no supervisor ran are spread over this. Default 10 seconds.
         startup_spread => startup_spread_ms, "startup_spread";
@@ -125,7 +126,8 @@ impl RetryPolicy {
         self
     }
 
-    /// So many automatic restarts within a time; beyond it the run is quarantined. Default 10 in 1 minute.
+    /// Sets how many automatic restarts are allowed within a time; beyond it the run is quarantined. Default 10 in 1
+    /// minute.
     #[must_use]
     pub fn intensity(mut self, restarts: u32, window: impl AsRef<str>) -> Self {
         if let Some(window_ms) = read_duration("intensity.window", window.as_ref(), &mut self.rejected) {
@@ -153,8 +155,8 @@ impl Jitter {
 /// Times are texts with a unit, as in `"1m30s"`; one that cannot be read comes out of
 /// [`Program::check`](crate::model::Program::check).
 impl BreakerPolicy {
-    /// Opens after so many failures in a row (weighted), and by nothing else unless [`failure_rate`](Self::failure_rate) is
-    /// given too; [`default`](Self::default) has both. 0: by the default rate alone.
+    /// Opens after this weight of failures in a row, and by no other rule unless [`failure_rate`](Self::failure_rate)
+    /// is given too; [`default`](Self::default) has both. 0: by the default rate alone.
     #[must_use]
     pub fn failures(failures: u32) -> Self {
         let default = Self::default();
@@ -169,17 +171,18 @@ impl BreakerPolicy {
         max_penalty => max_penalty_ms, "max_penalty";
         /// A success this long after the last change takes one level back. Default 10 minutes.
         decay_after => decay_after_ms, "decay_after";
-        /// A probe that has not reported by then loses its permit. Default 5 minutes.
+        /// How long a probe may take to report before it loses its permit. Default 5 minutes.
         lease => half_open.lease_ms, "half_open.lease";
-        /// Alive this long without a classified error proves a probe. Default 1 minute.
+        /// How long a probe must live without a classified error to be proved. Default 1 minute.
         stable => half_open.stable_ms, "half_open.stable";
-        /// How long a run of the scope is left alone that was restarted too often, 1 minute to 7 days: the longest of this, of
-        /// other scopes' and of its program's holds. Default: the scope has no say in it.
+        /// Pause of a run of the scope that was restarted too often, 1 minute to 7 days. The longest of this, of
+        /// other scopes' and of its program's holds. Default: the scope does not lengthen the pause.
         quarantine => quarantine_ms, "quarantine";
     }
 
-    /// Share of weighted failures that opens it, 0.0 (off) to 1.0. A failure that lowered a parameter is not in it: the next
-    /// attempt asks for less. Default 0.5, and off after [`failures`](Self::failures).
+    /// Sets the share of weighted failures that opens the breaker, 0.0 (off) to 1.0. A failure that lowered a
+    /// parameter is not in it: the next attempt asks for less. Default 0.5, and off after
+    /// [`failures`](Self::failures).
     #[must_use]
     pub fn failure_rate(mut self, rate: f64) -> Self {
         self.failure_rate_permille = permille(rate);
@@ -196,8 +199,9 @@ impl BreakerPolicy {
         self
     }
 
-    /// A start is slow that is ready later than `time`, and such a share of the starts that became ready opens it, 0.001 to
-    /// 1.0: the window is that of the rate. Needs [`Program::ready`](crate::model::Program::ready). Default: none is slow.
+    /// Sets when a start is slow: when it is ready later than `time`. The share `rate` of slow starts among those
+    /// that became ready, 0.001 to 1.0, opens the breaker; the window is that of the failure rate. Needs
+    /// [`Program::ready`](crate::model::Program::ready). Default: no start is slow.
     #[must_use]
     pub fn slow_ready(mut self, time: impl AsRef<str>, rate: f64) -> Self {
         if let Some(ms) = read_duration("slow_ready", time.as_ref(), &mut self.rejected) {
@@ -220,7 +224,7 @@ impl BreakerPolicy {
         self
     }
 
-    /// Probes at once, successes that close, failures that open again. Default 1, 1, 1.
+    /// Sets the number of probes at once, of successes that close, and of failures that open again. Default 1, 1, 1.
     #[must_use]
     pub const fn half_open(mut self, permits: u32, successes: u32, failures: u32) -> Self {
         self.half_open.permits = permits;
@@ -229,14 +233,14 @@ impl BreakerPolicy {
         self
     }
 
-    /// Which parameters a probe gets. Default floor.
+    /// Sets which parameters a probe gets. Default floor.
     #[must_use]
     pub const fn probe_params(mut self, params: ProbeParams) -> Self {
         self.half_open.params = params;
         self
     }
 
-    /// What proves a probe. Default auto.
+    /// Sets what proves a probe. Default auto.
     #[must_use]
     pub const fn probe_success(mut self, success: ProbeSuccess) -> Self {
         self.half_open.success = success;
@@ -261,7 +265,7 @@ impl BreakerPolicy {
         self
     }
 
-    /// Whether it acts. Default auto.
+    /// Sets whether the breaker acts. Default auto.
     #[must_use]
     pub const fn mode(mut self, mode: BreakerMode) -> Self {
         self.mode = mode;
@@ -275,7 +279,7 @@ impl BreakerPolicy {
         self
     }
 
-    /// What happens to living runs when it opens. Default keep.
+    /// Sets what happens to living runs when the breaker opens. Default keep.
     #[must_use]
     pub const fn on_open(mut self, on_open: OnOpen) -> Self {
         self.on_open = on_open;

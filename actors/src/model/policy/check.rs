@@ -3,7 +3,7 @@
 use super::{BreakerPolicy, HalfOpen, Jitter, ProbeSuccess, RetryPolicy};
 use crate::model::{Problem, format_duration_ms};
 
-/// Longest delay and longest penalty: a week. A longer wait is a decision for people.
+/// The longest delay and the longest penalty, in milliseconds: a week. A longer wait is a decision for an operator.
 pub(in crate::model) const LONGEST_WAIT_MS: u64 = 7 * 86_400_000;
 /// Shortest quarantine: a shorter one would be one more delay.
 const SHORTEST_QUARANTINE_MS: u64 = 60_000;
@@ -126,7 +126,7 @@ impl RetryPolicy {
             let path = if intensity.restarts == 0 { "intensity.restarts" } else { "intensity.window" };
             return Some(range(path, format!("`{path}` is 0"), "write intensity = false to switch it off"));
         }
-        // Who slows the delays down has not contradicted a limit that he never wrote.
+        // A policy that slows the delays down does not contradict a limit that it never set.
         if Self::default().intensity == Some(intensity) {
             return None;
         }

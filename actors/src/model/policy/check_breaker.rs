@@ -55,7 +55,7 @@ impl BreakerPolicy {
     /// Times that contradict each other, with paths below `breaker`.
     pub(super) fn check_times(&self) -> Vec<Problem> {
         let mut found = Vec::new();
-        // Who lengthens the penalty has not contradicted a time that he never wrote: the penalty holds then.
+        // A policy that lengthens the penalty does not contradict a time that it never set: the penalty holds then.
         let written = self.decay_after_ms != Self::default().decay_after_ms;
         if written && self.decay_after_ms < self.penalty_ms {
             let (decay, penalty) =
@@ -67,7 +67,7 @@ impl BreakerPolicy {
         found
     }
 
-    /// A program's own breaker has a say in quarantines alone that its program never begins.
+    /// The conflict of a breaker's `quarantine` with a program that never begins one, because it has no `intensity`.
     pub(in crate::model) fn quarantine_never_begins(&self, retry: &RetryPolicy) -> Option<Problem> {
         (self.quarantine_ms.is_some() && retry.intensity.is_none()).then(|| {
             Problem::new(

@@ -11,7 +11,7 @@ pub enum Backoff {
     /// `delay · factor^(n-1)`, at most `max_delay`.
     #[default]
     Exponential,
-    /// Always `delay`.
+    /// The delay is always `delay`.
     Constant,
 }
 
@@ -19,25 +19,25 @@ pub enum Backoff {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Jitter {
-    /// Exactly the delay.
+    /// No chance: exactly the delay.
     None,
-    /// 0 to the delay.
+    /// From 0 to the delay.
     Full,
-    /// Half the delay to the delay.
+    /// From half the delay to the delay.
     #[default]
     Equal,
-    /// The base delay to three times the one before.
+    /// From the base delay to three times the delay before.
     Decorrelated,
-    /// The delay plus or minus this many thousandths.
+    /// The delay plus or minus this many thousandths of it.
     Proportional(u32),
 }
 
-/// So many automatic restarts within a time; beyond it the run is quarantined.
+/// How many automatic restarts are allowed within a time; beyond it the run is quarantined.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Intensity {
-    /// Restarts allowed …
+    /// The number of restarts that are allowed.
     pub restarts: u32,
-    /// … in any span of so many milliseconds.
+    /// The span of time in which they are counted, in milliseconds.
     pub window_ms: u64,
 }
 
@@ -47,39 +47,42 @@ pub struct Intensity {
 pub struct RetryPolicy {
     /// Automatic restarts after the first start; `None`: 5 for a job, no limit for a daemon.
     pub max_retries: Option<u32>,
-    /// The law. Default exponential.
+    /// How the delay grows. Default exponential.
     pub backoff: Backoff,
-    /// First delay. Default 1,000.
+    /// The first delay, in milliseconds. Default 1,000.
     pub delay_ms: u64,
-    /// Growth in thousandths. Default 2,000.
+    /// The growth of the delay, in thousandths. Default 2,000.
     pub factor_permille: u32,
-    /// Longest delay. Default 300,000.
+    /// The longest delay, in milliseconds. Default 300,000.
     pub max_delay_ms: u64,
-    /// Shortest delay. Default 100.
+    /// The shortest delay, in milliseconds. Default 100.
     pub min_delay_ms: u64,
-    /// Chance. Default equal.
+    /// How chance spreads the delay. Default equal.
     pub jitter: Jitter,
-    /// A daemon healthy this long forgets earlier failures; `None`: twice `max_delay`, within 1m and 10m.
+    /// How long a daemon must be healthy to forget earlier failures, in milliseconds; `None`: twice `max_delay`,
+    /// within 1m and 10m.
     pub reset_after_ms: Option<u64>,
-    /// Give up when a streak of failures lasts longer; default none.
+    /// The longest streak of failures, in milliseconds; a run gives up when its streak lasts longer. Default `None`:
+    /// no limit.
     pub max_failing_ms: Option<u64>,
-    /// Starts that came due while no supervisor ran are spread over this. Default 10,000; 0: they
-    /// start at once.
+    /// The time over which starts that came due while no supervisor ran are spread, in milliseconds; 0: they start at
+    /// once. Default 10,000.
     pub startup_spread_ms: u64,
-    /// Default 10 in 60,000; `None`: off.
+    /// The most automatic restarts within a time; `None`: no limit. Default 10 in 60,000 ms.
     pub intensity: Option<Intensity>,
-    /// How long a run is left alone that was started by itself more often than that; then it gets one start, whose failure
-    /// quarantines it again. A scope that gates it may ask for longer. `None` there too: it ends, and an operator may start
-    /// it.
+    /// Pause after a run exceeded `intensity`, in milliseconds. After the pause it gets one attempt; if that fails,
+    /// it is quarantined again. A scope that gates the run may lengthen the pause. If neither sets one, the run ends
+    /// as `quarantined` and needs an operator. Default `None`.
     #[serde(default)]
     pub quarantine_ms: Option<u64>,
-    /// Whether a change of the program's rules forgets the failures of its runs: those that wait begin to count anew, one
-    /// in quarantine is let go, and a daemon that gave up is started. Breakers forget nothing. Default true.
+    /// Whether a change of the program's rules forgets the failures of its runs: runs that wait begin to count anew,
+    /// one in quarantine is let go, and a daemon that gave up is started. Breakers forget nothing. Default true.
     #[serde(default = "yes")]
     pub reset_on_config_change: bool,
-    /// Longest wait that the other side may ask for. Default 3,600,000.
+    /// The longest wait that the other side may ask for, in milliseconds. Default 3,600,000.
     pub retry_after_max_ms: u64,
-    /// What a builder method was given and could not read; [`Program::check`](crate::model::Program::check) tells.
+    /// Values given to builder methods that could not be read; [`Program::check`](crate::model::Program::check)
+    /// reports them.
     #[serde(skip)]
     pub(crate) rejected: Vec<Problem>,
 }
@@ -111,24 +114,24 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Automatic restarts of a job that says nothing else: enough for a bad minute, few enough to be noticed.
+    /// The automatic restarts of a job that sets none: enough for a bad minute, few enough to be noticed.
     pub const JOB_RETRIES: u32 = 5;
 
-    /// How long a daemon must be healthy to forget its failures.
+    /// How long a daemon must be healthy to forget its failures, in milliseconds.
     #[must_use]
     pub fn reset_after_ms(&self) -> u64 {
         self.reset_after_ms.unwrap_or_else(|| self.max_delay_ms.saturating_mul(2).clamp(60_000, 600_000))
     }
 }
 
-/// The outcomes that the rate rule looks at.
+/// The outcomes that the failure rate is computed from.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Window {
-    /// The last so many …
+    /// The largest number of outcomes: the latest ones.
     pub size: u32,
-    /// … that are younger than this; 0: however old.
+    /// How old an outcome may be, in milliseconds; 0: however old.
     pub age_ms: u64,
-    /// Fewer than these decide nothing.
+    /// The smallest number of outcomes; fewer decide nothing.
     pub min: u32,
 }
 
@@ -139,14 +142,14 @@ pub enum ProbeParams {
     /// Parameters that some class adjusts go to their minimum.
     #[default]
     Floor,
-    /// As the run would have them.
+    /// The parameters as the run would have them.
     Current,
-    /// The defaults.
+    /// The defaults of the parameters.
     Default,
 }
 
 impl ProbeParams {
-    /// Its name in the configuration file.
+    /// The name in the configuration file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -164,7 +167,7 @@ pub enum ProbeSuccess {
     /// Alive for `stable` without a classified error, or exit 0 of a job.
     #[default]
     Auto,
-    /// Only exit 0.
+    /// Exit 0 only.
     Exit,
     /// Its `ready` line, unless that comes later than `slow_ready`; or exit 0 of a job.
     Ready,
@@ -173,7 +176,7 @@ pub enum ProbeSuccess {
 }
 
 impl ProbeSuccess {
-    /// Its name in the configuration file.
+    /// The name in the configuration file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -192,19 +195,19 @@ impl ProbeSuccess {
 /// Trial runs after the penalty.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct HalfOpen {
-    /// Probes at once.
+    /// The number of probes at once.
     pub permits: u32,
-    /// Successes that close.
+    /// The number of successes that close the breaker.
     pub successes: u32,
-    /// Failure weight (whole) that opens again.
+    /// The weight of failures that opens the breaker again, in whole failures.
     pub failures: u32,
-    /// A probe that has not reported by then loses its permit.
+    /// How long a probe may take to report, in milliseconds; beyond it the probe loses its permit.
     pub lease_ms: u64,
-    /// Parameters of a probe.
+    /// The parameters of a probe.
     pub params: ProbeParams,
     /// What proves a probe.
     pub success: ProbeSuccess,
-    /// See [`ProbeSuccess::Auto`].
+    /// How long a probe must live to be proved by [`ProbeSuccess::Auto`], in milliseconds.
     pub stable_ms: u64,
 }
 
@@ -212,21 +215,21 @@ pub struct HalfOpen {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnProbeExpiry {
-    /// A failure of the probe.
+    /// It counts as a failure of the probe.
     #[default]
     Failure,
-    /// Open again without a longer penalty.
+    /// The breaker opens again without a longer penalty.
     ReopenSameLevel,
-    /// Only the permit returns.
+    /// The permit returns, and nothing else changes.
     Release,
 }
 
 /// Grants after closing are at least `spacing` apart during `over`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Ramp {
-    /// How long; 0: off.
+    /// How long after closing the grants are spaced, in milliseconds; 0: off.
     pub over_ms: u64,
-    /// How far apart.
+    /// The shortest time between two grants, in milliseconds.
     pub spacing_ms: u64,
 }
 
@@ -234,28 +237,30 @@ pub struct Ramp {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnOpen {
-    /// They go on.
+    /// The runs go on.
     #[default]
     Keep,
-    /// They are stopped and wait, `blocked`, until the scope lets them go on. That is no failure: it counts nowhere.
+    /// The runs are stopped and wait, `blocked`, until the scope lets them go on. That is no failure: it counts
+    /// nowhere.
     Stop,
 }
 
-/// Whether a breaker acts on what it hears.
+/// Whether a breaker acts on the outcomes that it is told.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerMode {
-    /// It opens and closes by its rules.
+    /// The breaker opens and closes by its rules.
     #[default]
     Auto,
-    /// It lets everybody through and listens to nothing.
+    /// The breaker lets every start through and counts no outcome.
     Disabled,
-    /// It lets everybody through, and says in the journal (`would_trip`) when its rules would have opened it.
+    /// The breaker lets every start through, and says in the journal (`would_trip`) when its rules would have opened
+    /// it.
     MetricsOnly,
 }
 
 impl BreakerMode {
-    /// Its name in the configuration file.
+    /// The name in the configuration file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -270,47 +275,51 @@ impl BreakerMode {
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BreakerPolicy {
-    /// Whether it acts. Default auto.
+    /// Whether the breaker acts. Default auto.
     pub mode: BreakerMode,
-    /// Weighted failures in a row that open it; 0: off. Default 5.
+    /// The weight of failures in a row that opens the breaker, in whole failures; 0: off. Default 5.
     pub failures: u32,
-    /// Share of weighted failures that opens it; 0: off. Default 500.
+    /// The share of weighted failures that opens the breaker, in thousandths; 0: off. Default 500.
     pub failure_rate_permille: u32,
-    /// What the share is taken of. Default 20 outcomes of one hour, at least 5.
+    /// The outcomes that the share is computed from. Default 20 outcomes of one hour, at least 5.
     pub window: Window,
-    /// A start is slow that is ready later than this. Default: none is; set with `slow_rate_permille`.
+    /// The time beyond which a start that becomes ready is slow, in milliseconds. Set together with
+    /// `slow_rate_permille`. Default `None`: no start is slow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow_ready_ms: Option<u64>,
-    /// Share of slow starts, among those of the window that became ready, that opens it.
+    /// The share of slow starts, among those of the window that became ready, that opens the breaker, in thousandths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow_rate_permille: Option<u32>,
-    /// First penalty. Default 30,000.
+    /// The first penalty, in milliseconds. Default 30,000.
     pub penalty_ms: u64,
-    /// Growth of the penalty in thousandths. Default 2,000.
+    /// The growth of the penalty, in thousandths. Default 2,000.
     pub penalty_factor_permille: u32,
-    /// Longest penalty. Default 1,800,000.
+    /// The longest penalty, in milliseconds. Default 1,800,000.
     pub max_penalty_ms: u64,
-    /// Chance in thousandths, which only lengthens. Default 100.
+    /// The chance that lengthens the penalty, in thousandths of it. Default 100.
     pub penalty_jitter_permille: u32,
-    /// A success this long after the last change takes one level back. Default 600,000, and never sooner than
-    /// `penalty`.
+    /// How long after the last change a success takes one level back, in milliseconds. Default 600,000, and never
+    /// sooner than `penalty`.
     pub decay_after_ms: u64,
-    /// Trial runs.
+    /// The rules of probes.
     pub half_open: HalfOpen,
     /// What an expired lease means. Default failure.
     pub on_probe_expiry: OnProbeExpiry,
-    /// Spacing after closing. Default 1,000 during 60,000.
+    /// The spacing of starts after closing. Default 1,000 ms during 60,000 ms.
     pub ramp: Ramp,
-    /// What happens to living runs. Default keep.
+    /// What happens to living runs of the scope when it opens. Default keep.
     pub on_open: OnOpen,
-    /// Tokens that retries of all runs in the scope share, beside those that all programs share. Default: no such budget.
+    /// The tokens that retries of all runs in the scope share, besides those that all programs share. Default `None`:
+    /// no such budget.
     #[serde(default)]
     pub retry_budget: Option<RetryBudget>,
-    /// How long a run of the scope is left alone that was started by itself too often, 60,000 to 604,800,000: the longest of
-    /// this, of other scopes' and of [`RetryPolicy::quarantine_ms`] holds. Default: the scope has no say in it.
+    /// Pause of a run of the scope that was started by itself too often, in milliseconds, 60,000 to 604,800,000. The
+    /// longest of this, of other scopes' and of [`RetryPolicy::quarantine_ms`] holds. Default `None`: the scope does
+    /// not lengthen the pause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine_ms: Option<u64>,
-    /// What a builder method was given and could not read; [`Program::check`](crate::model::Program::check) tells.
+    /// Values given to builder methods that could not be read; [`Program::check`](crate::model::Program::check)
+    /// reports them.
     #[serde(skip)]
     pub(crate) rejected: Vec<Problem>,
 }

@@ -1,7 +1,7 @@
 //! Which rules a shared scope has: its exact name, else the longest literal prefix before a `*`.
 
 /// The rules of a scope among the `[breaker."…"]` tables: the exact name, else the pattern with the longest literal
-/// prefix; nothing when none fits (a shared scope then has the defaults; a user's or the global one is off).
+/// prefix; `None` when none fits (a shared scope then has the defaults; a user's or the global one is off).
 #[must_use]
 pub fn rules_of_scope<'a, R>(tables: &'a [(String, R)], scope: &str) -> Option<&'a R> {
     let exact = tables.iter().find(|(name, _)| name == scope);

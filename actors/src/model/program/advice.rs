@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 /// What a piece of advice is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Advised {
-    /// The program of this place in the list; the path is one of its keys.
+    /// The program at this index in the list; the path is one of its keys.
     Program(usize),
-    /// The rules of shared scopes of this place in the list; the path is one of their keys.
+    /// The rules of shared scopes at this index in the list; the path is one of their keys.
     Breaker(usize),
 }
 
@@ -55,7 +55,7 @@ fn may_gate(pattern: &str, program: &Program) -> bool {
     })
 }
 
-/// Programs that share a scope and try again without chance: what fails together comes back together.
+/// Programs that share a scope and retry without chance: what fails together comes back together.
 fn without_chance(programs: &[Program]) -> Vec<(Advised, Problem)> {
     let mut sharing: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, program) in programs.iter().enumerate() {
@@ -105,11 +105,11 @@ fn slow_probe(policy: &BreakerPolicy, gated: &[&Program]) -> Option<Problem> {
     Some(Problem::new("config.conflict", "half_open.lease", message, help).against("half_open.success"))
 }
 
-/// A shared scope that goes by readiness, and programs that never tell of theirs.
+/// A shared scope whose rules go by readiness, and programs that never report theirs.
 fn without_ready(policy: &BreakerPolicy, gated: &[&Program]) -> Option<Problem> {
     let (path, key) = needs_ready(policy)?;
     let silent = gated.iter().find(|program| program.ready.is_none())?;
-    // Who tells of no readiness is left out of the share; a probe of such a one is what nobody may have meant.
+    // A program that reports no readiness is left out of the share; a probe of such a program was probably not meant.
     let some_tell = gated.iter().any(|program| program.ready.is_some());
     if some_tell && policy.half_open.success != ProbeSuccess::Ready {
         return None;

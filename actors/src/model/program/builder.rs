@@ -62,35 +62,35 @@ impl Program {
         self
     }
 
-    /// One more argument, group (an array of texts) or [`Arg::when`], behind those that are there.
+    /// Adds one argument, group (an array of texts) or [`Arg::when`], behind those that are there.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<Arg>) -> Self {
         self.args.push(arg.into());
         self
     }
 
-    /// A sentence for people.
+    /// Sets the description, a sentence for readers.
     #[must_use]
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.description = text.into();
         self
     }
 
-    /// What relative paths are relative to. Default the process's own folder.
+    /// Sets the folder to which relative paths are relative. Default the process's own folder.
     #[must_use]
     pub fn base_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.base_dir = folder.into();
         self
     }
 
-    /// Working directory, with places for parameters; `{{` is a brace. Default the base folder.
+    /// Sets the working directory, with places for parameters; `{{` is a brace. Default the base folder.
     #[must_use]
     pub fn cwd(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cwd = folder.into();
         self
     }
 
-    /// One environment variable; the value may have places for parameters.
+    /// Sets one environment variable; the value may have places for parameters.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.insert(name.into(), value.into());
@@ -105,58 +105,59 @@ impl Program {
         self
     }
 
-    /// Inherit only `PATH`, `HOME`, `LANG` and `TZ`.
+    /// Makes children inherit only `PATH`, `HOME`, `LANG` and `TZ`.
     #[must_use]
     pub const fn env_clear(mut self) -> Self {
         self.env_clear = true;
         self
     }
 
-    /// When it is started again by itself. Default after a failure: a job.
+    /// Sets when the supervisor starts another attempt by itself. Default after a failure: a job.
     #[must_use]
     pub const fn restart(mut self, restart: Restart) -> Self {
         self.restart = restart;
         self
     }
 
-    /// Started with the manager.
+    /// Starts a run with the manager.
     #[must_use]
     pub const fn autostart(mut self) -> Self {
         self.autostart = true;
         self
     }
 
-    /// Lines of standard output without which a job's end is no success but `empty_result`. Default 0.
+    /// Sets the fewest lines of standard output with which a job's end is a success; with fewer it is `empty_result`.
+    /// Default 0.
     #[must_use]
     pub const fn success_min_lines(mut self, lines: u32) -> Self {
         self.success_min_lines = lines;
         self
     }
 
-    /// What tells of items in the output, and how many a job must bring: with fewer its end is no success but
-    /// `empty_result`. Capture 1 of the expression is how many there are by then, and the largest counts; without a capture
-    /// each line that matches is one. Default: none are counted.
+    /// Sets what finds items in the output, and how many a job must bring; with fewer its end is no success but
+    /// `empty_result`. Capture 1 of the expression is how many there are by then, and the largest number counts;
+    /// without a capture each line that matches is one item. Default: items are not counted.
     #[must_use]
     pub fn success_items(mut self, expression: impl Into<String>, least: u32) -> Self {
         (self.success_items, self.success_min_items) = (Some(expression.into()), least);
         self
     }
 
-    /// Exit codes that are success. Default 0.
+    /// Sets the exit codes that are success. Default 0.
     #[must_use]
     pub fn success_exit_codes(mut self, codes: impl IntoIterator<Item = i32>) -> Self {
         self.success_exit_codes = codes.into_iter().collect();
         self
     }
 
-    /// Longest life of one attempt; its class is then `timeout_run`. Default none.
+    /// Sets the longest life of one attempt; beyond it the attempt's class is `timeout_run`. Default none.
     #[must_use]
     pub fn timeout(mut self, time: impl AsRef<str>) -> Self {
         self.timeout_ms = read_duration("timeout", time.as_ref(), &mut self.rejected).or(self.timeout_ms);
         self
     }
 
-    /// Longest silence of one attempt; its class is then `stalled`. Default none.
+    /// Sets the longest silence of one attempt; beyond it the attempt's class is `stalled`. Default none.
     #[must_use]
     pub fn idle_timeout(mut self, time: impl AsRef<str>) -> Self {
         self.idle_timeout_ms =
@@ -164,35 +165,35 @@ impl Program {
         self
     }
 
-    /// Runs of this program at once. Default unlimited, one for a daemon.
+    /// Sets the most runs of this program at once. Default unlimited, one for a daemon.
     #[must_use]
     pub const fn max_concurrent(mut self, runs: u32) -> Self {
         self.max_concurrent = Some(runs);
         self
     }
 
-    /// Runs that may wait for a place; one more is refused. Default 100.
+    /// Sets how many runs may wait for a slot; one more is refused. Default 100.
     #[must_use]
     pub const fn queue(mut self, runs: u32) -> Self {
         self.queue = runs;
         self
     }
 
-    /// Which of those that wait for the same place, breaker or tokens goes first: the highest, -1,000 to 1,000. Default 0.
+    /// Order among runs that wait for the same slot, breaker or tokens: higher first. -1,000 to 1,000; default 0.
     #[must_use]
     pub const fn priority(mut self, priority: i32) -> Self {
         self.priority = priority;
         self
     }
 
-    /// A label for people and filters.
+    /// Sets a label for readers and filters.
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(name.into(), value.into());
         self
     }
 
-    /// The signal that asks it to end, by name. Default SIGTERM.
+    /// Sets the signal that asks an attempt to end, by name. Default SIGTERM.
     #[must_use]
     pub fn stop_signal(mut self, signal: &str) -> Self {
         match signal_number(signal) {
@@ -202,7 +203,7 @@ impl Program {
         self
     }
 
-    /// Then SIGKILL to the whole tree. Default 10 seconds.
+    /// Sets the grace after the signal until SIGKILL to the whole tree. Default 10 seconds.
     #[must_use]
     pub fn stop_timeout(mut self, time: impl AsRef<str>) -> Self {
         if let Some(ms) = read_duration("stop_timeout", time.as_ref(), &mut self.rejected) {
@@ -211,21 +212,21 @@ impl Program {
         self
     }
 
-    /// What becomes of members of its group that outlive it. Default they are stopped.
+    /// Sets what becomes of members of the process group that outlive the leader. Default: they are stopped.
     #[must_use]
     pub const fn leftovers(mut self, leftovers: Leftovers) -> Self {
         self.leftovers = leftovers;
         self
     }
 
-    /// What an unseen end means. Default another try.
+    /// Sets what an end means that was not seen. Default: another attempt.
     #[must_use]
     pub const fn on_lost(mut self, on_lost: OnLost) -> Self {
         self.on_lost = on_lost;
         self
     }
 
-    /// A parameter; one of the same name is replaced.
+    /// Adds a parameter; one with the same name is replaced.
     #[must_use]
     pub fn param(mut self, mut spec: ParamSpec) -> Self {
         spec.settle();
@@ -233,7 +234,7 @@ impl Program {
         self
     }
 
-    /// One more classification rule, after those added before.
+    /// Adds a classification rule, after those added before.
     #[must_use]
     pub fn classify(mut self, rule: Classify) -> Self {
         let at = format!("classify[{}]", self.classify.len());
@@ -249,35 +250,35 @@ impl Program {
         self
     }
 
-    /// Retry rules.
+    /// Sets the rules of retries.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Rules of its own scope.
+    /// Sets the rules of the program's own scope.
     #[must_use]
     pub fn breaker(mut self, policy: BreakerPolicy) -> Self {
         self.breaker = Some(Arc::new(policy));
         self
     }
 
-    /// No breaker of its own; shared ones still gate it.
+    /// Removes the program's own breaker; shared ones still gate it.
     #[must_use]
     pub fn no_breaker(mut self) -> Self {
         self.breaker = None;
         self
     }
 
-    /// A shared scope that gates it beside its own, as in `"site:{host}"`.
+    /// Adds a shared scope that gates the program besides its own, as in `"site:{host}"`.
     #[must_use]
     pub fn shared_breaker(mut self, scope: impl Into<String>) -> Self {
         self.breakers.push(scope.into());
         self
     }
 
-    /// How output is kept.
+    /// Sets how output is kept.
     #[must_use]
     pub fn output(mut self, policy: OutputPolicy) -> Self {
         self.output = policy;
@@ -295,7 +296,7 @@ fn only_for_scripts(path: &str) -> Problem {
 }
 
 impl ParamSpec {
-    /// Brings default and bounds into the parameter's kind, as far as they can be; the check tells of the rest.
+    /// Converts default and bounds to the parameter's kind, as far as they can be; the check reports the rest.
     pub fn settle(&mut self) {
         let kind = Self::new("", self.kind.clone());
         for slot in [&mut self.default, &mut self.min, &mut self.max] {
@@ -305,20 +306,20 @@ impl ParamSpec {
         }
     }
 
-    /// Whether its values can be counted, so that bounds and adjustments make sense.
+    /// Whether the values can be counted, so that bounds and adjustments make sense.
     #[must_use]
     pub const fn is_numeric(&self) -> bool {
         matches!(self.kind, ParamKind::Integer | ParamKind::Decimal | ParamKind::Duration)
     }
 
-    /// Smallest value, also the floor of any adjustment.
+    /// Sets the smallest value, also the floor of any adjustment.
     #[must_use]
     pub fn min(mut self, value: impl Into<ParamValue>) -> Self {
         self.min = Some(value.into());
         self
     }
 
-    /// Largest value.
+    /// Sets the largest value.
     #[must_use]
     pub fn max(mut self, value: impl Into<ParamValue>) -> Self {
         self.max = Some(value.into());

@@ -50,7 +50,7 @@ impl Classify {
         self
     }
 
-    /// Where a pattern looks. Default both streams.
+    /// Sets the streams in which the pattern looks. Default both streams.
     pub fn stream(mut self, choice: StreamChoice) -> Self {
         match &mut self.rule.matcher {
             Matcher::Pattern { stream, .. } => *stream = choice,

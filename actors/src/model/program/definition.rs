@@ -15,43 +15,44 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 pub enum Command {
     /// A script found by name on a search path.
     Script {
-        /// The file's name, with or without a known extension (`.py .sh .js .rb .pl`).
+        /// The name of the file, with or without a known extension (`.py .sh .js .rb .pl`).
         name: String,
-        /// Folders to look in, in order; relative ones are relative to [`Program::base_dir`].
+        /// The folders to look in, in order; relative ones are relative to [`Program::base_dir`].
         path: Vec<PathBuf>,
-        /// Interpreter and its arguments; empty: by extension, else the file's own `#!`.
+        /// The interpreter and its arguments; empty: by extension, else the file's own `#!`.
         interpreter: Vec<String>,
     },
-    /// An argument vector as it is. The first is a text, what is run; what follows may have places for parameters.
+    /// An argument vector as it is. The first element is a text and names what is run; the others may have places for
+    /// parameters.
     Argv(Vec<Arg>),
 }
 
-/// When a run is started again by itself.
+/// Whether the supervisor starts another attempt after one ended.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
-    /// Never.
+    /// Never; the run ends with its attempt.
     No,
-    /// After a failure: a job.
+    /// After a failed attempt: a job.
     #[default]
     OnFailure,
-    /// Always: a daemon.
+    /// After every end: a daemon.
     Always,
 }
 
-/// What becomes of members of a group that outlive its leader.
+/// What becomes of members of a process group that outlive its leader.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Leftovers {
     /// They are stopped before the next attempt.
     #[default]
     Stop,
-    /// They go on.
+    /// They go on running.
     Keep,
 }
 
 impl Leftovers {
-    /// Its name in the configuration file.
+    /// The name in the configuration file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,11 +62,11 @@ impl Leftovers {
     }
 }
 
-/// What a run's unseen end means.
+/// What the end of a run means that was not seen.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLost {
-    /// It is tried again; the lost attempt does not count.
+    /// The run is tried again; the lost attempt does not count.
     #[default]
     Retry,
     /// The run failed.
@@ -74,7 +75,7 @@ pub enum OnLost {
     Success,
 }
 
-/// Which output a rule looks at.
+/// The output that a rule looks at.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamChoice {
@@ -82,7 +83,7 @@ pub enum StreamChoice {
     Stdout,
     /// Standard error.
     Stderr,
-    /// Both.
+    /// Both streams.
     #[default]
     Any,
 }
@@ -105,16 +106,16 @@ impl StreamChoice {
 pub enum Matcher {
     /// A Rust regular expression on one line of output.
     Pattern {
-        /// The expression.
+        /// The regular expression.
         pattern: String,
-        /// Where it looks.
+        /// The streams in which the rule looks.
         stream: StreamChoice,
         /// An expression whose capture 1 says how long the other side asks to wait.
         retry_after: Option<String>,
     },
-    /// The exit code.
+    /// An end with this exit code.
     ExitCode(i32),
-    /// The number of the signal that ended it.
+    /// An end by the signal with this number.
     Signal(i32),
 }
 
@@ -122,13 +123,13 @@ pub enum Matcher {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ClassifyRule {
-    /// The class it finds.
+    /// The class that the rule finds.
     pub class: String,
-    /// What it matches.
+    /// What the rule matches.
     pub matcher: Matcher,
 }
 
-/// What a class does here, key by key over the built-in rule.
+/// What a class does in this program: each key that is set replaces that of the built-in rule.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ClassOverride {
@@ -157,7 +158,7 @@ pub struct ClassOverride {
     /// See [`ClassRule::priority`].
     #[serde(default)]
     pub priority: Option<i32>,
-    /// What a builder method was given and could not read; [`Program::check`] tells.
+    /// Values given to builder methods that could not be read; [`Program::check`] reports them.
     #[serde(skip)]
     pub(crate) rejected: Vec<Problem>,
 }
@@ -166,13 +167,13 @@ pub struct ClassOverride {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backlog {
-    /// Drop what is oldest, with a counted gap record.
+    /// Drops the oldest output, with a counted gap record.
     Drop,
-    /// Stop reading, so that the child waits while the store makes progress. Once it has stood still for
-    /// [`stall_ms`](OutputPolicy::stall_ms), drop.
+    /// Stops reading, so that the child waits while the store makes progress. Once the store has stood still for
+    /// [`stall_ms`](OutputPolicy::stall_ms), drops.
     #[default]
     Wait,
-    /// Stop reading, so that the child waits, however long that is.
+    /// Stops reading, so that the child waits, however long that is.
     Block,
 }
 
@@ -180,10 +181,10 @@ pub enum Backlog {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StderrMode {
-    /// A stream of its own.
+    /// It is a stream of its own.
     #[default]
     Separate,
-    /// Into standard output, in exact order.
+    /// It goes into standard output, in exact order.
     Merge,
 }
 
@@ -191,31 +192,33 @@ pub enum StderrMode {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OutputPolicy {
-    /// Longest line in bytes; a longer one is split and marked. Default 64 KiB.
+    /// The longest line in bytes; a longer one is split and marked. Default 64 KiB.
     pub max_line: u64,
-    /// Bytes kept in memory for each attempt. Default 1 MiB.
+    /// The bytes kept in memory for each attempt. Default 1 MiB.
     pub recent: u64,
-    /// Default separate.
+    /// Where standard error goes. Default separate.
     pub stderr: StderrMode,
-    /// Bytes written by the child and not yet stored. Default 256 MiB.
+    /// The bytes that the child may have written and that are not stored yet. Default 256 MiB.
     pub backlog: u64,
-    /// What happens beyond. Default wait.
+    /// What happens to output beyond the backlog. Default wait.
     pub on_backlog: Backlog,
-    /// How long nothing is stored before what waits is dropped (`on_backlog = "wait"`). Milliseconds. Default 5s.
+    /// How long the store may take nothing before waiting output is dropped (`on_backlog = "wait"`), in milliseconds.
+    /// Default 5,000.
     #[serde(default = "usual_stall")]
     pub stall_ms: u64,
-    /// Regular expressions on one line whose matches are stored, shown and told as `***`. A match is hidden as a whole wherever
-    /// a line is split or not finished yet, up to 1 MiB of it; of a longer one the rest is looked at as a line of its own.
+    /// Regular expressions on one line whose matches are stored, shown and reported as `***`. A match is hidden as a
+    /// whole wherever a line is split or not finished yet, up to 1 MiB of it; of a longer match the rest is looked at
+    /// as a line of its own.
     pub redact: Vec<String>,
-    /// Whether terminal escapes are removed before storing. Default false: kept. Rules, `ready` and searches look at the text
-    /// without them either way.
+    /// Whether terminal escapes are removed before storing. Rules, `ready` and searches look at the text without them
+    /// either way. Default false: kept.
     pub strip_ansi: bool,
-    /// What a builder method was given and could not read; [`Program::check`] tells.
+    /// Values given to builder methods that could not be read; [`Program::check`] reports them.
     #[serde(skip)]
     pub(crate) rejected: Vec<Problem>,
 }
 
-/// Longer than a store takes that has much to do, shorter than most time-outs of who waits for a child.
+/// Longer than a busy store takes, shorter than most time-outs of callers that wait for a child.
 const fn usual_stall() -> u64 {
     5_000
 }
@@ -240,86 +243,88 @@ impl Default for OutputPolicy {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Program {
-    /// `[a-z][a-z0-9_-]{0,62}`.
+    /// The program's name: `[a-z][a-z0-9_-]{0,62}`.
     pub name: String,
-    /// For people.
+    /// A description for readers.
     pub description: String,
     /// What to run.
     pub command: Command,
-    /// Arguments after the command, with places for parameters.
+    /// The arguments after the command, with places for parameters.
     pub args: Vec<Arg>,
-    /// What relative paths are relative to: the folder of the configuration file, else the process's own.
+    /// The folder to which relative paths are relative: that of the configuration file, else the process's own.
     pub base_dir: PathBuf,
-    /// Working directory, with places for parameters; default [`Program::base_dir`].
+    /// The working directory, with places for parameters. Default [`Program::base_dir`].
     pub cwd: PathBuf,
-    /// Environment beside what is inherited; values may have places for parameters.
+    /// The environment in addition to what is inherited; values may have places for parameters.
     pub env: BTreeMap<String, String>,
-    /// A file of `KEY=value` lines, read at each start.
+    /// A file of `KEY=value` lines, read at each start; `None`: no such file.
     pub env_file: Option<PathBuf>,
-    /// Inherit only `PATH`, `HOME`, `LANG` and `TZ`.
+    /// Whether only `PATH`, `HOME`, `LANG` and `TZ` are inherited.
     pub env_clear: bool,
-    /// When it is started again by itself.
+    /// When the supervisor starts another attempt by itself. Default after a failure.
     pub restart: Restart,
-    /// Started with the manager.
+    /// Whether a run is started with the manager.
     pub autostart: bool,
     /// Exit codes that are success. Default 0.
     pub success_exit_codes: Vec<i32>,
-    /// Lines of standard output without which such an end of a job is no success but `empty_result`. Default 0.
+    /// The fewest lines of standard output with which such an end of a job is a success; with fewer it is
+    /// `empty_result`. Default 0.
     #[serde(default)]
     pub success_min_lines: u32,
-    /// A regular expression on one line of either stream that tells of items. Its capture 1 is how many there are by then,
-    /// and the largest counts; without a capture each line that matches is one. Default none: nothing is counted.
+    /// A regular expression on one line of either stream that finds items. Its capture 1 is how many there are by
+    /// then, and the largest number counts; without a capture each line that matches is one item. Default `None`:
+    /// items are not counted.
     #[serde(default)]
     pub success_items: Option<String>,
-    /// Items without which such an end of a job is `empty_result`. Default 0.
+    /// The fewest items with which such an end of a job is a success; with fewer it is `empty_result`. Default 0.
     #[serde(default)]
     pub success_min_items: u32,
-    /// Longest life of one attempt; none by default.
+    /// The longest life of one attempt, in milliseconds. Default `None`: no limit.
     pub timeout_ms: Option<u64>,
-    /// Longest silence of one attempt; none by default.
+    /// The longest silence of one attempt, in milliseconds. Default `None`: no limit.
     pub idle_timeout_ms: Option<u64>,
-    /// Runs at once; none by default for jobs, one for a daemon.
+    /// The most runs at once; `None`: no limit for jobs, one for a daemon.
     pub max_concurrent: Option<u32>,
-    /// Runs that may wait for a place; one more is refused. Default 100.
+    /// How many runs may wait for a slot; one more is refused. Default 100.
     pub queue: u32,
-    /// Which of those that wait for the same thing goes first: the highest, of equal ones who waits longest. From -1,000 to
-    /// 1,000, default 0. A start may say otherwise. Who has a low one waits for as long as there are others.
+    /// Order among runs that wait for the same thing: higher first, then longest wait. A run with a low priority
+    /// waits for as long as there are others. A start may set its own. From -1,000 to 1,000; default 0.
     #[serde(default)]
     pub priority: i32,
-    /// For people and filters.
+    /// Labels for readers and filters.
     pub labels: BTreeMap<String, String>,
-    /// Shared scopes that gate it beside its own, with places for parameters.
+    /// The shared scopes that gate the program besides its own, with places for parameters.
     pub breakers: Vec<String>,
-    /// Default SIGTERM.
+    /// The number of the signal that asks an attempt to end. Default SIGTERM.
     pub stop_signal: i32,
-    /// Then SIGKILL to the whole tree. Default 10,000.
+    /// The grace after the signal until SIGKILL to the whole tree, in milliseconds. Default 10,000.
     pub stop_timeout_ms: u64,
-    /// What becomes of members that outlive the leader.
+    /// What becomes of members of the process group that outlive the leader. Default stop.
     pub leftovers: Leftovers,
-    /// What an unseen end means.
+    /// What an end means that was not seen. Default retry.
     pub on_lost: OnLost,
-    /// Parameters by name.
+    /// The parameters by name.
     pub params: BTreeMap<String, ParamSpec>,
-    /// Retry rules.
+    /// The rules of retries.
     pub retry: RetryPolicy,
-    /// Rules of its own scope `program:NAME`; `None`: off.
+    /// The rules of the program's own scope `program:NAME`; `None`: off.
     pub breaker: Option<Arc<BreakerPolicy>>,
-    /// The line by which an attempt says that it is ready; none by default.
+    /// The line with which an attempt says that it is ready. Default `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<Ready>,
-    /// Classification rules, before the built-in ones.
+    /// The classification rules, tried before the built-in ones.
     pub classify: Vec<ClassifyRule>,
-    /// What classes do here.
+    /// What classes do in this program.
     pub classes: BTreeMap<String, ClassOverride>,
     /// How output is kept.
     pub output: OutputPolicy,
-    /// What a builder method was given and could not read; [`Program::check`] tells.
+    /// Values given to builder methods that could not be read; [`Program::check`] reports them.
     #[serde(skip)]
     pub(crate) rejected: Vec<Problem>,
 }
 
 impl Program {
-    /// A program of this name and command; everything else at its default.
+    /// Creates a program with this name and command; everything else has its default.
     #[must_use]
     pub fn new(name: impl Into<String>, command: Command) -> Self {
         Self {
@@ -360,34 +365,34 @@ impl Program {
         }
     }
 
-    /// Whether it is a daemon, which should always be up.
+    /// Whether the program is a daemon, which should always be up.
     #[must_use]
     pub fn is_daemon(&self) -> bool {
         self.restart == Restart::Always
     }
 
-    /// Restarts of one run in a row by Retry, after its first start: `retry.max_retries`, else [`RetryPolicy::JOB_RETRIES`]
-    /// for a job. `None`: a daemon, which has no limit unless it says one.
+    /// The restarts of one run in a row by Retry, after its first start: `retry.max_retries`, else
+    /// [`RetryPolicy::JOB_RETRIES`] for a job. `None`: a daemon, which has no limit unless it sets one.
     #[must_use]
     pub fn max_retries(&self) -> Option<u32> {
         let unless_given = if self.is_daemon() { None } else { Some(RetryPolicy::JOB_RETRIES) };
         self.retry.max_retries.or(unless_given)
     }
 
-    /// Attempts that one run has at most, unless somebody asks for more of them; `None`: no limit.
+    /// The attempts that one run has at most, unless a caller asks for more; `None`: no limit.
     #[must_use]
     pub fn max_attempts(&self) -> Option<u32> {
         let retries = if self.restart == Restart::No { Some(0) } else { self.max_retries() };
         retries.map(|retries| retries.saturating_add(1))
     }
 
-    /// Runs that may live at once.
+    /// The number of runs that may live at once.
     #[must_use]
     pub fn concurrency(&self) -> u32 {
         self.max_concurrent.unwrap_or(if self.is_daemon() { 1 } else { u32::MAX })
     }
 
-    /// What this class does here: the program's word over the built-in one, key by key.
+    /// What this class does in this program: the program's rule over the built-in one, key by key.
     #[must_use]
     pub fn class_rule(&self, class: &str) -> ClassRule {
         let mut rule = builtin_class_rule(class);
@@ -407,7 +412,8 @@ impl Program {
         rule
     }
 
-    /// As much of it as Retry asks for at each end, and what the class adjusts: nothing is copied that has to be made.
+    /// The part of the class's rule that Retry needs at each end, and what the class adjusts; it copies nothing that
+    /// has to be allocated.
     pub(crate) fn retry_terms(&self, class: &str) -> (RetryTerms, &BTreeMap<String, Adjust>) {
         static NOTHING: BTreeMap<String, Adjust> = BTreeMap::new();
         let mut terms = builtin_retry_terms(class);
@@ -422,14 +428,14 @@ impl Program {
         (terms, &own.adjust)
     }
 
-    /// See [`ClassRule::priority`]: every built-in class has none.
+    /// The priority of a class, see [`ClassRule::priority`]: that of every built-in class is 0.
     #[must_use]
     pub fn class_priority(&self, class: &str) -> i32 {
         self.classes.get(class).and_then(|own| own.priority).unwrap_or_default()
     }
 
-    /// The same program without what is run and with which environment: the rules, as the journal keeps them. An
-    /// environment may hold what nobody else should read.
+    /// The same program without its command and environment: the rules, as the journal keeps them. An environment may
+    /// hold what no other user should read.
     #[must_use]
     pub fn rules_only(&self) -> Self {
         Self {
@@ -453,7 +459,7 @@ impl Program {
         self.classes.keys().any(trips)
     }
 
-    /// Whether a failure of this class finds a parameter at its floor that its rule would lower, where that opens
+    /// Whether a failure of this class finds at its floor a parameter that its rule would lower, where that opens
     /// breakers (`on_floor = "trip"`). What the attempt ran with counts, not what siblings made of it since.
     #[must_use]
     pub fn trips_at_floor(&self, rule: &ClassRule, effective: &Params) -> bool {
@@ -466,8 +472,9 @@ impl Program {
         })
     }
 
-    /// Whether a failure of this class lowers a parameter, so that the next attempt asks for less: one that its rule lowers was
-    /// above its floor. What the attempt ran with counts, also where siblings lowered it a moment ago for the same incident.
+    /// Whether a failure of this class lowers a parameter, so that the next attempt asks for less: a parameter that
+    /// its rule lowers was above its floor. What the attempt ran with counts, also where siblings lowered it a moment
+    /// ago for the same incident.
     #[must_use]
     pub fn lowers(&self, rule: &ClassRule, effective: &Params) -> bool {
         rule.adjust.iter().any(|(name, adjust)| {
@@ -479,8 +486,8 @@ impl Program {
         })
     }
 
-    /// Checks a start's parameters and fills in defaults. Values of secrets are set apart, so that what is stored and
-    /// shown never holds them.
+    /// Checks a start's parameters and fills in defaults. Values of secrets are returned separately, so that what is
+    /// stored and shown never holds them.
     ///
     /// # Errors
     /// Every problem at once.

@@ -7,14 +7,14 @@ use std::path::{Component, Path, PathBuf};
 /// Why a value cannot be part of the working directory.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LeadsOut {
-    /// The parameter.
+    /// The name of the parameter.
     pub param: String,
-    /// Where it would lead.
+    /// The folder to which it would lead.
     pub folder: String,
 }
 
 impl Program {
-    /// What stands behind the program itself on its command line, before [`Program::args`].
+    /// The arguments that stand behind the program itself on its command line, before [`Program::args`].
     #[must_use]
     pub fn own_args(&self) -> &[Arg] {
         match &self.command {
@@ -24,16 +24,16 @@ impl Program {
     }
 
     /// The parameter that would turn an argument into an option: the argument begins with `-` because of a value, and
-    /// that value's parameter has no `allow_dash` and is no number. What stands behind a literal `--` is the caller's to
-    /// know: there nothing is an option.
+    /// that value's parameter has no `allow_dash` and is no number. Behind a literal `--` nothing is an option, so
+    /// nothing is refused there; what stands there is the author's responsibility.
     #[must_use]
     pub fn option_by_value<'t>(&self, template: &Template<'t>, values: &Values<'_>) -> Option<&'t str> {
         let first = template.leading()?;
         if !template.render(values).starts_with('-') {
             return None;
         }
-        // The first character comes from the first place that is not empty; should it come from text behind empty
-        // ones, nobody has allowed it.
+        // The first character comes from the first place that is not empty; if it comes from text behind empty ones,
+        // no setting allowed it.
         let text = |place: Placeholder<'_>| {
             let mut text = String::new();
             values.fill(place, &mut text).map(|()| text)
@@ -47,8 +47,8 @@ impl Program {
         (!rightly).then_some(first.name)
     }
 
-    /// The working directory of an attempt, as it is written in the file: relative to the base folder, or absolute. Where
-    /// text stands before a value, the value does not lead out of it.
+    /// The working directory of an attempt, as it is written in the file: relative to the base folder, or absolute.
+    /// Where text stands before a value, the value does not lead out of it.
     ///
     /// # Errors
     /// A value that has a `..` of its own, or that makes the folder another one than the text before it says.
@@ -77,7 +77,8 @@ impl Program {
         }
     }
 
-    /// Parameters of a start that would become options or lead out of their folder, before anything is written down.
+    /// The parameters of a start that would become options or lead out of their folder, found before anything is
+    /// written down.
     pub(super) fn misleading_values(&self, params: &Params) -> Vec<ParamProblem> {
         // Neither begins with a dash, whatever they will be.
         let attempt = AttemptId { run: RunId::from_bytes([0; 16]), number: 1 };

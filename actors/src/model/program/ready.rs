@@ -1,20 +1,20 @@
-//! How a program says that it is of use.
+//! How a program reports that it is ready.
 
 use super::{Program, StreamChoice, check::check_regex};
 use crate::model::{BreakerPolicy, ProbeSuccess, Problem};
 use serde::{Deserialize, Serialize};
 
-/// The line by which an attempt says that it is ready: `ready = { pattern = 'listening on' }` in a file.
+/// The line with which an attempt says that it is ready: `ready = { pattern = 'listening on' }` in a file.
 ///
-/// The first whole line that matches counts, as it is stored; what is written later makes no attempt ready again. The
-/// program is of use from then on, as far as anybody outside can know: what it says is believed.
+/// The first whole line that matches counts, as it is stored; what is written later makes no attempt ready again.
+/// From then on the program counts as ready: what it says is believed, because it cannot be seen from outside.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 #[must_use]
 pub struct Ready {
     /// A Rust regular expression on one line of output.
     pub pattern: String,
-    /// Where it looks. Default both streams.
+    /// The streams in which the pattern looks. Default both streams.
     pub stream: StreamChoice,
 }
 
@@ -24,14 +24,14 @@ impl Ready {
         Self { pattern: pattern.into(), stream: StreamChoice::Any }
     }
 
-    /// Where the pattern looks. Default both streams.
+    /// Sets the streams in which the pattern looks. Default both streams.
     pub const fn stream(mut self, choice: StreamChoice) -> Self {
         self.stream = choice;
         self
     }
 }
 
-/// What a breaker's rules need a `ready` rule for: the key, below the breaker, and how it is said.
+/// The part of a breaker's rules that needs a `ready` rule: the key, below the breaker, and how it is written.
 pub(super) fn needs_ready(policy: &BreakerPolicy) -> Option<(&'static str, &'static str)> {
     if policy.slow_ready_ms.is_some() {
         Some(("slow_ready", "`slow_ready`"))
@@ -43,7 +43,7 @@ pub(super) fn needs_ready(policy: &BreakerPolicy) -> Option<(&'static str, &'sta
 }
 
 impl Program {
-    /// The line by which it says that it is ready. Default: nobody asks.
+    /// Sets the line with which an attempt says that it is ready. Default none: readiness is not asked for.
     #[must_use]
     pub fn ready(mut self, ready: Ready) -> Self {
         self.ready = Some(ready);

@@ -1,4 +1,4 @@
-//! What a start of a program takes, in one line.
+//! What a start of a program needs, in one line.
 
 use super::Program;
 use crate::model::{ParamKind, ParamSpec};

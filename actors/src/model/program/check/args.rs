@@ -68,7 +68,7 @@ impl Program {
         }
     }
 
-    /// What chooses between arguments must be a boolean that everybody may know.
+    /// The parameter that chooses between arguments must be a boolean and no secret.
     fn check_switch(&self, path: &str, name: &str, found: &mut Vec<Problem>) {
         match self.params.get(name) {
             None => found.push(self.unknown_param(path, name)),

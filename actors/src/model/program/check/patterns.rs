@@ -39,7 +39,7 @@ impl Program {
     }
 }
 
-/// Nothing for one that is none: that is told elsewhere.
+/// Parses the pattern; `None` for one that cannot be parsed, which is reported elsewhere.
 fn parse(pattern: &str) -> Option<Hir> {
     ParserBuilder::new().utf8(false).multi_line(true).build().parse(pattern).ok()
 }
