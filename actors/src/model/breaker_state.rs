@@ -1,28 +1,28 @@
-//! Where a breaker stands, by name.
+//! The state of a breaker, by name.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Where a breaker stands.
+/// The state of a breaker.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerState {
     /// Every start is let through.
     Closed,
-    /// No start is let through before its penalty is over.
+    /// No start is let through before the penalty is over.
     Open,
-    /// Probes find out whether it closes.
+    /// Probes find out whether the breaker closes.
     HalfOpen,
     /// An operator refuses every start.
     ForcedOpen,
-    /// Every start is let through, and no outcome is heard.
+    /// Every start is let through, and no outcome counts.
     Disabled,
-    /// Every start is let through; that it would have opened is only told.
+    /// Every start is let through; that the breaker would have opened is only reported.
     MetricsOnly,
 }
 
 impl BreakerState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 6] =
         [Self::Closed, Self::Open, Self::HalfOpen, Self::ForcedOpen, Self::Disabled, Self::MetricsOnly];
 
@@ -39,7 +39,7 @@ impl BreakerState {
         }
     }
 
-    /// Whether it refuses every start.
+    /// Whether the breaker refuses every start.
     #[must_use]
     pub const fn refuses_all(self) -> bool {
         matches!(self, Self::Open | Self::ForcedOpen)

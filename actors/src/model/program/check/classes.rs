@@ -8,11 +8,11 @@ use crate::model::{
     Adjust, Class, ClassOverride, Problem, Program, did_you_mean, format_duration_ms, policy::LONGEST_WAIT_MS,
 };
 
-/// Heaviest weight, in thousandths: a thousand failures at once open any breaker.
+/// The heaviest weight, in thousandths: a thousand failures at once open any breaker.
 const HEAVIEST_WEIGHT: u32 = 1_000_000;
-/// Largest factor of an adjustment, in thousandths.
+/// The largest factor of an adjustment, in thousandths.
 const LARGEST_FACTOR: u32 = 1_000_000;
-/// Dearest retry, in thousandths of a token: no sum of them overflows.
+/// The highest cost of a retry, in thousandths of a token: no sum of them overflows.
 const DEAREST: u32 = 1_000_000_000;
 
 impl Program {

@@ -45,12 +45,12 @@ impl Program {
         found.extend(self.check_ends().into_iter().filter(|(_, sure)| *sure).map(|(problem, _)| problem));
     }
 
-    /// Rules about an end that another one of a higher priority is about, too: they are never heard of.
+    /// Rules about an end that another rule of a higher priority is about, too: they never decide.
     pub(super) fn unheard_ends(&self) -> Vec<Problem> {
         self.check_ends().into_iter().filter(|(_, sure)| !sure).map(|(problem, _)| problem).collect()
     }
 
-    /// Of two rules about one end one would never be heard of, and success comes before all. That is an error unless a
+    /// Of two rules about one end one would never decide, and success comes before all. That is an error unless a
     /// priority says which one is meant.
     fn check_ends(&self) -> Vec<(Problem, bool)> {
         let mut found = Vec::new();

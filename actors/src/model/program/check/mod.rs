@@ -17,12 +17,12 @@ pub use self::values::{HIGHEST_PRIORITY, REGEX_SIZE_LIMIT, is_priority};
 use self::values::{check_exit_code, invalid, range, wrong_priority};
 use crate::model::{Problem, Program, ScopeKind, policy::LONGEST_WAIT_MS};
 
-/// Longest program name: it is part of file names, metrics and `ps`.
+/// The longest name of a program, in bytes: it is part of file names, metrics and `ps`.
 const LONGEST_NAME: usize = 63;
 
 impl Program {
-    /// Everything that is wrong with it, with paths in the names of the configuration file; empty when it can be
-    /// used. Reads no file: whether script and folders exist is seen at the start.
+    /// Everything that is wrong with the program, with paths in the names of the configuration file; empty when the
+    /// program can be used. Reads no file: whether script and folders exist is seen at the start.
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
         let mut found = self.rejected.clone();

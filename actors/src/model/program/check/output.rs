@@ -3,11 +3,11 @@
 use super::values::{check_regex, range};
 use crate::model::{Problem, Program, format_size};
 
-/// A line is split no finer than this: the marks of a split would outweigh the text.
+/// The shortest `max_line`, in bytes: with a shorter one the marks of a split would outweigh the text.
 const SHORTEST_LINE: u64 = 64;
-/// A line is in memory as a whole, for every stream that is read.
+/// The longest `max_line`, in bytes: a line is in memory as a whole, for every stream that is read.
 const LONGEST_LINE: u64 = 16 << 20;
-/// Kept in memory for each living attempt.
+/// The most output kept in memory for each living attempt, in bytes.
 const MOST_RECENT: u64 = 1 << 30;
 
 impl Program {

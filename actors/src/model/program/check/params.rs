@@ -116,7 +116,7 @@ fn check_kind(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
     check_return(at, spec, found);
 }
 
-/// Most items that a list may ask for: all parameters of a start together have 4 KiB.
+/// The most items that a list may ask for: all parameters of a start together have 4 KiB.
 const MOST_ITEMS: u32 = 1_000;
 
 fn check_list(at: &str, spec: &ParamSpec, items: &ParamKind, most: u32, found: &mut Vec<Problem>) {
@@ -176,7 +176,7 @@ fn check_bounds(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
     order(("default", &default), ("max", &max), "default");
 }
 
-/// What is wrong with the ways of an adjusted value.
+/// What is wrong with the way back of an adjusted value.
 fn check_return(at: &str, spec: &ParamSpec, found: &mut Vec<Problem>) {
     if let Some(restore) = &spec.restore {
         if restore.add_micros.is_some_and(|add| add <= 0) {

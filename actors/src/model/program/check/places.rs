@@ -6,8 +6,8 @@ use crate::model::{
     did_you_mean,
 };
 
-/// Most shared scopes of a program: with its own, the user's and the global one eight gate a start, and each costs a part of
-/// every question.
+/// The most shared scopes of a program: with its own, the user's and the global one eight gate a start, and each
+/// costs a part of every question.
 const MOST_SCOPES: usize = 5;
 
 /// What a text is for, which decides what may stand in it.

@@ -3,10 +3,10 @@
 use crate::model::{Problem, format_size};
 use regex::bytes::RegexBuilder;
 
-/// Largest compiled expression in bytes, the same for the check and for those who use it: one that needs more would
-/// cost every line of output more than it can tell.
+/// The largest compiled expression in bytes, the same for the check and for the users of the expression. One that
+/// needs more would cost every line of output more than it can tell.
 pub const REGEX_SIZE_LIMIT: usize = 1 << 20;
-/// Highest priority, and with a minus sign the lowest: more ranks than anybody tells apart.
+/// The highest priority, and with a minus sign the lowest: more ranks than are ever told apart.
 pub const HIGHEST_PRIORITY: i32 = 1_000;
 /// The variable that we set ourselves, so that leftovers of a lost attempt can be told.
 const TAG_VARIABLE: &str = "ACTIX_PROCESS";
