@@ -85,11 +85,17 @@ fn answer(daemon: &Daemon, token: &str, asked: &Asked<'_>) -> String {
     shown.replace(daemon.url().trim_start_matches("http://"), "ADDRESS")
 }
 
-/// The run that the key of [`keyed`] stands for from now on.
+fn is_over(daemon: &Daemon, run: &str) {
+    until("it is over", || daemon.cli(&["status", run]).contains("succeeded"));
+}
+
+/// The run that the key of [`keyed`] stands for from now on, when it is over.
 fn first_with_key(daemon: &Daemon, token: &str) -> String {
     let (_, _, run) = spoken(daemon, token, &keyed("/api/v1/programs/fine/runs", "{}"));
     let run: serde_json::Value = serde_json::from_str(&run).expect("a run");
-    run["id"].as_str().expect("its id").to_owned()
+    let id = run["id"].as_str().expect("its id").to_owned();
+    is_over(daemon, &id);
+    id
 }
 
 /// Every list, asked for no item of it.
@@ -116,11 +122,10 @@ fn what_is_said_over_http() {
     let token = format!("Bearer {}", token.trim());
     let id = |args: &[&str]| daemon.cli(args).lines().next().unwrap_or_default().to_owned();
     let (ended, holding, daemons) = (id(&["run", "fine"]), id(&["run", "waits"]), id(&["start", "daemon"]));
-    until("it is over", || daemon.cli(&["status", &ended]).contains("succeeded"));
+    is_over(&daemon, &ended);
     until("it waits", || daemon.cli(&["ps"]).contains("backoff"));
     daemon.cli(&["breaker", "open", "program:guarded", "--reason", "maintenance"]);
     let first = first_with_key(&daemon, &token);
-    until("that is over too", || daemon.cli(&["status", &first]).contains("succeeded"));
     let large = format!("{{\"params\":{{\"url\":\"{}\"}}}}", "x".repeat(5_000));
     let larger = format!("{{\"params\":{{\"url\":\"{}\"}}}}", "x".repeat(20_000));
     let of = |what: &str| format!("/api/v1/runs/{ended}/{what}");

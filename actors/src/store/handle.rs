@@ -6,11 +6,12 @@ use super::{
     entry::Commit,
     front::Front,
     identity::{self, Identity, Known},
-    journal::{Engine, Opened, Request},
+    journal::{Engine, Opened},
     lock, memory,
     notices::{Notice, Notices},
     open_error::OpenError,
     queue::{Queue, queue},
+    request::Request,
     segments::JournalRetention,
 };
 use crate::{

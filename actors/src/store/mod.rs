@@ -73,6 +73,7 @@ mod panics;
 mod queue;
 mod read;
 mod reopen;
+mod request;
 mod segments;
 mod state;
 

@@ -1,6 +1,6 @@
 //! Requests on their way to the store's thread.
 
-use super::{answer::StoreError, journal::Request};
+use super::{answer::StoreError, request::Request};
 use std::{
     sync::{
         Arc,

@@ -66,10 +66,11 @@ impl Machine {
 
     /// Whether one more run of this program may live or wait.
     pub(super) fn check_room(&self, program: &Program) -> Result<(), NoRoom> {
-        if program.is_daemon() && program.max_concurrent.is_none() {
-            if let Some(live) = self.runs.newest_live_of(&program.name) {
-                return Err(NoRoom::AlreadyRunning { program: program.name.clone(), run: live.run.id });
-            }
+        if program.is_daemon()
+            && program.max_concurrent.is_none()
+            && let Some(live) = self.runs.newest_live_of(&program.name)
+        {
+            return Err(NoRoom::AlreadyRunning { program: program.name.clone(), run: live.run.id });
         }
         let limit = program.queue;
         let waiting = self.lines.queue_length(&program.name);

@@ -1,11 +1,15 @@
 //! Every decision of the Manager, as a value: inputs and `now` come in, effects come out.
 //!
-//! A run walks through `Stage`s; [`Phase`] is what a user sees of them. One input makes at most a few steps: ask a
-//! room, take its answer, decide. What a decision changes is collected in the `ledger` and written as one commit, and the
-//! acts it allows follow it. The files are the parts of a run's life: `admit` (asked for, waiting, granted), `life`
-//! (process made, ended), `judge` (what follows), `operate` (what people ask), `inline` (errors of a living attempt),
-//! `early` (it is ready, it writes), `budget` (tokens), `unwanted` (program removed, stopped by hand), `timers`, `restore`
-//! (after our own death), `trim` (what goes), `line` (who waits), `facts` (for "why?").
+//! A run walks through `Stage`s; [`Phase`](crate::model::Phase) is what a user sees of them. One input makes at most a few
+//! steps: ask a room, take its answer, decide. What a decision changes is collected in the `ledger` and written as one
+//! commit, and the acts it allows follow it.
+//!
+//! What the machine knows is in parts with private fields: `ledger` (records, commits, acts), `programs` (what is configured),
+//! `lines` (places, and who waits for what), `runs`, `deadlines` and `times`. The other files are chapters of a run's life:
+//! `admit` (asked for, waiting, granted), `line` (refused by a scope), `life` (process made, ended), `judge` (what follows),
+//! `operate` (what people ask), `inline` (errors of a living attempt), `early` (it is ready, it writes), `budget` (tokens),
+//! `unwanted` (program removed, stopped by hand), `timers` (what a deadline means), `restore` (after the supervisor's death),
+//! `trim` (what goes), `facts` (for "why?").
 
 mod admit;
 mod budget;

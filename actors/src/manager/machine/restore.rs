@@ -256,7 +256,7 @@ impl Machine {
             SavedKey::Run(run) => self.runs.is_live(*run),
             SavedKey::Attempt(id) => {
                 let kept = |live: &Live| live.run.attempts.iter().any(|attempt| attempt.number == id.number);
-                self.runs.live(id.run).is_some_and(|live| kept(live))
+                self.runs.live(id.run).is_some_and(kept)
             }
             SavedKey::Retry | SavedKey::Breaker | SavedKey::Clock => true,
             SavedKey::IdempotencyKey(_) | SavedKey::Other => false,
@@ -265,7 +265,7 @@ impl Machine {
 
     /// A run that is over, as it is saved.
     pub(in crate::manager) fn saved_when_over(&self, run: RunId) -> Option<Put> {
-        self.runs.ended(run).map(|run| put_ended(run))
+        self.runs.ended(run).map(put_ended)
     }
 
     /// Attempts that may still have processes: to be stopped before anything is started.

@@ -47,7 +47,7 @@ impl Machine {
 
     /// The run is over because its program is gone, whatever was to follow.
     pub(super) fn end_removed(&mut self, id: RunId) {
-        if let Some((phase, why)) = self.runs.live(id).map(|live| end_of_removed(live)) {
+        if let Some((phase, why)) = self.runs.live(id).map(end_of_removed) {
             self.finish(id, phase, EndReason::ProgramRemoved, why);
         }
     }

@@ -57,7 +57,7 @@ pub enum StartError {
         program: String,
         /// Every problem at once.
         problems: Vec<ParamProblem>,
-        /// What the program takes; see [`Program::usage`].
+        /// What the program takes; see [`Program::usage`](crate::model::Program::usage).
         usage: String,
     },
     /// Parameters, labels and the name of who asks are over [`Start::MAX_BYTES`].
@@ -130,7 +130,7 @@ fn list(problems: &[ParamProblem]) -> String {
     texts.join(" · ")
 }
 
-/// Stop a run: its whole tree, and no further attempt. Answers when the decision is written; see [`Wait`].
+/// Stop a run: its whole tree, and no further attempt. Answers when the decision is written; see [`Wait`](super::Wait).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Run, RunError>")]
 pub struct Stop {
