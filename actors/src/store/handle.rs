@@ -1,4 +1,4 @@
-//! What others hold of the store: a handle that never blocks.
+//! What others hold of the store: a handle. Only a commit is written on the thread of its caller (`front.rs`).
 
 use super::{
     answer::{Loaded, StoreError},
@@ -191,7 +191,11 @@ impl Store {
     /// Writes everything, marks the store as closed in good order; later requests are answered
     /// [`StoreError::Closed`]. Never blocks.
     pub fn close(&self, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
-        self.shared.front.close(|| self.send(Request::Close(Box::new(done))));
+        // Also behind a full queue: nothing that comes later is taken any more.
+        self.shared.front.close(|| match &self.shared.queue {
+            None => done(Err(StoreError::Closed)),
+            Some(queue) => queue.push(Request::Close(Box::new(done))),
+        });
     }
 
     fn send(&self, request: Request) {

@@ -1,7 +1,7 @@
 //! The store's thread: the journal, and the state as its cache.
 //!
-//! A commit comes here when it stands in the write-ahead file (`front.rs`). It reaches the journal's newest segment packed together with
-//! others; its changes of state are kept in memory and reach the state at the next *checkpoint*, when nothing else is to
+//! A commit comes here when it stands in the write-ahead file (`front.rs`). It reaches the journal's newest segment packed
+//! together with others; its changes of state are kept in memory and reach the state at the next *checkpoint*, when nothing else is to
 //! do. At open, what the journal holds beyond the checkpoint is applied again. Changes are absolute values, so applying
 //! one twice changes nothing. Before a segment is sealed the state goes as far as it does, so that old ones can go.
 
@@ -55,8 +55,9 @@ const AGE_STEP: Duration = Duration::from_millis(1_000);
 /// So often a database that refused is tried again.
 const MEND: Duration = Duration::from_millis(1_000);
 
-/// Commits that are taken to sled together at most: bounds how long a request behind them waits.
-const GROUP: usize = 256;
+/// Bytes of commits that are taken to sled together at most, if it is more than one: a segment is looked at in between, so
+/// that a burst makes it no larger than by so much.
+const GROUP_BYTES: usize = 256 << 10;
 
 /// The databases.
 pub(super) struct Base {
@@ -205,11 +206,15 @@ impl Engine {
 
     /// This commit and all that wait behind it go to sled. Returns the request that ended the group.
     fn group(&mut self, first: Sealed, requests: &Requests) -> Option<Request> {
+        let mut bytes = first.bytes.len();
         self.take(first);
         let mut next = None;
-        for _ in 1..GROUP {
+        while bytes < GROUP_BYTES {
             match requests.try_recv() {
-                Some(Request::Commit(sealed)) => self.take(sealed),
+                Some(Request::Commit(sealed)) => {
+                    bytes += sealed.bytes.len();
+                    self.take(sealed);
+                }
                 other => {
                     next = other;
                     break;
@@ -291,7 +296,7 @@ impl Engine {
         self.gauges.set_full(self.broken && self.owed.len() > self.owed_before + OWED_MAX);
     }
 
-    /// Everything answered so far is in sled and flushed; the write-ahead file is empty again.
+    /// Everything that came here so far is in sled and flushed; the write-ahead file has only what came since.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         self.write_journal().map_err(StoreError::Failed)?;
         self.flushed();
